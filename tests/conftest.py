@@ -1,0 +1,25 @@
+"""What every test may ask for: the two colours, and a clean process around each test."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+
+@pytest.fixture(params=["plain", "awaitable"])
+def colour(request: pytest.FixtureRequest) -> type[t.Any]:
+    """The application class of each colour in turn, for what both must do alike."""
+    import quartish
+
+    return quartish.Flask if request.param == "plain" else quartish.Quart
+
+
+@pytest.fixture(autouse=True)
+def no_context_left() -> t.Iterator[None]:
+    """Fail the test that leaves an application context active behind it."""
+    from quartish._current import find_context
+
+    assert find_context() is None, "a context is active before the test"
+    yield
+    assert find_context() is None, "the test left a context active"
