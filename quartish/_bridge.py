@@ -1,0 +1,264 @@
+"""Threads and event loops: the drivers of the two lanes, and the hops between them.
+
+The dispatch flow is one set of coroutines. On the loop lane they are awaited. On the
+thread lane `drive` runs them in a worker thread; there they never suspend, because
+whatever awaitable of the user's they meet goes through `awaited`, which runs it on the
+loop while the thread waits. The rule: sync code of a request never changes thread, async
+code always runs on a loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+import types
+import typing as t
+import weakref
+from asyncio import _get_running_loop
+from concurrent.futures import Executor
+from concurrent.futures import Future
+from contextvars import Context
+from contextvars import copy_context
+
+T = t.TypeVar("T")
+P = t.ParamSpec("P")
+
+_MISSING: t.Any = object()
+
+
+class _Thread(threading.local):
+    """What a thread knows: the loop that lent it a request, and the loop it owns."""
+
+    lane: Lane | None = None
+    own: _OwnLoop | None = None
+
+
+class _OwnLoop:
+    """An event loop that lives as long as the thread it was made for."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        # Runs when the thread's locals go, and for the main thread at exit.
+        weakref.finalize(self, _close_loop, self.loop)
+
+    def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
+        task = self.loop.create_task(coro, context=context)
+        try:
+            return self.loop.run_until_complete(task)
+        finally:
+            if not task.done():  # KeyboardInterrupt and its like leave the task behind
+                task.cancel()
+
+
+def _close_loop(loop: asyncio.AbstractEventLoop) -> None:
+    if loop.is_closed():
+        return
+    if not loop.is_running():
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+_thread = _Thread()
+
+
+def is_awaitable(value: object) -> bool:
+    """Say whether `await value` works; cheaper than `inspect.isawaitable`."""
+    return type(value) is types.CoroutineType or hasattr(type(value), "__await__")
+
+
+def is_async_callable(func: object) -> bool:
+    """Say whether calling `func` gives a coroutine: functions, methods, partials, objects."""
+    while isinstance(func, functools.partial):
+        func = func.func
+    if inspect.iscoroutinefunction(func):
+        return True
+    return not inspect.isroutine(func) and inspect.iscoroutinefunction(
+        getattr(func, "__call__", None)  # noqa: B004: the method itself is looked at
+    )
+
+
+def drive(coro: t.Coroutine[t.Any, t.Any, T]) -> T:
+    """Run `coro` to its end in this thread, now.
+
+    Raises RuntimeError when it suspends: that is async code of the user's reached from a
+    synchronous call on a running event loop, where nothing can wait for it.
+    """
+    try:
+        coro.send(None)
+    except StopIteration as stop:
+        return t.cast(T, stop.value)
+    name = getattr(coro, "__qualname__", repr(coro))
+    coro.close()
+    raise RuntimeError(
+        f"{name} met an async function while called synchronously on a running event loop,"
+        " where it cannot be waited for. Make the function that it met a plain 'def', or"
+        " use the 'async with' / 'await' form of the call."
+    )
+
+
+def awaited(awaitable: t.Awaitable[T]) -> t.Awaitable[T]:
+    """Return what the flow awaits for a user's awaitable: itself on a loop, else a stand-in
+    that runs it on the lane's loop (or this thread's own) while this thread waits."""
+    return awaitable if _get_running_loop() is not None else _Blocking(awaitable)
+
+
+class _Blocking(t.Generic[T]):
+    __slots__ = ("awaitable",)
+
+    def __init__(self, awaitable: t.Awaitable[T]) -> None:
+        self.awaitable = awaitable
+
+    def __await__(self) -> t.Generator[t.Any, t.Any, T]:
+        return from_thread(self.awaitable)
+        yield  # makes this a generator, which never suspends
+
+
+async def _as_coroutine(awaitable: t.Awaitable[T]) -> T:
+    return await awaitable
+
+
+def from_thread(awaitable: t.Awaitable[T]) -> T:
+    """Run `awaitable` on an event loop and return its result; blocks this thread.
+
+    In a worker of the thread lane the loop is the server's, elsewhere one that belongs to
+    this thread and outlives the call. The awaitable runs in a copy of this thread's
+    Context; ContextVars that it changed are changed here when it is done.
+    """
+    coro: t.Coroutine[t.Any, t.Any, T]
+    coro = awaitable if isinstance(awaitable, types.CoroutineType) else _as_coroutine(awaitable)
+    context = copy_context()
+    try:
+        if _thread.lane is not None:
+            return _thread.lane.run(coro, context)
+        return own_loop().run(coro, context)
+    finally:
+        for var, value in context.items():
+            if var.get(_MISSING) is not value:
+                var.set(value)
+
+
+def own_loop() -> _OwnLoop:
+    """Return the event loop that belongs to this thread, made on first use."""
+    if _thread.own is None:
+        _thread.own = _OwnLoop()
+    return _thread.own
+
+
+class Lane:
+    """One request's stay in one worker thread, seen from the loop that lent it."""
+
+    __slots__ = ("loop", "children", "cancelled")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.children: set[asyncio.Task[t.Any]] = set()
+        self.cancelled = False
+
+    def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
+        """Run `coro` on the lane's loop; called in the worker, which waits."""
+        outcome: Future[T] = Future()
+
+        def start() -> None:
+            task = self.loop.create_task(coro, context=context)
+            self.children.add(task)
+            task.add_done_callback(finish)
+            if self.cancelled:
+                task.cancel()
+
+        def finish(task: asyncio.Task[T]) -> None:
+            self.children.discard(task)
+            if task.cancelled():
+                outcome.set_exception(asyncio.CancelledError())
+            elif (exc := task.exception()) is not None:
+                outcome.set_exception(exc)
+            else:
+                outcome.set_result(task.result())
+
+        self.loop.call_soon_threadsafe(start)
+        return outcome.result()
+
+    def cancel(self) -> None:
+        """Cancel the async pieces, running and to come; a sync view itself cannot be."""
+        self.cancelled = True
+        for task in self.children:
+            task.cancel()
+
+
+async def to_thread(
+    pool: Executor, context: Context, func: t.Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Run `func` in a worker of `pool`, in `context`, and return its result.
+
+    The thread is always waited for: when the caller is cancelled, async pieces that the
+    thread waits for are cancelled, and the cancellation goes on once the thread is done.
+    """
+    lane = Lane()
+    loop = lane.loop
+    landing: asyncio.Future[None] = loop.create_future()
+    value: t.Any = None
+    error: BaseException | None = None
+
+    def work() -> None:
+        nonlocal value, error
+        previous, _thread.lane = _thread.lane, lane
+        try:
+            value = context.run(func, *args, **kwargs)
+        except BaseException as exc:
+            error = exc
+        finally:
+            _thread.lane = previous
+        loop.call_soon_threadsafe(landing.set_result, None)
+
+    pool.submit(work)
+    cancellation: asyncio.CancelledError | None = None
+    while not landing.done():
+        try:
+            await asyncio.shield(landing)
+        except asyncio.CancelledError as exc:
+            cancellation = exc
+            lane.cancel()
+    if cancellation is not None and not isinstance(error, Exception):
+        raise cancellation
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error  # the traceback holds this frame
+    return t.cast(T, value)
+
+
+@types.coroutine
+def within(
+    context: Context,
+    coro: t.Coroutine[t.Any, t.Any, T],
+    suspended: t.Callable[[], None] | None = None,
+) -> t.Generator[t.Any, t.Any, T]:
+    """Await `coro` in this task but in `context`; call `suspended` each time it waits.
+
+    A ContextVar that it sets is gone with `context`, even when a server calls the app
+    twice in one task, and no task has to be made for that.
+    """
+    run = context.run
+    step: t.Callable[[t.Any], t.Any] = coro.send
+    value: t.Any = None
+    while True:
+        try:
+            waiting = run(step, value)
+        except StopIteration as stop:
+            return t.cast(T, stop.value)
+        if suspended is not None:
+            suspended()
+        try:
+            value = yield waiting
+            step = coro.send
+        except GeneratorExit:
+            run(coro.close)
+            raise
+        except BaseException as exc:
+            step, value = coro.throw, exc

@@ -1,0 +1,226 @@
+"""Bodies and messages on their way in: pulled by the code that reads them, never pumped.
+
+An `Inbox` owns a connection's ASGI `receive`. Whoever reads calls it; only while the
+request's code waits for something else does a reader task look ahead, a bounded number
+of messages, and so notices that the client left. A `Body` is the http view of an inbox:
+chunks, counted against a limit that never trusts Content-Length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tempfile
+import typing as t
+from collections import deque
+
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from ._bridge import from_thread
+from .typing import ASGIReceive
+from .typing import Message
+
+HTTP_READ_AHEAD = 1
+WEBSOCKET_READ_AHEAD = 16
+SPOOL_SIZE = 500_000
+"""Bytes of a request body that stay in memory; what is longer goes to a temporary file."""
+
+
+class Inbox:
+    """The messages of one connection, in order, a disconnect last.
+
+    `watch` is called each time the request's code suspends. It starts the reader unless
+    that code is itself reading, so an exchange that never waits costs no task.
+    `left` is called once, from the reader, when the client is seen to have gone.
+    """
+
+    __slots__ = (
+        "_receive",
+        "_ahead",
+        "_messages",
+        "_reading",
+        "_reader",
+        "_waiter",
+        "left",
+        "gone",
+        "last",
+    )
+
+    def __init__(
+        self,
+        receive: ASGIReceive,
+        ahead: int = HTTP_READ_AHEAD,
+        left: t.Callable[[], None] | None = None,
+    ) -> None:
+        self._receive = receive
+        self._ahead = ahead
+        self._messages: deque[Message] | None = None
+        self._reading = False
+        self._reader: asyncio.Task[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.left = left
+        #: The disconnect message, once it was received.
+        self.gone: Message | None = None
+        #: Loop time of the last read, or 0.0: says whether anybody reads at all.
+        self.last = 0.0
+
+    @property
+    def pending(self) -> int:
+        """Messages received ahead and not read yet."""
+        return len(self._messages) if self._messages else 0
+
+    async def get(self) -> Message:
+        """Return the next message; after a disconnect, that message again and again."""
+        while True:
+            if self._messages:
+                return self._messages.popleft()
+            if self.gone is not None:
+                return self.gone
+            if self._reader is None and not self._reading:
+                return await self._read()
+            # The reader, or another task, is in `receive` already: wait for what it gets.
+            if self._waiter is None:
+                self._waiter = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._waiter)
+
+    async def _read(self) -> Message:
+        self._reading = True
+        try:
+            message = await self._receive()
+        finally:
+            self._reading = False
+            if self._waiter is not None:
+                self._wake()
+        if message["type"].endswith(".disconnect"):
+            self.gone = message
+        return message
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def watch(self) -> None:
+        """Read ahead from now on, unless somebody reads or enough was read."""
+        if (
+            self._reading
+            or self._reader is not None
+            or self.gone is not None
+            or self.pending >= self._ahead
+        ):
+            return
+        self._reader = asyncio.get_running_loop().create_task(self._read_ahead())
+
+    async def _read_ahead(self) -> None:
+        messages = self._messages
+        if messages is None:
+            messages = self._messages = deque()
+        try:
+            while len(messages) < self._ahead:
+                message = await self._receive()
+                if message["type"].endswith(".disconnect"):
+                    self.gone = message
+                    if self.left is not None:
+                        self.left()
+                    return
+                messages.append(message)
+                self._wake()
+        finally:
+            self._reader = None
+            self._wake()
+
+    async def close(self) -> None:
+        """Stop the reader and wait until it has stopped."""
+        reader = self._reader
+        if reader is not None:
+            reader.cancel()
+            await asyncio.wait([reader])
+
+
+class Body:
+    """A request body: an async iterator of its chunks (bytes, none of them empty).
+
+    Raises RequestEntityTooLarge (413) as soon as more than `limit` bytes came in, and
+    ClientDisconnected (400) when the client left before the end.
+    """
+
+    __slots__ = ("_inbox", "limit", "received", "complete", "disconnected")
+
+    def __init__(self, inbox: Inbox, limit: int | None = None) -> None:
+        self._inbox = inbox
+        self.limit = limit
+        self.received = 0
+        self.complete = False
+        self.disconnected = False
+
+    def __aiter__(self) -> Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._check()
+        while not self.complete:
+            message = await self._inbox.get()
+            if message["type"] == "http.disconnect":
+                self.disconnected = True
+                raise ClientDisconnected()
+            chunk: bytes = message.get("body") or b""
+            self.received += len(chunk)
+            self.complete = not message.get("more_body", False)
+            self._check()
+            if chunk:
+                return chunk
+        raise StopAsyncIteration
+
+    def _check(self) -> None:
+        if self.limit is not None and self.received > self.limit:
+            raise RequestEntityTooLarge()
+
+    async def spool(
+        self, to_thread: t.Callable[..., t.Awaitable[t.Any]]
+    ) -> bytes | t.IO[bytes]:
+        """Return the whole body: bytes, or past 500 kB a temporary file at its start.
+
+        `to_thread(func, *args)` runs the writes to disk off the loop.
+        """
+        first = [chunk async for chunk in _until(self, SPOOL_SIZE)]
+        if self.complete and self.received <= SPOOL_SIZE:
+            return first[0] if len(first) == 1 else b"".join(first)
+        file: t.IO[bytes] = await to_thread(tempfile.TemporaryFile)
+        try:
+            await to_thread(file.writelines, first)
+            async for chunk in self:
+                await to_thread(file.write, chunk)
+            await to_thread(file.seek, 0)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+
+async def _until(body: Body, size: int) -> t.AsyncIterator[bytes]:
+    async for chunk in body:
+        yield chunk
+        if body.received > size:
+            return
+
+
+class BodyReader(io.RawIOBase):
+    """A body as the blocking binary file that thread-lane code reads (`wsgi.input`)."""
+
+    def __init__(self, body: Body, limit: t.Callable[[], int | None]) -> None:
+        self._body = body
+        self._limit = limit
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        if not self._rest:
+            self._body.limit = self._limit()
+            self._rest = memoryview(from_thread(anext(self._body, b"")))
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size

@@ -1,0 +1,160 @@
+"""Types of what users hand to the app, and Protocols of what low rooms need of high ones.
+
+Names of the first kind are Flask's, then Quart's. A Protocol here lists only what some
+lower module really uses.
+"""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import typing as t
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+    from werkzeug.datastructures import Headers
+    from werkzeug.sansio.response import Response as SansioResponse
+
+    ResponseClass = SansioResponse
+else:
+    ResponseClass = t.Any
+
+# --- What a view may return -------------------------------------------------------------
+
+ResponseValue = t.Union[
+    "SansioResponse",
+    str,
+    bytes,
+    list[t.Any],
+    # Only dict is actually accepted, but Mapping allows for TypedDict.
+    cabc.Mapping[str, t.Any],
+    cabc.Iterator[str],
+    cabc.Iterator[bytes],
+    cabc.AsyncIterator[str],
+    cabc.AsyncIterator[bytes],
+    cabc.AsyncGenerator[str, None],
+    cabc.AsyncGenerator[bytes, None],
+]
+HeaderValue = t.Union[str, list[str], tuple[str, ...]]
+HeadersValue = t.Union[
+    "Headers", cabc.Mapping[str, HeaderValue], cabc.Sequence[tuple[str, HeaderValue]]
+]
+StatusCode = int
+ResponseReturnValue = t.Union[
+    ResponseValue,
+    tuple[ResponseValue, HeadersValue],
+    tuple[ResponseValue, int],
+    tuple[ResponseValue, int, HeadersValue],
+    "WSGIApplication",
+]
+ResponseTypes = t.Union["SansioResponse", t.Any]
+
+# --- What users register ----------------------------------------------------------------
+
+AppOrBlueprintKey = t.Optional[str]  # The App key is None, whereas blueprints are named
+AfterRequestCallable = t.Union[
+    cabc.Callable[[t.Any], t.Any], cabc.Callable[[t.Any], cabc.Awaitable[t.Any]]
+]
+AfterServingCallable = t.Union[
+    cabc.Callable[[], t.Any], cabc.Callable[[], cabc.Awaitable[t.Any]]
+]
+AfterWebsocketCallable = t.Union[
+    cabc.Callable[[t.Any], t.Any], cabc.Callable[[t.Any], cabc.Awaitable[t.Any]]
+]
+BeforeRequestCallable = t.Union[
+    cabc.Callable[[], t.Optional[ResponseReturnValue]],
+    cabc.Callable[[], cabc.Awaitable[t.Optional[ResponseReturnValue]]],
+]
+BeforeServingCallable = t.Union[
+    cabc.Callable[[], t.Any], cabc.Callable[[], cabc.Awaitable[t.Any]]
+]
+BeforeWebsocketCallable = BeforeRequestCallable
+# Handlers take the exception that they are registered for, which has no one type.
+ErrorHandlerCallable = t.Union[
+    cabc.Callable[[t.Any], ResponseReturnValue],
+    cabc.Callable[[t.Any], cabc.Awaitable[ResponseReturnValue]],
+]
+ShellContextProcessorCallable = cabc.Callable[[], dict[str, t.Any]]
+TeardownCallable = t.Union[
+    cabc.Callable[[t.Optional[BaseException]], t.Any],
+    cabc.Callable[[t.Optional[BaseException]], cabc.Awaitable[t.Any]],
+]
+TemplateContextProcessorCallable = t.Union[
+    cabc.Callable[[], dict[str, t.Any]],
+    cabc.Callable[[], cabc.Awaitable[dict[str, t.Any]]],
+]
+TemplateFilterCallable = cabc.Callable[..., t.Any]
+TemplateGlobalCallable = cabc.Callable[..., t.Any]
+TemplateTestCallable = cabc.Callable[..., bool]
+URLDefaultCallable = cabc.Callable[[str, dict[str, t.Any]], None]
+URLValuePreprocessorCallable = cabc.Callable[[t.Optional[str], t.Optional[dict[str, t.Any]]], None]
+RouteCallable = t.Union[
+    cabc.Callable[..., ResponseReturnValue],
+    cabc.Callable[..., cabc.Awaitable[ResponseReturnValue]],
+]
+WebsocketCallable = t.Union[
+    cabc.Callable[..., t.Any], cabc.Callable[..., cabc.Awaitable[t.Any]]
+]
+WhileServingCallable = cabc.Callable[[], t.Union[cabc.AsyncIterator[None], cabc.Iterator[None]]]
+
+# --- ASGI (asgi.readthedocs.io, specs/www) ------------------------------------------------
+
+Scope = cabc.MutableMapping[str, t.Any]
+Message = cabc.MutableMapping[str, t.Any]
+ASGIReceive = cabc.Callable[[], cabc.Awaitable[Message]]
+ASGISend = cabc.Callable[[Message], cabc.Awaitable[None]]
+ASGIApp = cabc.Callable[[Scope, ASGIReceive, ASGISend], cabc.Awaitable[None]]
+
+
+# --- What low rooms need of high ones ---------------------------------------------------
+
+
+class AppLike(t.Protocol):
+    """The app, as rooms below `app` see it."""
+
+    name: str
+    config: t.Any
+    debug: bool
+    secret_key: t.Any
+    json: t.Any
+    jinja_env: t.Any
+    aborter: t.Any
+    response_class: t.Any
+    session_interface: t.Any
+    blueprints: t.Any
+    template_context_processors: t.Any
+    logger: t.Any
+    root_path: str
+
+    def drive(self, coro: cabc.Coroutine[t.Any, t.Any, t.Any]) -> t.Any: ...
+    def ensure_sync(self, func: cabc.Callable[..., t.Any]) -> cabc.Callable[..., t.Any]: ...
+    def url_for(self, endpoint: str, **values: t.Any) -> str: ...
+    def redirect(self, location: str, code: int = ...) -> t.Any: ...
+    def make_response(self, rv: t.Any) -> t.Any: ...
+    def get_send_file_max_age(self, filename: str | None) -> int | None: ...
+    def app_context(self) -> t.Any: ...
+
+
+class ContextLike(t.Protocol):
+    """The active context (`ctx.AppContext`), as rooms below `ctx` see it.
+
+    `request`, `websocket` and `session` raise RuntimeError where there is none.
+    """
+
+    app: t.Any
+    g: t.Any
+    flashes: list[tuple[str, str]] | None
+
+    @property
+    def has_request(self) -> bool: ...
+    @property
+    def has_websocket(self) -> bool: ...
+    @property
+    def request(self) -> t.Any: ...
+    @property
+    def websocket(self) -> t.Any: ...
+    @property
+    def conn(self) -> t.Any: ...
+    @property
+    def session(self) -> t.Any: ...
+    def push(self) -> None: ...
+    def pop(self, exc: t.Any = ...) -> None: ...

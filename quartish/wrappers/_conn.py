@@ -1,0 +1,149 @@
+"""What a Request and a Websocket share: attributes read off the ASGI scope when first
+touched, and what routing found out about the connection."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Rule
+from werkzeug.sansio.request import Request as SansioRequest
+
+from ..typing import Scope
+
+T = t.TypeVar("T")
+
+
+class lazy(t.Generic[T]):  # noqa: N801: used like `property`
+    """An attribute computed when first read, then an ordinary instance attribute.
+
+    PERF(0.05 us): unlike `cached_property` it is no data descriptor and takes no lock, so
+    every later read is a plain dictionary look-up.
+    """
+
+    __slots__ = ("func", "name", "__doc__")
+
+    def __init__(self, func: t.Callable[[t.Any], T]) -> None:
+        self.func = func
+        self.name = func.__name__
+        self.__doc__ = func.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @t.overload
+    def __get__(self, obj: None, owner: type) -> lazy[T]: ...
+    @t.overload
+    def __get__(self, obj: object, owner: type) -> T: ...
+    def __get__(self, obj: object | None, owner: type) -> lazy[T] | T:
+        if obj is None:
+            return self
+        value = obj.__dict__[self.name] = self.func(obj)
+        return value
+
+
+class Conn(SansioRequest):
+    """A connection made from an ASGI scope (`from_scope`) or as its subclass was made.
+
+    Source: ASGI specification, "HTTP & WebSocket", connection scopes.
+    """
+
+    scope: Scope
+    #: The URL rule that matched, or None.
+    url_rule: Rule | None = None
+    #: What the rule's converters made of the path, or None where matching failed.
+    view_args: dict[str, t.Any] | None = None
+    #: The exception of a failed match; dispatching raises it.
+    routing_exception: HTTPException | None = None
+    #: The app's JSON provider.
+    json_module: t.Any = None
+
+    @lazy
+    def raw_headers(self) -> dict[bytes, bytes]:
+        """Header values by lower-case name, the last of each. For look-ups that are not
+        worth a `Headers` object."""
+        return dict(self.scope["headers"])
+
+    @lazy
+    def method(self) -> str:  # type: ignore[override]
+        return str(self.scope.get("method", "GET")).upper()
+
+    @lazy
+    def scheme(self) -> str:  # type: ignore[override]
+        return str(self.scope.get("scheme", "http"))
+
+    @lazy
+    def server(self) -> tuple[str, int | None] | None:  # type: ignore[override]
+        server = self.scope.get("server")
+        return None if server is None else (server[0], server[1])
+
+    @lazy
+    def root_path(self) -> str:  # type: ignore[override]
+        return str(self.scope.get("root_path") or "").rstrip("/")
+
+    @lazy
+    def path(self) -> str:  # type: ignore[override]
+        """The path below `root_path`. Servers differ in whether the scope's path holds
+        `root_path`; it is taken off where it is there, by whole segments."""
+        path: str = self.scope["path"]
+        if path[:1] != "/":  # the absolute form of RFC 9112, section 3.2.2
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        root = self.root_path
+        if root and (path == root or path.startswith(root + "/")):
+            path = path[len(root) :]
+        return path or "/"
+
+    @lazy
+    def query_string(self) -> bytes:  # type: ignore[override]
+        query = self.scope.get("query_string") or b""
+        return query if isinstance(query, bytes) else str(query).encode("latin-1")
+
+    @lazy
+    def headers(self) -> Headers:  # type: ignore[override]
+        return Headers(
+            [
+                (name.decode("latin-1").title(), value.decode("latin-1"))
+                for name, value in self.scope["headers"]
+            ]
+        )
+
+    @lazy
+    def remote_addr(self) -> str | None:  # type: ignore[override]
+        client = self.scope.get("client")
+        return client[0] if client else None
+
+    @property
+    def http_version(self) -> str:
+        """The version that the client speaks: "1.0", "1.1", "2" or "3"."""
+        return str(self.scope.get("http_version", "1.1"))
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint that matched, or None."""
+        return None if self.url_rule is None else t.cast(str, self.url_rule.endpoint)
+
+    @property
+    def blueprint(self) -> str | None:
+        """The dotted name of the blueprint that the endpoint belongs to, or None."""
+        endpoint = self.endpoint
+        if endpoint is None or "." not in endpoint:
+            return None
+        return endpoint.rpartition(".")[0]
+
+    @property
+    def blueprints(self) -> list[str]:
+        """Names of the blueprint and of those around it, the innermost first."""
+        name = self.blueprint
+        return [] if name is None else split_blueprint_path(name)
+
+
+@functools.lru_cache(maxsize=1024)
+def split_blueprint_path(name: str) -> list[str]:
+    """Return `"a.b.c"` as `["a.b.c", "a.b", "a"]`."""
+    parts = [name]
+    while "." in name:
+        name = name.rpartition(".")[0]
+        parts.append(name)
+    return parts

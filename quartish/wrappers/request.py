@@ -1,0 +1,198 @@
+"""The Request of the plain colour: Werkzeug's, made from a WSGI environ or an ASGI scope."""
+
+from __future__ import annotations
+
+import io
+import typing as t
+
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wrappers import Request as WerkzeugRequest
+
+from .. import json
+from .._current import find_context
+from .._environ import build_environ
+from .._streaming import Body
+from ..debughelpers import attach_enctype_error_multidict
+from ..typing import Scope
+from ._conn import Conn
+from ._conn import lazy
+
+Form = tuple[t.IO[bytes], ImmutableMultiDict[str, str], ImmutableMultiDict[str, t.Any]]
+
+
+class Request(Conn, WerkzeugRequest):
+    """A request whose body attributes are plain values.
+
+    Everything of `werkzeug.wrappers.Request` works, and `isinstance` says so. Under ASGI
+    `environ` is built when first touched; it is a real, mutable dict from then on.
+    """
+
+    json_module: t.Any = json
+    shallow = False
+
+    _max_content_length: int | None = None
+    _max_form_memory_size: int | None = None
+    _max_form_parts: int | None = None
+
+    #: The body as it comes in (ASGI), for routes with `stream_body=True` and the thread lane.
+    body: Body | None = None
+    _input: t.IO[bytes] | None = None
+    _parsed: Form | HTTPException | None = None
+
+    def __init__(
+        self, environ: dict[str, t.Any], populate_request: bool = True, shallow: bool = False
+    ) -> None:
+        WerkzeugRequest.__init__(self, environ, populate_request, shallow)
+        self.scope = environ.get("asgi.scope") or {}
+
+    @classmethod
+    def from_scope(cls, scope: Scope, body: Body | None = None) -> t.Self:
+        """Make a request of an ASGI http scope, without calling `__init__`."""
+        self = cls.__new__(cls)
+        self.scope = scope
+        self.body = body
+        return self
+
+    @lazy
+    def environ(self) -> dict[str, t.Any]:  # type: ignore[override]
+        """The WSGI environ (PEP 3333), with the ASGI scope under `asgi.scope`."""
+        environ = build_environ(
+            self.scope, self.root_path, self.path, self.query_string, self._input or io.BytesIO()
+        )
+        environ["werkzeug.request"] = self
+        return environ
+
+    # --- limits -------------------------------------------------------------------------
+
+    def _limit(self, name: str, default: int | None) -> int | None:
+        own: int | None = getattr(self, f"_{name}")
+        if own is not None:
+            return own
+        of_rule: int | None = getattr(self.url_rule, name, None)
+        if of_rule is not None:
+            return of_rule
+        ctx = find_context()
+        return default if ctx is None else t.cast("int | None", ctx.app.config[name.upper()])
+
+    @property
+    def max_content_length(self) -> int | None:  # type: ignore[override]
+        """Bytes of body that are read at most; more is answered 413. None: no limit.
+
+        This request's own value, else the route's, else `MAX_CONTENT_LENGTH`.
+        """
+        return self._limit("max_content_length", WerkzeugRequest.max_content_length)
+
+    @max_content_length.setter
+    def max_content_length(self, value: int | None) -> None:
+        self._max_content_length = value
+
+    @property
+    def max_form_memory_size(self) -> int | None:  # type: ignore[override]
+        """Bytes that one form field which is no file may have; more is answered 413.
+
+        This request's own value, else the route's, else `MAX_FORM_MEMORY_SIZE`.
+        """
+        return self._limit("max_form_memory_size", WerkzeugRequest.max_form_memory_size)
+
+    @max_form_memory_size.setter
+    def max_form_memory_size(self, value: int | None) -> None:
+        self._max_form_memory_size = value
+
+    @property
+    def max_form_parts(self) -> int | None:  # type: ignore[override]
+        """Parts that a multipart form may have; more is answered 413.
+
+        This request's own value, else the route's, else `MAX_FORM_PARTS`.
+        """
+        return self._limit("max_form_parts", WerkzeugRequest.max_form_parts)
+
+    @max_form_parts.setter
+    def max_form_parts(self, value: int | None) -> None:
+        self._max_form_parts = value
+
+    # --- body ---------------------------------------------------------------------------
+
+    @property
+    def want_form_data_parsed(self) -> bool:
+        return bool(self.headers.get("Content-Type"))
+
+    @lazy
+    def stream(self) -> t.Any:
+        """The body as a binary file, limited as `max_content_length` says.
+
+        In a route with `stream_body=True` and an `async def` view it is the body itself:
+        `async for chunk in request.stream`.
+        """
+        if self._input is None:
+            if self.body is not None:
+                return self.body
+            return t.cast(t.Any, WerkzeugRequest.stream).__get__(self, type(self))
+        limit = self.max_content_length
+        if limit is not None and (self.content_length or 0) > limit:
+            raise RequestEntityTooLarge()
+        return self._input
+
+    def receive_input(self, stream: t.IO[bytes]) -> None:
+        """Take the body that was read before the view (or a file that pulls it)."""
+        self._input = stream
+        if "environ" in self.__dict__:
+            self.environ["wsgi.input"] = stream
+
+    def parse_ahead(self) -> None:
+        """Parse the form now, in a thread, leaving the raw body to be read as well.
+
+        What goes wrong is raised where the view touches the form.
+        """
+        try:
+            self._load_form_data()
+            taken = self.__dict__
+            self._parsed = (taken.pop("stream"), taken.pop("form"), taken.pop("files"))
+        except HTTPException as error:
+            self._parsed = error
+        assert self._input is not None
+        self.__dict__.pop("stream", None)
+        self._input.seek(0)
+
+    def _load_form_data(self) -> None:
+        if "form" in self.__dict__:
+            return
+        if self._parsed is None:
+            try:
+                super()._load_form_data()
+            except (ValueError, UnicodeError) as error:
+                raise BadRequest("The form could not be parsed.") from error
+        elif isinstance(self._parsed, HTTPException):
+            raise self._parsed
+        else:
+            taken = self.__dict__
+            taken["stream"], taken["form"], taken["files"] = self._parsed
+        ctx = find_context()
+        if (
+            ctx is not None
+            and ctx.app.debug
+            and self.mimetype != "multipart/form-data"
+            and not self.files
+        ):
+            attach_enctype_error_multidict(self)
+
+    def on_json_loading_failed(self, e: ValueError | None) -> t.Any:
+        """Raise BadRequest (400); what was wrong is told in debug mode only."""
+        try:
+            return super().on_json_loading_failed(e)
+        except BadRequest as error:
+            ctx = find_context()
+            if ctx is not None and ctx.app.debug:
+                raise
+            raise BadRequest() from error
+
+    def close(self) -> None:
+        """Close uploaded files and the body's own file."""
+        if self._parsed is not None and not isinstance(self._parsed, HTTPException):
+            for _, file in self._parsed[2].items(multi=True):
+                file.close()
+        super().close()
+        if self._input is not None:
+            self._input.close()
