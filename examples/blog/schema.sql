@@ -1,0 +1,16 @@
+PRAGMA journal_mode = WAL;
+
+CREATE TABLE IF NOT EXISTS author (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    password TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS post (
+    id INTEGER PRIMARY KEY,
+    author_id INTEGER NOT NULL REFERENCES author (id),
+    written TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    title TEXT NOT NULL,
+    body TEXT NOT NULL,
+    picture TEXT
+);
