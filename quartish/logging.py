@@ -1,0 +1,72 @@
+"""The logger of an app, and where it writes when nobody configured logging.
+
+Handlers that others put in place are respected: ours joins only where no handler would
+take a record of the logger's level.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import typing as t
+
+from werkzeug.local import LocalProxy
+
+from ._current import find_context
+
+if t.TYPE_CHECKING:
+    from .typing import AppLike
+
+
+def _find_errors_stream() -> t.TextIO:
+    ctx = find_context()
+    # Only the plain colour has an environ; a websocket has none in either.
+    if ctx is not None and ctx.has_request and ctx.app.plain:
+        return t.cast(t.TextIO, ctx.request.environ.get("wsgi.errors", sys.stderr))
+    return sys.stderr
+
+
+# A stream for `logging.StreamHandler`; in a logging config file it is
+# `ext://quartish.logging.wsgi_errors_stream`.
+wsgi_errors_stream = LocalProxy(_find_errors_stream)
+
+
+def has_level_handler(logger: logging.Logger) -> bool:
+    """Say whether a record of the logger's effective level would reach some handler."""
+    level = logger.getEffectiveLevel()
+    current: logging.Logger | None = logger
+    while current is not None:
+        if any(handler.level <= level for handler in current.handlers):
+            return True
+        current = current.parent if current.propagate else None
+    return False
+
+
+def _stream_handler(fmt: str) -> logging.StreamHandler[t.TextIO]:
+    handler = logging.StreamHandler(t.cast(t.TextIO, wsgi_errors_stream))
+    handler.setFormatter(logging.Formatter(fmt))
+    return handler
+
+
+default_handler = _stream_handler("[%(asctime)s] %(levelname)s in %(module)s: %(message)s")
+serving_handler = _stream_handler("[%(asctime)s] %(message)s")
+
+
+def create_logger(app: AppLike) -> logging.Logger:
+    """Return the logger named after the app, at DEBUG in debug mode unless a level is set."""
+    logger = logging.getLogger(app.name)
+    if app.debug and not logger.level:
+        logger.setLevel(logging.DEBUG)
+    if not has_level_handler(logger):
+        logger.addHandler(default_handler)
+    return logger
+
+
+def create_serving_logger() -> logging.Logger:
+    """Return the logger `quartish.serving`, at INFO unless a level is set."""
+    logger = logging.getLogger("quartish.serving")
+    if not logger.level:
+        logger.setLevel(logging.INFO)
+    if not has_level_handler(logger):
+        logger.addHandler(serving_handler)
+    return logger
