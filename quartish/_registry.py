@@ -164,7 +164,7 @@ class Registry:
         """Raise AssertionError if it is too late to call the setup method `f_name`."""
         raise NotImplementedError
 
-    # --- Folders and files ----------------------------------------------------------
+    # --- Folders and files --------------------------------------------------------------
 
     @property
     def static_folder(self) -> str | None:
@@ -236,7 +236,7 @@ class Registry:
         path = os.path.join(self.root_path, resource)
         return open(path, mode, encoding=None if mode == "rb" else encoding)
 
-    # --- Routes ---------------------------------------------------------------------
+    # --- Routes -------------------------------------------------------------------------
 
     @setupmethod
     def add_url_rule(
@@ -388,7 +388,7 @@ class Registry:
         self.url_default_functions.setdefault(None, []).append(f)
         return f
 
-    # --- Error handlers -------------------------------------------------------------
+    # --- Error handlers -----------------------------------------------------------------
 
     @setupmethod
     def errorhandler(

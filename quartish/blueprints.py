@@ -154,7 +154,7 @@ class Blueprint(Registry):
                 "Set the blueprint up, and import the modules that do, before registering it."
             )
 
-    # --- Recording and registering ----------------------------------------------------
+    # --- Recording and registering ------------------------------------------------------
 
     @setupmethod
     def record(self, func: DeferredSetupFunction) -> None:
@@ -238,7 +238,7 @@ class Blueprint(Registry):
             self.cli.name = name if group is _sentinel else group
             app.cli.add_command(self.cli)
 
-    # --- Routes ---------------------------------------------------------------------
+    # --- Routes -------------------------------------------------------------------------
 
     @setupmethod
     def add_url_rule(
@@ -310,7 +310,7 @@ class Blueprint(Registry):
         """Register a template global in the app."""
         self.record_once(lambda state: state.app.add_template_global(f, name=name))
 
-    # --- Hooks of the whole app -----------------------------------------------------------
+    # --- Hooks of the whole app ---------------------------------------------------------
 
     def _record_hook(self, hook: str, func: F) -> F:
         self.record_once(lambda state: getattr(state.app, hook).setdefault(None, []).append(func))

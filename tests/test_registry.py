@@ -63,11 +63,11 @@ def config() -> t.Iterator[dict[str, t.Any]]:
     _cv_app.reset(token)
 
 
-def view() -> str:
+def view(*args: t.Any) -> str:
     return "view"
 
 
-async def async_view() -> str:
+async def async_view(*args: t.Any) -> str:
     return "async"
 
 
@@ -187,7 +187,7 @@ def test_resources_are_only_read(registry: Recorder, mode: str) -> None:
         registry.open_resource("note.txt", mode)
 
 
-# --- Setup methods ------------------------------------------------------------------------
+# --- Setup methods ----------------------------------------------------------------------
 
 
 def test_setup_methods_are_checked_when_called(registry: Recorder) -> None:
@@ -237,7 +237,7 @@ def test_setupmethod_on_an_extension_of_the_class() -> None:
         extended.add(1, b=2)
 
 
-# --- Routes -------------------------------------------------------------------------------
+# --- Routes -----------------------------------------------------------------------------
 
 
 def test_route(registry: Recorder) -> None:
@@ -290,7 +290,7 @@ def test_endpoint_is_the_name_of_the_view() -> None:
         _endpoint_from_view_func(functools.partial(view))
 
 
-# --- Hooks and error handlers ---------------------------------------------------------------
+# --- Hooks and error handlers -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_named_decorator_takes_three_forms() -> None:
     assert added == [(view, None), (view, None), (view, "other")]
 
 
-# --- Packages -------------------------------------------------------------------------------
+# --- Packages ---------------------------------------------------------------------------
 
 
 @pytest.fixture
