@@ -1,0 +1,28 @@
+"""Make `import flask`, and every `flask.x`, mean quartish in this process.
+
+    import quartish.as_flask  # before anything that imports flask
+
+    pytest -p quartish.as_flask
+
+For extensions and tests that nobody edited. Raises ImportError where Flask itself was
+imported before. `importlib.metadata.version("flask")` answers with the release whose
+interface quartish follows, unless Flask is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from ._alias import install
+
+VERSION = "3.1.3"
+MODULES = (
+    *("app", "blueprints", "cli", "config", "ctx", "debughelpers", "globals", "helpers"),
+    *("json", "json.provider", "json.tag", "logging", "sansio", "sansio.app"),
+    *("sansio.blueprints", "sansio.scaffold", "sessions", "signals", "templating"),
+    *("testing", "typing", "views", "wrappers"),
+)
+
+install("flask", "quartish", VERSION)
+for name in MODULES:
+    importlib.import_module(f"flask.{name}")

@@ -1,0 +1,1 @@
+"""Flask's `sansio` modules: second homes of names, for code that imports them from here."""
