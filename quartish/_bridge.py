@@ -23,7 +23,6 @@ from contextvars import Context
 from contextvars import copy_context
 
 T = t.TypeVar("T")
-P = t.ParamSpec("P")
 
 _MISSING: t.Any = object()
 
@@ -143,6 +142,11 @@ def from_thread(awaitable: t.Awaitable[T]) -> T:
                 var.set(value)
 
 
+def in_lane() -> bool:
+    """Say whether this thread is a worker that serves a request of the thread lane."""
+    return _thread.lane is not None
+
+
 def own_loop() -> _OwnLoop:
     """Return the event loop that belongs to this thread, made on first use."""
     if _thread.own is None:
@@ -153,10 +157,12 @@ def own_loop() -> _OwnLoop:
 class Lane:
     """One request's stay in one worker thread, seen from the loop that lent it."""
 
-    __slots__ = ("loop", "children", "cancelled")
+    __slots__ = ("loop", "children", "cancelled", "on_wait")
 
-    def __init__(self) -> None:
+    def __init__(self, on_wait: t.Callable[[], None] | None = None) -> None:
         self.loop = asyncio.get_running_loop()
+        #: Called on the loop whenever the thread begins to wait for an async piece.
+        self.on_wait = on_wait
         self.children: set[asyncio.Task[t.Any]] = set()
         self.cancelled = False
 
@@ -170,6 +176,8 @@ class Lane:
             task.add_done_callback(finish)
             if self.cancelled:
                 task.cancel()
+            elif self.on_wait is not None:
+                self.on_wait()
 
         def finish(task: asyncio.Task[T]) -> None:
             self.children.discard(task)
@@ -191,14 +199,18 @@ class Lane:
 
 
 async def to_thread(
-    pool: Executor, context: Context, func: t.Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    pool: Executor,
+    context: Context,
+    func: t.Callable[..., T],
+    *args: t.Any,
+    lane: Lane | None = None,
 ) -> T:
     """Run `func` in a worker of `pool`, in `context`, and return its result.
 
     The thread is always waited for: when the caller is cancelled, async pieces that the
     thread waits for are cancelled, and the cancellation goes on once the thread is done.
     """
-    lane = Lane()
+    lane = Lane() if lane is None else lane
     loop = lane.loop
     landing: asyncio.Future[None] = loop.create_future()
     value: t.Any = None
@@ -208,7 +220,7 @@ async def to_thread(
         nonlocal value, error
         previous, _thread.lane = _thread.lane, lane
         try:
-            value = context.run(func, *args, **kwargs)
+            value = context.run(func, *args)
         except BaseException as exc:
             error = exc
         finally:

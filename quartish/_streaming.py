@@ -70,6 +70,11 @@ class Inbox:
         """Messages received ahead and not read yet."""
         return len(self._messages) if self._messages else 0
 
+    @property
+    def reading_ahead(self) -> bool:
+        """Whether a reader task runs: then `close` has to be awaited at the end."""
+        return self._reader is not None
+
     async def get(self) -> Message:
         """Return the next message; after a disconnect, that message again and again."""
         while True:
@@ -142,13 +147,32 @@ class Body:
     """A request body: an async iterator of its chunks (bytes, none of them empty).
 
     Raises RequestEntityTooLarge (413) as soon as more than `limit` bytes came in, and
-    ClientDisconnected (400) when the client left before the end.
+    ClientDisconnected (400) when the client left before the end. Nothing is lost by a 413:
+    under a higher limit reading goes on where it stopped.
     """
 
-    __slots__ = ("_inbox", "limit", "received", "complete", "disconnected")
+    __slots__ = (
+        "_inbox",
+        "_held",
+        "_read",
+        "offload",
+        "limit",
+        "received",
+        "complete",
+        "disconnected",
+    )
 
-    def __init__(self, inbox: Inbox, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        limit: int | None = None,
+        offload: t.Callable[..., t.Awaitable[t.Any]] = asyncio.to_thread,
+    ) -> None:
         self._inbox = inbox
+        #: `offload(func, *args)` runs file operations off the loop.
+        self.offload = offload
+        self._held = b""  # the chunk that went over the limit
+        self._read: list[bytes] = []  # what `spool` has in memory
         self.limit = limit
         self.received = 0
         self.complete = False
@@ -158,51 +182,49 @@ class Body:
         return self
 
     async def __anext__(self) -> bytes:
-        self._check()
+        self.check(self.limit)
+        if self._held:
+            chunk, self._held = self._held, b""
+            return chunk
         while not self.complete:
             message = await self._inbox.get()
             if message["type"] == "http.disconnect":
                 self.disconnected = True
                 raise ClientDisconnected()
-            chunk: bytes = message.get("body") or b""
+            chunk = message.get("body") or b""
             self.received += len(chunk)
             self.complete = not message.get("more_body", False)
-            self._check()
+            if self.limit is not None and self.received > self.limit:
+                self._held = chunk
+                self.check(self.limit)
             if chunk:
                 return chunk
         raise StopAsyncIteration
 
-    def _check(self) -> None:
-        if self.limit is not None and self.received > self.limit:
+    def check(self, limit: int | None) -> None:
+        """Raise RequestEntityTooLarge (413) when more than `limit` bytes were received."""
+        if limit is not None and self.received > limit:
             raise RequestEntityTooLarge()
 
-    async def spool(
-        self, to_thread: t.Callable[..., t.Awaitable[t.Any]]
-    ) -> bytes | t.IO[bytes]:
-        """Return the whole body: bytes, or past 500 kB a temporary file at its start.
-
-        `to_thread(func, *args)` runs the writes to disk off the loop.
-        """
-        first = [chunk async for chunk in _until(self, SPOOL_SIZE)]
-        if self.complete and self.received <= SPOOL_SIZE:
-            return first[0] if len(first) == 1 else b"".join(first)
-        file: t.IO[bytes] = await to_thread(tempfile.TemporaryFile)
+    async def spool(self) -> t.IO[bytes]:
+        """Read the whole body into a file at its start: in memory, past 500 kB on disk."""
+        async for chunk in self:
+            self._read.append(chunk)
+            if self.received > SPOOL_SIZE:
+                break
+        else:
+            return io.BytesIO(self._read[0] if len(self._read) == 1 else b"".join(self._read))
+        file: t.IO[bytes] = await self.offload(tempfile.TemporaryFile)
         try:
-            await to_thread(file.writelines, first)
+            while self._read:
+                await self.offload(file.write, self._read.pop(0))
             async for chunk in self:
-                await to_thread(file.write, chunk)
-            await to_thread(file.seek, 0)
+                await self.offload(file.write, chunk)
+            await self.offload(file.seek, 0)
         except BaseException:
             file.close()
             raise
         return file
-
-
-async def _until(body: Body, size: int) -> t.AsyncIterator[bytes]:
-    async for chunk in body:
-        yield chunk
-        if body.received > size:
-            return
 
 
 class BodyReader(io.RawIOBase):

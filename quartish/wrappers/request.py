@@ -14,11 +14,12 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from .. import json
 from .._current import find_context
 from .._environ import build_environ
+from .._lazy import lazy
 from .._streaming import Body
+from .._streaming import SPOOL_SIZE
 from ..debughelpers import attach_enctype_error_multidict
 from ..typing import Scope
 from ._conn import Conn
-from ._conn import lazy
 
 Form = tuple[t.IO[bytes], ImmutableMultiDict[str, str], ImmutableMultiDict[str, t.Any]]
 
@@ -47,6 +48,8 @@ class Request(Conn, WerkzeugRequest):
     ) -> None:
         WerkzeugRequest.__init__(self, environ, populate_request, shallow)
         self.scope = environ.get("asgi.scope") or {}
+        self.raw_host = environ.get("HTTP_HOST", "")
+        self.raw_cookie = environ.get("HTTP_COOKIE", "")
 
     @classmethod
     def from_scope(cls, scope: Scope, body: Body | None = None) -> t.Self:
@@ -127,13 +130,38 @@ class Request(Conn, WerkzeugRequest):
         `async for chunk in request.stream`.
         """
         if self._input is None:
-            if self.body is not None:
-                return self.body
-            return t.cast(t.Any, WerkzeugRequest.stream).__get__(self, type(self))
+            if self.body is None:
+                return t.cast(t.Any, WerkzeugRequest.stream).__get__(self, type(self))
+            self._check_limit()
+            return self.body
+        self._check_limit()
+        return self._input
+
+    def _check_limit(self) -> None:
         limit = self.max_content_length
+        if self.body is not None:
+            self.body.limit = limit
+            self.body.check(limit)
         if limit is not None and (self.content_length or 0) > limit:
             raise RequestEntityTooLarge()
-        return self._input
+
+    async def read_ahead(self, last: bool = False) -> None:
+        """Read the body so that the view finds it: in memory, past 500 kB on disk.
+
+        Where it is too large, raise RequestEntityTooLarge (413) only the `last` time: until
+        then a before function may raise `max_content_length`, and reading goes on.
+        """
+        if self._input is not None or self.body is None:
+            return
+        try:
+            self._check_limit()
+            self.receive_input(await self.body.spool())
+        except RequestEntityTooLarge:
+            if last:
+                raise
+            return
+        if self.body.received > SPOOL_SIZE and self.mimetype == "multipart/form-data":
+            await self.body.offload(self.parse_ahead)
 
     def receive_input(self, stream: t.IO[bytes]) -> None:
         """Take the body that was read before the view (or a file that pulls it)."""

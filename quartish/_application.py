@@ -1,0 +1,390 @@
+"""The app with its doors: what `Flask` and `Quart` have in common.
+
+A door (`__call__`) is where a server, or a test client, hands a request in. What a request
+then passes is written in `asgi`, `wsgi`, `ctx` and `_dispatch`; this room connects them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import typing as t
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+
+from werkzeug.routing import RequestRedirect
+
+from ._bridge import from_thread
+from ._bridge import is_async_callable
+from ._bridge import to_thread
+from ._commands import is_running_from_cli
+from ._core import Core
+from ._dispatch import default
+from ._dispatch import Flow
+from ._dispatch import HELPERS
+from ._dispatch import WebsocketFlow
+from ._lazy import lazy
+from ._locate import load_dotenv as _load_dotenv
+from ._registry import setupmethod
+from ._responses import build_url
+from ._responses import make_response
+from .asgi.background import BackgroundTasks
+from .asgi.http import handle_http
+from .asgi.lifespan import handle_lifespan
+from .asgi.lifespan import Serving
+from .asgi.websocket import handle_websocket
+from .ctx import _AppCtxGlobals
+from .ctx import AppContext
+from .ctx import find_context
+from .debughelpers import FormDataRoutingRedirect
+from .globals import g
+from .globals import request
+from .globals import session
+from .helpers import get_debug_flag
+from .helpers import get_flashed_messages
+from .helpers import get_load_dotenv
+from .serving import resolve_address
+from .serving import run as _serve
+from .serving import show_server_banner
+from .typing import AfterServingCallable
+from .typing import ASGIReceive
+from .typing import ASGISend
+from .typing import BeforeServingCallable
+from .typing import Scope
+from .typing import WhileServingCallable
+from .wrappers import Websocket
+
+T = t.TypeVar("T")
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+T_after_serving = t.TypeVar("T_after_serving", bound=AfterServingCallable)
+T_before_serving = t.TypeVar("T_before_serving", bound=BeforeServingCallable)
+T_while_serving = t.TypeVar("T_while_serving", bound=WhileServingCallable)
+
+#: Redefining one of these, on a class or an app, changes how requests are dispatched.
+FAMILY = frozenset([*Flow.METHODS.values(), *WebsocketFlow.METHODS.values(), *HELPERS])
+
+
+class AppType(type):
+    """The class of app classes. It counts changes to the dispatch family, so that a method
+    patched on a class late, as tracing tools do, is honoured from then on."""
+
+    changes = 0
+
+    def __setattr__(cls, name: str, value: t.Any) -> None:
+        super().__setattr__(name, value)
+        if name in FAMILY:
+            AppType.changes += 1
+
+
+class App(Core, metaclass=AppType):
+    """What both colours share. Use `Flask` or `Quart`."""
+
+    #: Whether request and response attributes are plain values (Flask) or awaitable (Quart).
+    plain: bool
+    app_ctx_globals_class: type[t.Any] = _AppCtxGlobals
+    context_class: type[AppContext] = AppContext
+    websocket_class: type[Websocket] = Websocket
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        self._flows: tuple[int, Flow, WebsocketFlow] | None = None
+        super().__init__(*args, **kwargs)
+        self.before_serving_funcs: list[BeforeServingCallable] = []
+        self.while_serving_funcs: list[WhileServingCallable] = []
+        self.after_serving_funcs: list[AfterServingCallable] = []
+        #: Open websockets; they are closed with 1012 at shutdown.
+        self.websockets: set[t.Any] = set()
+        self.serving_loop: asyncio.AbstractEventLoop | None = None
+        self._background = BackgroundTasks(weakref.proxy(self))
+        self._serving = Serving(weakref.proxy(self))
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        super().__setattr__(name, value)
+        if name in FAMILY:
+            self._flows = None
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name in FAMILY:
+            self._flows = None
+
+    # --- doors ------------------------------------------------------------------------------
+
+    def __call__(self, *args: t.Any) -> t.Any:
+        """Serve `(scope, receive, send)` as ASGI, `(environ, start_response)` as WSGI."""
+        if len(args) == 3:
+            return self.asgi_app(*args)
+        return self.wsgi_app(*args)
+
+    async def asgi_app(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+        """Serve ASGI. Assign to it to put a middleware around the app, and keep the app:
+        `app.asgi_app = Middleware(app.asgi_app)`."""
+        kind = scope["type"]
+        if kind == "http":
+            await handle_http(self, scope, receive, send)
+        elif kind == "websocket":
+            await handle_websocket(self, scope, receive, send)
+        elif kind == "lifespan":
+            await handle_lifespan(self, receive, send)
+        else:
+            raise ValueError(f"This app cannot serve the ASGI scope type {kind!r}.")
+
+    def wsgi_app(self, environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
+        raise TypeError(
+            f"{type(self).__name__} was called with two arguments, as a WSGI app. Its requests"
+            " are awaitable: serve it as ASGI, or use the class Flask."
+        )
+
+    # --- dispatching --------------------------------------------------------------------------
+
+    def flow_of(self, ctx: AppContext) -> Flow:
+        """Return the dispatch flow for the context's kind of connection."""
+        flows = self._flows
+        if flows is None or flows[0] != AppType.changes:
+            flows = self._flows = (AppType.changes, Flow(self), WebsocketFlow(self))
+        return flows[2] if ctx.has_websocket else flows[1]
+
+    def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
+        """Finish a function that is plain in one colour and awaitable in the other."""
+        raise NotImplementedError
+
+    @default
+    def make_response(self, rv: t.Any) -> t.Any:
+        """Return what a view returned as an instance of `response_class`.
+
+        Str and bytes are bodies, dicts and lists JSON, iterators and async iterators
+        streams; tuples add `(…, status)`, `(…, headers)` or `(…, status, headers)`. Raises
+        TypeError for anything else.
+        """
+        return make_response(self, rv)
+
+    @default
+    def raise_routing_exception(self, request: t.Any) -> t.NoReturn:
+        """Raise the exception of a failed match. In debug mode a redirect that would lose a
+        form's data is an error of its own."""
+        error = request.routing_exception
+        if (
+            self.debug
+            and isinstance(error, RequestRedirect)
+            and error.code not in (307, 308)
+            and request.method not in ("GET", "HEAD", "OPTIONS")
+        ):
+            raise FormDataRoutingRedirect(request)
+        raise error
+
+    @default
+    def log_exception(self, exc_info: t.Any) -> None:
+        """Log an exception that no handler took, once, with the request's path and method."""
+        ctx = find_context()
+        if ctx is not None and (ctx.has_request or ctx.has_websocket):
+            conn = ctx.conn
+            self.logger.error("Exception on %s [%s]", conn.path, conn.method, exc_info=exc_info)
+        else:
+            self.logger.error("Exception on %s", self.name, exc_info=exc_info)
+
+    @default
+    def make_default_options_response(self) -> t.Any:
+        """Return the answer to OPTIONS where a rule has it automatically (RFC 9110, 9.3.7)."""
+        ctx = t.cast(AppContext, find_context())
+        rv = self.response_class()
+        rv.allow.update(ctx.url_adapter.allowed_methods())  # type: ignore[union-attr]
+        return rv
+
+    @default
+    def create_url_adapter(self, request: t.Any) -> t.Any:
+        return super().create_url_adapter(request)
+
+    create_url_adapter.__doc__ = Core.create_url_adapter.__doc__
+
+    @default
+    def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        """Return `func` such that sync code may call it: a `def` as it is.
+
+        An `async def` is run to its end where this thread has no running loop, and the call
+        returns its value. On a running loop the call returns the coroutine, which whoever
+        called (the dispatch flow, in the end) awaits.
+        """
+        return self.async_to_sync(func) if is_async_callable(func) else func
+
+    @default
+    def async_to_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        """Return a `def` for an `async def`, as `ensure_sync` says."""
+
+        def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            coro = func(*args, **kwargs)
+            return coro if asyncio._get_running_loop() is not None else from_thread(coro)
+
+        return call
+
+    def ensure_async(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Awaitable[t.Any]]:
+        """Return an `async def` for `func`; a `def` is run in a worker thread."""
+        return func if is_async_callable(func) else self.sync_to_async(func)
+
+    def sync_to_async(self, func: t.Callable[..., T]) -> t.Callable[..., t.Awaitable[T]]:
+        """Return an `async def` that runs `func` in a worker thread, in a copy of the context."""
+
+        async def call(*args: t.Any, **kwargs: t.Any) -> T:
+            work = partial(func, *args, **kwargs)
+            return await to_thread(self.view_pool, copy_context(), work)
+
+        return call
+
+    # --- threads ------------------------------------------------------------------------------
+
+    @lazy
+    def view_pool(self) -> ThreadPoolExecutor:
+        """The worker threads of `def` views: `VIEW_THREADS` at most."""
+        return ThreadPoolExecutor(self.config["VIEW_THREADS"], f"{self.name}-view")
+
+    @lazy
+    def file_pool(self) -> ThreadPoolExecutor:
+        """The worker threads that read and write files: `FILE_THREADS` at most."""
+        return ThreadPoolExecutor(self.config["FILE_THREADS"], f"{self.name}-file")
+
+    async def to_file_thread(self, func: t.Callable[..., T], *args: t.Any) -> T:
+        """Run a file operation off the loop."""
+        return await to_thread(self.file_pool, copy_context(), func, *args)
+
+    # --- contexts -----------------------------------------------------------------------------
+
+    def app_context(self) -> AppContext:
+        """Return a new application context, for `with` or `async with`."""
+        return self.context_class(self)
+
+    def url_for(
+        self,
+        /,
+        endpoint: str,
+        *,
+        _anchor: str | None = None,
+        _method: str | None = None,
+        _scheme: str | None = None,
+        _external: bool | None = None,
+        **values: t.Any,
+    ) -> str:
+        """Return the URL of an endpoint; values it has no variable for become the query.
+
+        `.name` is relative to the current blueprint. Within a request the URL is without
+        scheme and host unless `_external` or `_scheme`; outside of one it has them, taken
+        from `SERVER_NAME`. Raises BuildError unless `handle_url_build_error` has an answer.
+        """
+        return build_url(
+            self,
+            endpoint,
+            anchor=_anchor,
+            method=_method,
+            scheme=_scheme,
+            external=_external,
+            values=values,
+        )
+
+    def create_jinja_environment(self) -> t.Any:
+        env = super().create_jinja_environment()
+        # For templates that are imported: those see no context processor's values.
+        env.globals.update(
+            url_for=self.url_for,
+            get_flashed_messages=get_flashed_messages,
+            config=self.config,
+            request=request,
+            session=session,
+            g=g,
+        )
+        return env
+
+    create_jinja_environment.__doc__ = Core.create_jinja_environment.__doc__
+
+    def make_shell_context(self) -> dict[str, t.Any]:
+        """Return the names of the interactive shell."""
+        names: dict[str, t.Any] = {"app": self, "g": g}
+        for processor in self.shell_context_processors:
+            names.update(processor())
+        return names
+
+    # --- serving ------------------------------------------------------------------------------
+
+    @setupmethod
+    def before_serving(self, func: T_before_serving) -> T_before_serving:
+        """Call `func()` in an app context before the first request is served."""
+        self.before_serving_funcs.append(func)
+        return func
+
+    @setupmethod
+    def while_serving(self, func: T_while_serving) -> T_while_serving:
+        """Run a generator to its `yield` before serving, and to its end after."""
+        self.while_serving_funcs.append(func)
+        return func
+
+    @setupmethod
+    def after_serving(self, func: T_after_serving) -> T_after_serving:
+        """Call `func()` in an app context after the last request was served."""
+        self.after_serving_funcs.append(func)
+        return func
+
+    @lazy
+    def shutdown_event(self) -> asyncio.Event:
+        """Set when shutdown begins."""
+        return asyncio.Event()
+
+    async def startup(self) -> None:
+        """Get ready to serve, as the server's lifespan start-up does."""
+        self.serving_loop = asyncio.get_running_loop()
+        self.shutdown_event = asyncio.Event()
+        await self._serving.start()
+
+    async def shutdown(self) -> None:
+        """End serving: websockets are closed (1012), background tasks waited for
+        `BACKGROUND_TASK_SHUTDOWN_TIMEOUT` seconds, then the serving hooks run."""
+        self.shutdown_event.set()
+        for websocket in list(self.websockets):
+            websocket.shut_down()
+        await self._background.stop(self.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
+        try:
+            await self._serving.stop()
+        finally:
+            self.serving_loop = None
+
+    @property
+    def background_tasks(self) -> set[asyncio.Task[t.Any]]:
+        """The background tasks that run."""
+        return self._background.tasks
+
+    def add_background_task(
+        self, func: t.Callable[..., t.Any], *args: t.Any, name: str | None = None, **kwargs: t.Any
+    ) -> t.Any:
+        """Start `func(*args, **kwargs)` beside the request, in an app context; return its
+        task, which can be awaited, named and cancelled.
+
+        A `def` runs in a worker thread. What it raises is logged with its name. *Quart:*
+        returns None.
+        """
+        return self._background.add(func, *args, name=name, **kwargs)
+
+    def run(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        debug: bool | None = None,
+        load_dotenv: bool = True,
+        **options: t.Any,
+    ) -> None:
+        """Serve the app on this machine while developing it, by Hypercorn.
+
+        `options` are those of `serving.run`. Host and port default to those of
+        `SERVER_NAME`, else 127.0.0.1 and 5000. Does nothing under `quartish run`.
+        """
+        if is_running_from_cli():
+            return
+        if get_load_dotenv(load_dotenv):
+            _load_dotenv()
+            if "FLASK_DEBUG" in os.environ or "QUARTISH_DEBUG" in os.environ:
+                self.debug = get_debug_flag()
+        if debug is not None:
+            self.debug = bool(debug)
+        host, port = resolve_address(host, port, self.config.get("SERVER_NAME"))
+        options.setdefault("use_reloader", self.debug)
+        show_server_banner(self.debug, self.name)
+        try:
+            _serve(self, host, port, debug=self.debug, **options)
+        finally:
+            self._got_first_request = False  # it may be changed and run again

@@ -1,0 +1,55 @@
+"""The configuration that an app starts with."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from datetime import timedelta
+
+from werkzeug.datastructures import ImmutableDict
+
+#: Flask's defaults, then quartish's own: seconds, bytes, or counts.
+DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
+    {
+        "DEBUG": None,
+        "TESTING": False,
+        "PROPAGATE_EXCEPTIONS": None,
+        "SECRET_KEY": None,
+        "SECRET_KEY_FALLBACKS": None,
+        "PERMANENT_SESSION_LIFETIME": timedelta(days=31),
+        "USE_X_SENDFILE": False,
+        "TRUSTED_HOSTS": None,
+        "SERVER_NAME": None,
+        "APPLICATION_ROOT": "/",
+        "SESSION_COOKIE_NAME": "session",
+        "SESSION_COOKIE_DOMAIN": None,
+        "SESSION_COOKIE_PATH": None,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SECURE": False,
+        "SESSION_COOKIE_PARTITIONED": False,
+        "SESSION_COOKIE_SAMESITE": None,
+        "SESSION_REFRESH_EACH_REQUEST": True,
+        "MAX_CONTENT_LENGTH": None,
+        "MAX_FORM_MEMORY_SIZE": 500_000,
+        "MAX_FORM_PARTS": 1_000,
+        "SEND_FILE_MAX_AGE_DEFAULT": None,
+        "TRAP_BAD_REQUEST_ERRORS": None,
+        "TRAP_HTTP_EXCEPTIONS": False,
+        "EXPLAIN_TEMPLATE_LOADING": False,
+        "PREFERRED_URL_SCHEME": "http",
+        "TEMPLATES_AUTO_RELOAD": None,
+        "MAX_COOKIE_SIZE": 4093,
+        "PROVIDE_AUTOMATIC_OPTIONS": True,
+        # Worker threads: for `def` views, and for reading and writing files.
+        "VIEW_THREADS": 40,
+        "FILE_THREADS": min(32, 4 + (os.cpu_count() or 1)),
+        # How long teardown may take once the client has left, in seconds.
+        "DISCONNECT_GRACE": 5,
+        # How long nothing may happen on a body being read or a response being sent.
+        "BODY_TIMEOUT": 60,
+        "RESPONSE_TIMEOUT": 60,
+        "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": 5,
+        # Origins that may open a websocket; None: all.
+        "WEBSOCKET_ORIGINS": None,
+    }
+)

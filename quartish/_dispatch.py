@@ -1,0 +1,437 @@
+"""The dispatch flow: what happens to a request or a websocket between door and view.
+
+    full_dispatch                          errors go to handle_user_exception
+      preprocess                           url value preprocessors, before functions
+      dispatch                             the view
+      finalize                             make_response, postprocess (after functions, session)
+    handle_exception                       what nothing above could answer
+    end_context                            teardown functions
+
+It is written once. The doors drive it on a loop or in a thread (`_bridge`); it must not
+await anything but its own steps and `awaited(...)`. Every step may be overridden: where a
+subclass of the app, or the app itself, redefines the method of that name, the method takes
+the step's place, whichever step calls it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing as t
+from itertools import chain
+from types import CoroutineType
+
+from werkzeug.exceptions import BadRequestKeyError
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import InternalServerError
+from werkzeug.routing import RoutingException
+from werkzeug.sansio.response import Response as SansioResponse
+
+from ._bridge import awaited
+from ._bridge import is_async_callable
+from ._bridge import is_awaitable
+from ._core import Core
+from .ctx import AppContext
+from .ctx import opens_lazily
+from .signals import appcontext_tearing_down
+from .signals import got_request_exception
+from .signals import got_websocket_exception
+from .signals import request_finished
+from .signals import request_started
+from .signals import request_tearing_down
+from .signals import websocket_finished
+from .signals import websocket_started
+from .signals import websocket_tearing_down
+
+Step = t.Callable[..., t.Awaitable[t.Any]]
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+
+#: Methods that steps call through the app, whoever defines them; a `def` that redefines one
+#: may expect to run in a thread, as it would under Flask.
+HELPERS = (
+    "ensure_sync",
+    "async_to_sync",
+    "make_response",
+    "log_exception",
+    "raise_routing_exception",
+    "make_default_options_response",
+    "create_url_adapter",
+)
+
+
+def default(method: F) -> F:
+    """Mark a method of the app as the step's own, so that an override can be told from it."""
+    method.is_default = True  # type: ignore[attr-defined]
+    return method
+
+
+class Flow:
+    """The flow of one app's requests. `WebsocketFlow` says how a websocket's differs."""
+
+    started = request_started
+    finished = request_finished
+    failed = got_request_exception
+    tearing_down = request_tearing_down
+
+    #: The app's method for each step that it may override.
+    METHODS: t.ClassVar[dict[str, str]] = {
+        "full_dispatch": "full_dispatch_request",
+        "preprocess": "preprocess_request",
+        "dispatch": "dispatch_request",
+        "finalize": "finalize_request",
+        "postprocess": "process_response",
+        "handle_user_exception": "handle_user_exception",
+        "handle_http_exception": "handle_http_exception",
+        "handle_exception": "handle_exception",
+        "teardown_connection": "do_teardown_request",
+        "teardown_app": "do_teardown_appcontext",
+    }
+
+    def __init__(self, app: Core) -> None:
+        self.app = app
+        #: Whether a method written as `def` was put in a step's place: then the whole
+        #: request runs in a thread.
+        self.overridden = False
+        for step, name in self.METHODS.items():
+            method = getattr(app, name)
+            if getattr(method, "is_default", None) is not True:
+                setattr(self, step, _overridden(method))
+                self.overridden = self.overridden or not is_async_callable(method)
+        for name in HELPERS:
+            method = getattr(app, name, None)
+            if method and getattr(method, "is_default", None) is not True:
+                self.overridden = self.overridden or not is_async_callable(method)
+
+    # --- what the hooks are ---------------------------------------------------------------
+
+    @property
+    def before(self) -> dict[str | None, list[t.Any]]:
+        return self.app.before_request_funcs
+
+    @property
+    def after(self) -> dict[str | None, list[t.Any]]:
+        return self.app.after_request_funcs
+
+    @property
+    def teardown(self) -> dict[str | None, list[t.Any]]:
+        return self.app.teardown_request_funcs
+
+    def takes_loop(self, ctx: AppContext) -> bool:
+        """Say whether the request's own task can run it: its view is an `async def`, and no
+        step was overridden by a `def`. Without a view (a 404) the hooks decide."""
+        if self.overridden:
+            return False
+        conn = ctx.conn
+        if conn.routing_exception is None:
+            view: t.Any = self.app.view_functions.get(conn.url_rule.endpoint)
+            try:
+                # PERF(0.5 us): the same as is_async_callable for an ordinary function.
+                return bool(view.__code__.co_flags & inspect.CO_COROUTINE)
+            except AttributeError:
+                return view is None or is_async_callable(view)
+        return not (self.before or self.after or self.teardown) or all(
+            is_async_callable(func)
+            for registry in (self.before, self.after, self.teardown)
+            for func in chain.from_iterable(registry.values())
+        )
+
+    def serves_file(self, ctx: AppContext) -> bool:
+        """Say whether the view only sends a static file: blocked views must not delay it."""
+        return getattr(self._view(ctx), "__name__", "") == "send_static_file"
+
+    def survives_disconnect(self, ctx: AppContext) -> bool:
+        """Say whether the view is to finish although the client has left."""
+        return getattr(self._view(ctx), "survives_disconnect", False) is True
+
+    def _view(self, ctx: AppContext) -> t.Any:
+        endpoint = ctx.conn.endpoint
+        return None if endpoint is None else self.app.view_functions.get(endpoint)
+
+    # --- the flow -------------------------------------------------------------------------
+
+    async def handle(self, ctx: AppContext) -> t.Any:
+        """Return the response to the request. The caller ends the context afterwards.
+
+        Raises what went wrong where `PROPAGATE_EXCEPTIONS`, testing or debugging say so.
+        """
+        try:
+            await ctx.open_session()
+            return await self.full_dispatch(ctx)
+        except Exception as error:
+            return await self.handle_exception(ctx, error)
+
+    async def full_dispatch(self, ctx: AppContext) -> t.Any:
+        self.app._got_first_request = True
+        try:
+            if self.started.receivers:
+                await self.send(self.started)
+            if ctx.reads_ahead:
+                await ctx.conn.read_ahead()
+            rv = await self.preprocess(ctx)
+            if rv is None:
+                if ctx.reads_ahead:  # a before function may have raised the limit
+                    await ctx.conn.read_ahead(last=True)
+                rv = await self.dispatch(ctx)
+        except Exception as error:
+            rv = await self.handle_user_exception(ctx, error)
+        return await self.finalize(ctx, rv)
+
+    async def preprocess(self, ctx: AppContext) -> t.Any:
+        app = self.app
+        if not self.before and not app.url_value_preprocessors:
+            return None
+        conn = ctx.conn
+        names = (None, *reversed(conn.blueprints))
+        for name in names:
+            for func in app.url_value_preprocessors.get(name, ()):
+                func(conn.endpoint, conn.view_args)
+        for name in names:
+            for func in self.before.get(name, ()):
+                rv = await self.call(func)
+                if rv is not None:
+                    return rv
+        return None
+
+    async def dispatch(self, ctx: AppContext) -> t.Any:
+        conn = ctx.conn
+        if conn.routing_exception is not None:
+            self.app.raise_routing_exception(conn)
+        rule = conn.url_rule
+        if conn.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
+            return await self.call(self.app.make_default_options_response)
+        return await self.call(self.app.view_functions[rule.endpoint], **conn.view_args)
+
+    async def call(self, func: t.Callable[..., t.Any], *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Call what the user registered: in this very thread, whatever colour it has."""
+        if self.overridden:
+            func = self.app.ensure_sync(func)
+        rv = func(*args, **kwargs)
+        if type(rv) is CoroutineType or (
+            is_awaitable(rv) and not isinstance(rv, SansioResponse)
+        ):
+            rv = await awaited(rv)
+        return rv
+
+    async def finalize(
+        self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False
+    ) -> t.Any:
+        response = self.app.make_response(rv)
+        if type(response) is CoroutineType:  # an `async def` override in the awaitable colour
+            response = await awaited(response)
+        try:
+            response = await self.postprocess(ctx, response)
+            if self.finished.receivers:
+                await self.send(self.finished, response=response)
+        except Exception:
+            if not from_error_handler:
+                raise
+            self.app.logger.exception(
+                "Request finalizing failed with an error while handling an error"
+            )
+        return response
+
+    async def postprocess(self, ctx: AppContext, response: t.Any) -> t.Any:
+        app = self.app
+        late = ctx.__dict__.get("_after_request_functions")
+        if late:
+            for func in late:
+                response = await self.call_after(func, response)
+        if self.after:
+            for name in (*ctx.conn.blueprints, None):
+                for func in reversed(self.after.get(name, ())):
+                    response = await self.call_after(func, response)
+        if "_session" in ctx.__dict__ or self.refreshes_session(ctx):
+            session = ctx._session
+            if not app.session_interface.is_null_session(session):
+                saved = app.session_interface.save_session(app, session, response)
+                if is_awaitable(saved):
+                    await awaited(saved)
+        return response
+
+    async def call_after(self, func: t.Callable[..., t.Any], response: t.Any) -> t.Any:
+        """Call an after function, which has to return a response."""
+        rv = await self.call(func, response)
+        if rv is None:
+            raise TypeError(
+                f"The after function {getattr(func, '__qualname__', func)!r} returned None;"
+                " it has to return the response it was given or another one."
+            )
+        return rv
+
+    def refreshes_session(self, ctx: AppContext) -> bool:
+        """Say whether an untouched session has to be saved: a permanent one may be renewed
+        with each response (`SESSION_REFRESH_EACH_REQUEST`)."""
+        app = self.app
+        if not app.config["SESSION_REFRESH_EACH_REQUEST"] or not opens_lazily(
+            app.session_interface
+        ):
+            return False
+        return app.session_interface.get_cookie_name(app) in ctx.conn.raw_cookie
+
+    # --- errors ---------------------------------------------------------------------------
+
+    async def handle_user_exception(self, ctx: AppContext, error: Exception) -> t.Any:
+        app = self.app
+        if isinstance(error, BadRequestKeyError) and (
+            app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
+        ):
+            error.show_exception = True
+        if isinstance(error, HTTPException) and not app.trap_http_exception(error):
+            return await self.handle_http_exception(ctx, error)
+        handler = app._find_error_handler(error, ctx.conn.blueprints)
+        if handler is None:
+            raise error
+        return await self.call(handler, error)
+
+    async def handle_http_exception(self, ctx: AppContext, error: HTTPException) -> t.Any:
+        # Without a code it is for the server; a redirect of routing is no error of the user's.
+        if error.code is None or isinstance(error, RoutingException):
+            return error
+        handler = self.app._find_error_handler(error, ctx.conn.blueprints)
+        return error if handler is None else await self.call(handler, error)
+
+    async def handle_exception(self, ctx: AppContext, error: Exception) -> t.Any:
+        app = self.app
+        if self.failed.receivers:
+            await self.send(self.failed, exception=error)
+        propagate = app.config["PROPAGATE_EXCEPTIONS"]
+        if propagate or (propagate is None and (app.testing or app.debug)):
+            raise error
+        exc_info = sys.exc_info()
+        if exc_info[1] is not error:
+            exc_info = (type(error), error, error.__traceback__)
+        logged = app.log_exception(exc_info)
+        if is_awaitable(logged):
+            await awaited(logged)
+        rv: t.Any = InternalServerError(original_exception=error)
+        handler = app._find_error_handler(rv, ctx.conn.blueprints)
+        if handler is not None:
+            rv = await self.call(handler, rv)
+        return await self.finalize(ctx, rv, from_error_handler=True)
+
+    # --- the end --------------------------------------------------------------------------
+
+    async def end_context(self, ctx: AppContext, exc: BaseException | None) -> None:
+        """Run all teardown functions, whether or not one of them raises; then raise what the
+        first of them raised."""
+        errors: list[BaseException] = []
+        conn = ctx.__dict__.get("conn")
+        if conn is not None:
+            await _collect(errors, self.teardown_connection(ctx, exc))
+            if ctx.has_request:
+                await _collect(errors, self.call(conn.close))
+                if "environ" in conn.__dict__:
+                    conn.environ["werkzeug.request"] = None  # the one reference back
+        if ctx._outer is None:
+            await _collect(errors, self.teardown_app(ctx, exc))
+        if errors:
+            raise errors[0]
+
+    async def teardown_connection(self, ctx: AppContext, exc: BaseException | None) -> None:
+        errors: list[BaseException] = []
+        if self.teardown:
+            for name in (*ctx.conn.blueprints, None):
+                for func in reversed(self.teardown.get(name, ())):
+                    await _collect(errors, self.call(func, exc))
+        if self.tearing_down.receivers:
+            await _collect(errors, self.send(self.tearing_down, exc=exc))
+        if errors:
+            raise errors[0]
+
+    async def teardown_app(self, ctx: AppContext, exc: BaseException | None) -> None:
+        errors: list[BaseException] = []
+        for func in reversed(self.app.teardown_appcontext_funcs):
+            await _collect(errors, self.call(func, exc))
+        if appcontext_tearing_down.receivers:
+            await _collect(errors, self.send(appcontext_tearing_down, exc=exc))
+        if errors:
+            raise errors[0]
+
+    async def send(self, signal: t.Any, **kwargs: t.Any) -> None:
+        """Send a signal with the app as its sender; async receivers are awaited."""
+        sender = self.app
+        for _, rv in signal.send(sender, _async_wrapper=sender.ensure_sync, **kwargs):
+            if is_awaitable(rv):
+                await awaited(rv)
+
+
+class WebsocketFlow(Flow):
+    """The flow of a websocket: other hooks and signals, and a view that returns nothing
+    has done its work."""
+
+    started = websocket_started
+    finished = websocket_finished
+    failed = got_websocket_exception
+    tearing_down = websocket_tearing_down
+
+    METHODS: t.ClassVar[dict[str, str]] = {
+        "full_dispatch": "full_dispatch_websocket",
+        "preprocess": "preprocess_websocket",
+        "dispatch": "dispatch_websocket",
+        "finalize": "finalize_websocket",
+        "postprocess": "postprocess_websocket",
+        "handle_user_exception": "handle_user_exception",
+        "handle_http_exception": "handle_http_exception",
+        "handle_exception": "handle_websocket_exception",
+        "teardown_connection": "do_teardown_websocket",
+        "teardown_app": "do_teardown_appcontext",
+    }
+
+    @property
+    def before(self) -> dict[str | None, list[t.Any]]:
+        return self.app.before_websocket_funcs
+
+    @property
+    def after(self) -> dict[str | None, list[t.Any]]:
+        return self.app.after_websocket_funcs
+
+    @property
+    def teardown(self) -> dict[str | None, list[t.Any]]:
+        return self.app.teardown_websocket_funcs
+
+    async def finalize(
+        self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False
+    ) -> t.Any:
+        if rv is not None:
+            return await super().finalize(ctx, rv, from_error_handler)
+        try:
+            rv = await self.postprocess(ctx, None)
+            if self.finished.receivers:
+                await self.send(self.finished, response=rv)
+        except Exception:
+            if not from_error_handler:
+                raise
+            self.app.logger.exception(
+                "Websocket finalizing failed with an error while handling an error"
+            )
+        return rv
+
+    async def call_after(self, func: t.Callable[..., t.Any], response: t.Any) -> t.Any:
+        """Call an after function; for a websocket it may return nothing."""
+        rv = await self.call(func, response)
+        return response if rv is None else rv
+
+
+async def _collect(errors: list[BaseException], step: t.Awaitable[t.Any]) -> None:
+    try:
+        await step
+    except Exception as error:
+        errors.append(error)
+
+
+def _overridden(method: t.Callable[..., t.Any]) -> Step:
+    """Return a step that calls the app's own method in its place.
+
+    *Flask:* 3.1 gives these methods no context, 3.2 and Quart 0.23 give it first: one whose
+    first parameter is named `ctx` gets it.
+    """
+    parameters = list(inspect.signature(method).parameters)
+    takes_ctx = parameters[:1] == ["ctx"]
+
+    async def step(ctx: AppContext, *args: t.Any) -> t.Any:
+        rv = method(ctx, *args) if takes_ctx else method(*args)
+        if is_awaitable(rv) and not isinstance(rv, SansioResponse):
+            rv = await awaited(rv)
+        return rv
+
+    return step

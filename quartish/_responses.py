@@ -1,0 +1,135 @@
+"""What a view may return, made into a response; and the URLs it mentions."""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import typing as t
+from urllib.parse import quote
+
+from werkzeug.datastructures import Headers
+from werkzeug.routing import BuildError
+from werkzeug.sansio.response import Response as SansioResponse
+
+from ._core import Core
+from ._current import find_context
+
+_KINDS = (
+    "The return type must be a string, dict, list, tuple with headers or status,"
+    " Response instance, or WSGI callable"
+)
+
+
+def make_response(app: Core, rv: t.Any) -> t.Any:
+    """Return what a view returned as an instance of `app.response_class`.
+
+    A str or bytes is the body; a dict or list is sent as JSON; an iterator or an async
+    iterator is streamed; another response class is coerced, a WSGI callable called; a tuple
+    is `(body, status, headers)`, `(body, status)` or `(body, headers)`. Raises TypeError,
+    naming the endpoint, for anything else.
+    """
+    response_class = app.response_class
+    status: t.Any = None
+    headers: t.Any = None
+    if isinstance(rv, tuple):
+        if len(rv) == 3:
+            rv, status, headers = rv
+        elif len(rv) == 2:
+            if isinstance(rv[1], (Headers, dict, tuple, list)):
+                rv, headers = rv
+            else:
+                rv, status = rv
+        else:
+            raise TypeError(
+                f"The view function{_of_endpoint()} did not return a valid response tuple. The"
+                " tuple must have the form (body, status, headers), (body, status), or"
+                " (body, headers)."
+            )
+    if rv is None:
+        raise TypeError(
+            f"The view function{_of_endpoint()} did not return a valid response. The function"
+            " either returned None or ended without a return statement."
+        )
+    if not isinstance(rv, response_class):
+        if isinstance(rv, (str, bytes, bytearray, cabc.Iterator, cabc.AsyncIterator)):
+            return response_class(rv, status=status, headers=headers)
+        if isinstance(rv, (dict, list)):
+            rv = app.json.response(rv)
+        elif isinstance(rv, SansioResponse) or callable(rv):
+            rv = _coerce(app, rv)
+        else:
+            raise TypeError(
+                f"The view function{_of_endpoint()} did not return a valid response. {_KINDS},"
+                f" but it was a {type(rv).__name__}."
+            )
+    if status is not None:
+        if isinstance(status, (str, bytes, bytearray)):
+            rv.status = status
+        else:
+            rv.status_code = status
+    if headers:
+        rv.headers.update(headers)
+    return rv
+
+
+def _coerce(app: Core, rv: t.Any) -> t.Any:
+    ctx = find_context()
+    # Only a WSGI callable, an HTTPException among them, needs to know the request.
+    environ = getattr(ctx.request, "environ", None) if ctx is not None and ctx.has_request else None
+    try:
+        return app.response_class.force_type(rv, environ)
+    except TypeError as error:
+        raise TypeError(
+            f"{error}\nThe view function{_of_endpoint()} did not return a valid response."
+            f" {_KINDS}, but it was a {type(rv).__name__}."
+        ).with_traceback(error.__traceback__) from None
+
+
+def _of_endpoint() -> str:
+    ctx = find_context()
+    return f" for {ctx.conn.endpoint!r}" if ctx is not None and ctx.has_request else ""
+
+
+def build_url(
+    app: Core,
+    endpoint: str,
+    *,
+    anchor: str | None,
+    method: str | None,
+    scheme: str | None,
+    external: bool | None,
+    values: dict[str, t.Any],
+) -> str:
+    """Build the URL of an endpoint, as `app.url_for` documents it."""
+    ctx = find_context()
+    connected = ctx is not None and (ctx.has_request or ctx.has_websocket)
+    adapter: t.Any = app.create_url_adapter(None) if ctx is None else ctx.url_adapter
+    if connected:
+        assert ctx is not None
+        if endpoint[:1] == ".":  # relative to the current blueprint
+            blueprint = ctx.conn.blueprint
+            endpoint = endpoint[1:] if blueprint is None else f"{blueprint}{endpoint}"
+        if external is None:
+            external = scheme is not None or ctx.has_websocket
+    else:
+        if adapter is None:
+            raise RuntimeError(
+                "Unable to build URLs outside an active request without 'SERVER_NAME'"
+                " configured. Also configure 'APPLICATION_ROOT' and 'PREFERRED_URL_SCHEME'"
+                " as needed."
+            )
+        if external is None:
+            external = True
+    if scheme is not None and not external:
+        # A scheme that silently went unused could leave a link insecure.
+        raise ValueError("When specifying '_scheme', '_external' must be True.")
+    app.inject_url_defaults(endpoint, values)
+    try:
+        url: str = adapter.build(
+            endpoint, values, method=method, url_scheme=scheme, force_external=external
+        )
+    except BuildError as error:
+        values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
+        return app.handle_url_build_error(error, endpoint, values)
+    if anchor is not None:
+        url = f"{url}#{quote(anchor, safe="%!#$&'()*+,/:;=?@")}"
+    return url

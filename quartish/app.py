@@ -1,0 +1,382 @@
+"""The two colours of the app: `Flask`, whose values are plain, and `Quart`, awaitable.
+
+Each names its request class, its response class, its driver and its test client. The
+methods of the dispatch family are synchronous in the one and coroutines in the other; all
+of them may be overridden, and what is overridden is called wherever the flow would have
+taken its own step.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from werkzeug.exceptions import HTTPException
+
+from . import wrappers
+from ._application import App
+from ._bridge import drive
+from ._core import _make_timedelta as _make_timedelta
+from ._current import current_context
+from ._current import find_context
+from ._current import NO_REQUEST
+from ._current import NO_WEBSOCKET
+from ._dispatch import default
+from ._dispatch import Flow
+from ._dispatch import WebsocketFlow
+from .ctx import AppContext
+from .templating import update_template_context
+from .testing import EnvironBuilder
+from .testing import FlaskClient
+from .testing import FlaskCliRunner
+from .testing.app import TestApp
+from .testing.client import QuartClient
+from .testing.utils import make_test_request_context
+from .typing import ResponseReturnValue
+from .wrappers.awaitable import Request as AwaitableRequest
+from .wrappers.awaitable_response import Response as AwaitableResponse
+from .wsgi import handle_wsgi
+
+T = t.TypeVar("T")
+
+
+def _ctx() -> AppContext:
+    return t.cast(AppContext, current_context(NO_REQUEST))
+
+
+class Flask(App):
+    """An application in the plain colour.
+
+    A Flask app, served as ASGI: views may be `def` (run in a worker thread, with the whole
+    of their request) or `async def` (run on the event loop). Request attributes, the
+    functions of the API and the test client are plain, as in Flask.
+    """
+
+    plain = True
+    request_class: type[wrappers.Request] = wrappers.Request
+    response_class: type[wrappers.Response] = wrappers.Response
+    test_client_class: type[FlaskClient] | None = None
+    test_cli_runner_class: type[FlaskCliRunner] | None = None
+
+    def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> T:
+        return drive(coro)
+
+    @default
+    def full_dispatch_request(self) -> t.Any:
+        """Dispatch the request with its hooks and error handlers; return the response."""
+        ctx = _ctx()
+        return drive(Flow.full_dispatch(self.flow_of(ctx), ctx))
+
+    @default
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """Run the url value preprocessors and the before functions, until one returns."""
+        ctx = _ctx()
+        return t.cast(
+            "ResponseReturnValue | None", drive(Flow.preprocess(self.flow_of(ctx), ctx))
+        )
+
+    @default
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Call the view that matched and return what it returned."""
+        ctx = _ctx()
+        return t.cast(ResponseReturnValue, drive(Flow.dispatch(self.flow_of(ctx), ctx)))
+
+    @default
+    def finalize_request(self, rv: t.Any, from_error_handler: bool = False) -> t.Any:
+        """Make a response of what a view or handler returned, and postprocess it."""
+        ctx = _ctx()
+        return drive(Flow.finalize(self.flow_of(ctx), ctx, rv, from_error_handler))
+
+    @default
+    def process_response(self, response: t.Any) -> t.Any:
+        """Run the after functions and save the session."""
+        ctx = _ctx()
+        return drive(Flow.postprocess(self.flow_of(ctx), ctx, response))
+
+    @default
+    def handle_user_exception(self, e: Exception) -> t.Any:
+        """Answer an exception of a view or hook by its handler, or raise it."""
+        ctx = _ctx()
+        return drive(Flow.handle_user_exception(self.flow_of(ctx), ctx, e))
+
+    @default
+    def handle_http_exception(self, e: HTTPException) -> t.Any:
+        """Answer an HTTP exception by its handler, or by itself."""
+        ctx = _ctx()
+        return drive(Flow.handle_http_exception(self.flow_of(ctx), ctx, e))
+
+    @default
+    def handle_exception(self, e: Exception) -> t.Any:
+        """Log an exception that no handler took and answer 500, or raise it
+        (`PROPAGATE_EXCEPTIONS`, testing, debugging)."""
+        ctx = _ctx()
+        return drive(Flow.handle_exception(self.flow_of(ctx), ctx, e))
+
+    @default
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:
+        """Run the teardown functions of the request."""
+        ctx = _ctx()
+        drive(Flow.teardown_connection(self.flow_of(ctx), ctx, exc))
+
+    @default
+    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
+        """Run the teardown functions of the application context."""
+        ctx = t.cast(AppContext, current_context())
+        drive(Flow.teardown_app(self.flow_of(ctx), ctx, exc))
+
+    @default
+    def full_dispatch_websocket(self) -> t.Any:
+        """Dispatch the websocket with its hooks and error handlers."""
+        ctx = _ctx()
+        return drive(WebsocketFlow.full_dispatch(self.flow_of(ctx), ctx))
+
+    @default
+    def preprocess_websocket(self) -> t.Any:
+        """Run the url value preprocessors and the before functions, until one returns."""
+        ctx = _ctx()
+        return drive(WebsocketFlow.preprocess(self.flow_of(ctx), ctx))
+
+    @default
+    def dispatch_websocket(self) -> t.Any:
+        """Call the websocket's handler."""
+        ctx = _ctx()
+        return drive(WebsocketFlow.dispatch(self.flow_of(ctx), ctx))
+
+    @default
+    def finalize_websocket(self, rv: t.Any, from_error_handler: bool = False) -> t.Any:
+        """Make a response of what a handler returned, if anything, and postprocess it."""
+        ctx = _ctx()
+        flow = t.cast(WebsocketFlow, self.flow_of(ctx))
+        return drive(WebsocketFlow.finalize(flow, ctx, rv, from_error_handler))
+
+    @default
+    def postprocess_websocket(self, response: t.Any) -> t.Any:
+        """Run the websocket's after functions."""
+        ctx = _ctx()
+        return drive(WebsocketFlow.postprocess(self.flow_of(ctx), ctx, response))
+
+    @default
+    def handle_websocket_exception(self, e: Exception) -> t.Any:
+        """Log an exception that no handler took, or raise it."""
+        ctx = _ctx()
+        return drive(WebsocketFlow.handle_exception(self.flow_of(ctx), ctx, e))
+
+    @default
+    def do_teardown_websocket(self, exc: BaseException | None = None) -> None:
+        """Run the teardown functions of the websocket."""
+        ctx = _ctx()
+        drive(WebsocketFlow.teardown_connection(self.flow_of(ctx), ctx, exc))
+
+    def update_template_context(self, context: dict[str, t.Any]) -> None:
+        """Add to `context` what the context processors give; what is in it stays."""
+        drive(update_template_context(self, find_context(), context))
+
+    # --- doors ------------------------------------------------------------------------------
+
+    def wsgi_app(self, environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
+        """Serve WSGI, in the caller's thread. Assign to it to put a WSGI middleware around the
+        app, for ASGI requests too: `app.wsgi_app = ProxyFix(app.wsgi_app)`."""
+        return handle_wsgi(self, environ, start_response)
+
+    def request_context(self, environ: dict[str, t.Any]) -> AppContext:
+        """Return a context for the request that a WSGI environ describes."""
+        return self.context_class(self, environ)
+
+    def test_request_context(self, *args: t.Any, **kwargs: t.Any) -> AppContext:
+        """Return a context for a made-up request; arguments are `EnvironBuilder`'s."""
+        builder = EnvironBuilder(self, *args, **kwargs)
+        try:
+            return self.request_context(builder.get_environ())
+        finally:
+            builder.close()
+
+    def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> FlaskClient:
+        """Return a synchronous test client; `kwargs` go to `test_client_class`."""
+        cls = self.test_client_class or FlaskClient
+        return cls(self, self.response_class, use_cookies=use_cookies, **kwargs)
+
+    def async_test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> QuartClient:
+        """Return a test client with Quart's API, that calls the app as ASGI."""
+        return QuartClient(self, use_cookies=use_cookies, **kwargs)
+
+    def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
+        """Return a runner for the app's commands; `kwargs` go to `test_cli_runner_class`."""
+        cls = self.test_cli_runner_class or FlaskCliRunner
+        return cls(self, **kwargs)
+
+    def test_app(self) -> TestApp:
+        """Return the app as a server runs it, start-up and shutdown included: `async with`."""
+        return TestApp(self)
+
+
+class Quart(App):
+    """An application in the awaitable colour.
+
+    What reads a body, renders a template or runs hooks is awaited, as in Quart. Views are
+    `async def`; a `def` view runs in a worker thread with the whole of its request.
+    """
+
+    plain = False
+    request_class: type[AwaitableRequest] = AwaitableRequest
+    response_class: type[AwaitableResponse] = AwaitableResponse
+    test_client_class: type[QuartClient] = QuartClient
+    test_cli_runner_class: type[FlaskCliRunner] | None = None
+    test_app_class: type[TestApp] = TestApp
+    jinja_options = {"enable_async": True}
+
+    def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Coroutine[t.Any, t.Any, T]:
+        return coro
+
+    @default
+    async def full_dispatch_request(self, ctx: AppContext | None = None) -> t.Any:
+        """Dispatch the request with its hooks and error handlers; return the response."""
+        ctx = ctx or _ctx()
+        return await Flow.full_dispatch(self.flow_of(ctx), ctx)
+
+    @default
+    async def preprocess_request(self, ctx: AppContext | None = None) -> t.Any:
+        """Run the url value preprocessors and the before functions, until one returns."""
+        ctx = ctx or _ctx()
+        return await Flow.preprocess(self.flow_of(ctx), ctx)
+
+    @default
+    async def dispatch_request(self, ctx: AppContext | None = None) -> t.Any:
+        """Call the view that matched and return what it returned."""
+        ctx = ctx or _ctx()
+        return await Flow.dispatch(self.flow_of(ctx), ctx)
+
+    @default
+    async def finalize_request(self, rv: t.Any, *args: t.Any) -> t.Any:
+        """Make a response of what a view or handler returned, and postprocess it."""
+        ctx, rv, *rest = _context_first(rv, *args)
+        return await Flow.finalize(self.flow_of(ctx), ctx, rv, *_flags(rest))
+
+    @default
+    async def process_response(self, response: t.Any, *args: t.Any) -> t.Any:
+        """Run the after functions and save the session."""
+        ctx, response, *_ = _context_first(response, *args)
+        return await Flow.postprocess(self.flow_of(ctx), ctx, response)
+
+    @default
+    async def handle_user_exception(self, error: t.Any, *args: t.Any) -> t.Any:
+        """Answer an exception of a view or hook by its handler, or raise it."""
+        ctx, error, *_ = _context_first(error, *args)
+        return await Flow.handle_user_exception(self.flow_of(ctx), ctx, error)
+
+    @default
+    async def handle_http_exception(self, error: t.Any, *args: t.Any) -> t.Any:
+        """Answer an HTTP exception by its handler, or by itself."""
+        ctx, error, *_ = _context_first(error, *args)
+        return await Flow.handle_http_exception(self.flow_of(ctx), ctx, error)
+
+    @default
+    async def handle_exception(self, error: t.Any, *args: t.Any) -> t.Any:
+        """Log an exception that no handler took and answer 500, or raise it."""
+        ctx, error, *_ = _context_first(error, *args)
+        return await Flow.handle_exception(self.flow_of(ctx), ctx, error)
+
+    @default
+    async def do_teardown_request(self, exc: t.Any = None, *args: t.Any) -> None:
+        """Run the teardown functions of the request."""
+        ctx, exc, *_ = _context_first(exc, *args)
+        await Flow.teardown_connection(self.flow_of(ctx), ctx, exc)
+
+    @default
+    async def do_teardown_appcontext(self, exc: t.Any = None, *args: t.Any) -> None:
+        """Run the teardown functions of the application context."""
+        ctx, exc, *_ = _context_first(exc, *args)
+        await Flow.teardown_app(self.flow_of(ctx), ctx, exc)
+
+    @default
+    async def full_dispatch_websocket(self, ctx: AppContext | None = None) -> t.Any:
+        """Dispatch the websocket with its hooks and error handlers."""
+        ctx = ctx or _ctx()
+        return await WebsocketFlow.full_dispatch(self.flow_of(ctx), ctx)
+
+    @default
+    async def preprocess_websocket(self, ctx: AppContext | None = None) -> t.Any:
+        """Run the url value preprocessors and the before functions, until one returns."""
+        ctx = ctx or _ctx()
+        return await WebsocketFlow.preprocess(self.flow_of(ctx), ctx)
+
+    @default
+    async def dispatch_websocket(self, ctx: AppContext | None = None) -> t.Any:
+        """Call the websocket's handler."""
+        ctx = ctx or _ctx()
+        return await WebsocketFlow.dispatch(self.flow_of(ctx), ctx)
+
+    @default
+    async def finalize_websocket(self, rv: t.Any, *args: t.Any) -> t.Any:
+        """Make a response of what a handler returned, if anything, and postprocess it."""
+        ctx, rv, *rest = _context_first(rv, *args)
+        flow = t.cast(WebsocketFlow, self.flow_of(ctx))
+        return await WebsocketFlow.finalize(flow, ctx, rv, *_flags(rest))
+
+    @default
+    async def postprocess_websocket(self, response: t.Any, *args: t.Any) -> t.Any:
+        """Run the websocket's after functions."""
+        ctx, response, *_ = _context_first(response, *args)
+        return await WebsocketFlow.postprocess(self.flow_of(ctx), ctx, response)
+
+    @default
+    async def handle_websocket_exception(self, error: t.Any, *args: t.Any) -> t.Any:
+        """Log an exception that no handler took, or raise it."""
+        ctx, error, *_ = _context_first(error, *args)
+        return await WebsocketFlow.handle_exception(self.flow_of(ctx), ctx, error)
+
+    @default
+    async def do_teardown_websocket(self, exc: t.Any = None, *args: t.Any) -> None:
+        """Run the teardown functions of the websocket."""
+        ctx, exc, *_ = _context_first(exc, *args)
+        await WebsocketFlow.teardown_connection(self.flow_of(ctx), ctx, exc)
+
+    async def update_template_context(self, context: dict[str, t.Any]) -> None:
+        """Add to `context` what the context processors give; what is in it stays."""
+        await update_template_context(self, find_context(), context)
+
+    # --- doors ------------------------------------------------------------------------------
+
+    def request_context(self, request: AwaitableRequest) -> AppContext:
+        """Return a context for a request, for `async with`."""
+        return self.context_class(self, request=request)
+
+    def websocket_context(self, websocket: wrappers.Websocket) -> AppContext:
+        """Return a context for a websocket, for `async with`."""
+        return self.context_class(self, websocket=websocket)
+
+    def test_request_context(self, path: str, **kwargs: t.Any) -> AppContext:
+        """Return a context for a made-up request; arguments are the test client's."""
+        return self.request_context(make_test_request_context(self, path, **kwargs))
+
+    def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> QuartClient:
+        """Return an asynchronous test client that calls the app as ASGI."""
+        return self.test_client_class(self, use_cookies=use_cookies, **kwargs)
+
+    async_test_client = test_client
+
+    def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
+        """Return a runner for the app's commands; `kwargs` go to `test_cli_runner_class`."""
+        cls = self.test_cli_runner_class or FlaskCliRunner
+        return cls(self, **kwargs)
+
+    def test_app(self) -> TestApp:
+        """Return the app as a server runs it, start-up and shutdown included: `async with`."""
+        return self.test_app_class(self)
+
+
+Quartish = Quart
+
+
+def _context_first(*args: t.Any) -> tuple[t.Any, ...]:
+    """Put the context first. *Quart:* 0.22 passes it last, or not at all; 0.23 first."""
+    for index, arg in enumerate(args):
+        if isinstance(arg, AppContext):
+            return (arg, *args[:index], *args[index + 1 :])
+    ctx = find_context()
+    if ctx is None:
+        raise RuntimeError(NO_WEBSOCKET)
+    return (ctx, *args)
+
+
+def _flags(rest: t.Sequence[t.Any]) -> list[bool]:
+    """Return `from_error_handler`, where it was given, without a context given as None."""
+    return [flag for flag in rest if flag is not None][:1]

@@ -1,0 +1,1 @@
+"""The ASGI door: http, websocket, lifespan, background tasks."""

@@ -1,0 +1,192 @@
+"""A websocket of an ASGI server: from the handshake to the close.
+
+Source: ASGI specification, "WebSocket"; RFC 6455.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from contextvars import copy_context
+
+from werkzeug.exceptions import Forbidden
+
+from .._bridge import drive
+from .._bridge import Lane
+from .._bridge import to_thread
+from .._bridge import within
+from .._dispatch import Flow
+from .._streaming import Inbox
+from .._streaming import WEBSOCKET_READ_AHEAD
+from ..ctx import AppContext
+from ..typing import ASGIReceive
+from ..typing import ASGISend
+from ..typing import Scope
+from ._send import body_in_memory
+from ._send import raw_headers
+
+NORMAL_CLOSURE = 1000
+INTERNAL_ERROR = 1011
+SERVICE_RESTART = 1012
+
+
+async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+    """Run a websocket's handler."""
+    await receive()  # websocket.connect
+    inbox = Inbox(receive, WEBSOCKET_READ_AHEAD)
+    websocket = app.websocket_class.from_scope(scope, inbox, send)
+    websocket.json_module = app.json
+    ctx = app.context_class(app, websocket=websocket)
+    context = copy_context()
+    exchange = WebsocketExchange(app, ctx, app.flow_of(ctx), inbox, send)
+    app.websockets.add(exchange)
+    try:
+        if context.run(exchange.begin):
+            inbox.left = exchange.left
+            await within(context, exchange.on_loop(), inbox.watch)
+        else:
+            await exchange.in_thread(context)
+    finally:
+        app.websockets.discard(exchange)
+        exchange.cancel_timer()
+        if inbox.reading_ahead:
+            await inbox.close()
+
+
+class WebsocketExchange:
+    """One websocket and the handler that talks over it."""
+
+    def __init__(
+        self, app: t.Any, ctx: AppContext, flow: Flow, inbox: Inbox, send: ASGISend
+    ) -> None:
+        self.app = app
+        self.ctx = ctx
+        self.flow = flow
+        self.inbox = inbox
+        self.send = send
+        self.task: asyncio.Task[t.Any] | None = None
+        self.gone = False
+        self.restarting = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> bool:
+        """Match the URL in the websocket's own Context; say whether the loop lane is taken."""
+        ctx = self.ctx
+        ctx.begin()
+        try:
+            origins = self.app.config["WEBSOCKET_ORIGINS"]
+            if origins is not None and ctx.conn.headers.get("Origin") not in origins:
+                raise Forbidden("This origin may not open a websocket here.")
+            ctx.match_request()
+        except Exception as error:
+            ctx.conn.routing_exception = error
+        return self.flow.takes_loop(ctx)
+
+    # --- the end, from outside ----------------------------------------------------------------
+
+    def left(self) -> None:
+        """The client left. Who reads or sends is told by a WebSocketDisconnect after the last
+        message; a handler that does neither for `DISCONNECT_GRACE` seconds is cancelled."""
+        if self.inbox.last == 0.0 and not self.inbox.pending:
+            self._cancel()
+            return
+        self._arm()
+
+    def _arm(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(
+            self.app.config["DISCONNECT_GRACE"], self._cancel_if_idle, self.inbox.last
+        )
+
+    def _cancel_if_idle(self, last: float) -> None:
+        if self.inbox.last == last:
+            self._cancel()
+        else:
+            self._arm()
+
+    def _cancel(self) -> None:
+        if self.task is not None and not self.flow.survives_disconnect(self.ctx):
+            self.gone = True
+            self.task.cancel()
+
+    def cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def shut_down(self) -> None:
+        """The server stops: the handler is cancelled and the client told to come again."""
+        self.restarting = True
+        self._cancel()
+
+    # --- the lanes ------------------------------------------------------------------------------
+
+    async def on_loop(self) -> None:
+        self.task = asyncio.current_task()
+        try:
+            await self.finish(await self.respond())
+        except asyncio.CancelledError:
+            if not self.gone or self.task is None or self.task.uncancel() > 0:
+                raise
+            await self.close(SERVICE_RESTART if self.restarting else NORMAL_CLOSURE)
+        except Exception:
+            await self.close(INTERNAL_ERROR)
+            raise
+
+    async def in_thread(self, context: t.Any) -> None:
+        lane = Lane(self.inbox.watch)
+        self.inbox.left = lane.cancel
+        try:
+            response = await to_thread(
+                self.app.view_pool, context, lambda: drive(self.respond()), lane=lane
+            )
+            await within(context, self.finish(response))
+        except asyncio.CancelledError:
+            if not lane.cancelled:
+                raise
+        except Exception:
+            await self.close(INTERNAL_ERROR)
+            raise
+
+    async def respond(self) -> t.Any:
+        """Run the flow and end the context; return the response, if there is one."""
+        error: BaseException | None = None
+        try:
+            return await self.flow.handle(self.ctx)
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            if error is not None and self.app.should_ignore_error(error):
+                error = None
+            await self.ctx.release(error)
+
+    async def finish(self, response: t.Any) -> None:
+        """Reject the handshake with the response, or close what was accepted."""
+        websocket = self.ctx.websocket
+        if response is None or websocket.accepted:
+            status = 200 if response is None else response.status_code
+            await self.close(INTERNAL_ERROR if status >= 500 else NORMAL_CLOSURE)
+            return
+        if self.inbox.gone is not None or websocket.closed:
+            return
+        if "websocket.http.response" not in self.ctx.websocket.scope.get("extensions", {}):
+            await self.send({"type": "websocket.close", "code": NORMAL_CLOSURE})
+            return
+        data = body_in_memory(response)
+        if data is None:
+            data = b"".join([chunk async for chunk in response.response])
+        await self.send(
+            {
+                "type": "websocket.http.response.start",
+                "status": response.status_code,
+                "headers": raw_headers(websocket, response, len(data)),
+            }
+        )
+        await self.send({"type": "websocket.http.response.body", "body": data})
+
+    async def close(self, code: int) -> None:
+        """Close with a code (RFC 6455, section 7.4), unless that was done."""
+        websocket = self.ctx.websocket
+        if not websocket.closed and self.inbox.gone is None:
+            websocket.closed = True
+            await self.send({"type": "websocket.close", "code": code, "reason": ""})

@@ -1,0 +1,397 @@
+"""The application context: what `g`, `request`, `websocket` and `session` stand for.
+
+There is one kind, with or without a connection in it (Flask 3.2's shape). Only this room
+writes the ContextVar that says which one is active. Contexts are counted: the one that
+is pushed, or held by a stream, twice runs its teardown functions when it is let go twice.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import typing as t
+from contextvars import Token
+from types import TracebackType
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
+
+from ._bridge import awaited
+from ._bridge import drive
+from ._bridge import is_async_callable
+from ._bridge import is_awaitable
+from ._current import _cv_app
+from ._current import NO_APP
+from ._current import NO_REQUEST
+from ._current import NO_WEBSOCKET
+from ._current import current_context
+from ._current import find_context
+from ._lazy import lazy
+from .sessions import SecureCookieSessionInterface
+from .sessions import SessionMixin
+from .signals import appcontext_popped
+from .signals import appcontext_pushed
+
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+_sentinel: t.Any = object()
+
+
+class _AppCtxGlobals:
+    """A namespace for data of one application context: what `g` is.
+
+    Besides attributes it has `get`, `pop`, `setdefault`, `in` and iteration over names.
+    """
+
+    def __getattr__(self, name: str) -> t.Any:
+        try:
+            return self.__dict__[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        self.__dict__[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        try:
+            del self.__dict__[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def get(self, name: str, default: t.Any | None = None) -> t.Any:
+        """Return the attribute, or `default`."""
+        return self.__dict__.get(name, default)
+
+    def pop(self, name: str, default: t.Any = _sentinel) -> t.Any:
+        """Remove the attribute and return it; without it return `default` or raise KeyError."""
+        if default is _sentinel:
+            return self.__dict__.pop(name)
+        return self.__dict__.pop(name, default)
+
+    def setdefault(self, name: str, default: t.Any = None) -> t.Any:
+        """Return the attribute, set to `default` first where it is missing."""
+        return self.__dict__.setdefault(name, default)
+
+    def __contains__(self, item: str) -> bool:
+        return item in self.__dict__
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self.__dict__)
+
+    def __repr__(self) -> str:
+        ctx = find_context()
+        if ctx is not None:
+            return f"<quartish.g of '{ctx.app.name}'>"
+        return object.__repr__(self)
+
+
+class AppContext:
+    """The context of an app, and of a request or websocket where it was made for one.
+
+    Attributes are made when first read: most requests touch neither `g` nor the session.
+    `with` and `async with` push and pop it; `async with` awaits async teardown functions.
+
+    *Flask:* 3.1 has a second class for requests; `RequestContext` names this one too. As
+    in 3.1, a request that is pushed inside an application context of the same app works
+    with that context's `g`, and `app_ctx` stays what it was.
+    """
+
+    flashes: list[tuple[str, str]] | None = None
+    #: The context that `g` and `app_ctx` are taken from, where it is not this one.
+    _outer: AppContext | None = None
+    _pushes = 0
+    _matched = False
+    #: Whether the body is to be read before the view: plain colour, loop lane.
+    reads_ahead = False
+
+    def __init__(
+        self,
+        app: t.Any,
+        environ: dict[str, t.Any] | None = None,
+        request: t.Any = None,
+        session: SessionMixin | None = None,
+        *,
+        websocket: t.Any = None,
+    ) -> None:
+        self.app = app
+        if environ is not None and request is None:
+            request = app.request_class(environ)
+            request.json_module = app.json
+        if request is not None:
+            self.request = self.conn = request
+        elif websocket is not None:
+            self.websocket = self.conn = websocket
+        if session is not None:
+            self._session = session
+
+    # --- what is in it --------------------------------------------------------------------
+
+    @lazy
+    def request(self) -> t.Any:
+        """The request; RuntimeError where the context was not made for one."""
+        raise RuntimeError(NO_REQUEST)
+
+    @lazy
+    def websocket(self) -> t.Any:
+        """The websocket; RuntimeError where the context was not made for one."""
+        raise RuntimeError(NO_WEBSOCKET)
+
+    @lazy
+    def conn(self) -> t.Any:
+        """The request or the websocket; RuntimeError where there is neither."""
+        raise RuntimeError(NO_REQUEST)
+
+    @property
+    def has_request(self) -> bool:
+        return "request" in self.__dict__
+
+    @property
+    def has_websocket(self) -> bool:
+        return "websocket" in self.__dict__
+
+    @property
+    def app_ctx(self) -> AppContext:
+        """The application context that this one works with: itself, or the one around it."""
+        return self if self._outer is None else self._outer
+
+    @lazy
+    def g(self) -> _AppCtxGlobals:
+        if self._outer is not None:
+            return self._outer.g
+        return t.cast(_AppCtxGlobals, self.app.app_ctx_globals_class())
+
+    @lazy
+    def url_adapter(self) -> MapAdapter | None:
+        """What builds and matches URLs here; None without a request and `SERVER_NAME`."""
+        return t.cast("MapAdapter | None", self.app.create_url_adapter(self.__dict__.get("conn")))
+
+    @lazy
+    def _after_request_functions(self) -> list[t.Callable[[t.Any], t.Any]]:
+        return []
+
+    @lazy
+    def _session(self) -> SessionMixin:
+        """The session, opened now. Only a session interface that keeps it in the cookie is
+        opened this late; any other is opened before the first hook."""
+        self.conn  # noqa: B018: raises where there can be no session
+        interface = self.app.session_interface
+        session = interface.open_session(self.app, self.conn)
+        return t.cast(
+            SessionMixin, interface.make_null_session(self.app) if session is None else session
+        )
+
+    @property
+    def session(self) -> SessionMixin:
+        """The session. To read this, as the `session` proxy does, marks it as accessed, and
+        so the response varies by cookie."""
+        self._session.accessed = True
+        return self._session
+
+    # --- life -----------------------------------------------------------------------------
+
+    def match_request(self) -> None:
+        """Match the connection's URL; what goes wrong is kept as its `routing_exception`."""
+        conn = self.conn
+        self._matched = True
+        try:
+            conn.url_rule, conn.view_args = self.app.match_url(self)
+        except HTTPException as error:
+            conn.routing_exception = error
+
+    async def open_session(self) -> None:
+        """Open the session now, unless it is one that may wait until it is touched."""
+        interface = self.app.session_interface
+        if "_session" in self.__dict__ or opens_lazily(interface):
+            return
+        session = interface.open_session(self.app, self.conn)
+        if is_awaitable(session):
+            session = await awaited(session)
+        self._session = interface.make_null_session(self.app) if session is None else session
+
+    def begin(self) -> Token[t.Any]:
+        """Become active in the current Context. The doors do just this, in a Context made
+        for the request that is thrown away after it; `release` ends it."""
+        outer = _cv_app.get(None)
+        if outer is not None and outer.app is self.app and "conn" in self.__dict__:
+            self._outer = t.cast(AppContext, outer).app_ctx
+        token = _cv_app.set(self)
+        self._pushes = 1
+        if appcontext_pushed.receivers:
+            appcontext_pushed.send(self.app)
+        return token
+
+    def push(self) -> None:
+        """Become the active context until `pop`. The first push of a request opens the
+        session, if that cannot wait, and matches the URL."""
+        if self._pushes:
+            self._pushes += 1
+            self._tokens.append(_cv_app.set(self))
+            return
+        self._tokens.append(self.begin())
+        if "conn" in self.__dict__:
+            drive(self.open_session())
+            if not self._matched:
+                self.match_request()
+
+    @lazy
+    def _tokens(self) -> list[Token[t.Any]]:
+        return []
+
+    def pop(self, exc: BaseException | None = _sentinel) -> None:
+        """End the last push; the last of all runs the teardown functions with `exc`, by
+        default the exception being handled.
+
+        Raises AssertionError when another context is active.
+        """
+        drive(self._pop(sys.exc_info()[1] if exc is _sentinel else exc))
+
+    async def _pop(self, exc: BaseException | None) -> None:
+        try:
+            await self.release(exc)
+        finally:
+            active = _cv_app.get(None)
+            _cv_app.reset(self._tokens.pop())
+        if active is not self:
+            raise AssertionError(f"Popped wrong app context. ({active!r} instead of {self!r})")
+
+    def hold(self) -> None:
+        """Count one more user of the context, such as a stream, without making it active."""
+        self._pushes += 1
+
+    async def release(self, exc: BaseException | None = None) -> None:
+        """Count one user less; the last one runs the teardown functions."""
+        self._pushes -= 1
+        if self._pushes > 0:
+            return
+        await self.app.flow_of(self).end_context(self, exc)
+        if self._outer is None and appcontext_popped.receivers:
+            appcontext_popped.send(self.app)
+
+    def __enter__(self) -> t.Self:
+        self.push()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.pop(exc_value)
+
+    async def __aenter__(self) -> t.Self:
+        self.push()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._pop(exc_value)
+
+    def copy(self) -> AppContext:
+        """Return a context of its own for the same request or websocket and session."""
+        ctx = type(self)(
+            self.app,
+            request=self.__dict__.get("request"),
+            session=self.__dict__.get("_session"),
+            websocket=self.__dict__.get("websocket"),
+        )
+        ctx._matched = self._matched
+        return ctx
+
+    def __repr__(self) -> str:
+        name, conn = type(self).__name__, self.__dict__.get("conn")
+        if conn is None:
+            return f"<{name} of {self.app.name}>"
+        return f"<{name} {conn.url!r} [{conn.method}] of {self.app.name}>"
+
+
+#: *Flask:* the class of request contexts in 3.1; one class serves for both here.
+RequestContext = AppContext
+#: *Quart:* the class of websocket contexts.
+WebsocketContext = AppContext
+
+
+def opens_lazily(interface: t.Any) -> bool:
+    """Say whether the interface's sessions may be opened when first touched: those that are
+    in the cookie, and nowhere that takes waiting."""
+    return type(interface).open_session is SecureCookieSessionInterface.open_session
+
+
+def has_app_context() -> bool:
+    """Say whether an application context is active."""
+    return find_context() is not None
+
+
+def has_request_context() -> bool:
+    """Say whether a request context is active."""
+    ctx = find_context()
+    return ctx is not None and ctx.has_request
+
+
+def has_websocket_context() -> bool:
+    """Say whether a websocket context is active."""
+    ctx = find_context()
+    return ctx is not None and ctx.has_websocket
+
+
+def after_this_request(f: F) -> F:
+    """Call `f(response)` after this request, before the `after_request` functions; it
+    returns the response to send."""
+    _connected("after_this_request", "request")._after_request_functions.append(f)
+    return f
+
+
+def after_this_websocket(f: F) -> F:
+    """Call `f(response)` when this websocket's handler has ended, as `after_websocket` does."""
+    _connected("after_this_websocket", "websocket")._after_request_functions.append(f)
+    return f
+
+
+def copy_current_app_context(f: F) -> F:
+    """Return `f` such that it runs in an application context of the current app, in
+    whatever thread or task it is called."""
+    ctx = t.cast(AppContext, current_context())
+    return _run_in(lambda: type(ctx)(ctx.app), f)
+
+
+def copy_current_request_context(f: F) -> F:
+    """Return `f` such that it runs in a copy of the current request context, in whatever
+    thread or task it is called. An `async def` stays one."""
+    return _run_in(_connected("copy_current_request_context", "request").copy().copy, f)
+
+
+def copy_current_websocket_context(f: F) -> F:
+    """Return `f` such that it runs in a copy of the current websocket context, in whatever
+    thread or task it is called. An `async def` stays one."""
+    return _run_in(_connected("copy_current_websocket_context", "websocket").copy().copy, f)
+
+
+def _connected(caller: str, kind: t.Literal["request", "websocket"]) -> AppContext:
+    ctx = find_context()
+    if ctx is None or not (ctx.has_request if kind == "request" else ctx.has_websocket):
+        raise RuntimeError(
+            f"'{caller}' can only be used when a {kind} context is active,"
+            " such as in a view function."
+        )
+    return t.cast(AppContext, ctx)
+
+
+def _run_in(make_context: t.Callable[[], AppContext], f: F) -> F:
+    if is_async_callable(f):
+
+        @functools.wraps(f)
+        async def async_wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            async with make_context():
+                return await f(*args, **kwargs)
+
+        return t.cast(F, async_wrapper)
+
+    @functools.wraps(f)
+    def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        with make_context():
+            return f(*args, **kwargs)
+
+    return t.cast(F, wrapper)

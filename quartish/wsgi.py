@@ -1,0 +1,110 @@
+"""The WSGI door of the plain colour: the same lanes, in the caller's own thread.
+
+Source: PEP 3333.
+"""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+from asyncio import _get_running_loop
+from contextvars import Context
+from contextvars import copy_context
+
+from ._bridge import drive
+from ._bridge import from_thread
+from ._bridge import in_lane
+from .ctx import AppContext
+
+StartResponse = t.Callable[..., t.Any]
+
+
+def handle_wsgi(
+    app: t.Any, environ: dict[str, t.Any], start_response: StartResponse
+) -> t.Iterable[bytes]:
+    """Answer one request. Async code runs on an event loop that belongs to this thread and
+    outlives the request; where this thread already runs a loop, a helper thread serves."""
+    if _get_running_loop() is not None:
+        return _in_helper_thread(app, environ, start_response)
+    context = copy_context()
+    return context.run(_handle, app, environ, start_response, context)
+
+
+def _handle(
+    app: t.Any, environ: dict[str, t.Any], start_response: StartResponse, context: Context
+) -> t.Iterable[bytes]:
+    ctx: AppContext = app.request_context(environ)
+    ctx.begin()
+    flow = app.flow_of(ctx)
+    run: t.Callable[..., t.Any] = drive
+    error: BaseException | None = None
+    try:
+        try:
+            ctx.match_request()
+        except Exception as exc:
+            ctx.conn.routing_exception = exc  # type: ignore[assignment]
+        # Inside a middleware that serves ASGI traffic, this thread is the request's own.
+        run = from_thread if flow.takes_loop(ctx) and not in_lane() else drive
+        response = run(flow.handle(ctx))
+        body: t.Iterable[bytes] = response(environ, start_response)
+        return body if isinstance(body, (list, tuple)) else _InContext(body, context)
+    except BaseException as exc:
+        error = exc
+        raise
+    finally:
+        if "werkzeug.debug.preserve_context" in environ:
+            environ["werkzeug.debug.preserve_context"](ctx)
+        if error is not None and app.should_ignore_error(error):
+            error = None
+        run(ctx.release(error))
+
+
+class _InContext:
+    """A response body that is iterated in its request's Context, whoever iterates."""
+
+    def __init__(self, body: t.Iterable[bytes], context: Context) -> None:
+        self._body = body
+        self._chunks = context.run(iter, body)
+        self._context = context
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return self._context.run(next, self._chunks)
+
+    def close(self) -> None:
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            self._context.run(close)
+
+
+def _in_helper_thread(
+    app: t.Any, environ: dict[str, t.Any], start_response: StartResponse
+) -> t.Iterable[bytes]:
+    """Serve from a thread without a loop and return the whole body."""
+    context = copy_context()
+    chunks: list[bytes] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            body = context.run(handle_wsgi, app, environ, start_response)
+            try:
+                chunks.extend(body)
+            finally:
+                close = getattr(body, "close", None)
+                if close is not None:
+                    close()
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=work, name="quartish-wsgi")
+    thread.start()
+    thread.join()
+    if failure:
+        try:
+            raise failure[0]
+        finally:
+            failure.clear()
+    return chunks
