@@ -1,0 +1,296 @@
+"""JSON: the default provider, a custom one, and who answers inside and outside of a context."""
+
+from __future__ import annotations
+
+import decimal
+import gc
+import io
+import json as stdlib
+import typing as t
+import uuid
+import weakref
+from dataclasses import dataclass
+from datetime import date
+from datetime import datetime
+from datetime import timedelta
+from datetime import timezone
+from types import SimpleNamespace
+
+import pytest
+from werkzeug.wrappers import Response
+
+from quartish import json
+from quartish._current import _cv_app
+from quartish.json.provider import DefaultJSONProvider
+from quartish.json.provider import JSONProvider
+
+
+class App:
+    """As much of an app as a provider touches."""
+
+    response_class = Response
+
+    def __init__(self, debug: bool = False) -> None:
+        self.debug = debug
+        self.json: JSONProvider = DefaultJSONProvider(t.cast(t.Any, self))
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+class Widget:
+    def __html__(self) -> str:
+        return "<p>"
+
+
+@pytest.fixture
+def app() -> App:
+    return App()
+
+
+@pytest.fixture
+def provider(app: App) -> DefaultJSONProvider:
+    return t.cast(DefaultJSONProvider, app.json)
+
+
+@pytest.fixture
+def active(app: App) -> t.Iterator[App]:
+    """The app, current for the length of the test."""
+    token = _cv_app.set(t.cast(t.Any, SimpleNamespace(app=app)))
+    yield app
+    _cv_app.reset(token)
+
+
+EAST = timezone(timedelta(hours=9))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (date(1975, 1, 5), '"Sun, 05 Jan 1975 00:00:00 GMT"'),
+        (datetime(1973, 3, 11, 6, 30, 45), '"Sun, 11 Mar 1973 06:30:45 GMT"'),
+        (datetime(2017, 1, 1, 12, 34, 56, tzinfo=EAST), '"Sun, 01 Jan 2017 03:34:56 GMT"'),
+        (uuid.UUID(int=7), '"00000000-0000-0000-0000-000000000007"'),
+        (decimal.Decimal("0.003"), '"0.003"'),
+        (Point(1, 2), '{"x": 1, "y": 2}'),
+        (Widget(), '"<p>"'),
+        ("\N{SNOWMAN}", '"\\u2603"'),
+        ({"b": 1, "a": [2]}, '{"a": [2], "b": 1}'),
+    ],
+)
+def test_the_default_provider_writes(
+    provider: DefaultJSONProvider, value: t.Any, text: str
+) -> None:
+    assert provider.dumps(value) == text
+
+
+@pytest.mark.parametrize("value", [object(), Point, {1, 2}])
+def test_the_default_provider_refuses(provider: DefaultJSONProvider, value: t.Any) -> None:
+    with pytest.raises(TypeError, match="is not JSON serializable"):
+        provider.dumps({"a": value})
+
+
+def test_the_settings_are_heeded_whenever_they_change(provider: DefaultJSONProvider) -> None:
+    value = {"b": "ü", "a": 1}
+    assert provider.dumps(value) == '{"a": 1, "b": "\\u00fc"}'
+    provider.ensure_ascii = False
+    assert provider.dumps(value) == '{"a": 1, "b": "ü"}'
+    provider.sort_keys = False
+    assert provider.dumps(value) == '{"b": "ü", "a": 1}'
+    provider.default = lambda o: f"<{type(o).__name__}>"
+    assert provider.dumps(Widget()) == '"<Widget>"'
+
+
+class Loud(stdlib.JSONEncoder):
+    def encode(self, o: t.Any) -> str:
+        return super().encode(o).upper()
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"sort_keys": False},
+        {"ensure_ascii": False},
+        {"indent": 4},
+        {"indent": "\t"},
+        {"separators": (",", ":")},
+        {"separators": [",", ":"]},
+        {"default": str},
+        {"cls": Loud},
+        {"skipkeys": True},
+        {"allow_nan": False},
+        {"check_circular": False, "separators": ["; ", " = "]},
+    ],
+    ids=str,
+)
+def test_arguments_mean_what_they_mean_to_the_json_module(
+    provider: DefaultJSONProvider, kwargs: dict[str, t.Any]
+) -> None:
+    value = {"b": "ü", "a": {"d": [1, 2], "c": None}}
+    expected = stdlib.dumps(value, **{"sort_keys": True, **kwargs})
+    assert provider.dumps(value, **kwargs) == expected
+    assert provider.dumps(value, **kwargs) == expected
+
+
+def test_an_unknown_argument_is_named(provider: DefaultJSONProvider) -> None:
+    with pytest.raises(TypeError, match="colour"):
+        provider.dumps(1, colour="red")
+
+
+def test_an_error_in_mid_dump_leaves_nothing_behind(provider: DefaultJSONProvider) -> None:
+    shared: dict[str, t.Any] = {"x": object()}
+    with pytest.raises(TypeError):
+        provider.dumps([shared])
+    shared["x"] = 1
+    assert provider.dumps([shared]) == '[{"x": 1}]'
+    shared["x"] = shared
+    with pytest.raises(ValueError, match="Circular reference"):
+        provider.dumps(shared)
+
+
+def test_a_default_of_one_call_is_not_kept(provider: DefaultJSONProvider) -> None:
+    thing = Widget()
+    gone = weakref.ref(thing)
+    assert provider.dumps(object(), default=lambda o, thing=thing: thing.__html__()) == '"<p>"'
+    del thing
+    gc.collect()
+    assert gone() is None
+
+
+def test_loads_takes_text_bytes_and_arguments(provider: DefaultJSONProvider) -> None:
+    assert provider.loads('{"a": "ü"}') == {"a": "ü"}
+    assert provider.loads('{"a": "ü"}'.encode()) == {"a": "ü"}
+    assert provider.loads("1.5", parse_float=decimal.Decimal) == decimal.Decimal("1.5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "malformed",
+        b'"\xff"',
+        "[" * 200_000,
+        '{"a":' * 200_000,
+        "[" * 200_000 + "]" * 200_000,
+        "9" * 10_000,
+    ],
+    ids=lambda text: repr(text[:5]),
+)
+def test_what_is_no_json_is_a_value_error(provider: DefaultJSONProvider, text: str | bytes) -> None:
+    with pytest.raises(ValueError):
+        provider.loads(text)
+
+
+def test_dump_and_load_a_file(provider: DefaultJSONProvider) -> None:
+    file = io.StringIO()
+    provider.dump({"id": uuid.UUID(int=1)}, file, indent=1)
+    assert file.getvalue() == '{\n "id": "00000000-0000-0000-0000-000000000001"\n}'
+    file.seek(0)
+    assert provider.load(file, object_hook=len) == 1
+    assert provider.load(io.BytesIO(b"[1]")) == [1]
+
+
+@pytest.mark.parametrize(
+    ("debug", "compact", "text"),
+    [
+        (False, None, '{"a":[1]}\n'),
+        (True, None, '{\n  "a": [\n    1\n  ]\n}\n'),
+        (True, True, '{"a":[1]}\n'),
+        (False, False, '{\n  "a": [\n    1\n  ]\n}\n'),
+    ],
+)
+def test_a_response_is_compact_or_indented(debug: bool, compact: bool | None, text: str) -> None:
+    app = App(debug)
+    provider = t.cast(DefaultJSONProvider, app.json)
+    provider.compact = compact
+    provider.mimetype = "application/vnd.api+json"
+    response = provider.response(a=[1])
+    assert response.get_data(as_text=True) == text
+    assert response.mimetype == "application/vnd.api+json"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "text"),
+    [
+        ((), {}, "null\n"),
+        ((0,), {}, "0\n"),
+        (([],), {}, "[]\n"),
+        ((1, "a"), {}, '[1,"a"]\n'),
+        ((), {"a": 1}, '{"a":1}\n'),
+    ],
+)
+def test_jsonify_takes_one_value_several_or_keywords(
+    active: App, args: tuple[t.Any, ...], kwargs: dict[str, t.Any], text: str
+) -> None:
+    response = json.jsonify(*args, **kwargs)
+    assert response.mimetype == "application/json"
+    assert response.get_data(as_text=True) == text
+
+
+def test_jsonify_takes_not_both_kinds(active: App) -> None:
+    with pytest.raises(TypeError, match="either args or kwargs, not both"):
+        json.jsonify(1, a=2)
+
+
+def test_jsonify_needs_an_app() -> None:
+    with pytest.raises(RuntimeError, match="Working outside of application context"):
+        json.jsonify(1)
+
+
+def test_the_provider_does_not_keep_its_app_alive() -> None:
+    app = App()
+    provider, gone = app.json, weakref.ref(app)
+    del app
+    gc.collect()
+    assert gone() is None
+    with pytest.raises(ReferenceError):
+        provider.response(1)
+
+
+class Reversing(JSONProvider):
+    """A provider of the two required methods."""
+
+    def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
+        return stdlib.dumps(obj, **kwargs)[::-1]
+
+    def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
+        return stdlib.loads(s[::-1], **kwargs)
+
+
+def test_two_methods_make_a_provider(app: App) -> None:
+    provider = Reversing(t.cast(t.Any, app))
+    file = io.StringIO()
+    provider.dump([1, 2], file)
+    assert file.getvalue() == "]2 ,1["
+    assert provider.load(io.StringIO("]2 ,1[")) == [1, 2]
+    response = provider.response(True)
+    assert (response.get_data(as_text=True), response.mimetype) == ("eurt", "application/json")
+
+
+def test_the_base_provider_leaves_the_two_to_do(app: App) -> None:
+    provider = JSONProvider(t.cast(t.Any, app))
+    with pytest.raises(NotImplementedError):
+        provider.dumps(1)
+    with pytest.raises(NotImplementedError):
+        provider.loads("1")
+
+
+def test_inside_of_a_context_the_app_answers(active: App) -> None:
+    active.json = Reversing(t.cast(t.Any, active))
+    file = io.StringIO()
+    json.dump([12], file)
+    assert file.getvalue() == json.dumps([12]) == "]21["
+    assert json.loads("]21[") == json.load(io.StringIO("]21[")) == [12]
+
+
+def test_outside_of_a_context_the_json_module_answers() -> None:
+    assert json.dumps({"b": Widget(), "a": 1}) == '{"b": "<p>", "a": 1}'
+    assert json.dumps(Widget(), default=lambda o: 1) == "1"
+    file = io.StringIO()
+    json.dump(Point(1, 2), file)
+    file.seek(0)
+    assert json.load(file) == {"x": 1, "y": 2}
+    assert json.loads(b"[1]", parse_int=str) == ["1"]

@@ -1,0 +1,115 @@
+"""The app's logger: its level, its handler, and the stream that handler writes to."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import typing as t
+from types import SimpleNamespace
+
+import pytest
+
+from quartish._current import _cv_app
+from quartish.logging import create_logger
+from quartish.logging import create_serving_logger
+from quartish.logging import default_handler
+from quartish.logging import has_level_handler
+from quartish.logging import serving_handler
+from quartish.logging import wsgi_errors_stream
+
+NAMES = ("quartish_test", "quartish.serving")
+
+
+@pytest.fixture(autouse=True)
+def root(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[logging.Logger]:
+    """A bare root above the loggers used here (pytest hangs handlers on the real one)."""
+    root = logging.Logger("root", logging.WARNING)
+    for name in NAMES:
+        monkeypatch.setattr(logging.getLogger(name), "parent", root)
+    yield root
+    for name in NAMES:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
+
+
+def make_logger(debug: bool = False) -> logging.Logger:
+    return create_logger(t.cast(t.Any, SimpleNamespace(name="quartish_test", debug=debug)))
+
+
+def test_the_logger_is_named_after_the_app_and_gets_one_handler() -> None:
+    logger = make_logger()
+    assert make_logger() is logger
+    assert (logger.name, logger.level) == ("quartish_test", logging.NOTSET)
+    assert logger.handlers == [default_handler]
+
+
+def test_debug_mode_sets_the_level_unless_there_is_one() -> None:
+    assert make_logger(debug=True).level == logging.DEBUG
+    logging.getLogger("quartish_test").setLevel(logging.ERROR)
+    assert make_logger(debug=True).level == logging.ERROR
+
+
+def test_a_handler_further_up_is_enough(root: logging.Logger) -> None:
+    root.addHandler(logging.StreamHandler())
+    assert make_logger().handlers == []
+
+
+def test_has_level_handler_heeds_levels_and_propagation(root: logging.Logger) -> None:
+    logger = logging.getLogger("quartish_test")
+    assert not has_level_handler(logger)
+    handler = logging.StreamHandler()
+    root.addHandler(handler)
+    assert has_level_handler(logger)
+    logger.propagate = False
+    assert not has_level_handler(logger)
+    logger.propagate = True
+    handler.setLevel(logging.ERROR)  # the logger's own effective level is WARNING
+    assert not has_level_handler(logger)
+    logger.setLevel(logging.CRITICAL)
+    assert has_level_handler(logger)
+
+
+def test_the_serving_logger_speaks_from_info_on() -> None:
+    logger = create_serving_logger()
+    assert create_serving_logger() is logger
+    assert (logger.name, logger.level) == ("quartish.serving", logging.INFO)
+    assert logger.handlers == [serving_handler]
+
+
+def test_outside_of_a_request_the_stream_is_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    make_logger().error("seen")
+    line = capsys.readouterr().err
+    assert line.startswith("[") and line.endswith("] ERROR in test_logging: seen\n")
+    assert wsgi_errors_stream._get_current_object() is sys.stderr
+
+
+@pytest.mark.parametrize(
+    ("plain", "has_request", "environ_has_it", "from_request"),
+    [
+        (True, True, True, True),
+        (True, True, False, False),
+        (True, False, True, False),
+        (False, True, True, False),
+    ],
+)
+def test_the_stream_is_that_of_a_plain_request(
+    plain: bool, has_request: bool, environ_has_it: bool, from_request: bool
+) -> None:
+    stream = io.StringIO()
+    environ = {"wsgi.errors": stream} if environ_has_it else {}
+    ctx = SimpleNamespace(
+        app=SimpleNamespace(plain=plain),
+        has_request=has_request,
+        request=SimpleNamespace(environ=environ),
+    )
+    token = _cv_app.set(t.cast(t.Any, ctx))
+    try:
+        found = wsgi_errors_stream._get_current_object()
+        make_logger().error("seen")
+    finally:
+        _cv_app.reset(token)
+    assert found is (stream if from_request else sys.stderr)
+    assert stream.getvalue().endswith("ERROR in test_logging: seen\n") is from_request
