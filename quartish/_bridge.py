@@ -52,15 +52,19 @@ class _OwnLoop:
 
 
 def _close_loop(loop: asyncio.AbstractEventLoop) -> None:
-    if loop.is_closed():
+    if loop.is_closed() or loop.is_running():
         return
-    if not loop.is_running():
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(_wait(tasks))
+    loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
+
+
+async def _wait(tasks: set[asyncio.Task[t.Any]]) -> None:
+    await asyncio.wait(tasks)
 
 
 _thread = _Thread()

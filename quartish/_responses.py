@@ -131,5 +131,5 @@ def build_url(
         values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
         return app.handle_url_build_error(error, endpoint, values)
     if anchor is not None:
-        url = f"{url}#{quote(anchor, safe="%!#$&'()*+,/:;=?@")}"
+        url += "#" + quote(anchor, safe="%!#$&'()*+,/:;=?@")
     return url

@@ -44,7 +44,7 @@ class Inbox:
         "_waiter",
         "left",
         "gone",
-        "last",
+        "reads",
     )
 
     def __init__(
@@ -62,8 +62,8 @@ class Inbox:
         self.left = left
         #: The disconnect message, once it was received.
         self.gone: Message | None = None
-        #: Loop time of the last read, or 0.0: says whether anybody reads at all.
-        self.last = 0.0
+        #: How often anybody read.
+        self.reads = 0
 
     @property
     def pending(self) -> int:
@@ -77,6 +77,7 @@ class Inbox:
 
     async def get(self) -> Message:
         """Return the next message; after a disconnect, that message again and again."""
+        self.reads += 1
         while True:
             if self._messages:
                 return self._messages.popleft()

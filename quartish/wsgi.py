@@ -27,11 +27,12 @@ def handle_wsgi(
     if _get_running_loop() is not None:
         return _in_helper_thread(app, environ, start_response)
     context = copy_context()
-    return context.run(_handle, app, environ, start_response, context)
+    body = context.run(_handle, app, environ, start_response)
+    return body if isinstance(body, (list, tuple)) else _InContext(body, context)
 
 
 def _handle(
-    app: t.Any, environ: dict[str, t.Any], start_response: StartResponse, context: Context
+    app: t.Any, environ: dict[str, t.Any], start_response: StartResponse
 ) -> t.Iterable[bytes]:
     ctx: AppContext = app.request_context(environ)
     ctx.begin()
@@ -46,8 +47,7 @@ def _handle(
         # Inside a middleware that serves ASGI traffic, this thread is the request's own.
         run = from_thread if flow.takes_loop(ctx) and not in_lane() else drive
         response = run(flow.handle(ctx))
-        body: t.Iterable[bytes] = response(environ, start_response)
-        return body if isinstance(body, (list, tuple)) else _InContext(body, context)
+        return t.cast("t.Iterable[bytes]", response(environ, start_response))
     except BaseException as exc:
         error = exc
         raise

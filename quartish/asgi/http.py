@@ -17,14 +17,13 @@ from .._bridge import drive
 from .._bridge import Lane
 from .._bridge import to_thread
 from .._bridge import within
-from .._dispatch import Flow
 from .._streaming import Body
 from .._streaming import BodyReader
 from .._streaming import Inbox
-from ..ctx import AppContext
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
+from ._exchange import Exchange
 from ._send import is_sync_stream
 from ._send import send_response
 
@@ -36,10 +35,10 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
     request.json_module = app.json
     ctx = app.context_class(app, request=request)
     context = copy_context()
-    exchange = Exchange(app, ctx, app.flow_of(ctx), inbox, send)
+    exchange = HttpExchange(app, ctx, app.flow_of(ctx), inbox, send)
     try:
         if context.run(exchange.begin):
-            inbox.left = exchange.left
+            inbox.left = exchange.cancel
             await within(context, exchange.on_loop(), inbox.watch)
         else:
             await exchange.in_thread(context)
@@ -66,42 +65,15 @@ def _body_of(app: t.Any, scope: Scope, inbox: Inbox) -> Body | None:
     return Body(inbox, offload=app.to_file_thread)
 
 
-class Exchange:
+class HttpExchange(Exchange):
     """One request and the answer to it."""
 
-    __slots__ = ("app", "ctx", "flow", "inbox", "send", "task", "gone")
-
-    def __init__(
-        self, app: t.Any, ctx: AppContext, flow: Flow, inbox: Inbox, send: ASGISend
-    ) -> None:
-        self.app = app
-        self.ctx = ctx
-        self.flow = flow
-        self.inbox = inbox
-        self.send = send
-        self.task: asyncio.Task[t.Any] | None = None
-        self.gone = False
-
-    def begin(self) -> bool:
-        """Match the URL in the request's own Context; say whether the loop lane is taken."""
-        ctx = self.ctx
-        ctx.begin()
-        try:
-            ctx.match_request()
-        except Exception as error:  # a converter's own fault: dispatched like a view's
-            ctx.conn.routing_exception = error
-        return self.flow.takes_loop(ctx)
+    __slots__ = ()
 
     def client_gone(self) -> bool:
         return self.inbox.gone is not None
 
     # --- the loop lane ----------------------------------------------------------------------
-
-    def left(self) -> None:
-        """The client left: cancel the view, unless it asked to be let finish."""
-        if self.task is not None and not self.flow.survives_disconnect(self.ctx):
-            self.gone = True
-            self.task.cancel()
 
     async def on_loop(self) -> None:
         self.task = asyncio.current_task()
@@ -115,25 +87,11 @@ class Exchange:
             response = await self.respond()
             await send_response(self.app, conn, response, self.send, self.client_gone)
         except asyncio.CancelledError:
-            # Ours is taken back; a server's or an outer timeout's goes on.
-            if not self.gone or self.task is None or self.task.uncancel() > 0:
+            if not self.took_back():
                 raise
         except Exception:
             if not self.client_gone():
                 raise
-
-    async def respond(self) -> t.Any:
-        """Run the flow and end the context; return the response."""
-        error: BaseException | None = None
-        try:
-            return await self.flow.handle(self.ctx)
-        except BaseException as exc:
-            error = exc
-            raise
-        finally:
-            if error is not None and self.app.should_ignore_error(error):
-                error = None
-            await self.ctx.release(error)
 
     # --- the thread lane --------------------------------------------------------------------
 

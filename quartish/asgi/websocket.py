@@ -22,6 +22,7 @@ from ..ctx import AppContext
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
+from ._exchange import Exchange
 from ._send import body_in_memory
 from ._send import raw_headers
 
@@ -53,61 +54,44 @@ async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send:
             await inbox.close()
 
 
-class WebsocketExchange:
+class WebsocketExchange(Exchange):
     """One websocket and the handler that talks over it."""
+
+    __slots__ = ("restarting", "_timer", "__weakref__")
 
     def __init__(
         self, app: t.Any, ctx: AppContext, flow: Flow, inbox: Inbox, send: ASGISend
     ) -> None:
-        self.app = app
-        self.ctx = ctx
-        self.flow = flow
-        self.inbox = inbox
-        self.send = send
-        self.task: asyncio.Task[t.Any] | None = None
-        self.gone = False
+        super().__init__(app, ctx, flow, inbox, send)
         self.restarting = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self) -> bool:
-        """Match the URL in the websocket's own Context; say whether the loop lane is taken."""
-        ctx = self.ctx
-        ctx.begin()
-        try:
-            origins = self.app.config["WEBSOCKET_ORIGINS"]
-            if origins is not None and ctx.conn.headers.get("Origin") not in origins:
-                raise Forbidden("This origin may not open a websocket here.")
-            ctx.match_request()
-        except Exception as error:
-            ctx.conn.routing_exception = error
-        return self.flow.takes_loop(ctx)
+    def admit(self) -> None:
+        origins = self.app.config["WEBSOCKET_ORIGINS"]
+        if origins is not None and self.ctx.conn.headers.get("Origin") not in origins:
+            raise Forbidden("This origin may not open a websocket here.")
+        super().admit()
 
     # --- the end, from outside ----------------------------------------------------------------
 
     def left(self) -> None:
         """The client left. Who reads or sends is told by a WebSocketDisconnect after the last
         message; a handler that does neither for `DISCONNECT_GRACE` seconds is cancelled."""
-        if self.inbox.last == 0.0 and not self.inbox.pending:
-            self._cancel()
-            return
-        self._arm()
+        if self.inbox.reads == 0 and not self.inbox.pending:
+            self.cancel()
+        else:
+            self._wait_for_reads()
 
-    def _arm(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(
-            self.app.config["DISCONNECT_GRACE"], self._cancel_if_idle, self.inbox.last
+    def _wait_for_reads(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(
+            self.app.config["DISCONNECT_GRACE"], self._cancel_if_idle, self.inbox.reads
         )
 
-    def _cancel_if_idle(self, last: float) -> None:
-        if self.inbox.last == last:
-            self._cancel()
+    def _cancel_if_idle(self, reads: int) -> None:
+        if self.inbox.reads == reads:
+            self.cancel()
         else:
-            self._arm()
-
-    def _cancel(self) -> None:
-        if self.task is not None and not self.flow.survives_disconnect(self.ctx):
-            self.gone = True
-            self.task.cancel()
+            self._wait_for_reads()
 
     def cancel_timer(self) -> None:
         if self._timer is not None:
@@ -116,7 +100,7 @@ class WebsocketExchange:
     def shut_down(self) -> None:
         """The server stops: the handler is cancelled and the client told to come again."""
         self.restarting = True
-        self._cancel()
+        self.cancel()
 
     # --- the lanes ------------------------------------------------------------------------------
 
@@ -125,7 +109,7 @@ class WebsocketExchange:
         try:
             await self.finish(await self.respond())
         except asyncio.CancelledError:
-            if not self.gone or self.task is None or self.task.uncancel() > 0:
+            if not self.took_back():
                 raise
             await self.close(SERVICE_RESTART if self.restarting else NORMAL_CLOSURE)
         except Exception:
@@ -146,19 +130,6 @@ class WebsocketExchange:
         except Exception:
             await self.close(INTERNAL_ERROR)
             raise
-
-    async def respond(self) -> t.Any:
-        """Run the flow and end the context; return the response, if there is one."""
-        error: BaseException | None = None
-        try:
-            return await self.flow.handle(self.ctx)
-        except BaseException as exc:
-            error = exc
-            raise
-        finally:
-            if error is not None and self.app.should_ignore_error(error):
-                error = None
-            await self.ctx.release(error)
 
     async def finish(self, response: t.Any) -> None:
         """Reject the handshake with the response, or close what was accepted."""

@@ -1,0 +1,68 @@
+"""One request or websocket on its way through the app: what both kinds have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from .._dispatch import Flow
+from .._streaming import Inbox
+from ..ctx import AppContext
+from ..typing import ASGISend
+
+
+class Exchange:
+    """A connection, its context and the flow that answers it."""
+
+    __slots__ = ("app", "ctx", "flow", "inbox", "send", "task", "gone")
+
+    def __init__(
+        self, app: t.Any, ctx: AppContext, flow: Flow, inbox: Inbox, send: ASGISend
+    ) -> None:
+        self.app = app
+        self.ctx = ctx
+        self.flow = flow
+        self.inbox = inbox
+        self.send = send
+        #: The task that runs async code, while it may be cancelled.
+        self.task: asyncio.Task[t.Any] | None = None
+        #: Whether it was cancelled because the client left.
+        self.gone = False
+
+    def begin(self) -> bool:
+        """Match the URL in the connection's own Context; say whether the loop lane is taken."""
+        ctx = self.ctx
+        ctx.begin()
+        try:
+            self.admit()
+        except Exception as error:  # a converter's own fault: dispatched like a view's
+            ctx.conn.routing_exception = error
+        return self.flow.takes_loop(ctx)
+
+    def admit(self) -> None:
+        """Find out what the connection is for, or raise."""
+        self.ctx.match_request()
+
+    async def respond(self) -> t.Any:
+        """Run the flow and end the context; return the response."""
+        error: BaseException | None = None
+        try:
+            return await self.flow.handle(self.ctx)
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            if error is not None and self.app.should_ignore_error(error):
+                error = None
+            await self.ctx.release(error)
+
+    def cancel(self) -> None:
+        """Cancel the view, unless it asked to be let finish."""
+        if self.task is not None and not self.flow.survives_disconnect(self.ctx):
+            self.gone = True
+            self.task.cancel()
+
+    def took_back(self) -> bool:
+        """Say whether a cancellation was ours alone, and take it back. A server's, or an
+        outer timeout's, has to go on."""
+        return self.gone and self.task is not None and self.task.uncancel() == 0
