@@ -14,8 +14,12 @@ from werkzeug.local import LocalProxy
 
 from ._current import find_context
 
-if t.TYPE_CHECKING:
-    from .typing import AppLike
+
+class _Named(t.Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def debug(self) -> bool: ...
 
 
 def _find_errors_stream() -> t.TextIO:
@@ -52,7 +56,7 @@ default_handler = _stream_handler("[%(asctime)s] %(levelname)s in %(module)s: %(
 serving_handler = _stream_handler("[%(asctime)s] %(message)s")
 
 
-def create_logger(app: AppLike) -> logging.Logger:
+def create_logger(app: _Named) -> logging.Logger:
     """Return the logger named after the app, at DEBUG in debug mode unless a level is set."""
     logger = logging.getLogger(app.name)
     if app.debug and not logger.level:

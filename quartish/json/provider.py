@@ -23,8 +23,8 @@ if t.TYPE_CHECKING:
 class JSONProvider:
     """The JSON operations of an app; a subclass writes at least `dumps` and `loads`."""
 
-    def __init__(self, app: AppLike) -> None:
-        self._app: AppLike = weakref.proxy(app)
+    def __init__(self, app: t.Any) -> None:
+        self._app = t.cast("AppLike", weakref.proxy(app))
 
     def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
         """Serialize `obj` to text."""
