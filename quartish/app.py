@@ -172,6 +172,7 @@ class Flask(App):
 
     # --- doors ------------------------------------------------------------------------------
 
+    @default
     def wsgi_app(self, environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
         """Serve WSGI, in the caller's thread. Assign to it to put a WSGI middleware around the
         app, for ASGI requests too: `app.wsgi_app = ProxyFix(app.wsgi_app)`."""

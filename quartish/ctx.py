@@ -21,7 +21,6 @@ from ._bridge import drive
 from ._bridge import is_async_callable
 from ._bridge import is_awaitable
 from ._current import _cv_app
-from ._current import NO_APP
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from ._current import current_context
@@ -172,9 +171,9 @@ class AppContext:
     def _session(self) -> SessionMixin:
         """The session, opened now. Only a session interface that keeps it in the cookie is
         opened this late; any other is opened before the first hook."""
-        self.conn  # noqa: B018: raises where there can be no session
+        conn = self.conn
         interface = self.app.session_interface
-        session = interface.open_session(self.app, self.conn)
+        session = interface.open_session(self.app, conn)
         return t.cast(
             SessionMixin, interface.make_null_session(self.app) if session is None else session
         )
@@ -248,7 +247,7 @@ class AppContext:
         try:
             await self.release(exc)
         finally:
-            active = _cv_app.get(None)
+            active: t.Any = _cv_app.get(None)
             _cv_app.reset(self._tokens.pop())
         if active is not self:
             raise AssertionError(f"Popped wrong app context. ({active!r} instead of {self!r})")

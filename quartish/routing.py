@@ -11,7 +11,6 @@ from werkzeug.routing import Map as WerkzeugMap
 from werkzeug.routing import MapAdapter
 from werkzeug.routing import Rule as WerkzeugRule
 from werkzeug.routing import RuleFactory
-from werkzeug.sansio.request import Request as SansioRequest
 from werkzeug.sansio.utils import host_is_trusted
 
 __all__ = ["BaseConverter", "Map", "MapAdapter", "Rule", "is_valid_host"]
@@ -111,12 +110,19 @@ class AdapterCache:
     def bind(
         self,
         url_map: WerkzeugMap,
-        conn: SansioRequest,
+        conn: t.Any,
         server_name: str | None = None,
         subdomain: str | None = None,
     ) -> MapAdapter:
         """Return an adapter for the connection, as `Map.bind_to_environ` does for an environ."""
-        key = (id(url_map), conn.host, conn.root_path, conn.scheme, server_name, subdomain)
+        key = (
+            id(url_map),
+            conn.raw_host or conn.server,
+            conn.root_path,
+            conn.scheme,
+            server_name,
+            subdomain,
+        )
         adapter = self._adapters.get(key)
         if adapter is None or adapter.map is not url_map:
             if len(self._adapters) >= self.SIZE:

@@ -141,9 +141,12 @@ class ContextLike(t.Protocol):
     """
 
     app: t.Any
-    g: t.Any
     flashes: list[tuple[str, str]] | None
 
+    @property
+    def g(self) -> t.Any: ...
+    @property
+    def url_adapter(self) -> t.Any: ...
     @property
     def has_request(self) -> bool: ...
     @property

@@ -43,7 +43,7 @@ def _handle(
         try:
             ctx.match_request()
         except Exception as exc:
-            ctx.conn.routing_exception = exc  # type: ignore[assignment]
+            ctx.conn.routing_exception = exc
         # Inside a middleware that serves ASGI traffic, this thread is the request's own.
         run = from_thread if flow.takes_loop(ctx) and not in_lane() else drive
         response = run(flow.handle(ctx))

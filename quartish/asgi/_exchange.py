@@ -6,9 +6,29 @@ import asyncio
 import typing as t
 
 from .._dispatch import Flow
+from .._streaming import Body
 from .._streaming import Inbox
 from ..ctx import AppContext
 from ..typing import ASGISend
+from ..typing import Scope
+
+
+def body_of(app: t.Any, scope: Scope, inbox: Inbox) -> Body | None:
+    """Return the body to come; None where the headers say that there is none.
+
+    Source: RFC 9112, section 6.3. HTTP/2 and 3 frame a body without any header.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if value == b"0":
+                return None
+            break
+        if name == b"transfer-encoding":
+            break
+    else:
+        if scope.get("http_version", "1.1") < "2" or scope["method"] in ("GET", "HEAD"):
+            return None
+    return Body(inbox, offload=app.to_file_thread)
 
 
 class Exchange:

@@ -15,6 +15,7 @@ from werkzeug.http import remove_entity_headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .._bridge import awaited
+from .._bridge import is_awaitable
 from .._bridge import to_thread
 from ..typing import ASGISend
 
@@ -58,8 +59,8 @@ def body_in_memory(response: t.Any) -> bytes | None:
     body = response.response
     if isinstance(response, WerkzeugResponse):
         if response.is_sequence:
-            if len(body) == 1 and type(body[0]) is bytes:  # type: ignore[index, arg-type]
-                return t.cast(bytes, body[0])  # type: ignore[index]
+            if len(body) == 1 and type(body[0]) is bytes:
+                return body[0]
             return b"".join(response.iter_encoded())
         return None
     return t.cast("bytes | None", getattr(body, "data", None))
@@ -104,8 +105,8 @@ async def send_response(
         pass
     finally:
         close = getattr(response, "close", None)
-        closed = close() if close is not None else None
-        if hasattr(closed, "__await__"):
+        closed: t.Any = close() if close is not None else None
+        if is_awaitable(closed):
             await awaited(closed)
 
 

@@ -31,7 +31,7 @@ class BackgroundTasks:
         self, func: t.Callable[..., t.Any], *args: t.Any, name: str | None = None, **kwargs: t.Any
     ) -> asyncio.Task[t.Any] | asyncio.Future[t.Any]:
         """Start `func(*args, **kwargs)` in an app context and return its task."""
-        name = name or getattr(func, "__qualname__", repr(func))
+        name = name or str(getattr(func, "__qualname__", repr(func)))
         coro = self._run(func, args, kwargs, name)
         loop = _get_running_loop()
         if loop is not None:

@@ -17,25 +17,30 @@ from .._bridge import drive
 from .._bridge import Lane
 from .._bridge import to_thread
 from .._bridge import within
-from .._streaming import Body
 from .._streaming import BodyReader
 from .._streaming import Inbox
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
+from ._exchange import body_of
 from ._exchange import Exchange
 from ._send import is_sync_stream
 from ._send import send_response
+from ._through_wsgi import handle_through_wsgi
 
 
 async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
     """Answer one request."""
+    flow = app.http_flow()
+    if flow.through_wsgi:
+        await handle_through_wsgi(app, scope, receive, send)
+        return
     inbox = Inbox(receive)
-    request = app.request_class.from_scope(scope, _body_of(app, scope, inbox))
+    request = app.request_class.from_scope(scope, body_of(app, scope, inbox))
     request.json_module = app.json
     ctx = app.context_class(app, request=request)
     context = copy_context()
-    exchange = HttpExchange(app, ctx, app.flow_of(ctx), inbox, send)
+    exchange = HttpExchange(app, ctx, flow, inbox, send)
     try:
         if context.run(exchange.begin):
             inbox.left = exchange.cancel
@@ -45,24 +50,6 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
     finally:
         if inbox.reading_ahead:
             await inbox.close()
-
-
-def _body_of(app: t.Any, scope: Scope, inbox: Inbox) -> Body | None:
-    """Return the body to come; None where the headers say that there is none.
-
-    Source: RFC 9112, section 6.3. HTTP/2 and 3 frame a body without any header.
-    """
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            if value == b"0":
-                return None
-            break
-        if name == b"transfer-encoding":
-            break
-    else:
-        if scope.get("http_version", "1.1") < "2" or scope["method"] in ("GET", "HEAD"):
-            return None
-    return Body(inbox, offload=app.to_file_thread)
 
 
 class HttpExchange(Exchange):

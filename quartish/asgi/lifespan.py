@@ -79,8 +79,8 @@ class Serving:
                     await _call(func)
                 except Exception as error:
                     errors.append(error)
-        for error in errors:
-            await self._failed(error)
+        for each in errors:
+            await self._failed(each)
         if errors:
             raise errors[0]
 

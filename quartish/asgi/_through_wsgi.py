@@ -1,0 +1,106 @@
+"""Http requests of an app whose `wsgi_app` was replaced by a WSGI middleware.
+
+The whole call runs in one worker thread: middleware, app, and the iteration of the body,
+each chunk of which is sent before the next is asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import typing as t
+from contextvars import copy_context
+
+from .._bridge import from_thread
+from .._bridge import Lane
+from .._bridge import to_thread
+from .._streaming import BodyReader
+from .._streaming import Inbox
+from ..typing import ASGIReceive
+from ..typing import ASGISend
+from ..typing import Scope
+from ..wrappers import Request
+from ._exchange import body_of
+
+
+async def handle_through_wsgi(
+    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
+) -> None:
+    """Answer one request by `app.wsgi_app`."""
+    inbox = Inbox(receive)
+    body = body_of(app, scope, inbox)
+    conn = Request.from_scope(scope)
+    if body is not None:
+        # The limit is for the request that the app makes of this environ.
+        conn.receive_input(io.BufferedReader(BodyReader(body, lambda: None)))
+    environ = conn.environ
+    del environ["werkzeug.request"]
+    call = WsgiCall(app, environ, send, inbox)
+    lane = Lane(inbox.watch)
+    inbox.left = lane.cancel
+    try:
+        await to_thread(app.view_pool, copy_context(), call.run, lane=lane)
+    finally:
+        if inbox.reading_ahead:
+            await inbox.close()
+
+
+class WsgiCall:
+    """One call of a WSGI app in a worker thread, its output sent as ASGI messages."""
+
+    def __init__(
+        self, app: t.Any, environ: dict[str, t.Any], send: ASGISend, inbox: Inbox
+    ) -> None:
+        self.app = app
+        self.environ = environ
+        self.send = send
+        self.inbox = inbox
+        self.start: dict[str, t.Any] | None = None
+        self.length: int | None = None
+        self.started = self.ended = False
+
+    def run(self) -> None:
+        """Call the app and send what it gives, to the end or until the client leaves."""
+        body = self.app.wsgi_app(self.environ, self.start_response)
+        try:
+            for chunk in body:
+                if self.inbox.gone is not None:
+                    return
+                if chunk:
+                    self.write(chunk)
+            if not self.ended:
+                self.write(b"", more=False)
+        finally:
+            close = getattr(body, "close", None)
+            if close is not None:
+                close()
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: t.Any = None
+    ) -> t.Callable[[bytes], None]:
+        """Note status and headers (PEP 3333); they are sent with the first chunk."""
+        if exc_info is not None and self.started:
+            raise exc_info[1].with_traceback(exc_info[2])
+        if exc_info is None and self.start is not None:
+            raise RuntimeError("start_response was called twice without exc_info (PEP 3333).")
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        self.start = {
+            "type": "http.response.start",
+            "status": int(status.split(None, 1)[0]),
+            "headers": raw,
+        }
+        length = dict(raw).get(b"content-length")
+        self.length = None if length is None else int(length)
+        return self.write
+
+    def write(self, chunk: bytes, more: bool = True) -> None:
+        """Send a chunk; the one that completes a known length ends the response."""
+        if self.start is None:
+            raise RuntimeError("The WSGI app sent its body before it called start_response.")
+        if not self.started:
+            self.started = True
+            from_thread(self.send(self.start))
+        if self.length is not None:
+            self.length -= len(chunk)
+            more = more and self.length > 0
+        self.ended = not more
+        from_thread(self.send({"type": "http.response.body", "body": chunk, "more_body": more}))
