@@ -1,0 +1,215 @@
+"""The floors of the house: who may import whom, read from the source and never run.
+
+An import goes to a lower floor, or along the same one without a circle. Imports for type
+checkers count like any other.
+"""
+
+from __future__ import annotations
+
+import ast
+import typing as t
+from functools import cache
+from graphlib import CycleError
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "quartish"
+LONGEST = 500  # lines
+
+# A package stands for all modules in it, unless one has a line of its own.
+FLOORS = {
+    "_bridge": 1,
+    "_current": 1,
+    "_defaults": 1,
+    "_environ": 1,
+    "_lazy": 1,
+    "_packages": 1,
+    "config": 1,
+    "debughelpers": 1,
+    "json": 1,
+    "logging": 1,
+    "port": 1,
+    "routing": 1,
+    "serving": 1,
+    "signals": 1,
+    "typing": 1,
+    "_streaming": 2,
+    "debugger": 2,
+    "helpers": 2,
+    "sessions": 2,
+    "templating": 2,
+    "views": 2,
+    "wrappers": 2,
+    "_commands": 3,
+    "_core": 3,
+    "_registry": 3,
+    "_responses": 3,
+    "blueprints": 3,
+    "_dispatch": 4,
+    "ctx": 4,
+    "globals": 4,
+    "testing": 4,
+    "asgi": 5,
+    "middleware": 5,
+    "wsgi": 5,
+    "__init__": 6,
+    "__main__": 6,
+    "_alias": 6,
+    "_locate": 6,
+    "app": 6,
+    "as_flask": 6,
+    "as_quart": 6,
+    "cli": 6,
+    "quart": 6,
+    "sansio": 6,
+}
+
+FORBIDDEN_WORDS = {"util", "utils", "common", "manager"}
+REFERENCES = {"flask", "quart"}
+
+
+class Import(t.NamedTuple):
+    """An import statement: who writes it, what it names, the line, and how deep it stands."""
+
+    importer: str
+    target: str
+    line: int
+    in_function: bool
+
+
+def name_of(path: Path) -> str:
+    """Return a module's dotted name below quartish; a package is its `__init__`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+@cache
+def modules() -> dict[str, Path]:
+    return {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    return {name: ast.parse(path.read_text(), str(path)) for name, path in modules().items()}
+
+
+@cache
+def imports() -> list[Import]:
+    return [found for name, tree in trees().items() for found in walk(name, tree, False)]
+
+
+def walk(importer: str, node: ast.AST, in_function: bool) -> t.Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            for target in targets(importer, child):
+                yield Import(importer, target, child.lineno, in_function)
+        inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from walk(importer, child, in_function or inside)
+
+
+def targets(importer: str, node: ast.Import | ast.ImportFrom) -> t.Iterator[str]:
+    """Name the modules that a statement imports, ours as `quartish.x`."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+        return
+    base = node.module or ""
+    if node.level:
+        package = ["quartish", *importer.split(".")]
+        if not (modules()[importer].name == "__init__.py" and importer != "__init__"):
+            package.pop()  # a module's package; the name of a package is its own
+        package = package[: len(package) - node.level + 1]
+        base = ".".join([*package, base]).rstrip(".")
+    for alias in node.names:
+        whole = f"{base}.{alias.name}"
+        yield whole if whole.removeprefix("quartish.") in modules() else base
+
+
+def ours() -> t.Iterator[tuple[Import, str]]:
+    """Pair each import of our own modules with the name that `modules` knows it by."""
+    for found in imports():
+        if found.target == "quartish" or found.target.startswith("quartish."):
+            yield found, found.target.removeprefix("quartish").removeprefix(".") or "__init__"
+
+
+def floor(module: str) -> int:
+    floors = (FLOORS[key] for key in (module, module.split(".")[0]) if key in FLOORS)
+    found = next(floors, None)
+    assert found is not None, f"quartish.{module} stands on no floor: give it one in FLOORS"
+    return found
+
+
+def where(found: Import) -> str:
+    return f"{modules()[found.importer].relative_to(PACKAGE.parent)}:{found.line}"
+
+
+def test_every_module_has_a_floor() -> None:
+    assert not [name for name in modules() if not (FLOORS.keys() & {name, name.split(".")[0]})]
+
+
+@pytest.mark.parametrize("name", sorted(FLOORS))
+def test_every_floor_has_its_module(name: str) -> None:
+    assert name in modules()
+
+
+def test_imports_go_down() -> None:
+    wrong = [
+        f"{where(found)} (floor {floor(found.importer)}) imports {target} (floor {floor(target)})"
+        for found, target in ours()
+        if floor(target) > floor(found.importer)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for found, target in ours():
+        graph.setdefault(found.importer, set()).add(target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail("a circle: " + " -> ".join(reversed(error.args[1])))
+
+
+def test_no_import_of_our_own_in_a_function() -> None:
+    wrong = [f"{where(found)} imports {target}" for found, target in ours() if found.in_function]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_name_is_imported_from_the_module_that_has_it() -> None:
+    """`from . import x` and `from quartish import x` hide which module is needed."""
+    wrong = [
+        f"{name}:{node.lineno}"
+        for name, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in (None, "quartish")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_flask_and_quart_are_not_dependencies() -> None:
+    wrong = [where(found) for found in imports() if found.target.split(".")[0] in REFERENCES]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_is_long() -> None:
+    lengths = {name: len(path.read_text().splitlines()) for name, path in modules().items()}
+    assert not {name: length for name, length in lengths.items() if length > LONGEST}
+
+
+def test_no_room_for_odds_and_ends() -> None:
+    wrong = [name for name in modules() if FORBIDDEN_WORDS & set(words(name))]
+    for name, tree in trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name.lower().endswith("manager"):
+                wrong.append(f"{name}.{node.name}")
+    assert not wrong
+
+
+def words(module: str) -> list[str]:
+    return module.replace(".", "_").lower().split("_")
+
+
+def test_every_module_says_what_it_holds() -> None:
+    assert not [name for name, tree in trees().items() if not ast.get_docstring(tree)]
