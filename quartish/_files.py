@@ -1,0 +1,159 @@
+"""Sending files: the same headers in both colours, and the body that fits each.
+
+Werkzeug makes the headers, and the plain colour's body, which a server reads from disk as
+it sends. Nothing here reads a file, and no path of a client's is trusted but by
+`send_from_directory`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import typing as t
+
+from werkzeug import utils
+from werkzeug.exceptions import NotFound
+from werkzeug.security import safe_join
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from ._current import current_context
+from ._current import NO_REQUEST
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from .wrappers.response import Response
+
+    Path = t.Union[str, os.PathLike[str]]
+
+#: What Quart calls an argument, and what Flask does.
+_QUART_NAMES = {
+    "filename_or_io": "path_or_file",
+    "attachment_filename": "download_name",
+    "add_etags": "etag",
+    "cache_timeout": "max_age",
+}
+
+
+def send_file(
+    path_or_file: Path | t.IO[bytes] | None = None,
+    mimetype: str | None = None,
+    as_attachment: bool = False,
+    download_name: str | None = None,
+    conditional: bool = True,
+    etag: bool | str = True,
+    last_modified: datetime | int | float | None = None,
+    max_age: int | Callable[[str | None], int | None] | None = None,
+    **quart_names: t.Any,
+) -> Response:
+    """Answer with a file: a path, relative to the app's `root_path`, or a file object that
+    is open in binary mode. Awaitable in the awaitable colour.
+
+    `download_name` is the name to save it under, and what `mimetype` is guessed from.
+    `conditional` answers `If-None-Match` and its kin (304) and `Range` (206). `max_age` is
+    in seconds, by default `app.get_send_file_max_age`. Quart's names for the arguments are
+    understood: `attachment_filename`, `add_etags`, `cache_timeout`, `filename_or_io`.
+
+    Raises RequestedRangeNotSatisfiable (416), TypeError where nothing tells the mimetype,
+    and what opening the file raises.
+    """
+    options = _flask_names(
+        dict(
+            path_or_file=path_or_file,
+            mimetype=mimetype,
+            as_attachment=as_attachment,
+            download_name=download_name,
+            conditional=conditional,
+            etag=etag,
+            last_modified=last_modified,
+            max_age=max_age,
+        ),
+        quart_names,
+    )
+    ctx = current_context(NO_REQUEST)
+    app = ctx.app
+    request = ctx.request
+    if options["max_age"] is None:
+        options["max_age"] = app.get_send_file_max_age
+    options["_root_path"] = app.root_path
+    x_sendfile = app.config["USE_X_SENDFILE"]
+    if not app.plain:
+        coro = _send_awaitable(app.response_class, request, x_sendfile, **options)
+        return t.cast("Response", coro)
+    return t.cast(
+        "Response",
+        utils.send_file(
+            environ=request.environ,
+            response_class=app.response_class,
+            use_x_sendfile=x_sendfile,
+            **options,
+        ),
+    )
+
+
+def _flask_names(options: dict[str, t.Any], quart_names: dict[str, t.Any]) -> dict[str, t.Any]:
+    for name, value in quart_names.items():
+        if name not in _QUART_NAMES:
+            raise TypeError(f"send_file() got an unexpected keyword argument {name!r}")
+        options[_QUART_NAMES[name]] = value
+    if options["path_or_file"] is None:
+        raise TypeError("send_file() missing the argument 'path_or_file'")
+    return options
+
+
+async def _send_awaitable(
+    response_class: t.Any,
+    request: t.Any,
+    x_sendfile: bool,
+    *,
+    path_or_file: t.Any,
+    conditional: bool,
+    **options: t.Any,
+) -> t.Any:
+    # Asked to leave the file to the server, Werkzeug does all but open it.
+    draft = utils.send_file(
+        path_or_file,
+        environ={},
+        conditional=False,
+        use_x_sendfile=True,
+        response_class=WerkzeugResponse,
+        **options,
+    )
+    headers = draft.headers
+    length: int | None = draft.content_length
+    body: t.Any
+    if "X-Sendfile" not in headers:
+        is_bytes = isinstance(path_or_file, io.BytesIO)
+        body = response_class.io_body_class(path_or_file) if is_bytes else draft.response
+    elif x_sendfile:
+        body = None
+        length = None  # a range is the server's to cut
+    else:
+        body = response_class.file_body_class(headers["X-Sendfile"])
+        del headers["X-Sendfile"]
+    response = response_class(body, headers=headers)
+    if conditional:
+        await response.make_conditional(request, accept_ranges=True, complete_length=length)
+        if response.status_code == 304:
+            response.headers.pop("X-Sendfile", None)
+    return response
+
+
+def send_from_directory(
+    directory: Path, path: Path | None = None, *, file_name: Path | None = None, **kwargs: t.Any
+) -> Response:
+    """Answer with a file under `directory`, which is relative to the app's `root_path`.
+
+    `path` may come from a client (*Quart* calls it `file_name`): NotFound (404) is raised
+    where it leads outside, and where there is no such file. The other arguments are
+    `send_file`'s. Awaitable in the awaitable colour.
+    """
+    path = path if file_name is None else file_name
+    if path is None:
+        raise TypeError("send_from_directory() missing the argument 'path'")
+    root = current_context(NO_REQUEST).app.root_path
+    file = safe_join(os.fspath(directory), os.fspath(path))
+    if file is None or not os.path.isfile(file := os.path.abspath(os.path.join(root, file))):
+        raise NotFound()
+    return send_file(file, **kwargs)

@@ -1,0 +1,363 @@
+"""What views call: responses, URLs, flashed messages, files, streams that keep the context.
+
+Every function asks the active context for its app and lets the app do the work, so that an
+app may override it, and so that one name serves both colours: where Quart's function is
+awaitable, so is this one in a Quart app.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from functools import update_wrapper
+
+from werkzeug.exceptions import abort as _abort
+from werkzeug.sansio.response import Response as SansioResponse
+from werkzeug.utils import redirect as _redirect
+
+from ._bridge import awaited
+from ._bridge import drive
+from ._bridge import is_awaitable
+from ._current import _cv_app
+from ._current import current_app
+from ._current import current_context
+from ._current import find_context
+from ._current import NO_REQUEST
+from ._files import send_file as send_file
+from ._files import send_from_directory as send_from_directory
+from ._packages import find_package as find_package
+from ._packages import get_root_path as get_root_path
+from .signals import message_flashed
+from .wrappers._conn import split_blueprint_path as _split_blueprint_path
+
+if t.TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncIterator
+    from collections.abc import Callable
+    from collections.abc import Generator
+    from collections.abc import Iterator
+
+    from blinker import NamedSignal
+    from werkzeug.wrappers import Response as WerkzeugResponse
+
+    from .typing import AppLike
+    from .typing import ContextLike
+    from .wrappers.response import Response
+
+T = t.TypeVar("T")
+P = t.ParamSpec("P")
+
+_NO = ("0", "false", "no")
+_END: t.Any = object()
+
+__all__ = [
+    "Ready",
+    "_split_blueprint_path",
+    "abort",
+    "find_package",
+    "flash",
+    "get_debug_flag",
+    "get_flashed_messages",
+    "get_load_dotenv",
+    "get_root_path",
+    "get_template_attribute",
+    "make_push_promise",
+    "make_response",
+    "redirect",
+    "send_file",
+    "send_from_directory",
+    "stream_with_context",
+    "url_for",
+]
+
+
+# --- the environment ----------------------------------------------------------------------
+
+
+def get_debug_flag() -> bool:
+    """Say whether `QUARTISH_DEBUG` (or `FLASK_DEBUG`, `QUART_DEBUG`) asks for debug mode."""
+    value = _environment("DEBUG")
+    return bool(value) and value not in _NO
+
+
+def get_load_dotenv(default: bool = True) -> bool:
+    """Say whether dotenv files are to be loaded: not if `QUARTISH_SKIP_DOTENV` (or
+    `FLASK_SKIP_DOTENV`, `QUART_SKIP_DOTENV`) is on, and `default` without it."""
+    value = _environment("SKIP_DOTENV")
+    return value in _NO if value else default
+
+
+def _environment(name: str) -> str:
+    """Return the variable in lower case, from the first prefix that has it, or ""."""
+    values = (os.environ.get(f"{prefix}_{name}") for prefix in ("QUARTISH", "FLASK", "QUART"))
+    return next(filter(None, values), "").lower()
+
+
+# --- answers ------------------------------------------------------------------------------
+
+
+def make_response(*args: t.Any) -> Response:
+    """Make a response of what a view may return, to add headers to before it is returned.
+
+    Several arguments are the parts of a tuple: `make_response(body, 404)`. Awaitable in the
+    awaitable colour.
+    """
+    app = current_app()
+    return t.cast("Response", app.drive(_make_response(app, args)))
+
+
+async def _make_response(app: AppLike, args: tuple[t.Any, ...]) -> t.Any:
+    if not args:
+        return app.response_class()
+    rv = app.make_response(args[0] if len(args) == 1 else args)
+    if is_awaitable(rv) and not isinstance(rv, SansioResponse):
+        rv = await awaited(rv)
+    return rv
+
+
+def redirect(
+    location: str, code: int = 302, Response: type[WerkzeugResponse] | None = None
+) -> WerkzeugResponse:
+    """Make a redirect, by the current app's `redirect` if there is an app.
+
+    Its class is the app's `response_class`; `Response` is used where there is no app.
+    """
+    ctx = find_context()
+    if ctx is not None:
+        return t.cast("WerkzeugResponse", ctx.app.redirect(location, code=code))
+    return _redirect(location, code=code, Response=Response)
+
+
+def abort(code: int | SansioResponse, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
+    """Raise the HTTPException for a status code, by the current app's `aborter` if there is
+    an app. Raises LookupError for a code that has none."""
+    ctx = find_context()
+    if ctx is not None:
+        ctx.app.aborter(code, *args, **kwargs)
+    _abort(t.cast(int, code), *args, **kwargs)
+
+
+def url_for(
+    endpoint: str,
+    *,
+    _anchor: str | None = None,
+    _method: str | None = None,
+    _scheme: str | None = None,
+    _external: bool | None = None,
+    **values: t.Any,
+) -> str:
+    """Build the URL of an endpoint, by the current app's `url_for`."""
+    return current_app().url_for(
+        endpoint,
+        _anchor=_anchor,
+        _method=_method,
+        _scheme=_scheme,
+        _external=_external,
+        **values,
+    )
+
+
+async def make_push_promise(path: str) -> None:
+    """Offer the client a path that it will ask for next, where the server can (HTTP/2)."""
+    await current_context(NO_REQUEST).request.send_push_promise(path)
+
+
+def get_template_attribute(template_name: str, attribute: str) -> t.Any:
+    """Return a macro or variable that a template exports.
+
+    A macro is a plain function in both colours. *Quart:* raises RuntimeError.
+    """
+    env = current_app().jinja_env
+    if env.is_async:
+        env = getattr(env, "sync_twin", env)
+    return getattr(env.get_template(template_name).module, attribute)
+
+
+# --- messages for the next request ----------------------------------------------------------
+
+
+class Ready:
+    """What has been done already, for code that awaits it and code that does not.
+
+    `pending` is what could not be done without waiting: async receivers of a signal.
+    """
+
+    __slots__ = ("_pending",)
+
+    def __init__(self, pending: t.Sequence[t.Awaitable[t.Any]] = ()) -> None:
+        self._pending = pending
+
+    def __await__(self) -> Generator[t.Any, t.Any, None]:
+        for awaitable in self._pending:
+            yield from awaitable.__await__()
+
+
+def flash(message: str, category: str = "message") -> Ready:
+    """Keep a message in the session until `get_flashed_messages` shows it.
+
+    Acts at once. The result may be awaited, as in Quart; it need not be unless
+    `message_flashed` has async receivers.
+    """
+    ctx = current_context(NO_REQUEST)
+    session = ctx.session
+    flashes = session.get("_flashes", [])
+    flashes.append((category, message))
+    session["_flashes"] = flashes  # a list changed in place would go unnoticed
+    if not message_flashed.receivers:
+        return Ready()
+    app = ctx.app
+    if app.plain:
+        drive(announce(message_flashed, app, message=message, category=category))
+        return Ready()
+    return Ready(_send(message_flashed, app, message=message, category=category))
+
+
+def get_flashed_messages(
+    with_categories: bool = False, category_filter: t.Iterable[str] = ()
+) -> list[str] | list[tuple[str, str]]:
+    """Take the flashed messages out of the session; again and again the same in one request.
+
+    `with_categories` gives `(category, message)` pairs. Messages of categories that are not
+    in `category_filter` are lost, if it names any.
+    """
+    ctx = current_context(NO_REQUEST)
+    flashes = ctx.flashes
+    if flashes is None:
+        session = ctx.session
+        flashes = ctx.flashes = session.pop("_flashes") if "_flashes" in session else []
+    if category_filter:
+        flashes = [pair for pair in flashes if pair[0] in category_filter]
+    return flashes if with_categories else [message for _, message in flashes]
+
+
+def _send(signal: NamedSignal, app: t.Any, **kwargs: t.Any) -> list[t.Awaitable[t.Any]]:
+    """Send a signal; return what its async receivers gave, where they could not be run."""
+    results = signal.send(app, _async_wrapper=app.ensure_sync, **kwargs)
+    return [value for _, value in results if is_awaitable(value)]
+
+
+async def announce(signal: NamedSignal, app: t.Any, **kwargs: t.Any) -> None:
+    """Send a signal, and wait for its async receivers."""
+    for awaitable in _send(signal, app, **kwargs):
+        await awaited(awaitable)
+
+
+# --- streams ------------------------------------------------------------------------------
+
+
+@t.overload
+def stream_with_context(generator_or_function: Iterator[T]) -> Iterator[T]: ...
+@t.overload
+def stream_with_context(generator_or_function: AsyncIterator[T]) -> AsyncIterator[T]: ...
+@t.overload
+def stream_with_context(
+    generator_or_function: Callable[P, Iterator[T]],
+) -> Callable[P, Iterator[T]]: ...
+@t.overload
+def stream_with_context(
+    generator_or_function: Callable[P, AsyncIterator[T]],
+) -> Callable[P, AsyncIterator[T]]: ...
+def stream_with_context(generator_or_function: t.Any) -> t.Any:
+    """Keep the context for a stream: `request`, `session` and `g` work while it is iterated,
+    and the teardown functions run when it ends or is closed.
+
+    Takes a generator, sync or async, or as a decorator a function that returns one. Raises
+    RuntimeError where no request or websocket is active when the stream is made.
+
+    *Flask:* runs the teardown functions before the stream, and again after it.
+    """
+    source = generator_or_function
+    if hasattr(source, "__aiter__"):
+        async_stream = _keep_async(_streaming_context(), aiter(source))
+        drive(anext(async_stream))
+        return async_stream
+    if hasattr(source, "__iter__"):
+        stream = _keep(_streaming_context(), iter(source))
+        next(stream)
+        return stream
+
+    def decorator(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        return stream_with_context(source(*args, **kwargs))
+
+    return update_wrapper(decorator, source)
+
+
+def _streaming_context() -> ContextLike:
+    ctx = find_context()
+    if ctx is None or not (ctx.has_request or ctx.has_websocket):
+        raise RuntimeError(
+            "'stream_with_context' can only be used when a request context is active,"
+            " such as in a view function."
+        )
+    return ctx
+
+
+class _Active:
+    """Makes a context the active one for one step, in whichever thread or task that is."""
+
+    __slots__ = ("ctx", "token")
+
+    def __init__(self, ctx: ContextLike) -> None:
+        self.ctx = ctx
+
+    def __enter__(self) -> None:
+        self.token = _cv_app.set(self.ctx)
+
+    def __exit__(self, *exc_info: object) -> None:
+        _cv_app.reset(self.token)
+
+
+# Both generators run to their first `yield` when they are made. So the context is held
+# before the request lets it go, and closing a stream that nobody began still ends it.
+
+
+def _keep(ctx: t.Any, source: Iterator[t.Any]) -> Generator[t.Any, None, None]:
+    """Iterate `source` with `ctx` active in each step."""
+    active = _Active(ctx)
+    error: BaseException | None = None
+    ctx.hold()
+    try:
+        yield None
+        while True:
+            with active:
+                item = next(source, _END)
+            if item is _END:
+                break
+            yield item
+    except BaseException as exc:
+        error = None if isinstance(exc, GeneratorExit) else exc  # to be closed is no error
+        raise
+    finally:
+        with active:
+            try:
+                if hasattr(source, "close"):
+                    source.close()
+            finally:
+                drive(ctx.release(error))
+        error = None  # its traceback holds this frame
+
+
+async def _keep_async(ctx: t.Any, source: AsyncIterator[t.Any]) -> AsyncGenerator[t.Any, None]:
+    """Iterate `source` with `ctx` active in each step."""
+    active = _Active(ctx)
+    error: BaseException | None = None
+    ctx.hold()
+    try:
+        yield None
+        while True:
+            with active:
+                item = await anext(source, _END)
+            if item is _END:
+                break
+            yield item
+    except BaseException as exc:
+        error = None if isinstance(exc, GeneratorExit) else exc  # to be closed is no error
+        raise
+    finally:
+        with active:
+            try:
+                if hasattr(source, "aclose"):
+                    await source.aclose()
+            finally:
+                await ctx.release(error)
+        error = None
