@@ -103,13 +103,13 @@ class MethodView(View):
 def _callable(handler: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
     """Return `handler` as its caller expects it.
 
-    A call on a running loop in the awaitable colour comes from an `async def` of the
-    user's (a decorator, an override of `dispatch_request`), which awaits what it gets.
+    A call on a running loop comes from an `async def`: ours, which takes what it gets, or
+    the user's (a decorator, an override), which in the awaitable colour always awaits.
     """
     app = current_context().app
-    if app.plain or _get_running_loop() is None:
+    if _get_running_loop() is None:
         return app.ensure_sync(handler)  # type: ignore[no-any-return]
-    return app.ensure_async(handler)  # type: ignore[no-any-return]
+    return handler if app.plain else app.ensure_async(handler)
 
 
 def _is_async(cls: type[View]) -> bool:

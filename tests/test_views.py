@@ -494,6 +494,6 @@ async def test_websocket_views(colour: type[t.Any], every_request: bool) -> None
     assert view.methods is None
     app = colour(__name__)
     app.add_websocket("/<name>", view_func=view)
-    async with quartish.Quart.test_client(app).websocket("/anna") as connection:
+    async with app.async_test_client().websocket("/anna") as connection:
         await connection.send("hello")
         assert await connection.receive() == "anna: hello"
