@@ -42,7 +42,9 @@ FLASK_MODULES = [
 ]
 
 # Flask's names that quartish leaves out, each with the reason.
-MISSING_NAMES: dict[str, str] = {}
+MISSING_NAMES = {
+    "typing.BeforeFirstRequestCallable": "the hook that it typed went with Flask 2.3",
+}
 MISSING_MEMBERS: dict[str, str] = {}
 MISSING_PARAMETERS: dict[str, str] = {}
 MISSING_QUART_NAMES: dict[str, str] = {}
@@ -55,7 +57,10 @@ def twin(name: str) -> tuple[types.ModuleType, types.ModuleType]:
 
 
 def public_names(module: types.ModuleType) -> set[str]:
-    """Names that a module defines or passes on (`import x as x`); not what it merely uses."""
+    """Names that a module defines or passes on (`import x as x`); not what it merely uses.
+
+    Type variables are the business of the file that has them.
+    """
     assert module.__file__
     names: set[str] = set()
     for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
@@ -65,7 +70,11 @@ def public_names(module: types.ModuleType) -> set[str]:
             names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
-    return {name for name in names if not name.startswith("_") and hasattr(module, name)}
+    return {
+        name
+        for name, value in vars(module).items()
+        if name in names and not name.startswith("_") and not isinstance(value, t.TypeVar)
+    }
 
 
 def classes() -> t.Iterator[tuple[str, type, type]]:

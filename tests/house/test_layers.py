@@ -66,6 +66,8 @@ FLOORS = {
     "sansio": 6,
 }
 
+# Names that a reference has, and its users import.
+GIVEN_NAMES = {"testing.utils"}
 FORBIDDEN_WORDS = {"util", "utils", "common", "manager"}
 REFERENCES = {"flask", "quart"}
 
@@ -200,6 +202,7 @@ def test_no_module_is_long() -> None:
 
 def test_no_room_for_odds_and_ends() -> None:
     wrong = [name for name in modules() if FORBIDDEN_WORDS & set(words(name))]
+    wrong = [name for name in wrong if name not in GIVEN_NAMES]
     for name, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and node.name.lower().endswith("manager"):
