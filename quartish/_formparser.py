@@ -1,0 +1,218 @@
+"""Forms, parsed while their body comes in.
+
+The limits count what was received, for both kinds of form alike. Whatever is wrong with a
+body, the answer is an HTTPException: 400 where it is damaged, 413 where it is too large.
+Files past 500 kB go to disk, off the loop.
+
+Source: RFC 7578 and RFC 2046, section 5.1; the WHATWG URL standard, section 5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from tempfile import SpooledTemporaryFile
+from urllib.parse import parse_qsl
+
+from werkzeug.datastructures import Headers
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data
+from werkzeug.sansio.multipart import Epilogue
+from werkzeug.sansio.multipart import Field
+from werkzeug.sansio.multipart import File
+from werkzeug.sansio.multipart import MultipartDecoder
+from werkzeug.sansio.multipart import NeedData
+from werkzeug.sansio.multipart import State
+
+from ._streaming import SPOOL_SIZE
+from .datastructures import FileStorage
+
+SLICE = 64 * 1024
+"""Bytes that the decoder is given at once; it searches what it holds again and again."""
+MAX_HEADERS = 16 * 1024
+"""Bytes of a part's headers, and of what precedes the first part."""
+_CHARSETS = {"ascii", "us-ascii", "utf-8", "iso-8859-1"}
+
+Form = tuple[MultiDict[str, str], MultiDict[str, FileStorage]]
+Offload = t.Callable[..., t.Awaitable[t.Any]]
+StreamFactory = t.Callable[[int | None, str | None, str | None, int | None], t.IO[bytes]]
+
+
+class FormBody(t.Protocol):
+    """A body, as a parser sees it."""
+
+    def __aiter__(self) -> t.AsyncIterator[bytes]: ...
+    async def read(self, limit: int | None = None) -> bytes: ...
+
+
+def make_spooled_file(
+    total_content_length: int | None,
+    content_type: str | None,
+    filename: str | None,
+    content_length: int | None = None,
+) -> t.IO[bytes]:
+    """Return a file in memory that moves to disk past 500 kB, whatever the client says."""
+    return t.cast(t.IO[bytes], SpooledTemporaryFile(max_size=SPOOL_SIZE))
+
+
+class FormDataParser:
+    """A parser of `multipart/form-data` and `application/x-www-form-urlencoded` bodies.
+
+    `offload(func, *args)` runs file operations off the loop.
+    """
+
+    file_storage_class = FileStorage
+
+    def __init__(
+        self,
+        *,
+        cls: type[MultiDict[str, t.Any]] = MultiDict,
+        max_form_memory_size: int | None = None,
+        max_form_parts: int | None = None,
+        stream_factory: StreamFactory = make_spooled_file,
+        offload: Offload = asyncio.to_thread,
+    ) -> None:
+        self.cls = cls
+        self.max_form_memory_size = max_form_memory_size
+        self.max_form_parts = max_form_parts
+        self.stream_factory = stream_factory
+        self.offload = offload
+
+    async def parse(
+        self,
+        body: FormBody,
+        mimetype: str,
+        content_length: int | None,
+        options: t.Mapping[str, str] | None = None,
+    ) -> Form:
+        """Return the fields and the files; both empty where the body is no form.
+
+        Raises BadRequest (400) for a damaged body, RequestEntityTooLarge (413) past a limit.
+        """
+        try:
+            if mimetype == "multipart/form-data":
+                boundary = (options or {}).get("boundary", "").encode("ascii")
+                return await self._parse_multipart(body, boundary, content_length)
+            if mimetype == "application/x-www-form-urlencoded":
+                return self.cls(await self._parse_urlencoded(body)), self.cls()
+        except ValueError as error:
+            raise BadRequest(f"The form data is damaged: {error}") from error
+        return self.cls(), self.cls()
+
+    async def _parse_urlencoded(self, body: FormBody) -> list[tuple[str, str]]:
+        data = await body.read(self.max_form_memory_size)
+        if self.max_form_parts is not None and data.count(b"&") >= self.max_form_parts:
+            raise RequestEntityTooLarge()
+        # Percent-encoded bytes that are no UTF-8 stay as they are, as in Werkzeug.
+        return parse_qsl(data.decode(), keep_blank_values=True, errors="werkzeug.url_quote")
+
+    async def _parse_multipart(
+        self, body: FormBody, boundary: bytes, content_length: int | None
+    ) -> Form:
+        decoder = MultipartDecoder(boundary, max_parts=self.max_form_parts)
+        parts = _Parts(self, content_length)
+        empty = True
+        try:
+            async for chunk in body:
+                empty = False
+                if not boundary:
+                    raise ValueError("the Content-Type has no boundary")
+                for start in range(0, len(chunk), SLICE):
+                    if decoder.state is State.EPILOGUE:  # of no meaning, of any length
+                        break
+                    decoder.receive_data(chunk[start : start + SLICE])
+                    await parts.take(decoder)
+            if not empty:
+                decoder.receive_data(None)
+                await parts.take(decoder)
+        except BaseException:
+            parts.close()
+            raise
+        return self.cls(parts.fields), self.cls(parts.files)
+
+
+class _Parts:
+    """The parts of one multipart form, filled as the decoder's events come in."""
+
+    def __init__(self, parser: FormDataParser, content_length: int | None) -> None:
+        self.parser = parser
+        self.content_length = content_length
+        self.fields: list[tuple[str, str]] = []
+        self.files: list[tuple[str, FileStorage]] = []
+        self.memory = 0
+        self._text: list[bytes] = []
+        self._part: Field | File
+        self._file: t.IO[bytes] | None = None
+        self._size = 0
+
+    async def take(self, decoder: MultipartDecoder) -> None:
+        """Take all that the decoder has by now."""
+        while not isinstance(event := decoder.next_event(), (Epilogue, NeedData)):
+            if isinstance(event, (Field, File)):
+                self._begin(event)
+            elif isinstance(event, Data):
+                if self._file is None:
+                    self._add_text(event.data)
+                else:
+                    await self._write(self._file, event.data)
+                if not event.more_data:
+                    self._end()
+        if len(decoder.buffer) > MAX_HEADERS:
+            if decoder.state is State.PREAMBLE:
+                raise ValueError("its boundary is nowhere")
+            if decoder.state is State.PART:
+                raise RequestEntityTooLarge("The headers of a part are too long.")
+
+    def _begin(self, part: Field | File) -> None:
+        if part.name is None:
+            raise ValueError("a part has no name")
+        self._part = part
+        self._text = []
+        self._size = 0
+        if isinstance(part, File):
+            length = part.headers.get("content-length", type=int)
+            self._file = self.parser.stream_factory(
+                self.content_length, part.headers.get("content-type"), part.filename, length
+            )
+
+    def _add_text(self, data: bytes) -> None:
+        self.memory += len(data)
+        limit = self.parser.max_form_memory_size
+        if limit is not None and self.memory > limit:
+            raise RequestEntityTooLarge()
+        self._text.append(data)
+
+    async def _write(self, file: t.IO[bytes], data: bytes) -> None:
+        self._size += len(data)
+        if self._size > SPOOL_SIZE:
+            await self.parser.offload(file.write, data)
+        else:
+            file.write(data)
+
+    def _end(self) -> None:
+        part, file = self._part, self._file
+        if file is None:
+            text = b"".join(self._text).decode(_charset(part.headers), "replace")
+            self.fields.append((part.name, text))
+            return
+        file.seek(0)
+        filename = t.cast(File, part).filename
+        storage = self.parser.file_storage_class(file, filename, part.name, headers=part.headers)
+        self.files.append((part.name, storage))
+        self._file = None
+
+    def close(self) -> None:
+        """Close all files: the form came to nothing."""
+        if self._file is not None:
+            self._file.close()
+        for _, storage in self.files:
+            storage.close()
+
+
+def _charset(headers: Headers) -> str:
+    """Return the charset that a part names, if it is one of the few allowed."""
+    charset = parse_options_header(headers.get("content-type"))[1].get("charset", "").lower()
+    return charset if charset in _CHARSETS else "utf-8"

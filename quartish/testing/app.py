@@ -1,0 +1,86 @@
+"""An app as a server runs it: its lifespan around the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from ..typing import Message
+
+DEFAULT_TIMEOUT = 6
+"""Seconds for start-up, and for shutdown."""
+
+
+class LifespanError(Exception):
+    """Start-up or shutdown failed, and the app said so."""
+
+
+class TestApp:
+    """Start an app up and shut it down: `async with TestApp(app) as test_app`."""
+
+    __test__ = False  # for pytest
+
+    def __init__(
+        self,
+        app: t.Any,
+        startup_timeout: float = DEFAULT_TIMEOUT,
+        shutdown_timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        self.app = app
+        self.startup_timeout = startup_timeout
+        self.shutdown_timeout = shutdown_timeout
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._from_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    def test_client(self, **kwargs: t.Any) -> t.Any:
+        """Return an asynchronous test client of the app."""
+        return self.app.async_test_client(**kwargs)
+
+    async def startup(self) -> None:
+        """Start up. Raises LifespanError, or what the app raised, where it cannot."""
+        scope = {
+            "type": "lifespan",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "state": {},
+        }
+        self._task = asyncio.create_task(
+            self.app(scope, self._to_app.get, self._from_app.put)
+        )
+        await self._pass("startup", self.startup_timeout)
+
+    async def shutdown(self) -> None:
+        """Shut down and wait for the end. Raises as `startup` does."""
+        assert self._task is not None, "shutdown before startup"
+        await self._pass("shutdown", self.shutdown_timeout)
+        await self._task
+
+    async def _pass(self, phase: str, timeout: float) -> None:
+        """Tell the app to pass a phase and wait until it has."""
+        assert self._task is not None
+        await self._to_app.put({"type": f"lifespan.{phase}"})
+        answer = asyncio.create_task(self._from_app.get())
+        try:
+            await asyncio.wait(
+                {answer, self._task}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            answered = answer.done()
+            answer.cancel()
+        if not answered:
+            if self._task.done():
+                await self._task  # raises what the app raised
+                raise LifespanError(f"The app ended without an answer to {phase}.")
+            self._task.cancel()
+            raise TimeoutError(f"The app's {phase} took more than {timeout} seconds.")
+        message = answer.result()
+        if message["type"] != f"lifespan.{phase}.complete":
+            await asyncio.wait({self._task}, timeout=timeout)
+            raise LifespanError(f"Error during {phase}: {message.get('message', '')}")
+
+    async def __aenter__(self) -> t.Self:
+        await self.startup()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.shutdown()

@@ -1,0 +1,392 @@
+"""The asynchronous test client, with Quart's API: it calls an app of either colour as ASGI."""
+
+from __future__ import annotations
+
+import typing as t
+from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
+from urllib.parse import urljoin
+from urllib.parse import urlsplit
+
+from werkzeug.datastructures import Headers
+from werkzeug.http import dump_cookie
+from werkzeug.test import ClientRedirectError
+from werkzeug.test import Cookie
+
+from .._bridge import is_awaitable
+from ..sessions import SessionMixin
+from ..typing import Scope
+from ..wrappers.awaitable_response import Response
+from .connections import TestHTTPConnection
+from .connections import TestWebsocketConnection
+from .utils import Auth
+from .utils import FilesLike
+from .utils import FormLike
+from .utils import HeadersLike
+from .utils import make_test_body_with_headers
+from .utils import make_test_headers_path_and_query_string
+from .utils import make_test_scope
+from .utils import sentinel
+
+REDIRECTS = {301, 302, 303, 305, 307, 308}
+PRESERVE = "quartish.preserve_context"
+"""Key of the scope: what is called with the context that a client keeps after the request."""
+
+
+class StoredCookie(Cookie):
+    """A cookie of the jar."""
+
+    @property
+    def name(self) -> str:
+        """The key, under the name that `http.cookiejar` gives it."""
+        return self.key
+
+
+class CookieJar:
+    """The cookies of a client, in the order in which they came. As in Werkzeug's client,
+    domain and path say where they are sent."""
+
+    def __init__(self) -> None:
+        self._cookies: dict[tuple[str, str, str], StoredCookie] = {}
+
+    def __iter__(self) -> t.Iterator[StoredCookie]:
+        return iter(self._cookies.values())
+
+    def __len__(self) -> int:
+        return len(self._cookies)
+
+    def __bool__(self) -> bool:
+        return True  # an empty jar is one, too
+
+    def clear(self) -> None:
+        """Forget all cookies."""
+        self._cookies.clear()
+
+    def get(self, key: str, domain: str, path: str) -> StoredCookie | None:
+        """Return one cookie, or None."""
+        return self._cookies.get((domain, path, key))
+
+    def store(self, host: str, path: str, header: str, origin_only: bool | None = None) -> None:
+        """Take a `Set-Cookie` header, or what it deletes out."""
+        cookie = StoredCookie._from_response_header(host, path, header)
+        if origin_only is not None:
+            cookie.origin_only = origin_only
+        if cookie._should_delete:
+            self._cookies.pop(cookie._storage_key, None)
+        else:
+            self._cookies[cookie._storage_key] = cookie
+
+    def store_all(self, host: str, path: str, headers: Headers) -> None:
+        """Take the cookies of a response."""
+        for header in headers.getlist("Set-Cookie"):
+            self.store(host, path, header)
+
+    def header(self, host: str, path: str) -> str:
+        """Return the `Cookie` header for a request, "" for none."""
+        return "; ".join(c._to_request_header() for c in self if c._matches_request(host, path))
+
+
+class QuartClient:
+    """A client that calls the app in the test's own loop: `await client.get("/")`.
+
+    What the app raises (as it does when TESTING) is raised here. In an `async with client:`
+    block the context of the last request stays active after it.
+    """
+
+    http_connection_class: type[TestHTTPConnection] = TestHTTPConnection
+    websocket_connection_class: type[TestWebsocketConnection] = TestWebsocketConnection
+
+    def __init__(self, app: t.Any, use_cookies: bool = True) -> None:
+        self.app = app
+        self.cookie_jar = CookieJar() if use_cookies else None
+        self.preserve_context = False
+        #: What the last `open` was promised: paths, with the headers to ask with.
+        self.push_promises: list[tuple[str, Headers]] = []
+        self._new_contexts: list[t.Any] = []
+        self._stack = AsyncExitStack()
+
+    # --- requests ---------------------------------------------------------------------------
+
+    async def open(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: HeadersLike = None,
+        data: str | bytes | None = None,
+        form: FormLike | None = None,
+        files: FilesLike | None = None,
+        query_string: FormLike | str | None = None,
+        json: t.Any = sentinel,
+        scheme: str = "http",
+        follow_redirects: bool = False,
+        root_path: str = "",
+        http_version: str = "1.1",
+        scope_base: t.Mapping[str, t.Any] | None = None,
+        auth: Auth = None,
+        subdomain: str | None = None,
+    ) -> Response:
+        """Make a request and return its whole response.
+
+        Redirects are followed as browsers do: to GET without the body, except by 307 and
+        308. Raises ClientRedirectError where they go round in a circle, RuntimeError where
+        they leave the site.
+        """
+        body, body_headers = make_test_body_with_headers(
+            data=data, form=form, files=files, json=json, app=self.app
+        )
+        headers = Headers(headers)
+        for name, value in body_headers:  # those that were given win
+            headers.setdefault(name, value)
+        if body and "Transfer-Encoding" not in headers:
+            headers.setdefault("Content-Length", str(len(body)))
+        headers, path, query = make_test_headers_path_and_query_string(
+            self.app, path, headers, query_string, auth, subdomain
+        )
+        await self._stack.aclose()
+        self.push_promises = []
+        visited: set[tuple[str, int]] = set()
+        while True:
+            scope = self._make_scope(
+                "http", path, method, headers, query, scheme, root_path, http_version, scope_base
+            )
+            response = await self._exchange(scope, body)
+            if self.cookie_jar is not None:
+                self.cookie_jar.store_all(_host(headers["Host"]), path, response.headers)
+            if not follow_redirects or response.status_code not in REDIRECTS:
+                break
+            target = urljoin(f"{scheme}://{headers['Host']}{path}", response.location or "")
+            if (target, response.status_code) in visited:
+                raise ClientRedirectError(
+                    f"Loop detected: a {response.status_code} redirect to {target} was already"
+                    " made."
+                )
+            visited.add((target, response.status_code))
+            url = urlsplit(target)
+            if url.netloc != headers["Host"]:
+                raise RuntimeError(f"Following external redirects is not supported: {target}")
+            scheme = url.scheme
+            _, path, query = make_test_headers_path_and_query_string(
+                self.app, f"{url.path}?{url.query}" if url.query else url.path
+            )
+            if response.status_code not in (307, 308):
+                method = "HEAD" if method == "HEAD" else "GET"
+                body = b""
+                for name in ("Content-Type", "Content-Length", "Transfer-Encoding"):
+                    headers.pop(name, None)
+        for context in self._new_contexts:
+            await self._stack.enter_async_context(context)
+        self._new_contexts.clear()
+        return response
+
+    async def _exchange(self, scope: Scope, body: bytes) -> Response:
+        async with self.http_connection_class(self.app, scope) as connection:
+            if body:
+                await connection.send(body)
+            await connection.send_complete()
+        response = await connection.as_response()
+        self.push_promises += connection.push_promises
+        return response
+
+    def request(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: HeadersLike = None,
+        query_string: FormLike | str | None = None,
+        scheme: str = "http",
+        root_path: str = "",
+        http_version: str = "1.1",
+        scope_base: t.Mapping[str, t.Any] | None = None,
+        auth: Auth = None,
+        subdomain: str | None = None,
+    ) -> TestHTTPConnection:
+        """Return a connection to send a request and receive its response piece by piece."""
+        headers, path, query = make_test_headers_path_and_query_string(
+            self.app, path, headers, query_string, auth, subdomain
+        )
+        scope = self._make_scope(
+            "http", path, method, headers, query, scheme, root_path, http_version, scope_base
+        )
+        return self.http_connection_class(self.app, scope)
+
+    def websocket(
+        self,
+        path: str,
+        *,
+        headers: HeadersLike = None,
+        query_string: FormLike | str | None = None,
+        scheme: str = "ws",
+        subprotocols: t.Sequence[str] | None = None,
+        root_path: str = "",
+        http_version: str = "1.1",
+        scope_base: t.Mapping[str, t.Any] | None = None,
+        auth: Auth = None,
+        subdomain: str | None = None,
+    ) -> TestWebsocketConnection:
+        """Return a websocket connection."""
+        headers, path, query = make_test_headers_path_and_query_string(
+            self.app, path, headers, query_string, auth, subdomain
+        )
+        scope = self._make_scope(
+            "websocket", path, "GET", headers, query, scheme, root_path, http_version, scope_base
+        )
+        if subprotocols:
+            scope["subprotocols"] = list(subprotocols)
+        return self.websocket_connection_class(self.app, scope)
+
+    def _make_scope(
+        self, type_: str, path: str, method: str, headers: Headers, *rest: t.Any
+    ) -> Scope:
+        headers = Headers(headers)
+        if self.cookie_jar is not None:
+            cookies = self.cookie_jar.header(_host(headers["Host"]), path)
+            if cookies:
+                headers.add("Cookie", cookies)
+        scope = make_test_scope(type_, path, method, headers, *rest)
+        if self.preserve_context:
+            scope[PRESERVE] = self._new_contexts.append
+        return scope
+
+    async def get(self, *args: t.Any, **kwargs: t.Any) -> Response:
+        """Make a GET request, as `open` does."""
+        return await self.open(*args, method="GET", **kwargs)
+
+    async def head(self, *args: t.Any, **kwargs: t.Any) -> Response:
+        """Make a HEAD request, as `open` does."""
+        return await self.open(*args, method="HEAD", **kwargs)
+
+    async def post(self, *args: t.Any, **kwargs: t.Any) -> Response:
+        """Make a POST request, as `open` does."""
+        return await self.open(*args, method="POST", **kwargs)
+
+    async def put(self, *args: t.Any, **kwargs: t.Any) -> Response:
+        """Make a PUT request, as `open` does."""
+        return await self.open(*args, method="PUT", **kwargs)
+
+    async def patch(self, *args: t.Any, **kwargs: t.Any) -> Response:
+        """Make a PATCH request, as `open` does."""
+        return await self.open(*args, method="PATCH", **kwargs)
+
+    async def delete(self, *args: t.Any, **kwargs: t.Any) -> Response:
+        """Make a DELETE request, as `open` does."""
+        return await self.open(*args, method="DELETE", **kwargs)
+
+    async def options(self, *args: t.Any, **kwargs: t.Any) -> Response:
+        """Make an OPTIONS request, as `open` does."""
+        return await self.open(*args, method="OPTIONS", **kwargs)
+
+    async def trace(self, *args: t.Any, **kwargs: t.Any) -> Response:
+        """Make a TRACE request, as `open` does."""
+        return await self.open(*args, method="TRACE", **kwargs)
+
+    # --- cookies ----------------------------------------------------------------------------
+
+    def get_cookie(
+        self, key: str, domain: str = "localhost", path: str = "/"
+    ) -> StoredCookie | None:
+        """Return a cookie that the client has, or None."""
+        return self._jar().get(key, domain, path)
+
+    @t.overload
+    def set_cookie(
+        self, server_name: str, key: str, value: str, /, *, path: str = "/", **kwargs: t.Any
+    ) -> None: ...
+    @t.overload
+    def set_cookie(
+        self,
+        key: str,
+        value: str = "",
+        *,
+        domain: str = "localhost",
+        origin_only: bool = True,
+        path: str = "/",
+        **kwargs: t.Any,
+    ) -> None: ...
+    def set_cookie(self, *args: t.Any, **kwargs: t.Any) -> None:
+        """Set a cookie: Quart's `(server_name, key, value)` or Werkzeug's `(key, value)`.
+
+        `kwargs` are those of `werkzeug.http.dump_cookie`.
+        """
+        names = ["server_name", "key", "value"]
+        quarts = "server_name" in kwargs or len(args) + len(kwargs.keys() & set(names)) == 3
+        kwargs.update(zip(names if quarts else names[1:], args, strict=False))
+        server = kwargs.pop("server_name", None)
+        key, value = kwargs.pop("key"), kwargs.pop("value", "")
+        domain, path = kwargs.pop("domain", None), kwargs.pop("path", "/")
+        origin_only = kwargs.pop("origin_only", server is None or domain is None)
+        header = dump_cookie(key, value, domain=domain, path=path, **kwargs)
+        self._jar().store(server or "localhost", path, header, origin_only)
+
+    def delete_cookie(self, *args: str, path: str = "/", domain: str | None = None) -> None:
+        """Delete a cookie: Quart's `(server_name, key)` or Werkzeug's `(key)`."""
+        server = args[0] if len(args) == 2 else "localhost"
+        header = dump_cookie(args[-1], "", max_age=0, path=path, domain=domain)
+        self._jar().store(server, path, header)
+
+    def _jar(self) -> CookieJar:
+        if self.cookie_jar is None:
+            raise TypeError("Cookies are disabled. Create the client with 'use_cookies=True'.")
+        return self.cookie_jar
+
+    # --- sessions and contexts ----------------------------------------------------------------
+
+    @asynccontextmanager
+    async def session_transaction(
+        self,
+        path: str = "/",
+        *,
+        method: str = "GET",
+        headers: HeadersLike = None,
+        query_string: FormLike | str | None = None,
+        scheme: str = "http",
+        root_path: str = "",
+        http_version: str = "1.1",
+        scope_base: t.Mapping[str, t.Any] | None = None,
+        auth: Auth = None,
+        subdomain: str | None = None,
+    ) -> t.AsyncIterator[SessionMixin]:
+        """Open the session that such a request would find; save it at the end of the block."""
+        jar = self._jar()
+        app = self.app
+        interface = app.session_interface
+        headers, path, query = make_test_headers_path_and_query_string(
+            app, path, headers, query_string, auth, subdomain
+        )
+        scope = self._make_scope(
+            "http", path, method, headers, query, scheme, root_path, http_version, scope_base
+        )
+        request = app.request_class.from_scope(scope)
+        request.json_module = app.json
+        context = app.context_class(app, request=request)
+        async with context:
+            session = await _settled(interface.open_session(app, request))
+        if session is None:
+            raise RuntimeError("The session could not be opened. Is `secret_key` set?")
+        yield session
+        if interface.is_null_session(session):
+            return
+        response = app.response_class()
+        async with context:
+            await _settled(interface.save_session(app, session, response))
+        jar.store_all(_host(headers["Host"]), path, response.headers)
+
+    async def __aenter__(self) -> t.Self:
+        if self.preserve_context:
+            raise RuntimeError("Cannot nest client invocations")
+        self.preserve_context = True
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.preserve_context = False
+        await self._stack.aclose()
+
+
+async def _settled(value: t.Any) -> t.Any:
+    """Await what an interface of either colour returned, where it has to be."""
+    return await value if is_awaitable(value) else value
+
+
+def _host(netloc: str) -> str:
+    return netloc.partition(":")[0]

@@ -1,0 +1,255 @@
+"""One connection of the asynchronous test client: plain ASGI, message by message.
+
+The app runs in a task beside the test, from `async with` to its end; what it raises is
+raised where the test waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from types import TracebackType
+
+from werkzeug.datastructures import Headers
+
+from ..typing import Message
+from ..typing import Scope
+from ..wrappers.awaitable_response import Response
+from .utils import decode_headers
+
+
+class HTTPDisconnectError(Exception):
+    """The response has ended, or the app hung up."""
+
+
+class WebsocketDisconnectError(Exception):
+    """The app closed the websocket, with `code` and `reason`."""
+
+    def __init__(self, code: int = 1000, reason: str = "") -> None:
+        super().__init__(code, reason) if reason else super().__init__(code)
+        self.code = code
+        self.reason = reason
+
+
+class WebsocketResponseError(Exception):
+    """The app rejected the handshake with an http response."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response)
+        self.response = response
+
+
+class _TestConnection:
+    """What both kinds share: two queues, and the app's task between them."""
+
+    __test__ = False  # for pytest
+
+    def __init__(self, app: t.Any, scope: Scope) -> None:
+        self.app = app
+        self.scope = scope
+        self.headers: Headers | None = None
+        self.status_code: int | None = None
+        self.response_data = bytearray()
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._received: asyncio.Queue[t.Any] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self._raised: BaseException | None = None
+
+    async def __aenter__(self) -> t.Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def _run(self) -> None:
+        try:
+            await self.app(self.scope, self._to_app.get, self._receive_message)
+        except BaseException as error:
+            self._received.put_nowait(error)
+            raise
+        self._received.put_nowait(self._ended())
+
+    def _ended(self) -> Exception:
+        """Return what is raised for who waits after the app has ended."""
+        return HTTPDisconnectError("The app has ended; there is nothing more to receive.")
+
+    async def receive(self) -> t.Any:
+        """Return what the app sent next; raise what the app raised."""
+        if self._received.empty() and self._raised is not None:
+            raise self._raised
+        data = await self._received.get()
+        if isinstance(data, BaseException):
+            self._raised = data
+            raise data
+        return data
+
+    async def _wait_for_app(self) -> None:
+        """Wait until the app has ended; raise what it raised, unless `receive` did."""
+        assert self._task is not None
+        try:
+            await self._task
+        except BaseException as error:
+            if error is not self._raised:
+                raise
+
+    async def _receive_message(self, message: Message) -> None:
+        raise NotImplementedError
+
+    def _make_response(self) -> Response:
+        if self.status_code is None:
+            raise RuntimeError("The app has sent no response.")
+        cls: t.Any = self.app.response_class
+        cls = cls if issubclass(cls, Response) else Response
+        response: Response = cls(bytes(self.response_data), self.status_code)
+        response.headers = Headers(self.headers)
+        response.json_module = self.app.json
+        return response
+
+
+class TestHTTPConnection(_TestConnection):
+    """A request sent piece by piece, and its response received so."""
+
+    def __init__(self, app: t.Any, scope: Scope) -> None:
+        super().__init__(app, scope)
+        self.push_promises: list[tuple[str, Headers]] = []
+        self._complete = False
+
+    async def send(self, data: bytes) -> None:
+        """Send a chunk of the body."""
+        await self._to_app.put({"type": "http.request", "body": data, "more_body": True})
+
+    async def send_complete(self) -> None:
+        """End the body."""
+        self._complete = True
+        await self._to_app.put({"type": "http.request", "body": b"", "more_body": False})
+
+    async def receive(self) -> bytes:
+        """Return the next chunk of the response, b"" at its end.
+
+        After that raise HTTPDisconnectError, or what the app raised.
+        """
+        return t.cast(bytes, await super().receive())
+
+    async def disconnect(self) -> None:
+        """Leave, as a client does."""
+        self._complete = True
+        await self._to_app.put({"type": "http.disconnect"})
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if exc_type is not None:
+            await self.disconnect()
+        elif not self._complete:
+            await self.send_complete()
+        await self._wait_for_app()
+        self._collect()
+
+    async def as_response(self) -> Response:
+        """Return what was not received piece by piece yet as a response."""
+        self._collect()
+        return self._make_response()
+
+    def _collect(self) -> None:
+        while not self._received.empty():
+            data = self._received.get_nowait()
+            if isinstance(data, bytes):
+                self.response_data += data
+            else:
+                self._raised = data
+
+    async def _receive_message(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.status_code = message["status"]
+            self.headers = decode_headers(message.get("headers", ()))
+        elif kind == "http.response.body":
+            body = bytes(message.get("body", b""))
+            if body:
+                await self._received.put(body)
+            if not message.get("more_body", False):
+                await self._received.put(b"")
+        elif kind == "http.response.push":
+            self.push_promises.append((message["path"], decode_headers(message["headers"])))
+        elif kind == "http.disconnect":
+            await self._received.put(HTTPDisconnectError())
+
+
+class TestWebsocketConnection(_TestConnection):
+    """A websocket: `async with client.websocket("/ws") as connection`."""
+
+    def __init__(self, app: t.Any, scope: Scope) -> None:
+        super().__init__(app, scope)
+        self.accepted = False
+        #: The subprotocol that the app chose.
+        self.subprotocol: str | None = None
+        self._left = False
+        self._to_app.put_nowait({"type": "websocket.connect"})
+
+    def _ended(self) -> Exception:
+        return WebsocketDisconnectError(1006, "the app has ended")
+
+    async def receive(self) -> str | bytes:
+        """Return the next message. Raises WebsocketDisconnectError when the app closed,
+        WebsocketResponseError when it rejected the handshake."""
+        return t.cast("str | bytes", await super().receive())
+
+    async def send(self, data: str | bytes) -> None:
+        """Send a message."""
+        kind = "text" if isinstance(data, str) else "bytes"
+        await self._to_app.put({"type": "websocket.receive", kind: data})
+
+    async def receive_json(self) -> t.Any:
+        """Return the JSON of the next message."""
+        return self.app.json.loads(await self.receive())
+
+    async def send_json(self, data: t.Any) -> None:
+        """Send a message of JSON."""
+        await self.send(self.app.json.dumps(data))
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the websocket from the client's side."""
+        if not self._left:
+            self._left = True
+            await self._to_app.put(
+                {"type": "websocket.disconnect", "code": code, "reason": reason}
+            )
+
+    async def disconnect(self) -> None:
+        """Leave without a status."""
+        await self.close(1005)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self.disconnect()
+        await self._wait_for_app()
+        while exc_value is None and not self._received.empty():
+            data = self._received.get_nowait()
+            if isinstance(data, WebsocketResponseError):
+                raise data
+
+    async def _receive_message(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self.accepted = True
+            self.subprotocol = message.get("subprotocol")
+            self.headers = decode_headers(message.get("headers", ()))
+        elif kind == "websocket.send":
+            text = message.get("text")
+            await self._received.put(message.get("bytes") if text is None else text)
+        elif kind == "websocket.close":
+            await self._received.put(
+                WebsocketDisconnectError(message.get("code", 1000), message.get("reason") or "")
+            )
+        elif kind == "websocket.http.response.start":
+            self.status_code = message["status"]
+            self.headers = decode_headers(message.get("headers", ()))
+        elif kind == "websocket.http.response.body":
+            self.response_data += message.get("body", b"")
+            if not message.get("more_body", False):
+                await self._received.put(WebsocketResponseError(self._make_response()))

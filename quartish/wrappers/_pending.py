@@ -1,0 +1,136 @@
+"""What a body attribute of the awaitable colour is until somebody awaits it.
+
+A forgotten `await` on a coroutine fails far from the mistake, or not at all. A `Pending`
+names the attribute, the view and the line; to find those costs nothing until it fails.
+"""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import inspect
+import os
+import sys
+import typing as t
+import warnings
+from types import CodeType
+
+from .._current import find_context
+
+T_co = t.TypeVar("T_co", covariant=True)
+
+_PASSED_OVER = {"quartish", "werkzeug"}  # between the mistake and us
+_OUTSIDE = {"asyncio", "concurrent", "contextvars", "threading"}  # who runs the view
+
+
+class Pending(cabc.Coroutine[t.Any, t.Any, T_co]):
+    """The value of `expression` for whoever awaits it, as often as they like.
+
+    Any other use raises TypeError; to drop it unawaited warns (RuntimeWarning). It is a
+    `Coroutine`, so it can be made a task.
+    """
+
+    __slots__ = ("_expression", "_read", "_steps", "_used")
+
+    def __init__(self, expression: str, read: t.Callable[[], t.Awaitable[T_co]]) -> None:
+        self._expression = expression
+        self._read = read
+        self._steps: t.Generator[t.Any, t.Any, T_co] | None = None
+        self._used = False
+
+    def __await__(self) -> t.Generator[t.Any, t.Any, T_co]:
+        self._used = True
+        return self._read().__await__()
+
+    def send(self, value: t.Any) -> t.Any:
+        return self._running().send(value)
+
+    def throw(self, *args: t.Any) -> t.Any:
+        return self._running().throw(*args)
+
+    def close(self) -> None:
+        self._used = True
+        if self._steps is not None:
+            self._steps.close()
+
+    def _running(self) -> t.Generator[t.Any, t.Any, T_co]:
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps
+
+    # --- a forgotten await ------------------------------------------------------------------
+
+    def refuse(self, cure: str | None = None) -> t.NoReturn:
+        """Raise TypeError: it was used, or returned from a view, without being awaited."""
+        self._used = True
+        raise TypeError(
+            f"`{self._expression}` is awaitable in a Quart app: write"
+            f" `{cure or f'await {self._expression}'}`; {find_place()}"
+        )
+
+    def __getattr__(self, name: str) -> t.NoReturn:
+        if name.startswith(("_", "cr_", "gi_")):  # what debuggers and event loops look for
+            raise AttributeError(name)
+        self.refuse(f"(await {self._expression}).{name}")
+
+    def __getitem__(self, key: t.Any) -> t.NoReturn:
+        self.refuse(f"(await {self._expression})[{key!r}]")
+
+    def _refuse(self, *args: t.Any) -> t.NoReturn:
+        self.refuse()
+
+    __setitem__ = __delitem__ = __contains__ = __iter__ = __len__ = _refuse
+    __bool__ = __call__ = __aiter__ = __html__ = __lt__ = __gt__ = _refuse
+    __eq__ = __ne__ = _refuse
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<{self._expression}, not awaited>"
+
+    def __del__(self) -> None:
+        if not self._used:
+            place = find_place()
+            warnings.warn_explicit(
+                f"`{self._expression}` was never awaited; {place}",
+                RuntimeWarning,
+                place.file,
+                place.line,
+            )
+
+
+class Place(t.NamedTuple):
+    """A line of the user's code, and what it is part of."""
+
+    what: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.what}, {os.path.basename(self.file)}:{self.line}"
+
+
+def find_place() -> Place:
+    """Return the innermost line of the user's code; the view itself where it has returned."""
+    view = _find_view()
+    frame = sys._getframe(1)
+    while _package(frame.f_globals) in _PASSED_OVER and frame.f_back is not None:
+        frame = frame.f_back
+    code: CodeType = frame.f_code
+    line = frame.f_lineno
+    if _package(frame.f_globals) in _OUTSIDE and view is not None:
+        code, line = view.__code__, view.__code__.co_firstlineno
+    is_view = view is not None and view.__code__ is code
+    return Place(f"{'view' if is_view else 'function'} `{code.co_name}`", code.co_filename, line)
+
+
+def _package(namespace: dict[str, t.Any]) -> str:
+    return str(namespace.get("__name__", "")).partition(".")[0]
+
+
+def _find_view() -> t.Any:
+    """Return the function of the current view, or None."""
+    ctx = find_context()
+    if ctx is None or not ctx.has_request:
+        return None
+    view = ctx.app.view_functions.get(ctx.request.endpoint)
+    view = None if view is None else inspect.unwrap(view)
+    return view if hasattr(view, "__code__") else None

@@ -1,0 +1,403 @@
+"""The Request of the awaitable colour: its body is pulled while the view awaits it."""
+
+from __future__ import annotations
+
+import asyncio
+import collections.abc as cabc
+import typing as t
+from functools import partial
+
+from werkzeug.datastructures import CombinedMultiDict
+from werkzeug.datastructures import Headers
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import RequestTimeout
+
+from .. import json
+from .._current import find_context
+from .._formparser import Form
+from .._formparser import FormDataParser
+from .._lazy import lazy
+from .._streaming import Body as IncomingBody
+from .._streaming import Inbox
+from ..datastructures import FileStorage
+from ..typing import ASGISend
+from ..typing import Message
+from ..typing import Scope
+from ._conn import Conn
+from ._limits import Limits
+from ._pending import Pending
+
+T = t.TypeVar("T")
+Coroutine = cabc.Coroutine[t.Any, t.Any, T]
+
+_PUSHED_HEADERS = ("accept", "accept-encoding", "accept-language", "cache-control", "user-agent")
+
+
+class Body:
+    """A request's body: await it for all of it, or iterate over it for its chunks.
+
+    What was awaited is kept and can be awaited, iterated and parsed again. What was iterated
+    is gone: awaiting then gives the rest.
+    """
+
+    __slots__ = ("_source", "_feed", "_chunks", "_data", "_lock", "limit", "timeout")
+
+    def __init__(
+        self,
+        source: IncomingBody | None = None,
+        feed: t.Callable[[Message], None] | None = None,
+    ) -> None:
+        self._source = source
+        self._feed = feed
+        self._chunks: list[bytes] = []
+        self._data: bytes | None = b"" if source is None else None
+        self._lock: asyncio.Lock | None = None
+        #: Bytes that may be received in all; RequestEntityTooLarge (413) past it.
+        self.limit: int | None = None
+        #: Seconds to wait for more; RequestTimeout (408) then.
+        self.timeout: float | None = None
+
+    @classmethod
+    def by_hand(cls) -> Body:
+        """Return a body that is filled by `append` and `set_complete`, as *Quart's* is."""
+        messages: asyncio.Queue[Message] = asyncio.Queue()
+        return cls(IncomingBody(Inbox(messages.get)), messages.put_nowait)
+
+    def append(self, data: bytes, more: bool = True) -> None:
+        """Add to a body made `by_hand`."""
+        if self._feed is None:
+            raise RuntimeError("This body comes from a client; it cannot be filled by hand.")
+        self._feed({"type": "http.request", "body": data, "more_body": more})
+
+    def set_complete(self) -> None:
+        """End a body made `by_hand`."""
+        self.append(b"", more=False)
+
+    def set_result(self, data: bytes) -> None:
+        """Make `data` all of a body made `by_hand`."""
+        self.append(data, more=False)
+
+    def clear(self) -> None:
+        """Drop what was read and kept."""
+        self._chunks.clear()
+        if self._data is not None:
+            self._data = b""
+
+    async def read(self, limit: int | None = None) -> bytes:
+        """Return the whole body. Raises RequestEntityTooLarge (413) past `limit` bytes."""
+        if self._data is None:
+            if self._lock is None:
+                self._lock = asyncio.Lock()
+            async with self._lock:  # two tasks may want it at once
+                while self._data is None:
+                    self._check(sum(map(len, self._chunks)), limit)
+                    if chunk := await self._pull():
+                        self._chunks.append(chunk)
+                    else:
+                        self._data = b"".join(self._chunks)
+                        self._chunks.clear()
+        self._check(len(self._data), limit)
+        return self._data
+
+    def _check(self, size: int, limit: int | None) -> None:
+        if limit is not None and size > limit:
+            raise RequestEntityTooLarge()
+
+    def __await__(self) -> t.Generator[t.Any, t.Any, bytes]:
+        return self.read().__await__()
+
+    async def __aiter__(self) -> t.AsyncIterator[bytes]:
+        if self._data is None:
+            while chunk := self._chunks.pop(0) if self._chunks else await self._pull():
+                yield chunk
+        elif self._data:
+            yield self._data
+
+    async def _pull(self) -> bytes:
+        """Return the next chunk, b"" at the end."""
+        assert self._source is not None
+        self._source.limit = self.limit
+        if self._source.complete or self.timeout is None:
+            return await anext(self._source, b"")
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await anext(self._source, b"")
+        except TimeoutError as error:
+            raise RequestTimeout() from error
+
+
+class Request(Limits):
+    """A request whose body attributes are awaited: `(await request.form)["name"]`.
+
+    Each may be awaited again. To use one without `await` is an error that says where.
+    """
+
+    json_module: t.Any = json
+    form_data_parser_class = FormDataParser
+    #: Where the client's messages come in and the server's go out, if it has a client.
+    inbox: Inbox | None = None
+    asgi_send: ASGISend | None = None
+
+    _incoming: IncomingBody | None = None
+    _body_timeout: float | None = None
+    _form: Form | HTTPException | None = None
+    _json: tuple[t.Any] | None = None
+
+    def __init__(
+        self,
+        method: str,
+        scheme: str,
+        path: str,
+        query_string: bytes,
+        headers: Headers,
+        root_path: str,
+        http_version: str,
+        scope: Scope,
+        *,
+        max_content_length: int | None = None,
+        body_timeout: float | None = None,
+        send_push_promise: t.Callable[[str, Headers], t.Awaitable[None]] | None = None,
+    ) -> None:
+        client = scope.get("client")
+        super().__init__(
+            method,
+            scheme,
+            scope.get("server"),
+            root_path,
+            path,
+            query_string,
+            headers,
+            client[0] if client else headers.get("Remote-Addr"),
+        )
+        self.scope = {**scope, "http_version": http_version}
+        self._max_content_length = max_content_length
+        self._body_timeout = body_timeout
+        if send_push_promise is not None:
+            self.__dict__["_send_push_promise"] = send_push_promise
+        self._body = Body.by_hand()
+
+    @classmethod
+    def from_scope(cls, scope: Scope, body: IncomingBody | None = None) -> t.Self:
+        """Make a request of an ASGI http scope. `__init__` is called where a subclass has one."""
+        if cls.__init__ is Request.__init__:
+            self = cls.__new__(cls)
+            self.scope = scope
+        else:
+            conn = Conn.__new__(Conn)
+            conn.scope = scope
+            self = cls(
+                conn.method,
+                conn.scheme,
+                conn.path,
+                conn.query_string,
+                conn.headers,
+                conn.root_path,
+                conn.http_version,
+                scope,
+            )
+            self._body = Body(body)
+        self._incoming = body
+        return self
+
+    # --- the body ---------------------------------------------------------------------------
+
+    @lazy
+    def _body(self) -> Body:
+        return Body(self._incoming)
+
+    @property
+    def body(self) -> Body:
+        """The body, unparsed: `await request.body`, or `async for chunk in request.body`."""
+        body, limit = self._body, self.max_content_length
+        if limit is not None and (self.content_length or 0) > limit:
+            raise RequestEntityTooLarge()
+        body.limit = limit
+        body.timeout = self.body_timeout
+        return body
+
+    @property
+    def body_timeout(self) -> float | None:
+        """Seconds in which more of the body has to come (`BODY_TIMEOUT`); 408 past it."""
+        return t.cast("float | None", self._limit("body_timeout"))
+
+    @body_timeout.setter
+    def body_timeout(self, value: float | None) -> None:
+        self._body_timeout = value
+
+    @property
+    def stream(self) -> t.NoReturn:
+        raise NotImplementedError(
+            "`request.stream` is a blocking file. In a Quart app iterate over the body:"
+            " `async for chunk in request.body`."
+        )
+
+    @t.overload
+    def get_data(
+        self, cache: bool, as_text: t.Literal[False], parse_form_data: bool = False
+    ) -> Coroutine[bytes]: ...
+    @t.overload
+    def get_data(
+        self, cache: bool, as_text: t.Literal[True], parse_form_data: bool = False
+    ) -> Coroutine[str]: ...
+    @t.overload
+    def get_data(
+        self, cache: bool = True, *, as_text: t.Literal[True], parse_form_data: bool = False
+    ) -> Coroutine[str]: ...
+    @t.overload
+    def get_data(
+        self,
+        cache: bool = True,
+        as_text: t.Literal[False] = False,
+        parse_form_data: bool = False,
+    ) -> Coroutine[bytes]: ...
+    @t.overload
+    def get_data(
+        self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
+    ) -> Coroutine[str | bytes]: ...
+    def get_data(
+        self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
+    ) -> Coroutine[t.Any]:
+        """Await the whole body. Without `cache` it is not kept for the next time; with
+        `parse_form_data` the form is parsed first, and only what that leaves is returned."""
+        return Pending(
+            "request.get_data()", partial(self._read_data, cache, as_text, parse_form_data)
+        )
+
+    async def _read_data(self, cache: bool, as_text: bool, parse_form_data: bool) -> bytes | str:
+        if parse_form_data:
+            await self._parse_form()
+        data = await self.body.read()
+        if not cache:
+            self._body.clear()
+        return data.decode(errors="replace") if as_text else data
+
+    @property
+    def data(self) -> Coroutine[bytes]:
+        """Await the body's bytes, after a multipart form was parsed off it."""
+        return Pending("request.data", partial(self.get_data, parse_form_data=True))
+
+    # --- forms ------------------------------------------------------------------------------
+
+    @property
+    def form(self) -> Coroutine[MultiDict[str, str]]:
+        """Await the form's fields. BadRequest (400) where the form is damaged."""
+        return Pending("request.form", self._read_form)
+
+    @property
+    def files(self) -> Coroutine[MultiDict[str, FileStorage]]:
+        """Await the uploaded files of a `multipart/form-data` form."""
+        return Pending("request.files", self._read_files)
+
+    @property
+    def values(self) -> Coroutine[CombinedMultiDict[str, str]]:
+        """Await the query arguments and, unless the method is GET, the form's fields."""
+        return Pending("request.values", self._read_values)
+
+    async def _read_form(self) -> MultiDict[str, str]:
+        return (await self._parse_form())[0]
+
+    async def _read_files(self) -> MultiDict[str, FileStorage]:
+        return (await self._parse_form())[1]
+
+    async def _read_values(self) -> CombinedMultiDict[str, str]:
+        sources = [self.args]
+        if self.method != "GET":
+            sources.append(await self.form)
+        return CombinedMultiDict(sources)
+
+    def make_form_data_parser(self) -> FormDataParser:
+        """Return a parser with this request's limits."""
+        parser = self.form_data_parser_class(
+            cls=self.parameter_storage_class,
+            max_form_memory_size=self.max_form_memory_size,
+            max_form_parts=self.max_form_parts,
+        )
+        if self._incoming is not None:
+            parser.offload = self._incoming.offload
+        return parser
+
+    @lazy
+    def _parsing(self) -> asyncio.Lock:
+        return asyncio.Lock()
+
+    async def _parse_form(self) -> Form:
+        if self._form is None:
+            async with self._parsing:  # two tasks may want it at once
+                if self._form is None:
+                    try:
+                        self._form = await self.make_form_data_parser().parse(
+                            self.body, self.mimetype, self.content_length, self.mimetype_params
+                        )
+                    except HTTPException as error:
+                        self._form = error  # half of the body is gone: no second try
+        if isinstance(self._form, HTTPException):
+            raise self._form
+        return self._form
+
+    # --- JSON -------------------------------------------------------------------------------
+
+    @property
+    def json(self) -> Coroutine[t.Any]:
+        """Await the body's JSON; None where the mimetype does not say that it is JSON."""
+        return Pending("request.json", self.get_json)
+
+    def get_json(
+        self, force: bool = False, silent: bool = False, cache: bool = True
+    ) -> Coroutine[t.Any]:
+        """Await the body's JSON. `force` ignores the mimetype; `silent` gives None, not
+        BadRequest (400), for what is no JSON; `cache` keeps the body and the result."""
+        return Pending("request.get_json()", partial(self._read_json, force, silent, cache))
+
+    async def _read_json(self, force: bool, silent: bool, cache: bool) -> t.Any:
+        if cache and self._json is not None:
+            return self._json[0]
+        if not (force or self.is_json):
+            return None
+        data = await self.get_data(cache=cache)
+        try:
+            value = self.json_module.loads(data)
+        except (ValueError, RecursionError) as error:
+            if silent:
+                return None
+            value = self.on_json_loading_failed(error)
+        if cache:
+            self._json = (value,)
+        return value
+
+    def on_json_loading_failed(self, error: Exception | None) -> t.Any:
+        """Raise BadRequest (400); what was wrong is told in debug mode only. What an
+        override returns is taken for the JSON."""
+        ctx = find_context()
+        if ctx is not None and ctx.app.debug:
+            raise BadRequest(f"Failed to decode JSON object: {error}") from error
+        raise BadRequest() from error
+
+    # --- the client -------------------------------------------------------------------------
+
+    async def is_disconnected(self) -> bool:
+        """Say whether the client is known to have left. For views that it does not cancel."""
+        await asyncio.sleep(0)  # lets the reader look
+        return self.inbox is not None and self.inbox.gone is not None
+
+    async def send_push_promise(self, path: str) -> None:
+        """Promise `path` to an HTTP/2 client, with the headers that say what it accepts."""
+        headers = Headers()
+        for name in _PUSHED_HEADERS:
+            for value in self.headers.getlist(name):
+                headers.add(name, value)
+        await self._send_push_promise(path, headers)
+
+    async def _send_push_promise(self, path: str, headers: Headers) -> None:
+        extensions = self.scope.get("extensions") or {}
+        if self.asgi_send is not None and "http.response.push" in extensions:
+            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+            await self.asgi_send({"type": "http.response.push", "path": path, "headers": raw})
+
+    async def close(self) -> None:
+        """Close uploaded files."""
+        if isinstance(self._form, tuple):
+            for _, file in self._form[1].items(multi=True):
+                file.close()

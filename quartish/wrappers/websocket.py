@@ -1,0 +1,241 @@
+"""Websockets, the same in both colours: messages are pulled and sent by the handler."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from werkzeug.datastructures import Headers
+
+from .. import json
+from .._streaming import Inbox
+from ..signals import websocket_received
+from ..signals import websocket_sent
+from ..typing import ASGISend
+from ..typing import Message
+from ..typing import Scope
+from ._conn import Conn
+
+HeadersLike = t.Union[Headers, t.Mapping[str, str], t.Iterable[tuple[str, str]]]
+
+NO_STATUS = 1005
+ABNORMAL_CLOSURE = 1006
+SENDS_PER_TURN = 16
+"""Messages sent in a row before other tasks get their turn."""
+
+
+class WebSocketDisconnect(Exception):
+    """The client left. Raised by `receive` and `send`, after the last message was received.
+
+    `code` is that of RFC 6455, section 7.4: 1005 where the client gave none, 1006 where it
+    was cut off.
+    """
+
+    def __init__(self, code: int = NO_STATUS, reason: str = "") -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the client closed the websocket: {self.code} {self.reason}".rstrip()
+
+
+class Websocket(Conn):
+    """A websocket, from the handshake to its end.
+
+    It is accepted by the first `receive` or `send`, or by `accept`, which may choose a
+    subprotocol. `async for message in websocket` ends when the client leaves.
+    """
+
+    json_module: t.Any = json
+    #: Whether the handshake was accepted, and whether this side closed the websocket.
+    accepted = False
+    closed = False
+
+    inbox: Inbox | None = None
+    asgi_send: ASGISend | None = None
+    _sends = 0
+
+    def __init__(
+        self,
+        path: str,
+        query_string: bytes,
+        scheme: str,
+        headers: Headers,
+        root_path: str,
+        http_version: str,
+        subprotocols: list[str],
+        receive: t.Callable[[], t.Awaitable[str | bytes]] | None,
+        send: t.Callable[[str | bytes], t.Awaitable[None]] | None,
+        accept: t.Callable[[Headers, str | None], t.Awaitable[None]] | None,
+        close: t.Callable[[int, str], t.Awaitable[None]] | None,
+        scope: Scope,
+    ) -> None:
+        """Make a websocket of Quart's pieces; the four callables take the place of ASGI's."""
+        client = scope.get("client")
+        super().__init__(
+            "GET",
+            scheme,
+            scope.get("server"),
+            root_path,
+            path,
+            query_string,
+            headers,
+            client[0] if client else headers.get("Remote-Addr"),
+        )
+        self.scope = {**scope, "http_version": http_version, "subprotocols": subprotocols}
+        steps = {"_receive": receive, "_send": send, "_accept": accept, "_close": close}
+        self.__dict__.update((name, step) for name, step in steps.items() if step is not None)
+
+    @classmethod
+    def from_scope(cls, scope: Scope, inbox: Inbox, send: ASGISend) -> t.Self:
+        """Make a websocket of an ASGI websocket scope, after `websocket.connect` was read.
+
+        `__init__` is called where a subclass has one.
+        """
+        if cls.__init__ is Websocket.__init__:
+            self = cls.__new__(cls)
+            self.scope = scope
+        else:
+            conn = Conn.__new__(Conn)
+            conn.scope = scope
+            self = cls(
+                conn.path,
+                conn.query_string,
+                conn.scheme,
+                conn.headers,
+                conn.root_path,
+                conn.http_version,
+                list(scope.get("subprotocols") or ()),
+                None,
+                None,
+                None,
+                None,
+                scope,
+            )
+        self.inbox = inbox
+        self.asgi_send = send
+        return self
+
+    @property
+    def requested_subprotocols(self) -> list[str]:
+        """The subprotocols that the client offers, its favourite first."""
+        return list(self.scope.get("subprotocols") or ())
+
+    async def accept(
+        self, headers: HeadersLike | None = None, subprotocol: str | None = None
+    ) -> None:
+        """Accept the handshake, unless that was done."""
+        if not self.accepted:
+            self.accepted = True
+            await self._accept(Headers(headers), subprotocol)
+
+    async def receive(self) -> str | bytes:
+        """Return the next message: str for a text frame, bytes for a binary one."""
+        if not self.accepted:
+            await self.accept()
+        data = await self._receive()
+        if websocket_received.receivers:
+            await websocket_received.send_async(data, _sync_wrapper=_as_async)
+        return data
+
+    async def send(self, data: str | bytes) -> None:
+        """Send a message: str as a text frame, bytes as a binary one."""
+        if not isinstance(data, (str, bytes)):
+            if not isinstance(data, (bytearray, memoryview)):
+                raise TypeError(
+                    f"`websocket.send` takes str or bytes, not {type(data).__name__}: write"
+                    " `await websocket.send_json(data)`, or serialize it yourself."
+                )
+            data = bytes(data)
+        if self.closed:
+            raise RuntimeError("The websocket was closed by `websocket.close`: nothing can follow.")
+        if not self.accepted:
+            await self.accept()
+        # PERF(8 us): only some sends give way. A loop that does nothing but send has to, or
+        # nobody would notice that its client left.
+        self._sends += 1
+        if self._sends % SENDS_PER_TURN == 0:
+            await asyncio.sleep(0)
+        await self._send(data)
+        if websocket_sent.receivers:
+            await websocket_sent.send_async(data, _sync_wrapper=_as_async)
+
+    async def receive_json(self) -> t.Any:
+        """Return the JSON of the next message. Raises ValueError where it is none."""
+        return self.json_module.loads(await self.receive())
+
+    async def send_json(self, *args: t.Any, **kwargs: t.Any) -> None:
+        """Send a message of JSON: of the one argument, or of a list or dict of them."""
+        if args and kwargs:
+            raise TypeError("`websocket.send_json` takes arguments or keywords, not both.")
+        value = args[0] if len(args) == 1 else args or kwargs
+        await self.send(self.json_module.dumps(value))
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the websocket; before it was accepted: reject the handshake."""
+        if self.closed:
+            raise RuntimeError("The websocket was closed already.")
+        self.closed = True
+        await self._close(code, reason)
+
+    async def __aiter__(self) -> t.AsyncIterator[str | bytes]:
+        try:
+            while True:
+                yield await self.receive()
+        except WebSocketDisconnect:
+            return
+
+    # --- ASGI -------------------------------------------------------------------------------
+
+    async def _receive(self) -> str | bytes:
+        assert self.inbox is not None, "made without an inbox"
+        message = await self.inbox.get()
+        if message["type"] == "websocket.disconnect":
+            raise _disconnect(message)
+        text: str | None = message.get("text")
+        return text if text is not None else t.cast(bytes, message.get("bytes") or b"")
+
+    async def _send(self, data: str | bytes) -> None:
+        kind = "text" if isinstance(data, str) else "bytes"
+        await self._answer({"type": "websocket.send", kind: data})
+
+    async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
+        raw = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers]
+        await self._answer(
+            {"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw}
+        )
+
+    async def _close(self, code: int, reason: str) -> None:
+        assert self.inbox is not None, "made without an inbox"
+        if self.inbox.gone is None:
+            await self._answer({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def _answer(self, message: Message) -> None:
+        """Send an ASGI message. Where the client has left, raise WebSocketDisconnect; but
+        first let the handler receive what came before."""
+        assert self.inbox is not None and self.asgi_send is not None, "made without a server"
+        if self.inbox.gone is None:
+            try:
+                return await self.asgi_send(message)
+            except OSError as error:  # since ASGI 2.4 that is how a server says it
+                if not self.inbox.pending:
+                    raise WebSocketDisconnect(ABNORMAL_CLOSURE) from error
+        elif not self.inbox.pending:
+            raise _disconnect(self.inbox.gone)
+
+
+def _disconnect(message: Message) -> WebSocketDisconnect:
+    code = message.get("code")
+    return WebSocketDisconnect(NO_STATUS if code is None else code, message.get("reason") or "")
+
+
+def _as_async(
+    func: t.Callable[..., t.Any],
+) -> t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]:
+    """Let a sync receiver take part in `send_async`."""
+
+    async def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        return func(*args, **kwargs)
+
+    return call
