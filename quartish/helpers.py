@@ -32,9 +32,11 @@ from .wrappers._conn import split_blueprint_path as _split_blueprint_path
 
 if t.TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from collections.abc import AsyncIterable
     from collections.abc import AsyncIterator
     from collections.abc import Callable
     from collections.abc import Generator
+    from collections.abc import Iterable
     from collections.abc import Iterator
 
     from blinker import NamedSignal
@@ -213,7 +215,7 @@ def flash(message: str, category: str = "message") -> Ready:
 
 
 def get_flashed_messages(
-    with_categories: bool = False, category_filter: t.Iterable[str] = ()
+    with_categories: bool = False, category_filter: Iterable[str] = ()
 ) -> list[str] | list[tuple[str, str]]:
     """Take the flashed messages out of the session; again and again the same in one request.
 
@@ -246,9 +248,9 @@ async def announce(signal: NamedSignal, app: t.Any, **kwargs: t.Any) -> None:
 
 
 @t.overload
-def stream_with_context(generator_or_function: Iterator[T]) -> Iterator[T]: ...
+def stream_with_context(generator_or_function: Iterable[T]) -> Iterator[T]: ...
 @t.overload
-def stream_with_context(generator_or_function: AsyncIterator[T]) -> AsyncIterator[T]: ...
+def stream_with_context(generator_or_function: AsyncIterable[T]) -> AsyncIterator[T]: ...
 @t.overload
 def stream_with_context(
     generator_or_function: Callable[P, Iterator[T]],
@@ -311,7 +313,7 @@ class _Active:
 # before the request lets it go, and closing a stream that nobody began still ends it.
 
 
-def _keep(ctx: t.Any, source: Iterator[t.Any]) -> Generator[t.Any, None, None]:
+def _keep(ctx: t.Any, source: t.Any) -> Generator[t.Any, None, None]:
     """Iterate `source` with `ctx` active in each step."""
     active = _Active(ctx)
     error: BaseException | None = None
@@ -337,7 +339,7 @@ def _keep(ctx: t.Any, source: Iterator[t.Any]) -> Generator[t.Any, None, None]:
         error = None  # its traceback holds this frame
 
 
-async def _keep_async(ctx: t.Any, source: AsyncIterator[t.Any]) -> AsyncGenerator[t.Any, None]:
+async def _keep_async(ctx: t.Any, source: t.Any) -> AsyncGenerator[t.Any, None]:
     """Iterate `source` with `ctx` active in each step."""
     active = _Active(ctx)
     error: BaseException | None = None

@@ -1,0 +1,89 @@
+"""A client that calls an app as an ASGI server does, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from dataclasses import dataclass
+from dataclasses import field
+
+from werkzeug.datastructures import Headers
+
+
+@dataclass
+class Answer:
+    """What came back: the body is a list of its non-empty messages, in order."""
+
+    status: int = 0
+    headers: Headers = field(default_factory=Headers)
+    messages: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.messages)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+async def ask(
+    app: t.Any,
+    path: str = "/",
+    method: str = "GET",
+    *,
+    keep: bool = True,
+    leave_after: int | None = None,
+    **headers: str,
+) -> Answer:
+    """Send one request without a body and collect the answer.
+
+    Names of headers are in snake case. Without `keep` only the body's size is kept. With
+    `leave_after` the client leaves when it has got so many body messages.
+    """
+    answer = Answer()
+    left = asyncio.Event()
+    begun = False
+    path, _, query = path.partition("?")
+    names = {"host": "localhost", **{name.replace("_", "-"): headers[name] for name in headers}}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(key.encode(), value.encode("latin-1")) for key, value in names.items()],
+        "client": ("127.0.0.1", 50000),
+        "server": ("localhost", 80),
+        "extensions": {},
+        "state": {},
+    }
+
+    async def receive() -> dict[str, t.Any]:
+        nonlocal begun
+        if begun:
+            await left.wait()
+            return {"type": "http.disconnect"}
+        begun = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: t.Any) -> None:
+        if left.is_set():
+            raise OSError("the client left")
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            for name, value in message["headers"]:
+                answer.headers.add(name.decode(), value.decode("latin-1"))
+        elif chunk := message.get("body", b""):
+            answer.size += len(chunk)
+            answer.messages.append(chunk if keep else b"")
+            if len(answer.messages) == leave_after:
+                left.set()
+
+    await app(scope, receive, send)
+    return answer
