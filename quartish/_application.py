@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 
+from werkzeug import serving as werkzeug_serving
 from werkzeug.routing import RequestRedirect
 
 from ._bridge import from_thread
@@ -55,6 +56,8 @@ from .typing import BeforeServingCallable
 from .typing import Scope
 from .typing import WhileServingCallable
 from .wrappers import Websocket
+
+_run_simple = werkzeug_serving.run_simple
 
 T = t.TypeVar("T")
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
@@ -394,7 +397,12 @@ class App(Core, metaclass=AppType):
         host, port = resolve_address(host, port, self.config.get("SERVER_NAME"))
         options.setdefault("use_reloader", self.debug)
         show_server_banner(self.debug, self.name)
+        # A tool that put its own function in the place of Werkzeug's server, which is what
+        # Flask would call here, is given the app.
         try:
-            _serve(self, host, port, debug=self.debug, **options)
+            if werkzeug_serving.run_simple is not _run_simple:
+                werkzeug_serving.run_simple(host, port, self, **options)
+            else:
+                _serve(self, host, port, debug=self.debug, **options)
         finally:
             self._got_first_request = False  # it may be changed and run again

@@ -160,10 +160,12 @@ class Flow:
             await ctx.open_session()
             return await self.full_dispatch(ctx)
         except Exception as error:
+            ctx.error = error
             return await self.handle_exception(ctx, error)
 
     async def full_dispatch(self, ctx: AppContext) -> t.Any:
-        self.app._got_first_request = True
+        if not self.app._got_first_request:
+            self.app._got_first_request = True
         try:
             if self.started.receivers:
                 await self.send(self.started)

@@ -79,7 +79,7 @@ class _AppCtxGlobals:
     def __repr__(self) -> str:
         ctx = find_context()
         if ctx is not None:
-            return f"<quartish.g of '{ctx.app.name}'>"
+            return f"<flask.g of '{ctx.app.name}'>"
         return object.__repr__(self)
 
 
@@ -99,6 +99,8 @@ class AppContext:
     _outer: AppContext | None = None
     _pushes = 0
     _matched = False
+    #: What the teardown functions are told went wrong, whether or not it was answered.
+    error: BaseException | None = None
     #: Whether the body is to be read before the view: plain colour, loop lane.
     reads_ahead = False
 
@@ -204,6 +206,8 @@ class AppContext:
         session = interface.open_session(self.app, self.conn)
         if is_awaitable(session):
             session = await awaited(session)
+        # TODO-LEAD: `make_null_session` may be async too (await it here; an interface that
+        # overrides it must not open lazily).
         self._session = interface.make_null_session(self.app) if session is None else session
 
     def begin(self) -> Token[t.Any]:

@@ -15,6 +15,9 @@ from werkzeug.sansio.utils import host_is_trusted
 
 __all__ = ["BaseConverter", "Map", "MapAdapter", "Rule", "is_valid_host"]
 
+#: The module that warnings about hosts name, for filters; `as_flask` says `flask.app`.
+WARNS_AS = "quartish.app"
+
 
 class Rule(WerkzeugRule):
     """A URL rule with the options that `route` takes beyond Werkzeug's.
@@ -136,7 +139,7 @@ class AdapterCache:
             )
         adapter = copy(adapter)
         adapter.default_method = conn.method
-        adapter.path_info = conn.path.lstrip("/")
+        adapter.path_info = conn.path
         adapter.query_args = conn.query_string.decode("utf-8", "replace")
         return adapter
 
@@ -151,15 +154,16 @@ def _subdomain(host: str, server_name: str) -> str:
     if host == server_name:
         return ""
     if not host.endswith("." + server_name):
-        warnings.warn(
+        warnings.warn_explicit(
             f"Current server name {host!r} doesn't match configured server name {server_name!r}",
-            stacklevel=2,
+            *(UserWarning, __file__, 0, WARNS_AS, _warned),
         )
         return "<invalid>"
     return host.removesuffix("." + server_name)
 
 
 _valid_hosts: dict[str, bool] = {}
+_warned: dict[t.Any, t.Any] = {}
 
 
 def is_valid_host(host: str) -> bool:
@@ -168,5 +172,13 @@ def is_valid_host(host: str) -> bool:
     if known is None:
         if len(_valid_hosts) >= AdapterCache.SIZE:
             _valid_hosts.clear()
-        known = _valid_hosts[host] = not host or host_is_trusted(host)
+        known = _valid_hosts[host] = not host or host_is_trusted(_to_ascii(host))
     return known
+
+
+def _to_ascii(host: str) -> str:
+    """Return the IDNA form of `host`, or as it is where it has none."""
+    try:
+        return host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host

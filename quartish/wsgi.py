@@ -38,7 +38,6 @@ def _handle(
     ctx.begin()
     flow = app.flow_of(ctx)
     run: t.Callable[..., t.Any] = drive
-    error: BaseException | None = None
     try:
         try:
             ctx.match_request()
@@ -48,15 +47,15 @@ def _handle(
         run = from_thread if flow.takes_loop(ctx) and not in_lane() else drive
         response = run(flow.handle(ctx))
         return t.cast("t.Iterable[bytes]", response(environ, start_response))
-    except BaseException as exc:
-        error = exc
+    except BaseException as error:
+        ctx.error = error
         raise
     finally:
         if "werkzeug.debug.preserve_context" in environ:
             environ["werkzeug.debug.preserve_context"](ctx)
-        if error is not None and app.should_ignore_error(error):
-            error = None
-        run(ctx.release(error))
+        if ctx.error is not None and app.should_ignore_error(ctx.error):
+            ctx.error = None
+        run(ctx.release(ctx.error))
 
 
 class _InContext:

@@ -65,16 +65,16 @@ class Exchange:
 
     async def respond(self) -> t.Any:
         """Run the flow and end the context; return the response."""
-        error: BaseException | None = None
+        ctx = self.ctx
         try:
-            return await self.flow.handle(self.ctx)
-        except BaseException as exc:
-            error = exc
+            return await self.flow.handle(ctx)
+        except BaseException as error:
+            ctx.error = error
             raise
         finally:
-            if error is not None and self.app.should_ignore_error(error):
-                error = None
-            await self.ctx.release(error)
+            if ctx.error is not None and self.app.should_ignore_error(ctx.error):
+                ctx.error = None
+            await ctx.release(ctx.error)
 
     def cancel(self) -> None:
         """Cancel the view, unless it asked to be let finish."""

@@ -117,7 +117,7 @@ class FlaskClient(Client):
         # What an earlier request left open ends before the next one begins.
         self._context_stack.close()
         response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
-        response.json_module = self.application.json  # type: ignore[assignment]
+        response.json_module = self.application.json
         for context in self._new_contexts:
             self._context_stack.enter_context(context)
         self._new_contexts.clear()
@@ -127,7 +127,7 @@ class FlaskClient(Client):
         given = args[0] if args else None
         if isinstance(given, WerkzeugEnvironBuilder):
             builder = copy(given)
-            builder.environ_base = self._copy_environ(builder.environ_base or {})  # type: ignore[arg-type]
+            builder.environ_base = self._copy_environ(builder.environ_base or {})
             return builder.get_request()
         if isinstance(given, dict):
             return EnvironBuilder.from_environ(

@@ -291,7 +291,7 @@ class QuartClient:
 
     @t.overload
     def set_cookie(
-        self, server_name: str, key: str, value: str, /, *, path: str = "/", **kwargs: t.Any
+        self, server_name: str, key: str, value: str, *, path: str = "/", **kwargs: t.Any
     ) -> None: ...
     @t.overload
     def set_cookie(

@@ -117,17 +117,19 @@ class IterableBody(ResponseBody):
         return self.iter
 
     async def close(self) -> None:
-        if hasattr(self.iter, "aclose"):
-            await self.iter.aclose()
-        source, self.source = self.source, None
-        if self.is_sync and hasattr(source, "close"):
-            await to_thread(view_pool(), copy_context(), source.close)
+        aclose = getattr(self.iter, "aclose", None)
+        if aclose is not None:
+            await aclose()
+        close = getattr(self.source, "close", None) if self.is_sync else None
+        self.source = None
+        if close is not None:
+            await to_thread(view_pool(), copy_context(), close)
 
 
 async def _iterate_in_thread(iterator: t.Iterator[T]) -> t.AsyncGenerator[T, None]:
     context = copy_context()  # one for all steps, as a generator expects
     while True:
-        item = await to_thread(view_pool(), context, next, iterator, _END)
+        item: T = await to_thread(view_pool(), context, next, iterator, _END)
         if item is _END:
             return
         yield item

@@ -51,24 +51,24 @@ class Conn(SansioRequest):
         )
 
     @lazy
-    def method(self) -> str:  # type: ignore[override]
+    def method(self) -> str:
         return str(self.scope.get("method", "GET")).upper()
 
     @lazy
-    def scheme(self) -> str:  # type: ignore[override]
+    def scheme(self) -> str:
         return str(self.scope.get("scheme", "http"))
 
     @lazy
-    def server(self) -> tuple[str, int | None] | None:  # type: ignore[override]
+    def server(self) -> tuple[str, int | None] | None:
         server = self.scope.get("server")
         return None if server is None else (server[0], server[1])
 
     @lazy
-    def root_path(self) -> str:  # type: ignore[override]
+    def root_path(self) -> str:
         return str(self.scope.get("root_path") or "").rstrip("/")
 
     @lazy
-    def path(self) -> str:  # type: ignore[override]
+    def path(self) -> str:
         """The path below `root_path`. Servers differ in whether the scope's path holds
         `root_path`; it is taken off where it is there, by whole segments."""
         path: str = self.scope["path"]
@@ -80,12 +80,12 @@ class Conn(SansioRequest):
         return path or "/"
 
     @lazy
-    def query_string(self) -> bytes:  # type: ignore[override]
+    def query_string(self) -> bytes:
         query = self.scope.get("query_string") or b""
         return query if isinstance(query, bytes) else str(query).encode("latin-1")
 
     @lazy
-    def headers(self) -> Headers:  # type: ignore[override]
+    def headers(self) -> Headers:
         return Headers(
             [
                 (name.decode("latin-1").title(), value.decode("latin-1"))
@@ -94,7 +94,7 @@ class Conn(SansioRequest):
         )
 
     @lazy
-    def remote_addr(self) -> str | None:  # type: ignore[override]
+    def remote_addr(self) -> str | None:
         client = self.scope.get("client")
         return client[0] if client else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc as cabc
+import types
 import typing as t
 from functools import partial
 
@@ -92,19 +93,20 @@ class Body:
             if self._lock is None:
                 self._lock = asyncio.Lock()
             async with self._lock:  # two tasks may want it at once
-                while self._data is None:
-                    self._check(sum(map(len, self._chunks)), limit)
-                    if chunk := await self._pull():
-                        self._chunks.append(chunk)
-                    else:
-                        self._data = b"".join(self._chunks)
-                        self._chunks.clear()
-        self._check(len(self._data), limit)
+                if self._data is None:
+                    await self._read_source(limit)
+                    self._data = b"".join(self._chunks)
+                    self._chunks.clear()
+        if limit is not None and len(self._data) > limit:
+            raise RequestEntityTooLarge()
         return self._data
 
-    def _check(self, size: int, limit: int | None) -> None:
-        if limit is not None and size > limit:
-            raise RequestEntityTooLarge()
+    async def _read_source(self, limit: int | None) -> None:
+        assert self._source is not None
+        self._source.check(limit)
+        while not self._source.complete and (chunk := await self._pull()):
+            self._chunks.append(chunk)
+            self._source.check(limit)
 
     def __await__(self) -> t.Generator[t.Any, t.Any, bytes]:
         return self.read().__await__()
@@ -120,13 +122,35 @@ class Body:
         """Return the next chunk, b"" at the end."""
         assert self._source is not None
         self._source.limit = self.limit
-        if self._source.complete or self.timeout is None:
-            return await anext(self._source, b"")
+        steps = anext(self._source, b"").__await__()
+        try:
+            # PERF(3.7 us): a timer only where there is something to wait for.
+            waiting = steps.send(None)
+        except StopIteration as stop:
+            return t.cast(bytes, stop.value)
         try:
             async with asyncio.timeout(self.timeout):
-                return await anext(self._source, b"")
+                return await _go_on(steps, waiting)
         except TimeoutError as error:
             raise RequestTimeout() from error
+
+
+@types.coroutine
+def _go_on(
+    steps: t.Generator[t.Any, t.Any, T], waiting: t.Any
+) -> t.Generator[t.Any, t.Any, T]:
+    """Await what was begun: `steps` waits for `waiting`."""
+    while True:
+        step: t.Callable[[t.Any], t.Any] = steps.send
+        value: t.Any = None
+        try:
+            value = yield waiting
+        except BaseException as error:
+            step, value = steps.throw, error
+        try:
+            waiting = step(value)
+        except StopIteration as stop:
+            return t.cast(T, stop.value)
 
 
 class Request(Limits):
@@ -142,6 +166,7 @@ class Request(Limits):
     asgi_send: ASGISend | None = None
 
     _incoming: IncomingBody | None = None
+    _body: Body | None = None
     _body_timeout: float | None = None
     _form: Form | HTTPException | None = None
     _json: tuple[t.Any] | None = None
@@ -204,13 +229,11 @@ class Request(Limits):
 
     # --- the body ---------------------------------------------------------------------------
 
-    @lazy
-    def _body(self) -> Body:
-        return Body(self._incoming)
-
     @property
     def body(self) -> Body:
         """The body, unparsed: `await request.body`, or `async for chunk in request.body`."""
+        if self._body is None:
+            self._body = Body(self._incoming)
         body, limit = self._body, self.max_content_length
         if limit is not None and (self.content_length or 0) > limit:
             raise RequestEntityTooLarge()
@@ -269,9 +292,10 @@ class Request(Limits):
     async def _read_data(self, cache: bool, as_text: bool, parse_form_data: bool) -> bytes | str:
         if parse_form_data:
             await self._parse_form()
-        data = await self.body.read()
+        body = self.body
+        data = await body.read()
         if not cache:
-            self._body.clear()
+            body.clear()
         return data.decode(errors="replace") if as_text else data
 
     @property

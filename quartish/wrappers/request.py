@@ -60,7 +60,7 @@ class Request(Conn, WerkzeugRequest):
         return self
 
     @lazy
-    def environ(self) -> dict[str, t.Any]:  # type: ignore[override]
+    def environ(self) -> dict[str, t.Any]:
         """The WSGI environ (PEP 3333), with the ASGI scope under `asgi.scope`."""
         environ = build_environ(
             self.scope, self.root_path, self.path, self.query_string, self._input or io.BytesIO()
@@ -81,7 +81,7 @@ class Request(Conn, WerkzeugRequest):
         return default if ctx is None else t.cast("int | None", ctx.app.config[name.upper()])
 
     @property
-    def max_content_length(self) -> int | None:  # type: ignore[override]
+    def max_content_length(self) -> int | None:
         """Bytes of body that are read at most; more is answered 413. None: no limit.
 
         This request's own value, else the route's, else `MAX_CONTENT_LENGTH`.
@@ -93,7 +93,7 @@ class Request(Conn, WerkzeugRequest):
         self._max_content_length = value
 
     @property
-    def max_form_memory_size(self) -> int | None:  # type: ignore[override]
+    def max_form_memory_size(self) -> int | None:
         """Bytes that one form field which is no file may have; more is answered 413.
 
         This request's own value, else the route's, else `MAX_FORM_MEMORY_SIZE`.
@@ -104,8 +104,8 @@ class Request(Conn, WerkzeugRequest):
     def max_form_memory_size(self, value: int | None) -> None:
         self._max_form_memory_size = value
 
-    @property
-    def max_form_parts(self) -> int | None:  # type: ignore[override]
+    @property  # type: ignore[override]
+    def max_form_parts(self) -> int | None:
         """Parts that a multipart form may have; more is answered 413.
 
         This request's own value, else the route's, else `MAX_FORM_PARTS`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import AsyncIterable
 
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -32,12 +33,12 @@ class Response(WerkzeugResponse):
         return t.cast(int, ctx.app.config["MAX_COOKIE_SIZE"])
 
     def iter_encoded(self) -> t.Iterator[bytes]:
-        if hasattr(self.response, "__aiter__"):
+        if isinstance(self.response, AsyncIterable):
             return iterate_async(self.response)
         return super().iter_encoded()
 
     def make_sequence(self) -> None:
-        if hasattr(self.response, "__aiter__"):
+        if isinstance(self.response, AsyncIterable):
             # The parent would look for the parts' `close`; here it is the generator's.
             self.response = list(self.iter_encoded())
         else:
