@@ -104,7 +104,7 @@ class Body:
     async def _read_source(self, limit: int | None) -> None:
         assert self._source is not None
         self._source.check(limit)
-        while not self._source.complete and (chunk := await self._pull()):
+        while chunk := await self._pull():
             self._chunks.append(chunk)
             self._source.check(limit)
 
