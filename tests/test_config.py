@@ -248,3 +248,20 @@ def test_config_attribute_forwards_to_the_config() -> None:
     del app.config["TESTING"]
     with pytest.raises(KeyError):
         _ = app.testing
+
+
+def test_an_app_is_configured_through_it(colour: type[t.Any], tmp_path: Path) -> None:
+    class Sub(Config):
+        pass
+
+    class App(colour):  # type: ignore[misc, valid-type]
+        config_class = Sub
+
+    app = App(__name__, root_path=str(tmp_path))
+    (tmp_path / "app.cfg").write_text("SECRET_KEY = 'k'\nPERMANENT_SESSION_LIFETIME = 42\n")
+    assert type(app.config) is Sub
+    assert app.config.from_pyfile("app.cfg") is True
+    assert app.secret_key == "k"
+    assert app.permanent_session_lifetime == timedelta(seconds=42)
+    app.testing = True
+    assert app.config["TESTING"] is True

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import typing as t
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from jinja2 import DictLoader
 from jinja2 import FileSystemLoader
+from jinja2 import TemplateNotFound
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import BadRequestKeyError
 from werkzeug.routing import RequestRedirect
 from werkzeug.test import create_environ
 from werkzeug.wrappers import Request
 
+import quartish
 from quartish._current import _cv_app
 from quartish.debughelpers import attach_enctype_error_multidict
 from quartish.debughelpers import DebugFilesKeyError
@@ -145,3 +148,65 @@ def test_the_blueprint_of_the_endpoint_is_a_hint(
         _cv_app.reset(token)
     assert any("belongs to the blueprint 'admin'" in line for line in fishy) is bool(blueprint)
     assert fine[-1] == "       -> found ('templates/a.html')"
+
+
+# --- Through an app -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def app() -> quartish.Flask:
+    app = quartish.Flask("shop", root_path="/nowhere")
+    app.config.update(DEBUG=True, TESTING=True)
+
+    @app.post("/photo")
+    async def photo() -> str:
+        return str(quartish.request.files["photo"].filename)
+
+    @app.route("/user/", methods=["GET", "POST"])
+    def user() -> str:
+        return quartish.request.form["name"]
+
+    return app
+
+
+def test_debug_mode_explains_the_missing_enctype(app: quartish.Flask) -> None:
+    client = app.test_client()
+    with pytest.raises(DebugFilesKeyError, match="This was submitted: 'a.png'"):
+        client.post("/photo", data={"photo": "a.png"})
+    app.config["DEBUG"] = False
+    app.config["TESTING"] = False
+    assert client.post("/photo", data={"photo": "a.png"}).status_code == 400
+
+
+def test_debug_mode_stops_a_redirect_that_loses_the_form(
+    app: quartish.Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, form = app.test_client(), {"name": "x"}
+    assert client.post("/user", data=form, follow_redirects=True).text == "x"
+    monkeypatch.setattr(RequestRedirect, "code", 301)
+    with pytest.raises(FormDataRoutingRedirect, match="with a trailing slash"):
+        client.post("/user", data=form, follow_redirects=True)
+    app.config["DEBUG"] = False
+    assert client.post("/user", data=form).status_code == 301
+
+
+def test_a_search_for_a_template_is_told(
+    app: quartish.Flask, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    admin = quartish.Blueprint("admin", "shop.admin", root_path=str(tmp_path), template_folder="t")
+
+    @admin.get("/admin")
+    def page() -> str:
+        return quartish.render_template("a.html")
+
+    app.register_blueprint(admin)
+    app.config["EXPLAIN_TEMPLATE_LOADING"] = True
+    with pytest.raises(TemplateNotFound), caplog.at_level(logging.INFO, "shop"):
+        app.test_client().get("/admin")
+    lines = caplog.messages[0].splitlines()
+    assert lines[0] == "Locating template 'a.html':"
+    assert "    1: trying loader of application 'shop'" in lines
+    assert "    2: trying loader of blueprint 'admin' (shop.admin)" in lines
+    assert f"         - {tmp_path / 't'}" in lines
+    assert "Error: the template could not be found." in lines
+    assert any("belongs to the blueprint 'admin'" in line for line in lines)

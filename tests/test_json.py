@@ -19,6 +19,7 @@ from types import SimpleNamespace
 import pytest
 from werkzeug.wrappers import Response
 
+import quartish
 from quartish import json
 from quartish._current import _cv_app
 from quartish.json.provider import DefaultJSONProvider
@@ -294,3 +295,83 @@ def test_outside_of_a_context_the_json_module_answers() -> None:
     file.seek(0)
     assert json.load(file) == {"x": 1, "y": 2}
     assert json.loads(b"[1]", parse_int=str) == ["1"]
+
+
+# --- Through an app -------------------------------------------------------------------------
+
+
+def asgi_client(app: t.Any) -> t.Any:
+    """A client that calls the app as a server does, for either colour."""
+    return app.async_test_client() if app.plain else app.test_client()
+
+
+@pytest.fixture
+def real(colour: type[t.Any]) -> t.Any:
+    """A real app, whose view sends back what JSON it got."""
+    app = colour(__name__)
+
+    @app.post("/echo")
+    async def echo() -> t.Any:
+        value = quartish.request.get_json()
+        return json.jsonify(value if app.plain else await value)
+
+    @app.get("/dict")
+    async def as_dict() -> t.Any:
+        return {"b": uuid.UUID(int=1), "a": [date(1975, 1, 5)]}
+
+    return app
+
+
+async def post(app: t.Any, body: bytes) -> tuple[int, bytes]:
+    headers = {"Content-Type": "application/json"}
+    response = await asgi_client(app).post("/echo", data=body, headers=headers)
+    return response.status_code, await response.get_data(as_text=False)
+
+
+async def test_a_view_gets_and_returns_json(real: t.Any) -> None:
+    assert await post(real, '{"b": "ü", "a": null}'.encode()) == (
+        200,
+        b'{"a":null,"b":"\\u00fc"}\n',
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"malformed", b'"\xff"', b"[" * 200_000, b'{"a":' * 50_000, b"9" * 10_000],
+    ids=lambda body: repr(body[:5]),
+)
+async def test_a_body_that_is_no_json_is_a_bad_request(real: t.Any, body: bytes) -> None:
+    status, _ = await post(real, body)
+    assert status == 400
+
+
+async def test_a_dict_that_a_view_returns_goes_through_the_provider(real: t.Any) -> None:
+    client = asgi_client(real)
+    response = await client.get("/dict")
+    assert response.mimetype == "application/json"
+    assert await response.get_data(as_text=True) == (
+        '{"a":["Sun, 05 Jan 1975 00:00:00 GMT"],"b":"00000000-0000-0000-0000-000000000001"}\n'
+    )
+    real.json.sort_keys = False
+    real.json.compact = False
+    response = await client.get("/dict")
+    assert (await response.get_data(as_text=True)).startswith('{\n  "b": "0000')
+
+
+async def test_the_app_takes_a_provider_of_ones_own(real: t.Any) -> None:
+    real.json = Reversing(real)
+    assert await post(real, b"]2 ,1[") == (200, b"]2 ,1[")
+
+
+async def test_the_provider_class_of_the_app_is_used(colour: type[t.Any]) -> None:
+    class App(colour):  # type: ignore[misc, valid-type]
+        json_provider_class = Reversing
+
+    assert isinstance(App(__name__).json, Reversing)
+
+
+def test_text_in_a_plain_app_context_is_that_of_its_provider() -> None:
+    app = quartish.Flask(__name__)
+    app.json = Reversing(app)
+    with app.app_context():
+        assert quartish.json.dumps([12]) == "]21["

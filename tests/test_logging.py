@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import quartish
 from quartish._current import _cv_app
 from quartish.logging import create_logger
 from quartish.logging import create_serving_logger
@@ -113,3 +114,60 @@ def test_the_stream_is_that_of_a_plain_request(
         _cv_app.reset(token)
     assert found is (stream if from_request else sys.stderr)
     assert stream.getvalue().endswith("ERROR in test_logging: seen\n") is from_request
+
+
+# --- Through an app -------------------------------------------------------------------------
+
+
+def make_app(colour: type[t.Any]) -> t.Any:
+    app = colour("quartish_test")
+
+    @app.get("/")
+    def warn() -> str:
+        app.logger.error("from a view")
+        return ""
+
+    @app.get("/fail")
+    async def fail() -> str:
+        raise LookupError("lost")
+
+    return app
+
+
+def asgi_client(app: t.Any) -> t.Any:
+    """A client that calls the app as a server does, for either colour."""
+    return app.async_test_client() if app.plain else app.test_client()
+
+
+def test_the_app_has_a_logger_of_its_name(colour: type[t.Any]) -> None:
+    app = make_app(colour)
+    assert app.logger is logging.getLogger("quartish_test")
+    assert app.logger.handlers == [default_handler]
+
+
+def test_a_plain_app_writes_to_the_stream_of_the_request() -> None:
+    app, stream = make_app(quartish.Flask), io.StringIO()
+    app.test_client().get("/", errors_stream=stream)
+    assert stream.getvalue().endswith("ERROR in test_logging: from a view\n")
+    assert wsgi_errors_stream._get_current_object() is sys.stderr
+    with app.test_request_context(errors_stream=stream):
+        assert wsgi_errors_stream._get_current_object() is stream
+
+
+def test_an_unhandled_exception_is_logged_there_too() -> None:
+    app, stream = make_app(quartish.Flask), io.StringIO()
+    assert app.test_client().get("/fail", errors_stream=stream).status_code == 500
+    assert "Exception on /fail [GET]" in stream.getvalue()
+    assert stream.getvalue().endswith("LookupError: lost\n")
+
+
+async def test_under_asgi_an_app_writes_to_stderr(
+    colour: type[t.Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = asgi_client(make_app(colour))
+    await client.get("/")
+    response = await client.get("/fail")
+    assert response.status_code == 500
+    text = capsys.readouterr().err
+    assert "ERROR in test_logging: from a view\n" in text
+    assert "Exception on /fail [GET]" in text and "LookupError: lost" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import logging
@@ -26,7 +27,9 @@ from werkzeug.test import create_environ
 from werkzeug.wrappers import Request
 from werkzeug.wrappers import Response
 
+import quartish
 from quartish import sessions
+from quartish.globals import request_ctx
 from quartish.sessions import NullSession
 from quartish.sessions import SecureCookieSession
 from quartish.sessions import SecureCookieSessionInterface
@@ -555,6 +558,245 @@ def test_a_websocket_cannot_save_and_the_log_says_so(caplog: pytest.LogCaptureFi
     session["a"] = 2
     interface.save_session(make_app(), session, None)
     assert "modified while a websocket was handled" in caplog.text
+
+
+# --- Through an app -------------------------------------------------------------------------
+
+
+def make_counter(colour: type[t.Any], lane: str) -> t.Any:
+    """An app whose session counts, with `def` or with `async def` views."""
+    app = colour(__name__)
+    app.config.update(TESTING=True, SECRET_KEY="secret")
+
+    def count() -> str:
+        quartish.session["n"] = quartish.session.get("n", 0) + 1
+        quartish.session.permanent = "permanent" in quartish.request.args
+        return str(quartish.session["n"])
+
+    def read() -> str:
+        return str(quartish.session.get("n"))
+
+    def leave() -> str:
+        quartish.session.clear()
+        return ""
+
+    for view in (count, read, leave, str):
+        path = f"/{view.__name__}"
+        if lane == "def":
+            app.add_url_rule(path, path, view)
+        else:
+
+            async def async_view(view: t.Callable[[], str] = view) -> str:
+                return view()
+
+            app.add_url_rule(path, path, async_view)
+    return app
+
+
+@pytest.fixture(params=["def", "async def"])
+def counter(request: pytest.FixtureRequest, colour: type[t.Any]) -> t.Any:
+    return make_counter(colour, request.param)
+
+
+def asgi_client(app: t.Any) -> t.Any:
+    """A client that calls the app as a server does, for either colour."""
+    return app.async_test_client() if app.plain else app.test_client()
+
+
+async def test_a_session_goes_from_request_to_request(counter: t.Any) -> None:
+    client = asgi_client(counter)
+    answers = []
+    for path in ("/read", "/count", "/count", "/read", "/leave", "/read"):
+        response = await client.get(path)
+        assert response.headers["Vary"] == "Cookie"
+        answers.append((await response.get_data(as_text=True), "Set-Cookie" in response.headers))
+    assert answers == [
+        ("None", False),
+        ("1", True),
+        ("2", True),
+        ("2", False),
+        ("", True),
+        ("None", False),
+    ]
+
+
+async def test_a_view_that_leaves_the_session_alone_may_be_cached(counter: t.Any) -> None:
+    client = asgi_client(counter)
+    for path in ("/str", "/count", "/str"):
+        headers = (await client.get(path)).headers
+        touched = path == "/count"
+        assert ("Vary" in headers, "Set-Cookie" in headers) == (touched, touched)
+
+
+async def test_a_permanent_session_is_renewed_by_any_view(counter: t.Any) -> None:
+    client = asgi_client(counter)
+    await client.get("/count?permanent")
+    headers = (await client.get("/str")).headers
+    assert "Expires=" in headers["Set-Cookie"] and headers["Vary"] == "Cookie"
+    counter.config["SESSION_REFRESH_EACH_REQUEST"] = False
+    headers = (await client.get("/str")).headers
+    assert "Set-Cookie" not in headers and "Vary" not in headers
+
+
+async def answer(app: t.Any, path: str, cookie: bytes) -> tuple[int, bytes]:
+    """Call the app as ASGI with a cookie header of any bytes."""
+    sent: list[t.Any] = []
+
+    async def receive() -> t.Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: t.Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost"), (b"cookie", cookie)],
+    }
+    await app(scope, receive, send)
+    body = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], body
+
+
+async def test_no_cookie_from_the_wire_is_an_error(colour: type[t.Any]) -> None:
+    app = make_counter(colour, "async def")
+    for text in BAD_COOKIES.values():
+        value = text.encode("utf-8", "surrogateescape")
+        for cookie in (b"session=" + value, b'session="' + value + b'"; session'):
+            assert await answer(app, "/read", cookie) == (200, b"None")
+    for cookie in (b"session=\xff\xfe.\x80", b"session", b"\xff=\xff", b"session=\xed\xa0\x80"):
+        assert await answer(app, "/read", cookie) == (200, b"None")
+
+
+async def test_without_a_secret_key_sessions_may_only_be_read(counter: t.Any) -> None:
+    counter.secret_key = None
+    client = asgi_client(counter)
+    response = await client.get("/read")
+    assert await response.get_data(as_text=True) == "None"
+    with pytest.raises(RuntimeError, match="no secret key was set"):
+        await client.get("/count")
+
+
+async def test_keys_are_rotated_under_way(counter: t.Any) -> None:
+    client = asgi_client(counter)
+    await client.get("/count")
+    counter.config.update(SECRET_KEY="new", SECRET_KEY_FALLBACKS=["secret"])
+    response = await client.get("/count")
+    assert await response.get_data(as_text=True) == "2"
+    counter.config["SECRET_KEY_FALLBACKS"] = None
+    response = await client.get("/read")
+    assert await response.get_data(as_text=True) == "2", "the new key signed it"
+
+
+class Stored(dict[str, t.Any], SessionMixin):
+    """A session kept by the server."""
+
+
+class StoreInterface(SessionInterface):
+    def __init__(self) -> None:
+        self.store: dict[str, t.Any] = {}
+
+    def open_session(self, app: t.Any, request: t.Any) -> t.Any:
+        return Stored(self.store)
+
+    def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> t.Any:
+        self.store = dict(session)
+
+
+class AsyncStoreInterface(StoreInterface):
+    async def open_session(self, app: t.Any, request: t.Any) -> t.Any:
+        await asyncio.sleep(0)
+        return Stored(self.store)
+
+    async def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> None:
+        await asyncio.sleep(0)
+        self.store = dict(session)
+
+
+@pytest.mark.parametrize("interface_class", [StoreInterface, AsyncStoreInterface])
+async def test_an_interface_of_ones_own_may_be_async(
+    counter: t.Any, interface_class: type[StoreInterface]
+) -> None:
+    interface = counter.session_interface = interface_class()
+    client = asgi_client(counter)
+    for expected in ("1", "2"):
+        response = await client.get("/count")
+        assert await response.get_data(as_text=True) == expected
+        assert "Set-Cookie" not in response.headers
+    assert interface.store == {"n": 2, "_permanent": False}
+
+
+class NoSessions(SessionInterface):
+    """Sessions that cannot be opened."""
+
+    def open_session(self, app: t.Any, request: t.Any) -> None:
+        return None
+
+
+class AsyncNoSessions(SessionInterface):
+    async def open_session(self, app: t.Any, request: t.Any) -> None:
+        return None
+
+    async def make_null_session(self, app: t.Any) -> NullSession:
+        return NullSession()
+
+
+@pytest.mark.parametrize("interface_class", [NoSessions, AsyncNoSessions])
+async def test_a_session_that_could_not_be_opened_is_null_and_not_saved(
+    counter: t.Any, interface_class: type[SessionInterface]
+) -> None:
+    counter.session_interface = interface_class()
+    response = await asgi_client(counter).get("/read")
+    assert await response.get_data(as_text=True) == "None"
+
+
+async def test_a_websocket_reads_the_session_and_cannot_change_it(
+    colour: type[t.Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_counter(colour, "async def")
+
+    @app.websocket("/ws")
+    async def ws() -> None:
+        await quartish.websocket.send(str(quartish.session["n"]))
+        if "change" in quartish.websocket.args:
+            quartish.session["n"] = 7
+
+    client = asgi_client(app)
+    await client.get("/count")
+    for path, complaints in {"/ws": 0, "/ws?change": 1}.items():
+        async with client.websocket(path) as connection:
+            assert await connection.receive() == "1"
+        assert caplog.text.count("modified while a websocket was handled") == complaints
+
+
+@pytest.mark.parametrize("lane", ["def", "async def"])
+def test_the_plain_client_shares_its_session(lane: str) -> None:
+    client = make_counter(quartish.Flask, lane).test_client()
+    with client.session_transaction() as stored:
+        stored["n"] = 41
+        stored["t"] = (1,)
+    assert client.get("/count").text == "42"
+    with client.session_transaction() as stored:
+        assert stored == {"n": 42, "t": (1,), "_permanent": False}
+
+
+def test_the_marks_are_as_the_view_left_them() -> None:
+    with make_counter(quartish.Flask, "def").test_client() as client:
+        for path, marks in {
+            "/str": (False, False),
+            "/count": (True, True),
+            "/read": (True, False),
+        }.items():
+            client.get(path)
+            opened = request_ctx._session
+            assert (opened.accessed, opened.modified) == marks, path
 
 
 # --- Flask's own ----------------------------------------------------------------------------
