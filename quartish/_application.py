@@ -92,9 +92,9 @@ class App(Core, metaclass=AppType):
     context_class: type[AppContext] = AppContext
     websocket_class: type[Websocket] = Websocket
 
-    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
-        self._flows: tuple[int, Flow, WebsocketFlow] | None = None
-        super().__init__(*args, **kwargs)
+    _flows: tuple[int, Flow, WebsocketFlow] | None = None
+
+    def _equip(self) -> None:
         self.before_serving_funcs: list[BeforeServingCallable] = []
         self.while_serving_funcs: list[WhileServingCallable] = []
         self.after_serving_funcs: list[AfterServingCallable] = []

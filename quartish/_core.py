@@ -140,7 +140,12 @@ class Core(Registry):
         self._adapters = AdapterCache()
         self._got_first_request = False
         self.cli.name = self.name
+        self._equip()
         self._add_static_route(static_host, host_matching)
+
+    def _equip(self) -> None:
+        """Give a new app what a subclass of this room adds; keeps `__init__` in one place,
+        where editors and `inspect.signature` read it."""
 
     def _add_static_route(self, static_host: str | None, host_matching: bool) -> None:
         if not self.has_static_folder:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 
+from . import routing
 from ._alias import install
 
 VERSION = "3.1.3"
@@ -26,3 +27,4 @@ MODULES = (
 install("flask", "quartish", VERSION)
 for name in MODULES:
     importlib.import_module(f"flask.{name}")
+routing.WARNS_AS = "flask.app"

@@ -54,6 +54,9 @@ AppOrBlueprintKey = t.Optional[str]  # The App key is None, whereas blueprints a
 AfterRequestCallable = t.Union[
     cabc.Callable[[t.Any], t.Any], cabc.Callable[[t.Any], cabc.Awaitable[t.Any]]
 ]
+BeforeFirstRequestCallable = t.Union[
+    cabc.Callable[[], None], cabc.Callable[[], cabc.Awaitable[None]]
+]
 AfterServingCallable = t.Union[
     cabc.Callable[[], t.Any], cabc.Callable[[], cabc.Awaitable[t.Any]]
 ]
