@@ -73,23 +73,11 @@ def send_file(
     )
     ctx = current_context(NO_REQUEST)
     app = ctx.app
-    request = ctx.request
     if options["max_age"] is None:
         options["max_age"] = app.get_send_file_max_age
     options["_root_path"] = app.root_path
-    x_sendfile = app.config["USE_X_SENDFILE"]
-    if not app.plain:
-        coro = _send_awaitable(app.response_class, request, x_sendfile, **options)
-        return t.cast("Response", coro)
-    return t.cast(
-        "Response",
-        utils.send_file(
-            environ=request.environ,
-            response_class=app.response_class,
-            use_x_sendfile=x_sendfile,
-            **options,
-        ),
-    )
+    send = _send_plain if app.plain else _send_awaitable
+    return t.cast("Response", send(app, ctx.request, options))
 
 
 def _flask_names(options: dict[str, t.Any], quart_names: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -102,18 +90,27 @@ def _flask_names(options: dict[str, t.Any], quart_names: dict[str, t.Any]) -> di
     return options
 
 
-async def _send_awaitable(
-    response_class: t.Any,
-    request: t.Any,
-    x_sendfile: bool,
-    *,
-    path_or_file: t.Any,
-    conditional: bool,
-    **options: t.Any,
-) -> t.Any:
-    # Asked to leave the file to the server, Werkzeug does all but open it.
+def _send_plain(app: t.Any, request: t.Any, options: dict[str, t.Any]) -> t.Any:
+    response: t.Any = utils.send_file(
+        environ=request.environ,
+        response_class=app.response_class,
+        use_x_sendfile=app.config["USE_X_SENDFILE"],
+        **options,
+    )
+    if "X-Sendfile" in response.headers:
+        # The server in front knows the length, and which range it is asked for.
+        response.headers.pop("Content-Length", None)
+        if response.headers.pop("Content-Range", None):
+            response.status_code = 200
+            response.response = []
+    return response
+
+
+async def _send_awaitable(app: t.Any, request: t.Any, options: dict[str, t.Any]) -> t.Any:
+    file = options["path_or_file"]
+    conditional = options.pop("conditional")
+    # Told that a server in front sends the file, Werkzeug does all but open it.
     draft = utils.send_file(
-        path_or_file,
         environ={},
         conditional=False,
         use_x_sendfile=True,
@@ -122,17 +119,16 @@ async def _send_awaitable(
     )
     headers = draft.headers
     length: int | None = draft.content_length
-    body: t.Any
+    cls = app.response_class
+    body: t.Any = None
     if "X-Sendfile" not in headers:
-        is_bytes = isinstance(path_or_file, io.BytesIO)
-        body = response_class.io_body_class(path_or_file) if is_bytes else draft.response
-    elif x_sendfile:
-        body = None
-        length = None  # a range is the server's to cut
+        body = cls.io_body_class(file) if isinstance(file, io.BytesIO) else draft.response
+    elif app.config["USE_X_SENDFILE"]:
+        length = None
+        headers.pop("Content-Length")
     else:
-        body = response_class.file_body_class(headers["X-Sendfile"])
-        del headers["X-Sendfile"]
-    response = response_class(body, headers=headers)
+        body = cls.file_body_class(headers.pop("X-Sendfile"))
+    response = cls(body, headers=headers)
     if conditional:
         await response.make_conditional(request, accept_ranges=True, complete_length=length)
         if response.status_code == 304:

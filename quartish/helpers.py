@@ -28,7 +28,7 @@ from ._files import send_from_directory as send_from_directory
 from ._packages import find_package as find_package
 from ._packages import get_root_path as get_root_path
 from .signals import message_flashed
-from .wrappers._conn import split_blueprint_path as _split_blueprint_path
+from .wrappers._conn import split_blueprint_path
 
 if t.TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -52,26 +52,7 @@ P = t.ParamSpec("P")
 _NO = ("0", "false", "no")
 _END: t.Any = object()
 
-__all__ = [
-    "Ready",
-    "_split_blueprint_path",
-    "abort",
-    "find_package",
-    "flash",
-    "get_debug_flag",
-    "get_flashed_messages",
-    "get_load_dotenv",
-    "get_root_path",
-    "get_template_attribute",
-    "make_push_promise",
-    "make_response",
-    "redirect",
-    "send_file",
-    "send_from_directory",
-    "stream_with_context",
-    "url_for",
-]
-
+_split_blueprint_path = split_blueprint_path
 
 # --- the environment ----------------------------------------------------------------------
 
