@@ -18,18 +18,19 @@ from importlib.metadata import DistributionFinder
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
+from types import MappingProxyType
 from types import ModuleType
 
-Names: t.TypeAlias = cabc.Mapping[str, str]
+Built: t.TypeAlias = cabc.Mapping[str, tuple[str, ...]]
 
 
 def install(
-    alias: str, face: str, version: str, built: cabc.Mapping[str, Names] | None = None
+    alias: str, face: str, version: str, built: Built = MappingProxyType({})
 ) -> None:
     """Make `alias` mean the module `face`, and `alias.x` the module `quartish.x`.
 
-    `built` names the modules that are put together: the names in them, and where each is
-    from as `module:name`. Raises ImportError where the real `alias` was imported before.
+    `built` lists the modules that are put together and their parts: `module` for all its
+    public names, `name=module:attribute` for one. Raises ImportError where the real `alias` was imported before.
     """
     there, wanted = sys.modules.get(alias), importlib.import_module(face)
     if there is wanted:
@@ -45,14 +46,14 @@ def install(
     if not hasattr(wanted, "__path__"):
         wanted.__path__ = []  # lets `import alias.x` come as far as the finder
     sys.modules[alias] = wanted
-    sys.meta_path.insert(0, _Modules(alias, built or {}))
+    sys.meta_path.insert(0, _Modules(alias, built))
     sys.meta_path.append(_Version(alias, version))
 
 
 class _Modules(MetaPathFinder, Loader):
     """Finds `alias.x`: a built module, else the one that quartish has."""
 
-    def __init__(self, alias: str, built: cabc.Mapping[str, Names]) -> None:
+    def __init__(self, alias: str, built: Built) -> None:
         self.alias = alias
         self.built = built
 
@@ -78,10 +79,18 @@ class _Modules(MetaPathFinder, Loader):
         name = module.__name__.partition(".")[2]
         if name in self.built:
             module.__path__ = []
-            for own, source in self.built[name].items():
-                setattr(module, own, resolve_name(source))
+            for part in self.built[name]:
+                vars(module).update(_names(part))
         else:
             sys.modules[module.__name__] = importlib.import_module(f"quartish.{name}")
+
+
+def _names(part: str) -> dict[str, t.Any]:
+    name, _, source = part.rpartition("=")
+    if name:
+        return {name: resolve_name(source)}
+    public = vars(importlib.import_module(source)).items()
+    return {name: value for name, value in public if not name.startswith("_")}
 
 
 def _exists(name: str) -> bool:

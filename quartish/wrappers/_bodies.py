@@ -111,7 +111,7 @@ class IterableBody(ResponseBody):
             self.source = self.iter = aiter(iterable)
         else:
             self.source = iter(iterable)
-            self.iter = _iterate_in_thread(self.source)
+            self.iter = iterate_in_thread(self.source)
 
     def __aiter__(self) -> t.AsyncIterator[t.Any]:
         return self.iter
@@ -126,7 +126,7 @@ class IterableBody(ResponseBody):
             await to_thread(view_pool(), copy_context(), close)
 
 
-async def _iterate_in_thread(iterator: t.Iterator[T]) -> t.AsyncGenerator[T, None]:
+async def iterate_in_thread(iterator: t.Iterator[T]) -> t.AsyncGenerator[T, None]:
     context = copy_context()  # one for all steps, as a generator expects
     while True:
         item: T = await to_thread(view_pool(), context, next, iterator, _END)

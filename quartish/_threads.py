@@ -1,0 +1,36 @@
+"""Sync code for async callers: the functions of `quart.utils` that extensions import."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import typing as t
+from contextvars import copy_context
+from pathlib import Path
+
+from ._bridge import to_thread
+from .wrappers._bodies import iterate_in_thread
+from .wrappers._bodies import view_pool
+
+P = t.ParamSpec("P")
+T = t.TypeVar("T")
+
+
+def run_sync(func: t.Callable[P, T]) -> t.Callable[P, t.Coroutine[t.Any, t.Any, T]]:
+    """Return an `async def` that runs `func` in a worker thread, in a copy of the Context.
+
+    A generator that `func` returns is stepped through in worker threads as well.
+    """
+
+    @functools.wraps(func)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> t.Any:
+        result = await to_thread(view_pool(), copy_context(), func, *args, **kwargs)
+        return iterate_in_thread(result) if inspect.isgenerator(result) else result
+
+    return call
+
+
+def join_paths(*paths: str | os.PathLike[str] | bytes) -> Path:
+    """Return `paths` joined."""
+    return Path(*map(os.fsdecode, paths))
