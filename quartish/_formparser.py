@@ -34,6 +34,7 @@ SLICE = 64 * 1024
 """Bytes that the decoder is given at once; it searches what it holds again and again."""
 MAX_HEADERS = 16 * 1024
 """Bytes of a part's headers, and of what precedes the first part."""
+_LINE_ENDS = (b"\r", b"\n")
 _CHARSETS = {"ascii", "us-ascii", "utf-8", "iso-8859-1"}
 
 Form = tuple[MultiDict[str, str], MultiDict[str, FileStorage]]
@@ -112,7 +113,7 @@ class FormDataParser:
     async def _parse_multipart(
         self, body: FormBody, boundary: bytes, content_length: int | None
     ) -> Form:
-        decoder = MultipartDecoder(boundary, max_parts=self.max_form_parts)
+        decoder = _Decoder(boundary, max_parts=self.max_form_parts)
         parts = _Parts(self, content_length)
         empty = True
         try:
@@ -132,6 +133,16 @@ class FormDataParser:
             parts.close()
             raise
         return self.cls(parts.fields), self.cls(parts.files)
+
+
+class _Decoder(MultipartDecoder):
+    """Werkzeug's decoder, which else takes the CR before a closing boundary that comes in two
+    chunks for data (its issue 3285)."""
+
+    def _last_partial_boundary_index(self, data: bytes | bytearray) -> int:
+        # Line break, dashes before and after, padding.
+        window = max(0, len(data) - len(self.boundary) - 64)
+        return min(at if (at := data.find(end, window)) >= 0 else len(data) for end in _LINE_ENDS)
 
 
 class _Parts:
