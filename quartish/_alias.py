@@ -24,13 +24,12 @@ from types import ModuleType
 Built: t.TypeAlias = cabc.Mapping[str, tuple[str, ...]]
 
 
-def install(
-    alias: str, face: str, version: str, built: Built = MappingProxyType({})
-) -> None:
+def install(alias: str, face: str, version: str, built: Built = MappingProxyType({})) -> None:
     """Make `alias` mean the module `face`, and `alias.x` the module `quartish.x`.
 
     `built` lists the modules that are put together and their parts: `module` for all its
-    public names, `name=module:attribute` for one. Raises ImportError where the real `alias` was imported before.
+    public names, `name=module:attribute` for one. Raises ImportError where the real `alias`
+    was imported before.
     """
     there, wanted = sys.modules.get(alias), importlib.import_module(face)
     if there is wanted:
@@ -116,7 +115,8 @@ class _Version(DistributionFinder):
         return None
 
     def find_distributions(
-        self, context: DistributionFinder.Context = DistributionFinder.Context()
+        self,
+        context: DistributionFinder.Context = DistributionFinder.Context(),  # noqa: B008
     ) -> cabc.Iterator[Distribution]:
         if context.name is not None and context.name.lower() == self.alias:
             yield _StandIn(self.alias, self.version)
@@ -132,4 +132,4 @@ class _StandIn(Distribution):
         return self._metadata if filename == "METADATA" else None
 
     def locate_file(self, path: t.Any) -> Path:
-        return Path(__file__).parent / path
+        return Path(__file__).parent.joinpath(path)

@@ -25,7 +25,8 @@ def run_sync(func: t.Callable[P, T]) -> t.Callable[P, t.Coroutine[t.Any, t.Any, 
 
     @functools.wraps(func)
     async def call(*args: P.args, **kwargs: P.kwargs) -> t.Any:
-        result = await to_thread(view_pool(), copy_context(), func, *args, **kwargs)
+        work = functools.partial(func, *args, **kwargs)
+        result = await to_thread(view_pool(), copy_context(), work)
         return iterate_in_thread(result) if inspect.isgenerator(result) else result
 
     return call

@@ -53,20 +53,7 @@ from .wrappers import Websocket as Websocket
 from .wrappers.awaitable import Request as Request
 from .wrappers.awaitable_response import Response as Response
 
-if not t.TYPE_CHECKING:
-    from .globals import current_app
-    from .globals import request
-    from .helpers import flash
-    from .helpers import make_response
-    from .helpers import redirect
-    from .helpers import send_file
-    from .helpers import send_from_directory
-    from .json import jsonify
-    from .templating import render_template
-    from .templating import render_template_string
-    from .templating import stream_template
-    from .templating import stream_template_string
-else:
+if t.TYPE_CHECKING:
     import io
     import os
     from datetime import datetime
@@ -101,6 +88,18 @@ else:
     async def stream_template(
         template_name_or_list: str | Template | list[str | Template], **context: t.Any
     ) -> cabc.AsyncIterator[str]: ...
-    async def stream_template_string(
-        source: str, **context: t.Any
-    ) -> cabc.AsyncIterator[str]: ...
+    async def stream_template_string(source: str, **context: t.Any) -> cabc.AsyncIterator[str]: ...
+
+else:
+    from .globals import current_app as current_app
+    from .globals import request as request
+    from .helpers import flash as flash
+    from .helpers import make_response as make_response
+    from .helpers import redirect as redirect
+    from .helpers import send_file as send_file
+    from .helpers import send_from_directory as send_from_directory
+    from .json import jsonify as jsonify
+    from .templating import render_template as render_template
+    from .templating import render_template_string as render_template_string
+    from .templating import stream_template as stream_template
+    from .templating import stream_template_string as stream_template_string

@@ -84,9 +84,8 @@ def _registered(scope: Scope) -> cabc.Iterator[str]:
 
 def _is_route(node: ast.expr) -> bool:
     """Say whether `node` is `x.route(...)` or one of its siblings: a view's decorator."""
-    return (
-        isinstance(node, ast.Call)
-        and (_name(node.func) in DECORATORS or _name(node.func).endswith("_route"))
+    return isinstance(node, ast.Call) and (
+        _name(node.func) in DECORATORS or _name(node.func).endswith("_route")
     )
 
 
