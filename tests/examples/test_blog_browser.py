@@ -6,6 +6,7 @@ import base64
 import re
 import shutil
 import subprocess
+import time
 import typing as t
 from pathlib import Path
 from uuid import uuid4
@@ -37,7 +38,8 @@ class Browser:
         content = body if method == "POST" else None
         answer = self.driver.request(method, self.session + path, json=content)
         value = answer.json()["value"]
-        assert answer.status_code == 200, value
+        if answer.status_code != 200:
+            raise LookupError(value["error"], value["message"])
         return value
 
     def open(self, url: str) -> None:
@@ -53,8 +55,18 @@ class Browser:
     def fill(self, selector: str, text: str) -> None:
         self.ask("POST", f"{self.find(selector)}/value", text=text)
 
-    def text(self, selector: str) -> str:
-        return str(self.ask("GET", f"{self.find(selector)}/text"))
+    def expect(self, selector: str, text: str) -> None:
+        """Wait until the page, perhaps the one after a click, shows `text` there."""
+        shown = ""
+        for _ in range(100):
+            try:
+                shown = str(self.ask("GET", f"{self.find(selector)}/text"))
+            except LookupError:
+                continue  # of the page that is going
+            if text in shown:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{selector} shows {shown!r}, not {text!r}")
 
     def run(self, script: str) -> t.Any:
         return self.ask("POST", "/execute/sync", script=f"return {script}", args=[])
@@ -85,7 +97,7 @@ def browser(tmp_path: Path) -> t.Iterator[Browser]:
 def test_a_persons_visit(browser: Browser, served: Server, tmp_path: Path) -> None:
     name = "b" + uuid4().hex[:8]
     browser.open(served.http)
-    assert browser.text("header .name") == "Marginalia"
+    browser.expect("header .name", "Marginalia")
     assert browser.run("document.querySelector('.banner').naturalWidth") == 1200
     assert browser.run("getComputedStyle(document.querySelector('header')).display") == "flex"
 
@@ -93,24 +105,24 @@ def test_a_persons_visit(browser: Browser, served: Server, tmp_path: Path) -> No
     browser.fill("#name", name)
     browser.fill("#password", "secret")
     browser.click("main button")
-    assert browser.text(".flash") == f"Welcome, {name}. You can log in now."
+    browser.expect(".flash", f"Welcome, {name}. You can log in now.")
     browser.fill("#name", name)
     browser.fill("#password", "secret")
     browser.click("main button")
-    assert browser.text(".flash") == f"Hello, {name}."
+    browser.expect(".flash", f"Hello, {name}.")
 
     browser.click("a[href='/write']")
     browser.fill("#title", "From a browser")
     browser.fill("#body", "One line.\nAnother line.")
     browser.fill("#picture", str(EXAMPLES / "blog/static/hills.png"))
     browser.click("main button")
-    assert browser.text("h1") == "From a browser"
+    browser.expect("h1", "From a browser")
     assert browser.run("document.querySelector('.picture').naturalWidth") == 1200
     shot = browser.picture()
     (tmp_path / "post.png").write_bytes(shot)
     assert shot.startswith(b"\x89PNG") and len(shot) > 20_000
 
     browser.click("button.danger")
-    assert "is gone" in browser.text(".flash")
+    browser.expect(".flash", "is gone")
     browser.click("nav button")
-    assert browser.text(".flash") == "Until next time."
+    browser.expect(".flash", "Until next time.")

@@ -42,9 +42,7 @@ FLASK_MODULES = [
 ]
 
 # Flask's names that quartish leaves out, each with the reason.
-MISSING_NAMES = {
-    "typing.BeforeFirstRequestCallable": "the hook that it typed went with Flask 2.3",
-}
+MISSING_NAMES: dict[str, str] = {}
 MISSING_MEMBERS: dict[str, str] = {}
 MISSING_PARAMETERS: dict[str, str] = {}
 MISSING_QUART_NAMES: dict[str, str] = {}
