@@ -208,6 +208,14 @@ def test_answers_with_the_values_of_the_url(app: t.Any, client: t.Any, cls: type
     assert where == ("thread" if cls in (Sync, SyncMethods) else "loop")
 
 
+@pytest.mark.parametrize("cls", [Sync, Async, SyncMethods, AsyncMethods, SyncOverAsync])
+async def test_answers_alike_by_the_asgi_door(app: t.Any, cls: type[View]) -> None:
+    app.add_url_rule("/<int:n>", view_func=cls.as_view("view"))
+    response = await app.async_test_client().get("/7")
+    where = "thread" if cls in (Sync, SyncMethods) else "loop"
+    assert await response.get_json() == [where, {"n": 7}]
+
+
 def test_sync_and_async_methods_side_by_side(app: t.Any, client: t.Any) -> None:
     app.add_url_rule("/", view_func=MixedMethods.as_view("view"))
     assert client.get("/").json == ["loop", {}]
