@@ -67,20 +67,27 @@ T_while_serving = t.TypeVar("T_while_serving", bound=WhileServingCallable)
 
 #: Redefining one of these, on a class or an app, changes how requests are dispatched.
 FAMILY = frozenset(
-    [*Flow.METHODS.values(), *WebsocketFlow.METHODS.values(), *HELPERS, "wsgi_app"]
+    [
+        *Flow.METHODS.values(),
+        *WebsocketFlow.METHODS.values(),
+        *HELPERS,
+        "session_interface",
+        "wsgi_app",
+    ]
 )
 
 
 class AppType(type):
-    """The class of app classes. It counts changes to the dispatch family, so that a method
-    patched on a class late, as tracing tools do, is honoured from then on."""
+    """The class of app classes. A method of the dispatch family that is patched on a class
+    late, as tracing tools do, is honoured by its apps from then on."""
 
-    changes = 0
+    apps: weakref.WeakSet[App] = weakref.WeakSet()
 
     def __setattr__(cls, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)
         if name in FAMILY:
-            AppType.changes += 1
+            for app in AppType.apps:
+                app.forget_flows()
 
 
 class App(Core, metaclass=AppType):
@@ -92,9 +99,8 @@ class App(Core, metaclass=AppType):
     context_class: type[AppContext] = AppContext
     websocket_class: type[Websocket] = Websocket
 
-    _flows: tuple[int, Flow, WebsocketFlow] | None = None
-
     def _equip(self) -> None:
+        AppType.apps.add(self)
         self.before_serving_funcs: list[BeforeServingCallable] = []
         self.while_serving_funcs: list[WhileServingCallable] = []
         self.after_serving_funcs: list[AfterServingCallable] = []
@@ -107,12 +113,12 @@ class App(Core, metaclass=AppType):
     def __setattr__(self, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)
         if name in FAMILY:
-            self._flows = None
+            self.forget_flows()
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         if name in FAMILY:
-            self._flows = None
+            self.forget_flows()
 
     # --- doors ------------------------------------------------------------------------------
 
@@ -144,33 +150,30 @@ class App(Core, metaclass=AppType):
 
     # --- dispatching --------------------------------------------------------------------------
 
+    @lazy
+    def http_flow(self) -> Flow:
+        """The dispatch flow of requests."""
+        return Flow(self)
+
+    @lazy
+    def websocket_flow(self) -> WebsocketFlow:
+        """The dispatch flow of websockets."""
+        return WebsocketFlow(self)
+
     def flow_of(self, ctx: AppContext) -> Flow:
         """Return the dispatch flow for the context's kind of connection."""
-        return self._current_flows()[2 if ctx.has_websocket else 1]
+        return self.websocket_flow if ctx.has_websocket else self.http_flow
 
-    def http_flow(self) -> Flow:
-        """Return the dispatch flow of requests."""
-        return self._current_flows()[1]
-
-    def _current_flows(self) -> tuple[int, Flow, WebsocketFlow]:
-        flows = self._flows
-        if flows is None or flows[0] != AppType.changes:
-            flows = self._flows = (AppType.changes, Flow(self), WebsocketFlow(self))
-        return flows
+    def forget_flows(self) -> None:
+        """Look again for what is overridden: something of the dispatch family was set."""
+        self.__dict__.pop("http_flow", None)
+        self.__dict__.pop("websocket_flow", None)
 
     def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
         """Finish a function that is plain in one colour and awaitable in the other."""
         raise NotImplementedError
 
-    @default
-    def make_response(self, rv: t.Any) -> t.Any:
-        """Return what a view returned as an instance of `response_class`.
-
-        Str and bytes are bodies, dicts and lists JSON, iterators and async iterators
-        streams; tuples add `(…, status)`, `(…, headers)` or `(…, status, headers)`. Raises
-        TypeError for anything else.
-        """
-        return make_response(self, rv)
+    make_response = default(make_response)
 
     @default
     def raise_routing_exception(self, request: t.Any) -> t.NoReturn:

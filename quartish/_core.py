@@ -42,6 +42,7 @@ from .routing import AdapterCache
 from .routing import Map
 from .routing import Rule
 from .routing import is_valid_host
+from .routing import VALID_HOSTS
 from .sessions import SecureCookieSessionInterface
 from .sessions import SessionInterface
 from .templating import DispatchingJinjaLoader
@@ -399,17 +400,21 @@ class Core(Registry):
         RequestRedirect (308), WebsocketMismatch (400), SecurityError (400).
         """
         conn = ctx.conn
+        websocket = "websocket" in ctx.__dict__
+        url_map = self.url_map
         if (
-            type(self.url_map) is Map
+            type(url_map) is Map
             and not self.subdomain_matching
             and self.config["TRUSTED_HOSTS"] is None
-            and is_valid_host(conn.raw_host)
+            and (conn.raw_host in VALID_HOSTS or is_valid_host(conn.raw_host))
         ):
-            rule = self.url_map.find_static(conn.path, conn.method, ctx.has_websocket)
-            if rule is not None:
-                return rule, {}
+            for rule in url_map.static.get(conn.path, ()):
+                if rule.websocket == websocket and (
+                    rule.methods is None or conn.method in rule.methods
+                ):
+                    return rule, {}
         adapter: MapAdapter = ctx.url_adapter
-        matched = adapter.match(return_rule=True, websocket=ctx.has_websocket)
+        matched = adapter.match(return_rule=True, websocket=websocket)
         return matched[0], t.cast("dict[str, t.Any]", matched[1])
 
     def inject_url_defaults(self, endpoint: str, values: dict[str, t.Any]) -> None:

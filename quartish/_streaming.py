@@ -35,45 +35,25 @@ class Inbox:
     `left` is called once, from the reader, when the client is seen to have gone.
     """
 
-    __slots__ = (
-        "_receive",
-        "_ahead",
-        "_messages",
-        "_reading",
-        "_reader",
-        "_waiter",
-        "left",
-        "gone",
-        "reads",
-    )
+    _messages: deque[Message] | None = None
+    _reading = False
+    #: The task that reads ahead; where there is one, `close` has to be awaited at the end.
+    reader: asyncio.Task[None] | None = None
+    _waiter: asyncio.Future[None] | None = None
+    left: t.Callable[[], None] | None = None
+    #: The disconnect message, once it was received.
+    gone: Message | None = None
+    #: How often anybody read.
+    reads = 0
 
-    def __init__(
-        self,
-        receive: ASGIReceive,
-        ahead: int = HTTP_READ_AHEAD,
-        left: t.Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, receive: ASGIReceive, ahead: int = HTTP_READ_AHEAD) -> None:
         self._receive = receive
         self._ahead = ahead
-        self._messages: deque[Message] | None = None
-        self._reading = False
-        self._reader: asyncio.Task[None] | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self.left = left
-        #: The disconnect message, once it was received.
-        self.gone: Message | None = None
-        #: How often anybody read.
-        self.reads = 0
 
     @property
     def pending(self) -> int:
         """Messages received ahead and not read yet."""
         return len(self._messages) if self._messages else 0
-
-    @property
-    def reading_ahead(self) -> bool:
-        """Whether a reader task runs: then `close` has to be awaited at the end."""
-        return self._reader is not None
 
     async def get(self) -> Message:
         """Return the next message; after a disconnect, that message again and again."""
@@ -83,7 +63,7 @@ class Inbox:
                 return self._messages.popleft()
             if self.gone is not None:
                 return self.gone
-            if self._reader is None and not self._reading:
+            if self.reader is None and not self._reading:
                 return await self._read()
             # The reader, or another task, is in `receive` already: wait for what it gets.
             if self._waiter is None:
@@ -111,12 +91,12 @@ class Inbox:
         """Read ahead from now on, unless somebody reads or enough was read."""
         if (
             self._reading
-            or self._reader is not None
+            or self.reader is not None
             or self.gone is not None
             or self.pending >= self._ahead
         ):
             return
-        self._reader = asyncio.get_running_loop().create_task(self._read_ahead())
+        self.reader = asyncio.get_running_loop().create_task(self._read_ahead())
 
     async def _read_ahead(self) -> None:
         messages = self._messages
@@ -133,12 +113,12 @@ class Inbox:
                 messages.append(message)
                 self._wake()
         finally:
-            self._reader = None
+            self.reader = None
             self._wake()
 
     async def close(self) -> None:
         """Stop the reader and wait until it has stopped."""
-        reader = self._reader
+        reader = self.reader
         if reader is not None:
             reader.cancel()
             await asyncio.wait([reader])

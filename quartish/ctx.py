@@ -155,6 +155,11 @@ class AppContext:
         return self if self._outer is None else self._outer
 
     @lazy
+    def flow(self) -> t.Any:
+        """The dispatch flow for what the context was made for."""
+        return self.app.flow_of(self)
+
+    @lazy
     def g(self) -> _AppCtxGlobals:
         if self._outer is not None:
             return self._outer.g
@@ -265,7 +270,7 @@ class AppContext:
         self._pushes -= 1
         if self._pushes > 0:
             return
-        await self.app.flow_of(self).end_context(self, exc)
+        await self.flow.end_context(self, exc)
         if self._outer is None and appcontext_popped.receivers:
             appcontext_popped.send(self.app)
 

@@ -13,6 +13,8 @@ from werkzeug.routing import Rule as WerkzeugRule
 from werkzeug.routing import RuleFactory
 from werkzeug.sansio.utils import host_is_trusted
 
+from ._lazy import lazy
+
 __all__ = ["BaseConverter", "Map", "MapAdapter", "Rule", "is_valid_host"]
 
 #: The module that warnings about hosts name, for filters; `as_flask` says `flask.app`.
@@ -64,23 +66,13 @@ class Map(WerkzeugMap):
     doubled slashes) is left out of the table and to the matcher.
     """
 
-    _static: dict[str, list[WerkzeugRule]] | None = None
-
     def add(self, rulefactory: RuleFactory) -> None:
         super().add(rulefactory)
-        self._static = None
+        self.__dict__.pop("static", None)
 
-    def find_static(self, path: str, method: str, websocket: bool = False) -> WerkzeugRule | None:
-        """Return the rule that matches without variables, or None: ask the matcher."""
-        table = self._static
-        if table is None:
-            table = self._static = self._table()
-        for rule in table.get(path, ()):
-            if rule.websocket == websocket and (rule.methods is None or method in rule.methods):
-                return rule
-        return None
-
-    def _table(self) -> dict[str, list[WerkzeugRule]]:
+    @lazy
+    def static(self) -> dict[str, list[WerkzeugRule]]:
+        """The rules of paths without variables, in the order in which they are tried."""
         table: dict[str, list[WerkzeugRule]] = {}
         if self.host_matching:
             return table
@@ -162,18 +154,21 @@ def _subdomain(host: str, server_name: str) -> str:
     return host.removesuffix("." + server_name)
 
 
-_valid_hosts: dict[str, bool] = {}
+VALID_HOSTS: set[str] = set()
+"""Host headers that were found well formed; bounded, as clients choose them."""
 _warned: dict[t.Any, t.Any] = {}
 
 
 def is_valid_host(host: str) -> bool:
     """Say whether a Host header is well formed (RFC 9110, section 7.2); empty counts as one."""
-    known = _valid_hosts.get(host)
-    if known is None:
-        if len(_valid_hosts) >= AdapterCache.SIZE:
-            _valid_hosts.clear()
-        known = _valid_hosts[host] = not host or host_is_trusted(_to_ascii(host))
-    return known
+    if host in VALID_HOSTS:
+        return True
+    if host and not host_is_trusted(_to_ascii(host)):
+        return False
+    if len(VALID_HOSTS) >= AdapterCache.SIZE:
+        VALID_HOSTS.clear()
+    VALID_HOSTS.add(host)
+    return True
 
 
 def _to_ascii(host: str) -> str:

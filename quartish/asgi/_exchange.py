@@ -10,58 +10,50 @@ from .._streaming import Body
 from .._streaming import Inbox
 from ..ctx import AppContext
 from ..typing import ASGISend
-from ..typing import Scope
+from ..wrappers._conn import Conn
 
 
-def body_of(app: t.Any, scope: Scope, inbox: Inbox) -> Body | None:
+def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
     """Return the body to come; None where the headers say that there is none.
 
     Source: RFC 9112, section 6.3. HTTP/2 and 3 frame a body without any header.
     """
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            if value == b"0":
-                return None
-            break
-        if name == b"transfer-encoding":
-            break
+    raw = conn.raw_headers
+    if b"content-length" in raw:
+        expected = raw[b"content-length"] != b"0"
     else:
-        if scope.get("http_version", "1.1") < "2" or scope["method"] in ("GET", "HEAD"):
-            return None
-    return Body(inbox, offload=app.to_file_thread)
+        expected = b"transfer-encoding" in raw or (
+            conn.http_version >= "2" and conn.method not in ("GET", "HEAD")
+        )
+    return Body(inbox, offload=app.to_file_thread) if expected else None
 
 
 class Exchange:
     """A connection, its context and the flow that answers it."""
 
-    __slots__ = ("app", "ctx", "flow", "inbox", "send", "task", "gone")
+    #: The task that runs async code, while it may be cancelled.
+    task: asyncio.Task[t.Any] | None = None
+    #: Whether it was cancelled because the client left.
+    gone = False
 
     def __init__(
         self, app: t.Any, ctx: AppContext, flow: Flow, inbox: Inbox, send: ASGISend
     ) -> None:
         self.app = app
         self.ctx = ctx
-        self.flow = flow
+        self.flow = ctx.flow = flow
         self.inbox = inbox
         self.send = send
-        #: The task that runs async code, while it may be cancelled.
-        self.task: asyncio.Task[t.Any] | None = None
-        #: Whether it was cancelled because the client left.
-        self.gone = False
 
     def begin(self) -> bool:
         """Match the URL in the connection's own Context; say whether the loop lane is taken."""
         ctx = self.ctx
         ctx.begin()
         try:
-            self.admit()
+            ctx.match_request()
         except Exception as error:  # a converter's own fault: dispatched like a view's
             ctx.conn.routing_exception = error
         return self.flow.takes_loop(ctx)
-
-    def admit(self) -> None:
-        """Find out what the connection is for, or raise."""
-        self.ctx.match_request()
 
     async def respond(self) -> t.Any:
         """Run the flow and end the context; return the response."""

@@ -6,8 +6,6 @@ Source: ASGI specification, "HTTP", response start and body.
 from __future__ import annotations
 
 import typing as t
-from asyncio import _get_running_loop
-from concurrent.futures import Executor
 from contextvars import copy_context
 
 from werkzeug.datastructures import Headers
@@ -17,13 +15,10 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .._bridge import awaited
 from .._bridge import is_awaitable
 from .._bridge import to_thread
+from .._streaming import Inbox
 from ..typing import ASGISend
 
 _END: t.Any = object()
-
-
-def _has_body(method: str, status: int) -> bool:
-    return method != "HEAD" and status >= 200 and status not in (204, 304)
 
 
 def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> list[tuple[bytes, bytes]]:
@@ -56,14 +51,12 @@ def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> list[tuple[
 
 def body_in_memory(response: t.Any) -> bytes | None:
     """Return the whole body where the response has it at hand, or None."""
-    body = response.response
-    if isinstance(response, WerkzeugResponse):
-        if response.is_sequence:
-            if len(body) == 1 and type(body[0]) is bytes:
-                return body[0]
-            return b"".join(response.iter_encoded())
-        return None
-    return t.cast("bytes | None", getattr(body, "data", None))
+    if not isinstance(response, WerkzeugResponse):
+        return t.cast("bytes | None", response.in_memory())
+    body: t.Any = response.response
+    if type(body) is list and len(body) == 1 and type(body[0]) is bytes:
+        return t.cast(bytes, body[0])
+    return b"".join(response.iter_encoded()) if response.is_sequence else None
 
 
 def is_sync_stream(response: t.Any) -> bool:
@@ -78,13 +71,14 @@ class ClientGone(Exception):
 
 
 async def send_response(
-    app: t.Any, conn: t.Any, response: t.Any, send: ASGISend, gone: t.Callable[[], bool]
+    app: t.Any, conn: t.Any, response: t.Any, send: ASGISend, inbox: Inbox
 ) -> None:
-    """Send a response; driven on a loop or in a thread. `gone()` says that the client left.
+    """Send a response, on the loop, until it ends or the client leaves.
 
-    A synchronous stream that is sent from the loop is iterated in a worker thread. The
-    response is closed whatever happens.
+    A synchronous stream is iterated in a worker thread. The response is closed whatever
+    happens.
     """
+    data: bytes | None = None
     try:
         data = body_in_memory(response)
         status: int = response.status_code
@@ -93,91 +87,82 @@ async def send_response(
             "status": status,
             "headers": raw_headers(conn, response, None if data is None else len(data)),
         }
-        if not _has_body(conn.method, status):
-            await awaited(_send_whole(send, start, b""))
-        elif data is not None:
-            await awaited(_send_whole(send, start, data))
-        elif is_sync_stream(response):
-            await _send_sync(app, response, send, start, gone)
+        if conn.method == "HEAD" or status < 200 or status == 204 or status == 304:
+            payload: bytes | None = b""
         else:
-            await awaited(_send_async(response, send, start, gone))
+            payload = data
+        try:
+            await send(start)
+            if payload is not None:
+                await send({"type": "http.response.body", "body": payload})
+                return
+        except OSError as error:  # since ASGI 2.4 a server says so that the client left
+            raise ClientGone from error
+        if is_sync_stream(response):
+            chunks = iter(response.iter_encoded())
+            pool = app.file_pool if response.direct_passthrough else app.view_pool
+            context = copy_context()
+            while (chunk := await to_thread(pool, context, next, chunks, _END)) is not _END:
+                if inbox.gone is not None:
+                    return
+                await _send_chunk(send, chunk)
+        else:
+            await _send_async(response, send, inbox)
+        await _send_chunk(send, b"", more=False)
     except ClientGone:
         pass
     finally:
-        close = getattr(response, "close", None)
-        closed: t.Any = close() if close is not None else None
-        if is_awaitable(closed):
-            await awaited(closed)
+        if data is None or response._on_close:
+            closed: t.Any = response.close()
+            if is_awaitable(closed):
+                await closed
 
 
-async def _send_whole(send: ASGISend, start: dict[str, t.Any], data: bytes) -> None:
+async def send_here(conn: t.Any, response: t.Any, send: ASGISend, inbox: Inbox) -> None:
+    """Send a synchronous stream from the thread that runs its request."""
+    status: int = response.status_code
+    headers = raw_headers(conn, response, None)
     try:
-        await send(start)
-        await send({"type": "http.response.body", "body": data})
+        await awaited(
+            send({"type": "http.response.start", "status": status, "headers": headers})
+        )
+        if not (conn.method == "HEAD" or status < 200 or status == 204 or status == 304):
+            for chunk in response.iter_encoded():
+                if inbox.gone is not None:
+                    return
+                await awaited(_send_chunk(send, chunk))
+        await awaited(_send_chunk(send, b"", more=False))
+    except ClientGone:
+        pass
+    finally:
+        response.close()
+
+
+async def _send_chunk(send: ASGISend, data: bytes, more: bool = True) -> None:
+    if more and not data:
+        return  # would be a message that says nothing
+    try:
+        await send({"type": "http.response.body", "body": data, "more_body": more})
     except OSError as error:
         raise ClientGone from error
 
 
-async def _send_chunk(send: ASGISend, data: bytes, more: bool = True) -> None:
-    try:
-        await send({"type": "http.response.body", "body": data, "more_body": more})
-    except OSError as error:  # since ASGI 2.4 that is how a server says that the client left
-        raise ClientGone from error
-
-
-async def _send_sync(
-    app: t.Any,
-    response: t.Any,
-    send: ASGISend,
-    start: dict[str, t.Any],
-    gone: t.Callable[[], bool],
-) -> None:
-    chunks = iter(response.iter_encoded())
-    step = _stepper(chunks, app.file_pool if response.direct_passthrough else app.view_pool)
-    await awaited(send(start))
-    while (chunk := await step()) is not _END and not gone():
-        if chunk:
-            await awaited(_send_chunk(send, chunk))
-    await awaited(_send_chunk(send, b"", more=False))
-
-
-def _stepper(chunks: t.Iterator[bytes], pool: Executor) -> t.Callable[[], t.Awaitable[t.Any]]:
-    """Return what gives the next chunk or `_END`: in this thread, or from a loop in another."""
-    if _get_running_loop() is None:
-
-        async def step() -> t.Any:
-            return next(chunks, _END)
-    else:
-        context = copy_context()
-
-        async def step() -> t.Any:
-            return await to_thread(pool, context, next, chunks, _END)
-
-    return step
-
-
-async def _send_async(
-    response: t.Any, send: ASGISend, start: dict[str, t.Any], gone: t.Callable[[], bool]
-) -> None:
-    await send(start)
+async def _send_async(response: t.Any, send: ASGISend, inbox: Inbox) -> None:
     body = response.response
     if hasattr(body, "__aenter__"):
         async with body as chunks:
-            await _send_chunks(chunks, send, gone)
+            await _send_chunks(chunks, send, inbox)
     else:
-        await _send_chunks(body, send, gone)
-    await _send_chunk(send, b"", more=False)
+        await _send_chunks(body, send, inbox)
 
 
-async def _send_chunks(chunks: t.Any, send: ASGISend, gone: t.Callable[[], bool]) -> None:
+async def _send_chunks(chunks: t.Any, send: ASGISend, inbox: Inbox) -> None:
     iterator = aiter(chunks)
     try:
         async for chunk in iterator:
-            if gone():
+            if inbox.gone is not None:
                 break
-            if chunk:
-                data = chunk.encode() if isinstance(chunk, str) else bytes(chunk)
-                await _send_chunk(send, data)
+            await _send_chunk(send, chunk.encode() if isinstance(chunk, str) else bytes(chunk))
     finally:
         aclose = getattr(iterator, "aclose", None)
         if aclose is not None:

@@ -27,8 +27,8 @@ async def handle_through_wsgi(
 ) -> None:
     """Answer one request by `app.wsgi_app`."""
     inbox = Inbox(receive)
-    body = body_of(app, scope, inbox)
     conn = Request.from_scope(scope)
+    body = body_of(app, conn, inbox)
     if body is not None:
         # The limit is for the request that the app makes of this environ.
         conn.receive_input(io.BufferedReader(BodyReader(body, lambda: None)))
@@ -40,7 +40,7 @@ async def handle_through_wsgi(
     try:
         await to_thread(app.view_pool, copy_context(), call.run, lane=lane)
     finally:
-        if inbox.reading_ahead:
+        if inbox.reader is not None:
             await inbox.close()
 
 

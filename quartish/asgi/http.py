@@ -25,19 +25,26 @@ from ..typing import Scope
 from ._exchange import body_of
 from ._exchange import Exchange
 from ._send import is_sync_stream
+from ._send import send_here
 from ._send import send_response
 from ._through_wsgi import handle_through_wsgi
 
 
 async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
     """Answer one request."""
-    flow = app.http_flow()
+    flow = app.http_flow
     if flow.through_wsgi:
         await handle_through_wsgi(app, scope, receive, send)
         return
     inbox = Inbox(receive)
-    request = app.request_class.from_scope(scope, body_of(app, scope, inbox))
+    request = app.request_class.from_scope(scope)
     request.json_module = app.json
+    if scope["method"] != "GET" or b"content-length" in request.raw_headers:
+        body = body_of(app, request, inbox)
+        if body is not None:
+            request.receive_body(body)
+    if not app.plain:
+        request.inbox, request.asgi_send = inbox, send
     ctx = app.context_class(app, request=request)
     context = copy_context()
     exchange = HttpExchange(app, ctx, flow, inbox, send)
@@ -48,36 +55,35 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
         else:
             await exchange.in_thread(context)
     finally:
-        if inbox.reading_ahead:
+        if inbox.reader is not None:
             await inbox.close()
 
 
 class HttpExchange(Exchange):
     """One request and the answer to it."""
 
-    __slots__ = ()
-
-    def client_gone(self) -> bool:
-        return self.inbox.gone is not None
-
     # --- the loop lane ----------------------------------------------------------------------
 
     async def on_loop(self) -> None:
+        """Run the flow, end the context and send the response, in the request's own task."""
         self.task = asyncio.current_task()
-        conn = self.ctx.conn
-        self.ctx.reads_ahead = (
-            self.app.plain
-            and conn.body is not None
-            and not getattr(conn.url_rule, "stream_body", False)
-        )
+        app, ctx = self.app, self.ctx
+        conn = ctx.conn
+        if app.plain and conn.body is not None:
+            ctx.reads_ahead = not getattr(conn.url_rule, "stream_body", False)
         try:
-            response = await self.respond()
-            await send_response(self.app, conn, response, self.send, self.client_gone)
+            try:
+                response = await self.flow.handle(ctx)
+            except BaseException as error:
+                ctx.error = error
+                raise
+            finally:
+                if ctx.error is not None and app.should_ignore_error(ctx.error):
+                    ctx.error = None
+                await ctx.release(ctx.error)
+            await send_response(app, conn, response, self.send, self.inbox)
         except asyncio.CancelledError:
             if not self.took_back():
-                raise
-        except Exception:
-            if not self.client_gone():
                 raise
 
     # --- the thread lane --------------------------------------------------------------------
@@ -97,9 +103,7 @@ class HttpExchange(Exchange):
             if response is not None:
                 await within(
                     context,
-                    send_response(
-                        self.app, self.ctx.conn, response, self.send, self.client_gone
-                    ),
+                    send_response(self.app, self.ctx.conn, response, self.send, self.inbox),
                 )
         except asyncio.CancelledError:
             if not lane.cancelled:
@@ -113,7 +117,5 @@ class HttpExchange(Exchange):
         response = drive(self.respond())
         if not is_sync_stream(response):
             return response
-        drive(
-            send_response(self.app, self.ctx.conn, response, self.send, self.client_gone)
-        )
+        drive(send_here(self.ctx.conn, response, self.send, self.inbox))
         return None

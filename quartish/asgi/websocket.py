@@ -15,10 +15,8 @@ from .._bridge import drive
 from .._bridge import Lane
 from .._bridge import to_thread
 from .._bridge import within
-from .._dispatch import Flow
 from .._streaming import Inbox
 from .._streaming import WEBSOCKET_READ_AHEAD
-from ..ctx import AppContext
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
@@ -35,7 +33,8 @@ async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send:
     """Run a websocket's handler."""
     await receive()  # websocket.connect
     inbox = Inbox(receive, WEBSOCKET_READ_AHEAD)
-    websocket = app.websocket_class.from_scope(scope, inbox, send)
+    websocket = app.websocket_class.from_scope(scope)
+    websocket.connect(inbox, send)
     websocket.json_module = app.json
     ctx = app.context_class(app, websocket=websocket)
     context = copy_context()
@@ -50,27 +49,22 @@ async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send:
     finally:
         app.websockets.discard(exchange)
         exchange.cancel_timer()
-        if inbox.reading_ahead:
+        if inbox.reader is not None:
             await inbox.close()
 
 
 class WebsocketExchange(Exchange):
     """One websocket and the handler that talks over it."""
 
-    __slots__ = ("restarting", "_timer", "__weakref__")
+    restarting = False
+    _timer: asyncio.TimerHandle | None = None
 
-    def __init__(
-        self, app: t.Any, ctx: AppContext, flow: Flow, inbox: Inbox, send: ASGISend
-    ) -> None:
-        super().__init__(app, ctx, flow, inbox, send)
-        self.restarting = False
-        self._timer: asyncio.TimerHandle | None = None
-
-    def admit(self) -> None:
-        origins = self.app.config["WEBSOCKET_ORIGINS"]
-        if origins is not None and self.ctx.conn.headers.get("Origin") not in origins:
-            raise Forbidden("This origin may not open a websocket here.")
-        super().admit()
+    def begin(self) -> bool:
+        takes_loop = super().begin()
+        origins, conn = self.app.config["WEBSOCKET_ORIGINS"], self.ctx.conn
+        if origins is not None and conn.headers.get("Origin") not in origins:
+            conn.routing_exception = Forbidden("This origin may not open a websocket here.")
+        return takes_loop
 
     # --- the end, from outside ----------------------------------------------------------------
 

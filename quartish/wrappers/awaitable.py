@@ -205,27 +205,27 @@ class Request(Limits):
         self._body = Body.by_hand()
 
     @classmethod
-    def from_scope(cls, scope: Scope, body: IncomingBody | None = None) -> t.Self:
+    def from_scope(cls, scope: Scope) -> t.Self:
         """Make a request of an ASGI http scope. `__init__` is called where a subclass has one."""
         if cls.__init__ is Request.__init__:
-            self = cls.__new__(cls)
-            self.scope = scope
-        else:
-            conn = Conn.__new__(Conn)
-            conn.scope = scope
-            self = cls(
-                conn.method,
-                conn.scheme,
-                conn.path,
-                conn.query_string,
-                conn.headers,
-                conn.root_path,
-                conn.http_version,
-                scope,
-            )
-            self._body = Body(body)
-        self._incoming = body
+            return super().from_scope(scope)
+        conn = Conn.from_scope(scope)
+        self = cls(
+            conn.method,
+            conn.scheme,
+            conn.path,
+            conn.query_string,
+            conn.headers,
+            conn.root_path,
+            conn.http_version,
+            scope,
+        )
+        self._body = None
         return self
+
+    def receive_body(self, body: IncomingBody) -> None:
+        """Take the body that the server is about to hand over."""
+        self._incoming = body
 
     # --- the body ---------------------------------------------------------------------------
 
@@ -351,6 +351,7 @@ class Request(Limits):
         if self._form is None:
             async with self._parsing:  # two tasks may want it at once
                 if self._form is None:
+                    self.needs_close = True
                     try:
                         self._form = await self.make_form_data_parser().parse(
                             self.body, self.mimetype, self.content_length, self.mimetype_params

@@ -47,17 +47,10 @@ class Request(Conn, WerkzeugRequest):
         self, environ: dict[str, t.Any], populate_request: bool = True, shallow: bool = False
     ) -> None:
         WerkzeugRequest.__init__(self, environ, populate_request, shallow)
+        self.needs_close = True
         self.scope = environ.get("asgi.scope") or {}
         self.raw_host = environ.get("HTTP_HOST", "")
         self.raw_cookie = environ.get("HTTP_COOKIE", "")
-
-    @classmethod
-    def from_scope(cls, scope: Scope, body: Body | None = None) -> t.Self:
-        """Make a request of an ASGI http scope, without calling `__init__`."""
-        self = cls.__new__(cls)
-        self.scope = scope
-        self.body = body
-        return self
 
     @lazy
     def environ(self) -> dict[str, t.Any]:
@@ -66,6 +59,7 @@ class Request(Conn, WerkzeugRequest):
             self.scope, self.root_path, self.path, self.query_string, self._input or io.BytesIO()
         )
         environ["werkzeug.request"] = self
+        self.needs_close = True
         return environ
 
     # --- limits -------------------------------------------------------------------------
@@ -163,9 +157,14 @@ class Request(Conn, WerkzeugRequest):
         if self.body.received > SPOOL_SIZE and self.mimetype == "multipart/form-data":
             await self.body.offload(self.parse_ahead)
 
+    def receive_body(self, body: Body) -> None:
+        """Take the body that the server is about to hand over."""
+        self.body = body
+
     def receive_input(self, stream: t.IO[bytes]) -> None:
         """Take the body that was read before the view (or a file that pulls it)."""
         self._input = stream
+        self.needs_close = True
         if "environ" in self.__dict__:
             self.environ["wsgi.input"] = stream
 

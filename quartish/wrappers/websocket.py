@@ -88,34 +88,33 @@ class Websocket(Conn):
         self.__dict__.update((name, step) for name, step in steps.items() if step is not None)
 
     @classmethod
-    def from_scope(cls, scope: Scope, inbox: Inbox, send: ASGISend) -> t.Self:
+    def from_scope(cls, scope: Scope) -> t.Self:
         """Make a websocket of an ASGI websocket scope, after `websocket.connect` was read.
 
         `__init__` is called where a subclass has one.
         """
         if cls.__init__ is Websocket.__init__:
-            self = cls.__new__(cls)
-            self.scope = scope
-        else:
-            conn = Conn.__new__(Conn)
-            conn.scope = scope
-            self = cls(
-                conn.path,
-                conn.query_string,
-                conn.scheme,
-                conn.headers,
-                conn.root_path,
-                conn.http_version,
-                list(scope.get("subprotocols") or ()),
-                None,
-                None,
-                None,
-                None,
-                scope,
-            )
+            return super().from_scope(scope)
+        conn = Conn.from_scope(scope)
+        return cls(
+            conn.path,
+            conn.query_string,
+            conn.scheme,
+            conn.headers,
+            conn.root_path,
+            conn.http_version,
+            list(scope.get("subprotocols") or ()),
+            None,
+            None,
+            None,
+            None,
+            scope,
+        )
+
+    def connect(self, inbox: Inbox, send: ASGISend) -> None:
+        """Take the client's messages from `inbox` and hand ours to `send`."""
         self.inbox = inbox
         self.asgi_send = send
-        return self
 
     @property
     def requested_subprotocols(self) -> list[str]:
