@@ -66,8 +66,25 @@ def scope_of(**changes: t.Any) -> dict[str, t.Any]:
 
 def make(peer: Peer | None, cls: t.Any = Request, **headers: str) -> t.Any:
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    body = None if peer is None else IncomingBody(Inbox(peer.receive))
-    return cls.from_scope(scope_of(headers=headers), body)
+    return of_scope(scope_of(headers=headers), peer, cls)
+
+
+def of_scope(scope: t.Any, peer: Peer | None = None, cls: t.Any = Request) -> t.Any:
+    request = cls.from_scope(scope)
+    if peer is not None:
+        request.receive_body(IncomingBody(Inbox(peer.receive)))
+    return request
+
+
+class Slow(Peer):
+    """A client that sends what the test tells it to."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[t.Any] = asyncio.Queue()
+        self.receive = self.queue.get
+
+    def send(self, body: bytes, more: bool = True) -> None:
+        self.queue.put_nowait({"type": "http.request", "body": body, "more_body": more})
 
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -119,12 +136,11 @@ async def test_two_tasks_want_the_body() -> None:
 
 
 async def test_a_read_that_was_cancelled_loses_nothing() -> None:
-    incoming: asyncio.Queue[t.Any] = asyncio.Queue()
-    request = Request.from_scope(scope_of(), IncomingBody(Inbox(incoming.get)))
-    incoming.put_nowait({"type": "http.request", "body": b"a", "more_body": True})
+    request = make(peer := Slow())
+    peer.send(b"a")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(request.get_data(), 0.01)
-    incoming.put_nowait({"type": "http.request", "body": b"b"})
+    peer.send(b"b", more=False)
     assert await request.get_data() == b"ab"
 
 
@@ -151,10 +167,7 @@ async def test_form_values_and_raw_data() -> None:
 
 async def test_values_of_a_get_request_leave_the_body_alone() -> None:
     peer = Peer(b"f=1")
-    request = Request.from_scope(
-        scope_of(method="GET", headers={"content-type": URLENCODED}),
-        IncomingBody(Inbox(peer.receive)),
-    )
+    request = of_scope(scope_of(method="GET", headers={"content-type": URLENCODED}), peer)
     assert (await request.values).getlist("f") == ["arg"]
     assert peer.received == 0
 
@@ -317,13 +330,12 @@ async def test_a_body_that_stops_coming() -> None:
 
 
 async def test_a_body_that_comes_slowly_has_time() -> None:
-    incoming: asyncio.Queue[t.Any] = asyncio.Queue()
-    request = Request.from_scope(scope_of(), IncomingBody(Inbox(incoming.get)))
+    request = make(peer := Slow())
     request.body_timeout = 0.2
     reading = asyncio.create_task(request.get_data())
     for more in (True, True, True, False):
         await asyncio.sleep(0.1)
-        incoming.put_nowait({"type": "http.request", "body": b"x", "more_body": more})
+        peer.send(b"x", more)
     assert await reading == b"xxxx"
 
 
