@@ -27,6 +27,7 @@ from ._current import current_context
 from ._current import find_context
 from ._lazy import lazy
 from .sessions import SecureCookieSessionInterface
+from .sessions import SessionInterface
 from .sessions import SessionMixin
 from .signals import appcontext_popped
 from .signals import appcontext_pushed
@@ -211,9 +212,11 @@ class AppContext:
         session = interface.open_session(self.app, self.conn)
         if is_awaitable(session):
             session = await awaited(session)
-        # TODO-LEAD: `make_null_session` may be async too (await it here; an interface that
-        # overrides it must not open lazily).
-        self._session = interface.make_null_session(self.app) if session is None else session
+        if session is None:
+            session = interface.make_null_session(self.app)
+            if is_awaitable(session):
+                session = await awaited(session)
+        self._session = session
 
     def begin(self) -> Token[t.Any]:
         """Become active in the current Context. The doors do just this, in a Context made
@@ -325,7 +328,11 @@ WebsocketContext = AppContext
 def opens_lazily(interface: t.Any) -> bool:
     """Say whether the interface's sessions may be opened when first touched: those that are
     in the cookie, and nowhere that takes waiting."""
-    return type(interface).open_session is SecureCookieSessionInterface.open_session
+    kind = type(interface)
+    return (
+        kind.open_session is SecureCookieSessionInterface.open_session
+        and kind.make_null_session is SessionInterface.make_null_session
+    )
 
 
 def has_app_context() -> bool:

@@ -112,6 +112,10 @@ async def send_response(
     except ClientGone:
         pass
     finally:
+        if data is None and isinstance(response, WerkzeugResponse):
+            aclose = getattr(response.response, "aclose", None)  # Werkzeug knows `close` only
+            if aclose is not None:
+                await aclose()
         if data is None or response._on_close:
             closed: t.Any = response.close()
             if is_awaitable(closed):
