@@ -1,0 +1,290 @@
+"""The Websocket: messages in order, the handshake, the disconnect after the last message."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+import pytest
+from werkzeug.datastructures import Headers
+
+from quartish._streaming import Inbox
+from quartish._streaming import WEBSOCKET_READ_AHEAD
+from quartish.signals import websocket_received
+from quartish.signals import websocket_sent
+from quartish.wrappers.websocket import SENDS_PER_TURN
+from quartish.wrappers.websocket import Websocket
+from quartish.wrappers.websocket import WebSocketDisconnect
+
+Sent = list[dict[str, t.Any]]
+
+
+def text(data: str) -> dict[str, t.Any]:
+    return {"type": "websocket.receive", "text": data, "bytes": None}
+
+
+def binary(data: bytes) -> dict[str, t.Any]:
+    return {"type": "websocket.receive", "text": None, "bytes": data}
+
+
+LEAVES = {"type": "websocket.disconnect", "code": 4001, "reason": "enough"}
+
+
+def scope_of(**changes: t.Any) -> dict[str, t.Any]:
+    return {
+        "type": "websocket",
+        "path": "/ws",
+        "scheme": "ws",
+        "headers": [(b"host", b"h")],
+        "query_string": b"",
+        "subprotocols": ["one", "two"],
+        **changes,
+    }
+
+
+def make(*messages: dict[str, t.Any], cls: t.Any = Websocket) -> tuple[t.Any, Sent]:
+    """Make a websocket whose client sends these messages and then hangs."""
+    script = list(messages)
+    sent: Sent = []
+
+    async def receive() -> dict[str, t.Any]:
+        if not script:
+            await asyncio.Event().wait()
+        return script.pop(0)
+
+    async def send(message: t.Any) -> None:
+        sent.append(message)
+
+    websocket = cls.from_scope(scope_of())
+    websocket.connect(Inbox(receive, WEBSOCKET_READ_AHEAD), send)
+    return websocket, sent
+
+
+async def read_ahead(websocket: t.Any) -> None:
+    """Let the reader of the inbox receive all that there is."""
+    websocket.inbox.watch()
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+ACCEPT = {"type": "websocket.accept", "subprotocol": None, "headers": []}
+
+
+async def test_messages_of_both_kinds() -> None:
+    websocket, sent = make(text("a"), binary(b"b"), text(""), binary(b""))
+    assert [await websocket.receive() for _ in range(4)] == ["a", b"b", "", b""]
+    await websocket.send("é")
+    await websocket.send(b"")
+    await websocket.send(bytearray(b"x"))
+    assert sent == [
+        ACCEPT,
+        {"type": "websocket.send", "text": "é"},
+        {"type": "websocket.send", "bytes": b""},
+        {"type": "websocket.send", "bytes": b"x"},
+    ]
+
+
+async def test_a_message_of_which_the_server_gives_one_key() -> None:
+    websocket, _ = make({"type": "websocket.receive", "bytes": b"b"})
+    assert await websocket.receive() == b"b"
+
+
+async def test_json() -> None:
+    websocket, sent = make(text('{"a": 1}'), binary(b"[1]"), text("{"))
+    assert await websocket.receive_json() == {"a": 1}
+    assert await websocket.receive_json() == [1]
+    with pytest.raises(ValueError):
+        await websocket.receive_json()
+    await websocket.send_json({"a": 1})
+    await websocket.send_json(1, 2)
+    await websocket.send_json(a=1)
+    assert [message["text"] for message in sent[1:]] == ['{"a": 1}', "[1, 2]", '{"a": 1}']
+    with pytest.raises(TypeError, match="not both"):
+        await websocket.send_json(1, a=1)
+
+
+@pytest.mark.parametrize("data", [{"a": 1}, None, 1, ["a"]])
+async def test_what_cannot_be_sent_says_what_to_do(data: t.Any) -> None:
+    websocket, sent = make()
+    with pytest.raises(TypeError, match=f"not {type(data).__name__}.*send_json"):
+        await websocket.send(data)
+    assert sent == [] and not websocket.accepted
+
+
+# --- the handshake ------------------------------------------------------------------------------
+
+
+async def test_accept_once_with_headers_and_subprotocol() -> None:
+    websocket, sent = make(text("a"))
+    assert websocket.requested_subprotocols == ["one", "two"] and not websocket.accepted
+    await websocket.accept({"X-A": "é"}, "two")
+    await websocket.accept(subprotocol="one")
+    await websocket.receive()
+    assert websocket.accepted
+    assert sent == [
+        {"type": "websocket.accept", "subprotocol": "two", "headers": [(b"x-a", b"\xe9")]}
+    ]
+
+
+async def test_close_before_accept_rejects() -> None:
+    websocket, sent = make()
+    await websocket.close(4000, "no")
+    assert sent == [{"type": "websocket.close", "code": 4000, "reason": "no"}]
+    assert websocket.closed and not websocket.accepted
+
+
+async def test_nothing_follows_a_close() -> None:
+    websocket, sent = make(LEAVES)
+    await websocket.accept()
+    await websocket.close()
+    with pytest.raises(RuntimeError, match="closed already"):
+        await websocket.close()
+    with pytest.raises(RuntimeError, match="nothing can follow"):
+        await websocket.send("a")
+    with pytest.raises(WebSocketDisconnect):
+        await websocket.receive()
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
+
+
+# --- the disconnect -----------------------------------------------------------------------------
+
+
+async def test_a_disconnect_comes_after_the_messages_before_it() -> None:
+    websocket, sent = make(text("a"), text("b"), LEAVES)
+    await websocket.accept()
+    await read_ahead(websocket)
+    assert websocket.inbox.gone is not None
+    assert await websocket.receive() == "a"
+    await websocket.send("lost")  # there is more to receive
+    assert await websocket.receive() == "b"
+    for step in (websocket.receive, lambda: websocket.send("x"), websocket.receive):
+        with pytest.raises(WebSocketDisconnect) as caught:
+            await step()
+        assert caught.value.code == 4001 and caught.value.reason == "enough"
+        assert str(caught.value) == "the client closed the websocket: 4001 enough"
+    await websocket.close()  # does no harm
+    assert sent == [ACCEPT]
+
+
+async def test_a_disconnect_before_the_handshake() -> None:
+    websocket, _ = make({"type": "websocket.disconnect"})
+    with pytest.raises(WebSocketDisconnect) as caught:
+        await websocket.receive()
+    assert caught.value.code == 1005 and caught.value.reason == ""
+
+
+@pytest.mark.parametrize("pending", [True, False])
+async def test_a_server_that_says_so_when_sending(pending: bool) -> None:
+    async def send(message: t.Any) -> None:
+        if message["type"] == "websocket.send":
+            raise OSError("gone")
+
+    websocket, _ = make(text("a"))
+    websocket.connect(websocket.inbox, send)
+    await websocket.accept()
+    if pending:
+        await read_ahead(websocket)
+        await websocket.send("lost")
+        assert await websocket.receive() == "a"
+    with pytest.raises(WebSocketDisconnect) as caught:
+        await websocket.send("x")
+    assert caught.value.code == 1006
+    await websocket.inbox.close()
+
+
+async def test_iteration_ends_with_the_client() -> None:
+    websocket, _ = make(text("a"), binary(b""), LEAVES)
+    assert [message async for message in websocket] == ["a", b""]
+
+
+async def test_an_error_in_the_loop_is_no_end() -> None:
+    websocket, _ = make(text("a"), LEAVES)
+    with pytest.raises(LookupError):
+        async for _ in websocket:
+            raise LookupError
+
+
+async def test_who_only_sends_gives_others_their_turn() -> None:
+    websocket, _ = make()
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    for _ in range(3 * SENDS_PER_TURN):
+        await websocket.send("x")
+    task.cancel()
+    assert turns == 3
+
+
+# --- signals, and how it is made ----------------------------------------------------------------
+
+
+async def test_signals() -> None:
+    seen: list[t.Any] = []
+
+    def received(message: t.Any) -> None:
+        seen.append(("received", message))
+
+    async def sent(message: t.Any) -> None:
+        seen.append(("sent", message))
+
+    websocket, _ = make(text("a"))
+    with websocket_received.connected_to(received), websocket_sent.connected_to(sent):
+        await websocket.receive()
+        await websocket.send("b")
+    await websocket.send("c")
+    assert seen == [("received", "a"), ("sent", "b")]
+
+
+async def test_made_as_quart_does() -> None:
+    calls: list[t.Any] = []
+
+    async def receive() -> str:
+        return "in"
+
+    async def send(data: t.Any) -> None:
+        calls.append(data)
+
+    async def accept(headers: Headers, subprotocol: str | None) -> None:
+        calls.append((headers.to_wsgi_list(), subprotocol))
+
+    async def close(code: int, reason: str) -> None:
+        calls.append((code, reason))
+
+    websocket = Websocket(
+        "/p",
+        b"q=1",
+        "wss",
+        Headers({"Host": "h"}),
+        "",
+        "2",
+        ["one"],
+        receive,
+        send,
+        accept,
+        close,
+        {"type": "websocket"},
+    )
+    assert websocket.url == "wss://h/p?q=1" and websocket.method == "GET"
+    assert websocket.requested_subprotocols == ["one"] and websocket.http_version == "2"
+    assert await websocket.receive() == "in"
+    await websocket.send("out")
+    await websocket.close(1001)
+    assert calls == [([], None), "out", (1001, "")]
+
+
+async def test_a_subclass_with_an_init_of_its_own() -> None:
+    class Own(Websocket):
+        def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.extra = "set"
+
+    websocket, sent = make(text("a"), cls=Own)
+    assert websocket.extra == "set" and websocket.path == "/ws" and websocket.host == "h"
+    assert websocket.requested_subprotocols == ["one", "two"]
+    assert await websocket.receive() == "a" and sent == [ACCEPT]
