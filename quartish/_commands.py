@@ -28,8 +28,8 @@ F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 class AppLoader:
     """What finds the app for a command; the one in use is `_locate.ScriptInfo`."""
 
-    #: Makes the loader of a command that was started without one.
-    default: t.ClassVar[t.Callable[[], AppLoader]]
+    #: The class of loader of a command that was started without one.
+    default: t.ClassVar[type[AppLoader]]
 
     def load_app(self) -> t.Any:
         """Return the app, loading it the first time."""

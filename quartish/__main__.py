@@ -1,0 +1,5 @@
+"""`python -m quartish`."""
+
+from .cli import main
+
+main()

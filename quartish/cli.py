@@ -1,0 +1,392 @@
+"""The `quartish` command: `run`, `shell`, `routes`, and what apps and plugins add.
+
+The rule: an app that fails to load never keeps the command line from saying what it can do.
+"""
+
+from __future__ import annotations
+
+import ast
+import code
+import importlib.metadata
+import os
+import sys
+import traceback
+import types
+import typing as t
+
+import click
+from werkzeug.serving import is_running_from_reloader
+
+from ._bridge import from_thread
+from ._commands import AppGroup
+from ._commands import push_app
+from ._commands import with_appcontext
+from ._core import Core
+from ._current import current_app
+from ._locate import _called_with_wrong_args as _called_with_wrong_args
+from ._locate import find_app_by_string as find_app_by_string
+from ._locate import find_best_app as find_best_app
+from ._locate import load_dotenv as load_dotenv
+from ._locate import locate_app as locate_app
+from ._locate import NoAppException
+from ._locate import prepare_import as prepare_import
+from ._locate import ScriptInfo
+from ._options import _app_option
+from ._options import _debug_option
+from ._options import _env_file_option
+from ._options import _validate_key
+from ._options import CertParamType
+from ._options import get_version as get_version
+from ._options import Option
+from ._options import SeparatedPathType
+from ._options import version_option
+from .helpers import get_debug_flag
+from .serving import run
+from .serving import show_server_banner
+from .serving import SSLArgument
+from .typing import ASGIApp
+from .typing import ASGIReceive
+from .typing import ASGISend
+from .typing import Scope
+
+pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
+
+
+class FlaskGroup(AppGroup):
+    """A command group that finds an app, and has the commands of that app and of plugins.
+
+    `create_app` makes the app, without arguments, in place of `--app`. `load_dotenv` and
+    `set_debug_flag` say whether default dotenv files are read, and whether the app's debug
+    flag is set from the environment.
+    """
+
+    def __init__(
+        self,
+        add_default_commands: bool = True,
+        create_app: t.Callable[..., Core] | None = None,
+        add_version_option: bool = True,
+        load_dotenv: bool = True,
+        set_debug_flag: bool = True,
+        **extra: t.Any,
+    ) -> None:
+        params = [*(extra.pop("params", None) or ()), _env_file_option, _app_option, _debug_option]
+        if add_version_option:
+            params.append(version_option)
+        settings = {"auto_envvar_prefix": "FLASK"} | (extra.pop("context_settings", None) or {})
+        super().__init__(params=params, context_settings=settings, **extra)
+        self.create_app = create_app
+        self.load_dotenv = load_dotenv
+        self.set_debug_flag = set_debug_flag
+        if add_default_commands:
+            for command in (run_command, shell_command, routes_command):
+                self.add_command(command)
+        self._loaded_plugins: set[str] = set()
+
+    def _load_plugin_commands(self) -> None:
+        # Plugins for Flask import flask: they wait until that word means quartish.
+        for name in ("quartish", "flask", "quart"):
+            meant = getattr(sys.modules.get(name), "__name__", "")
+            if name in self._loaded_plugins or meant.partition(".")[0] != "quartish":
+                continue
+            self._loaded_plugins.add(name)
+            for entry in importlib.metadata.entry_points(group=f"{name}.commands"):
+                self.add_command(entry.load(), entry.name)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return the command: ours, a plugin's, or else the app's, with the app current."""
+        self._load_plugin_commands()
+        command = super().get_command(ctx, name)
+        if command is not None:
+            return command
+        try:
+            app = ctx.ensure_object(ScriptInfo).load_app()
+        except NoAppException as error:
+            _show_error(error)
+            return None
+        push_app(ctx, app)
+        self._load_plugin_commands()
+        return super().get_command(ctx, name) or app.cli.get_command(ctx, name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands; where the app fails to load, say so and go on."""
+        names: set[str] = set()
+        try:
+            names.update(ctx.ensure_object(ScriptInfo).load_app().cli.list_commands(ctx))
+        except Exception as error:
+            _show_error(error)
+        self._load_plugin_commands()
+        return sorted(names.union(super().list_commands(ctx)))
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: t.Any,
+    ) -> click.Context:
+        # For `app.run()` in a module without a guard, which would serve while it is imported.
+        os.environ["FLASK_RUN_FROM_CLI"] = "true"
+        if "obj" not in extra and "obj" not in self.context_settings:
+            extra["obj"] = ScriptInfo(
+                create_app=self.create_app,
+                set_debug_flag=self.set_debug_flag,
+                load_dotenv_defaults=self.load_dotenv,
+            )
+        return super().make_context(info_name, args, parent=parent, **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, having read the environment even where click would show help at once."""
+        alone = args[0] if len(args) == 1 else None
+        if (not args and self.no_args_is_help) or alone in self.get_help_option_names(ctx):
+            _env_file_option.handle_parse_result(ctx, {}, [])
+            _app_option.handle_parse_result(ctx, {}, [])
+        return super().parse_args(ctx, args)
+
+
+def _show_error(error: Exception) -> None:
+    if isinstance(error, NoAppException):
+        text = f"Error: {error.format_message()}"
+    else:
+        text = "".join(traceback.format_exception(error))
+    click.secho(f"{text}\n", err=True, fg="red")
+
+
+QuartGroup = QuartishGroup = FlaskGroup
+
+
+# --- run --------------------------------------------------------------------------------------
+
+
+@click.command("run", short_help="Run a development server.", params=[_debug_option])
+@click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.", cls=Option)
+@click.option("--port", "-p", default=5000, help="The port to bind to.", cls=Option)
+@click.option(
+    "--cert",
+    "--certfile",
+    type=CertParamType(),
+    is_eager=True,
+    help="A certificate file to use HTTPS, 'adhoc', or the import name of an SSLContext.",
+    cls=Option,
+)
+@click.option(
+    "--key",
+    "--keyfile",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    callback=_validate_key,
+    expose_value=False,
+    help="The key file of the certificate file.",
+    cls=Option,
+)
+@click.option(
+    "--reload/--no-reload",
+    default=None,
+    help="Restart when a file changes. By default so in debug mode.",
+    cls=Option,
+)
+@click.option(
+    "--debugger/--no-debugger",
+    default=None,
+    help="Show errors in the browser. By default so in debug mode.",
+    cls=Option,
+)
+@click.option(
+    "--with-threads/--without-threads",
+    default=True,
+    help="Accepted for Flask's sake; sync views always run in threads.",
+    cls=Option,
+)
+@click.option(
+    "--extra-files",
+    type=SeparatedPathType(),
+    help=f"More files to watch for changes, separated by {os.path.pathsep!r}.",
+    cls=Option,
+)
+@click.option(
+    "--exclude-patterns",
+    type=SeparatedPathType(),
+    help=f"Files to leave unwatched: fnmatch patterns, separated by {os.path.pathsep!r}.",
+    cls=Option,
+)
+@pass_script_info
+def run_command(
+    info: ScriptInfo,
+    host: str,
+    port: int,
+    reload: bool | None,
+    debugger: bool | None,
+    with_threads: bool,
+    cert: SSLArgument | None,
+    extra_files: list[str] | None,
+    exclude_patterns: list[str] | None,
+) -> None:
+    """Run a local development server.
+
+    Debug mode ('--debug') turns on the reloader and the debugger. For production start
+    an ASGI server such as Hypercorn yourself.
+    """
+    debug = get_debug_flag()
+    if debugger is None:
+        debugger = debug
+    app: ASGIApp
+    try:
+        app = t.cast(t.Any, info.load_app())
+    except Exception as error:
+        if not is_running_from_reloader():
+            raise
+        # Serve nevertheless: the next change of a file may be the cure.
+        traceback.print_exc()
+        app = _broken(error if debugger else None)
+    show_server_banner(debug, info.app_import_path)
+    run(
+        app,
+        host,
+        port,
+        debug=debug,
+        use_reloader=debug if reload is None else reload,
+        use_debugger=debugger,
+        ssl_context=cert,
+        extra_files=extra_files,
+        exclude_patterns=exclude_patterns,
+    )
+
+
+def _broken(error: Exception | None) -> ASGIApp:
+    """Return an app that answers 500 with the reason why the real one did not load."""
+    reason = "".join(traceback.format_exception(error)) if error else "The app did not load."
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+
+    async def app(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 500, "headers": headers})
+            await send({"type": "http.response.body", "body": reason.encode()})
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        else:
+            for _ in ("startup", "shutdown"):
+                message = await receive()
+                await send({"type": f"{message['type']}.complete"})
+
+    return app
+
+
+# --- shell and routes -------------------------------------------------------------------------
+
+
+class _Console(code.InteractiveConsole):
+    """Python's console, in which `await` works; all awaits share one event loop."""
+
+    def __init__(self, names: dict[str, t.Any]) -> None:
+        super().__init__(names)
+        self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+    def runcode(self, code: types.CodeType) -> None:
+        call = types.FunctionType(code, self.locals)
+        try:
+            result = call()
+            if isinstance(result, types.CoroutineType):
+                from_thread(result)
+        except SystemExit:
+            raise
+        except BaseException:
+            self.showtraceback()
+
+
+@click.command("shell", short_help="Run a shell in the app context.")
+@with_appcontext
+def shell_command() -> None:
+    """Run an interactive Python shell, in which 'await' works, in the app's context.
+
+    It starts with the names that the app's shell context processors give.
+    """
+    app: t.Any = current_app()
+    names: dict[str, t.Any] = {}
+    startup = os.environ.get("PYTHONSTARTUP")
+    if startup and os.path.isfile(startup):
+        with open(startup, "rb") as file:
+            exec(compile(file.read(), startup, "exec"), names)
+    names.update(app.make_shell_context())
+
+    # Set by `site`, a sitecustomize or the start-up file; the usual one sets up readline.
+    hook = getattr(sys, "__interactivehook__", None)
+    if hook is not None:
+        try:
+            import readline
+            from rlcompleter import Completer
+        except ImportError:
+            pass
+        else:  # complete the names of this shell, not those of __main__
+            readline.set_completer(Completer(names).complete)
+        hook()
+
+    _Console(names).interact(
+        f"Python {sys.version} on {sys.platform}\n"
+        f"App: {app.import_name}\n"
+        f"Instance: {app.instance_path}"
+    )
+
+
+@click.command("routes", short_help="Show the routes for the app.")
+@click.option(
+    "--sort",
+    "-s",
+    type=click.Choice(("endpoint", "methods", "domain", "rule", "match")),
+    default="endpoint",
+    help="What to sort by. 'match' is the order in which rules are tried for a request.",
+    cls=Option,
+)
+@click.option("--all-methods", is_flag=True, help="Show HEAD and OPTIONS methods.", cls=Option)
+@with_appcontext
+def routes_command(sort: str, all_methods: bool) -> None:
+    """Show all registered routes with endpoints and methods."""
+    url_map = t.cast(t.Any, current_app()).url_map
+    rules = list(url_map.iter_rules())
+    if not rules:
+        click.echo("No routes were registered.")
+        return
+
+    hidden = set() if all_methods else {"HEAD", "OPTIONS"}
+    domain = "host" if url_map.host_matching else "subdomain"
+    columns = {
+        "endpoint": ("Endpoint", [rule.endpoint for rule in rules]),
+        "methods": (
+            "Methods",
+            [", ".join(sorted((rule.methods or set()) - hidden)) for rule in rules],
+        ),
+        "domain": (domain.title(), [getattr(rule, domain) or "" for rule in rules]),
+        "rule": ("Rule", [rule.rule for rule in rules]),
+    }
+    if not any(columns["domain"][1]):
+        del columns["domain"]
+    order = list(range(len(rules)))
+    if sort in columns:
+        order.sort(key=columns[sort][1].__getitem__)
+
+    widths = [max(map(len, [title, *cells])) for title, cells in columns.values()]
+    rows = [
+        [title for title, _ in columns.values()],
+        ["-" * width for width in widths],
+        *([cells[i] for _, cells in columns.values()] for i in order),
+    ]
+    for row in rows:
+        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)))
+
+
+cli = FlaskGroup(
+    name="quartish",
+    help="""\
+A general utility script for quartish applications.
+
+An application to load must be given with the '--app' option, the 'QUARTISH_APP' or
+'FLASK_APP' environment variable, or with a 'wsgi.py' or 'app.py' file in the current
+directory.
+""",
+)
+
+
+def main() -> None:
+    """Run the `quartish` command."""
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

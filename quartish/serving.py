@@ -1,0 +1,366 @@
+"""Serving an ASGI callable with Hypercorn: what `app.run()` and the `run` command do.
+
+Knows nothing of apps. The rules: the server is in the main thread, with or without the
+reloader, so that signals and debuggers work as they do elsewhere; a signal or a changed
+file lets running requests end, for a bounded time, and then the lifespan; the socket is
+bound before anything else happens and stays bound across reloads, so that no client is
+refused meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import math
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import typing as t
+from collections.abc import Awaitable
+from collections.abc import Callable
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import click
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+from hypercorn.config import Sockets
+from hypercorn.logging import Logger
+from hypercorn.typing import ResponseSummary
+from hypercorn.typing import WWWScope
+from hypercorn.utils import LifespanFailureError
+from hypercorn.utils import LifespanTimeoutError
+from werkzeug._reloader import ensure_echo_on
+from werkzeug._reloader import reloader_loops
+from werkzeug._reloader import ReloaderLoop
+from werkzeug.serving import get_interface_ip
+from werkzeug.serving import is_running_from_reloader
+from werkzeug.serving import make_ssl_devcert
+
+from .logging import create_serving_logger
+from .typing import ASGIApp
+from .typing import ASGIReceive
+from .typing import ASGISend
+from .typing import Scope
+
+SSLArgument = ssl.SSLContext | tuple[str, str | None] | t.Literal["adhoc"]
+
+#: Exit status that asks the parent for a fresh process; Werkzeug's number.
+RELOAD = 3
+#: Seconds that a process about to be replaced may take, before it is ended hard.
+RELOAD_PATIENCE = 5.0
+LISTENER = "WERKZEUG_SERVER_FD"
+#: Options of Werkzeug's server that have no meaning here.
+IGNORED = frozenset({"threaded", "processes", "request_handler", "passthrough_errors"})
+
+
+class ServerConfig(Config):
+    """Hypercorn's configuration, which may also be given a ready socket and `SSLContext`."""
+
+    listener: socket.socket | None = None
+    ssl_context: ssl.SSLContext | None = None
+
+    @property
+    def ssl_enabled(self) -> bool:
+        return self.ssl_context is not None or super().ssl_enabled
+
+    def create_ssl_context(self) -> ssl.SSLContext | None:
+        return self.ssl_context or super().create_ssl_context()
+
+    def create_sockets(self) -> Sockets:
+        if self.listener is None:
+            return super().create_sockets()
+        mine = [self.listener]
+        return Sockets(mine, [], []) if self.ssl_enabled else Sockets([], mine, [])
+
+
+class AccessLog(Logger):
+    """One line for each request: who, what, the status, and how long it took."""
+
+    async def access(
+        self, request: WWWScope, response: ResponseSummary | None, request_time: float
+    ) -> None:
+        if self.access_logger is None:
+            return
+        client, query = request["client"], request["query_string"]
+        target = request["raw_path"] + (b"?" + query if query else b"")
+        self.access_logger.info(
+            '%s "%s %s HTTP/%s" %s %.1fms',
+            client[0] if client else "-",
+            request.get("method", "WEBSOCKET"),
+            # Nobody writes to this terminal by what is in a URL.
+            target.decode("latin-1").encode("unicode_escape").decode(),
+            request["http_version"],
+            response["status"] if response else "-",
+            request_time * 1000,
+        )
+
+
+def resolve_address(
+    host: str | None, port: int | None, server_name: str | None = None
+) -> tuple[str, int]:
+    """Return where to listen: what is given, else what `SERVER_NAME` says, else
+    127.0.0.1:5000. Port 0 lets the system choose."""
+    named = urlsplit(f"//{server_name or ''}")
+    if port is None:
+        port = 5000 if named.port is None else named.port
+    return host or named.hostname or "127.0.0.1", int(port)
+
+
+def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
+    """Say what is served, once: not again after a reload."""
+    if is_running_from_reloader():
+        return
+    if app_import_path is not None:
+        click.echo(f" * Serving quartish app '{app_import_path}'")
+    if debug is not None:
+        click.echo(f" * Debug mode: {'on' if debug else 'off'}")
+
+
+async def serve(
+    app: ASGIApp,
+    config: Config,
+    shutdown_trigger: Callable[[], Awaitable[object]] | None = None,
+) -> None:
+    """Serve `app` until `shutdown_trigger()` returns, by default until SIGINT or SIGTERM.
+
+    Then requests have `config.graceful_timeout` seconds to end and are cancelled. Without
+    a trigger this must run in the main thread.
+    """
+    triggered = stop_on_signals().wait if shutdown_trigger is None else shutdown_trigger
+    grace = config.graceful_timeout
+    # After that Hypercorn drops connections, not gently, or waits without end (Python 3.12).
+    config = copy.copy(config)
+    config.graceful_timeout += 1.0
+    running: set[asyncio.Task[t.Any]] = set()
+    loop = asyncio.get_running_loop()
+
+    def cancel_requests() -> None:
+        for task in running:
+            task.cancel()
+
+    async def stopped() -> None:
+        await triggered()
+        loop.call_later(grace, cancel_requests)
+
+    async def tracked(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+        if scope["type"] == "lifespan":
+            return await app(scope, receive, send)
+        task = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
+        running.add(task)
+        try:
+            await app(scope, receive, send)
+        finally:
+            running.discard(task)
+
+    await hypercorn_serve(t.cast(t.Any, tracked), config, shutdown_trigger=stopped, mode="asgi")
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set; a second SIGINT interrupts at once."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def on_signal(signum: int) -> None:
+        stop.set()
+        if signum == signal.SIGINT:
+            loop.call_later(1, loop.remove_signal_handler, signum)  # one may come twice
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(signum, on_signal, signum)
+        except NotImplementedError:  # Windows
+            signal.signal(signum, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop
+
+
+def run(
+    app: ASGIApp,
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    debug: bool = False,
+    use_reloader: bool = False,
+    ssl_context: SSLArgument | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
+    ca_certs: str | None = None,
+    extra_files: Iterable[str] | None = None,
+    exclude_patterns: Iterable[str] | None = None,
+    reloader_interval: float = 1,
+    reloader_type: str = "auto",
+    **ignored: t.Any,
+) -> None:
+    """Serve `app` until a signal stops it; outside the main thread, until the process ends.
+
+    `host` may be `unix:/path`. `ssl_context` is a context, a pair of files, or "adhoc".
+    With `use_reloader` the app runs in a child process, replaced when a source file
+    changes, and this call ends in SystemExit. SystemExit with a message is raised where
+    the address cannot be had or the app refuses to start.
+
+    *Flask:* `threaded`, `processes`, `request_handler` and `passthrough_errors` mean
+    nothing here and are let pass; `static_files` is not supported.
+    """
+    unknown = ignored.keys() - IGNORED
+    if unknown:
+        raise TypeError(f"run() has no option {', '.join(map(repr, sorted(unknown)))}.")
+    reloaded = use_reloader and is_running_from_reloader()
+    host, port = resolve_address(host, port)
+
+    config = ServerConfig()
+    config.logger_class = AccessLog
+    config.accesslog = logger = create_serving_logger()
+    # Only for what goes wrong: where the server is, is said once, below.
+    config.errorlog = logger.getChild("error")
+    config.errorlog.setLevel("WARNING")
+    config.graceful_timeout = 1.0 if debug else 3.0
+    config.ca_certs = ca_certs
+
+    with contextlib.ExitStack() as stack:
+        if ssl_context == "adhoc":
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="quartish-"))
+            ssl_context = make_ssl_devcert(os.path.join(folder, "adhoc"), host=host)
+        if isinstance(ssl_context, ssl.SSLContext):
+            config.ssl_context = ssl_context
+        elif ssl_context is not None:
+            certfile, keyfile = ssl_context
+        config.certfile, config.keyfile = certfile, keyfile or certfile
+
+        if reloaded and LISTENER in os.environ:
+            listener = socket.socket(fileno=int(os.environ[LISTENER]))
+        else:
+            listener = _listen(config, host, port)
+        config.listener = stack.enter_context(listener)
+        if use_reloader and not reloaded:
+            sys.exit(_supervise(listener))
+
+        watcher = None
+        if use_reloader:
+            ensure_echo_on()  # a debugger may have left the terminal without
+            watch = reloader_loops[reloader_type]
+            watcher = _Watcher(watch(extra_files, exclude_patterns, reloader_interval))
+        try:
+            with asyncio.Runner(debug=debug) as runner:
+                runner.run(_serve_until_stopped(app, config, watcher))
+        except KeyboardInterrupt:
+            return
+        except (LifespanFailureError, LifespanTimeoutError) as error:
+            if watcher is None:
+                sys.exit(f"Error: {error}")
+            logger.error("%s\nWaiting for a file to change.", error)
+            watcher.join()
+    if watcher is not None and watcher.changed:
+        _leave_for_reload()
+
+
+def _listen(config: Config, host: str, port: int) -> socket.socket:
+    """Return a listening socket and say where it is, or raise SystemExit saying why not."""
+    if host.startswith(("unix:", "fd:")):
+        address = host.replace("unix://", "unix:")
+    else:
+        address = f"{host}:{port}"
+    config.bind = [address]
+    try:
+        sockets = config.create_sockets()
+        [sock] = sockets.secure_sockets + sockets.insecure_sockets
+        sock.listen(config.backlog)
+    except OSError as error:
+        sys.exit(
+            f"Cannot listen on {address}: {error.strerror or error}.\n"
+            "Stop the program that holds this address, or choose another host or port."
+        )
+    for url in _urls(sock, "https" if config.ssl_enabled else "http"):
+        click.echo(f" * Running on {url}")
+    click.echo(" * Press CTRL+C to quit")
+    return sock
+
+
+def _urls(sock: socket.socket, scheme: str) -> list[str]:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return [f"unix:{sock.getsockname()}"]
+    host, port = sock.getsockname()[:2]
+    hosts = [host]
+    if host in ("0.0.0.0", "::"):  # every address: name one from inside, one from outside
+        hosts = ["::1" if host == "::" else "127.0.0.1", get_interface_ip(sock.family)]
+    return [f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}" for name in hosts]
+
+
+async def _serve_until_stopped(app: ASGIApp, config: Config, watcher: _Watcher | None) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_lost_exception)
+    loop.slow_callback_duration = math.inf  # in debug mode; views that block are named elsewhere
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    stop = stop_on_signals() if in_main_thread else asyncio.Event()
+    if watcher is not None:
+        watcher.stop_server = lambda: loop.call_soon_threadsafe(stop.set)
+        watcher.start()
+    await serve(app, config, stop.wait)
+
+
+def _log_lost_exception(loop: asyncio.AbstractEventLoop, context: dict[str, t.Any]) -> None:
+    # Nothing is lost by a failed handshake, or by a connection that is cut off at the end.
+    if not isinstance(context.get("exception"), (ssl.SSLError, asyncio.CancelledError)):
+        loop.default_exception_handler(context)
+
+
+# --- Reloading ----------------------------------------------------------------------------
+
+
+def _supervise(listener: socket.socket) -> int:
+    """Run this program in a child process, anew each time it asks; return its exit status."""
+    listener.set_inheritable(True)
+    env = {**os.environ, "WERKZEUG_RUN_MAIN": "true", LISTENER: str(listener.fileno())}
+    child: subprocess.Popen[bytes] | None = None
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+        if child is not None:
+            child.terminate()  # by SIGTERM in any case: a terminal sends it SIGINT itself
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    while True:
+        child = subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=env, close_fds=False)
+        if stopped:  # between two children
+            child.terminate()
+        status = child.wait()
+        if status != RELOAD:
+            if status < 0:  # ended by a signal, after a stop perhaps by one too many
+                return 0 if stopped else 128 - status
+            return status
+        click.echo(" * Restarting")
+
+
+class _Watcher(threading.Thread):
+    """Watches files until one changes, then stops the server."""
+
+    def __init__(self, reloader: ReloaderLoop) -> None:
+        super().__init__(name="quartish-reloader", daemon=True)
+        self.reloader = reloader
+        self.changed = False
+        self.stop_server: Callable[[], object] = lambda: None
+
+    def run(self) -> None:
+        try:
+            with self.reloader:
+                self.reloader.run()
+        except SystemExit:  # how the reloader says that a file changed
+            self.changed = True
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            self.stop_server()
+
+
+def _leave_for_reload() -> t.NoReturn:
+    # A view that blocks its worker thread would keep the interpreter from ending.
+    impatience = threading.Timer(RELOAD_PATIENCE, os._exit, [RELOAD])
+    impatience.daemon = True
+    impatience.start()
+    sys.exit(RELOAD)
