@@ -43,8 +43,13 @@ FLASK_MODULES = [
 
 # Flask's names that quartish leaves out, each with the reason.
 MISSING_NAMES: dict[str, str] = {}
-MISSING_MEMBERS: dict[str, str] = {}
-MISSING_PARAMETERS: dict[str, str] = {}
+MISSING_MEMBERS = {
+    f"sansio.app.App.{name}": "on Flask, which alone sees contexts and tests"
+    for name in ("app_ctx_globals_class", "test_client_class", "test_cli_runner_class")
+}
+MISSING_PARAMETERS = {
+    "sansio.scaffold.setupmethod(f)": "a decorator's argument, which nobody names",
+}
 MISSING_QUART_NAMES: dict[str, str] = {}
 
 
@@ -151,12 +156,15 @@ def lost_parameters(theirs: t.Any, ours: t.Any) -> set[str]:
     if inspect.Parameter.VAR_KEYWORD in kinds and inspect.Parameter.VAR_POSITIONAL in kinds:
         return set()
     named = inspect.Parameter.VAR_KEYWORD in kinds
-    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    nameless = (
+        inspect.Parameter.VAR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
+        inspect.Parameter.POSITIONAL_ONLY,
+    )
     return {
         name
         for name, parameter in inspect.signature(theirs).parameters.items()
-        if parameter.kind not in variable
-        if name not in own and not named and parameter.kind is not inspect.Parameter.POSITIONAL_ONLY
+        if not named and name != "self" and parameter.kind not in nameless and name not in own
     }
 
 
