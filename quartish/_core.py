@@ -13,7 +13,6 @@ import weakref
 from datetime import timedelta
 from itertools import chain
 
-from jinja2 import BaseLoader
 from jinja2 import Environment as JinjaEnvironment
 from werkzeug.exceptions import Aborter
 from werkzeug.exceptions import BadRequest
@@ -288,10 +287,6 @@ class Core(Registry):
     def add_template_global(self, f: TemplateGlobalCallable, name: str | None = None) -> None:
         """Register a template global, under `name` or the function's own name."""
         self.jinja_env.globals[name or f.__name__] = f
-
-    @property
-    def jinja_loader(self) -> BaseLoader | None:
-        return super().jinja_loader
 
     # --- what users register --------------------------------------------------------------------
 

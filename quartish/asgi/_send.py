@@ -5,6 +5,7 @@ Source: ASGI specification, "HTTP", response start and body.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from contextvars import copy_context
 
@@ -19,6 +20,13 @@ from .._streaming import Inbox
 from ..typing import ASGISend
 
 _END: t.Any = object()
+_LOCATIONS = (b"location", b"content-location")
+
+
+@functools.lru_cache(maxsize=1024)
+def _lower(name: str) -> bytes:
+    """Return a header's name as ASGI wants it."""
+    return name.lower().encode("latin-1")
 
 
 def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> list[tuple[bytes, bytes]]:
@@ -33,17 +41,17 @@ def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> list[tuple[
         length = None
     raw: list[tuple[bytes, bytes]] = []
     for name, value in headers:
-        key = name.lower()
-        if key == "content-length":
+        key = _lower(name)
+        if key == b"content-length":
             length = None
-        elif key in ("location", "content-location") and isinstance(response, WerkzeugResponse):
+        elif key in _LOCATIONS and isinstance(response, WerkzeugResponse):
             # Werkzeug makes a URI of what may be an IRI, absolute where the class wants it.
             environ = conn.environ if response.autocorrect_location_header else {}
             value = response.get_wsgi_headers(environ)[name]
         try:
-            raw.append((key.encode("ascii"), value.encode("latin-1")))
+            raw.append((key, value.encode("latin-1")))
         except UnicodeEncodeError:
-            raw.append((key.encode("utf-8"), value.encode("utf-8")))
+            raw.append((key, value.encode("utf-8")))
     if length is not None:
         raw.append((b"content-length", str(length).encode()))
     return raw
@@ -99,13 +107,7 @@ async def send_response(
         except OSError as error:  # since ASGI 2.4 a server says so that the client left
             raise ClientGone from error
         if is_sync_stream(response):
-            chunks = iter(response.iter_encoded())
-            pool = app.file_pool if response.direct_passthrough else app.view_pool
-            context = copy_context()
-            while (chunk := await to_thread(pool, context, next, chunks, _END)) is not _END:
-                if inbox.gone is not None:
-                    return
-                await _send_chunk(send, chunk)
+            await _send_from_threads(app, response, send, inbox)
         else:
             await _send_async(response, send, inbox)
         await _send_chunk(send, b"", more=False)
@@ -120,6 +122,25 @@ async def send_response(
             closed: t.Any = response.close()
             if is_awaitable(closed):
                 await closed
+
+
+async def _send_from_threads(
+    app: t.Any, response: t.Any, send: ASGISend, inbox: Inbox
+) -> None:
+    """Iterate a synchronous stream in worker threads, and close it there: its `finally` may
+    block, and runs teardown functions where the stream kept its context."""
+    pool = app.file_pool if response.direct_passthrough else app.view_pool
+    context = copy_context()
+    chunks = iter(response.iter_encoded())
+    try:
+        while (chunk := await to_thread(pool, context, next, chunks, _END)) is not _END:
+            if inbox.gone is not None:
+                return
+            await _send_chunk(send, chunk)
+    finally:
+        close = getattr(response.response, "close", None)
+        if close is not None:
+            await to_thread(pool, context, close)
 
 
 async def send_here(conn: t.Any, response: t.Any, send: ASGISend, inbox: Inbox) -> None:

@@ -51,6 +51,8 @@ class Conn(SansioRequest):
         state["raw_host"] = raw[b"host"].decode("latin-1") if b"host" in raw else ""
         if b"cookie" not in raw:
             state["raw_cookie"] = ""
+        elif scope.get("http_version", "1.1")[0] == "1":  # has one at most (RFC 6265, 5.4)
+            state["raw_cookie"] = raw[b"cookie"].decode("latin-1")
         state["method"] = scope["method"] if "method" in scope else "GET"
         if not scope.get("root_path") and scope["path"][:1] == "/":
             state["root_path"] = ""

@@ -133,6 +133,7 @@ class Websocket(Conn):
         """Return the next message: str for a text frame, bytes for a binary one."""
         if not self.accepted:
             await self.accept()
+        self._sends = 0
         data = await self._receive()
         if websocket_received.receivers:
             await websocket_received.send_async(data, _sync_wrapper=_as_async)
