@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import typing as t
+from asyncio import _get_running_loop
 from urllib.parse import quote
 
 from werkzeug.datastructures import Headers
@@ -11,6 +12,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError
 from werkzeug.sansio.response import Response as SansioResponse
 
+from ._bridge import from_thread
+from ._bridge import is_awaitable
 from ._core import Core
 from ._current import find_context
 
@@ -25,8 +28,9 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
 
     A str or bytes is the body; a dict or list is sent as JSON; an iterator or an async
     iterator is streamed; another response class is coerced, a WSGI callable called; a tuple
-    is `(body, status, headers)`, `(body, status)` or `(body, headers)`. Raises TypeError,
-    naming the endpoint, for anything else.
+    is `(body, status, headers)`, `(body, status)` or `(body, headers)`; in a thread
+    without a running loop an awaitable is waited for. Raises TypeError, naming the
+    endpoint, for anything else.
     """
     response_class = app.response_class
     if type(rv) is str:  # PERF(0.4 us): what most views return
@@ -59,6 +63,9 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
             rv = app.json.response(rv)
         elif isinstance(rv, SansioResponse) or callable(rv):
             rv = _coerce(app, rv)
+        elif is_awaitable(rv) and _get_running_loop() is None:
+            # An extension's decorator calls an async view as it would a `def`.
+            rv = make_response(app, from_thread(rv))
         else:
             raise TypeError(
                 f"The view function{_of_endpoint()} did not return a valid response. {_KINDS},"

@@ -1,0 +1,43 @@
+"""The environment that holds the extensions, Flask, and quartish beside it.
+
+It is made once, outside of the checkout, and made anew when `requirements.txt` changes.
+quartish itself is imported from the checkout; what it depends on is installed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import tomllib
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "quartish-extensions"
+
+
+def make(name: str = "venv", *more: str) -> Path:
+    """Return the environment's Python; the first call takes a minute or two."""
+    home = CACHE / name
+    python = home / "bin" / "python"
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = ["-r", str(HERE / "requirements.txt"), *project["dependencies"], *more]
+    recipe = "\n".join([sys.version, *wanted, (HERE / "requirements.txt").read_text("utf-8")])
+    stamp = home / "recipe"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text("utf-8") != recipe:
+            venv.create(home, clear=True, with_pip=True)
+            subprocess.run([python, "-m", "pip", "install", "-qq", *wanted], check=True)
+            stamp.write_text(recipe, "utf-8")
+    return python
+
+
+def clean_environ() -> dict[str, str]:
+    """Return the environment variables without the caller's Python settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}
