@@ -227,3 +227,23 @@ class BodyReader(io.RawIOBase):
         buffer[:size] = self._rest[:size]
         self._rest = self._rest[size:]
         return size
+
+
+class AsyncInput:
+    """A blocking binary file that can be iterated asynchronously too: the WSGI door's body
+    for a route with `stream_body=True`, in the thread that reads it anyway."""
+
+    CHUNK = 65536  # bytes
+
+    def __init__(self, file: t.IO[bytes]) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._file, name)
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        return iter(self._file)
+
+    async def __aiter__(self) -> t.AsyncIterator[bytes]:
+        while chunk := self._file.read(self.CHUNK):
+            yield chunk

@@ -41,6 +41,7 @@ from ._options import Option
 from ._options import SeparatedPathType
 from ._options import version_option
 from .helpers import get_debug_flag
+from .routing import Rule
 from .serving import run
 from .serving import show_server_banner
 from .serving import SSLArgument
@@ -321,7 +322,8 @@ def shell_command() -> None:
     _Console(names).interact(
         f"Python {sys.version} on {sys.platform}\n"
         f"App: {app.import_name}\n"
-        f"Instance: {app.instance_path}"
+        f"Instance: {app.instance_path}",
+        exitmsg="",
     )
 
 
@@ -346,12 +348,15 @@ def routes_command(sort: str, all_methods: bool) -> None:
 
     hidden = set() if all_methods else {"HEAD", "OPTIONS"}
     domain = "host" if url_map.host_matching else "subdomain"
+
+    def methods(rule: Rule) -> str:
+        if rule.websocket:
+            return "WEBSOCKET"
+        return ", ".join(sorted((rule.methods or set()) - hidden))
+
     columns = {
         "endpoint": ("Endpoint", [rule.endpoint for rule in rules]),
-        "methods": (
-            "Methods",
-            [", ".join(sorted((rule.methods or set()) - hidden)) for rule in rules],
-        ),
+        "methods": ("Methods", [methods(rule) for rule in rules]),
         "domain": (domain.title(), [getattr(rule, domain) or "" for rule in rules]),
         "rule": ("Rule", [rule.rule for rule in rules]),
     }

@@ -233,13 +233,16 @@ class AppContext:
     def push(self) -> None:
         """Become the active context until `pop`. The first push of a request opens the
         session, if that cannot wait, and matches the URL."""
+        drive(self._push())
+
+    async def _push(self) -> None:
         if self._pushes:
             self._pushes += 1
             self._tokens.append(_cv_app.set(self))
             return
         self._tokens.append(self.begin())
         if "conn" in self.__dict__:
-            drive(self.open_session())
+            await self.open_session()
             if not self._matched:
                 self.match_request()
 
@@ -290,7 +293,7 @@ class AppContext:
         self.pop(exc_value)
 
     async def __aenter__(self) -> t.Self:
-        self.push()
+        await self._push()
         return self
 
     async def __aexit__(

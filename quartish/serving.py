@@ -57,7 +57,9 @@ RELOAD = 3
 RELOAD_PATIENCE = 5.0
 LISTENER = "WERKZEUG_SERVER_FD"
 #: Options of Werkzeug's server that have no meaning here.
-IGNORED = frozenset({"threaded", "processes", "request_handler", "passthrough_errors"})
+IGNORED = frozenset(
+    {"passthrough_errors", "processes", "request_handler", "threaded", "use_debugger", "use_evalex"}
+)
 
 
 class ServerConfig(Config):
@@ -69,6 +71,15 @@ class ServerConfig(Config):
     @property
     def ssl_enabled(self) -> bool:
         return self.ssl_context is not None or super().ssl_enabled
+
+    def set_certificate(self, certificate: ssl.SSLContext | tuple[str | None, str | None]) -> None:
+        """Serve by TLS: with a context, or a certificate file and its key file, which may
+        be one; (None, None) is for none."""
+        if isinstance(certificate, ssl.SSLContext):
+            self.ssl_context = certificate
+        else:
+            self.certfile, keyfile = certificate
+            self.keyfile = keyfile or self.certfile
 
     def create_ssl_context(self) -> ssl.SSLContext | None:
         return self.ssl_context or super().create_ssl_context()
@@ -204,8 +215,8 @@ def run(
     changes, and this call ends in SystemExit. SystemExit with a message is raised where
     the address cannot be had or the app refuses to start.
 
-    *Flask:* `threaded`, `processes`, `request_handler` and `passthrough_errors` mean
-    nothing here and are let pass; `static_files` is not supported.
+    *Flask:* the other options of Werkzeug's server mean nothing here and are let pass,
+    but `static_files` is refused.
     """
     unknown = ignored.keys() - IGNORED
     if unknown:
@@ -215,9 +226,9 @@ def run(
 
     config = ServerConfig()
     config.logger_class = AccessLog
-    config.accesslog = logger = create_serving_logger()
+    config.accesslog = create_serving_logger()
     # Only for what goes wrong: where the server is, is said once, below.
-    config.errorlog = logger.getChild("error")
+    config.errorlog = config.accesslog.getChild("error")
     config.errorlog.setLevel("WARNING")
     config.graceful_timeout = 1.0 if debug else 3.0
     config.ca_certs = ca_certs
@@ -226,12 +237,7 @@ def run(
         if ssl_context == "adhoc":
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="quartish-"))
             ssl_context = make_ssl_devcert(os.path.join(folder, "adhoc"), host=host)
-        if isinstance(ssl_context, ssl.SSLContext):
-            config.ssl_context = ssl_context
-        elif ssl_context is not None:
-            certfile, keyfile = ssl_context
-        config.certfile, config.keyfile = certfile, keyfile or certfile
-
+        config.set_certificate(ssl_context or (certfile, keyfile))
         if reloaded and LISTENER in os.environ:
             listener = socket.socket(fileno=int(os.environ[LISTENER]))
         else:
@@ -245,16 +251,8 @@ def run(
             ensure_echo_on()  # a debugger may have left the terminal without
             watch = reloader_loops[reloader_type]
             watcher = _Watcher(watch(extra_files, exclude_patterns, reloader_interval))
-        try:
-            with asyncio.Runner(debug=debug) as runner:
-                runner.run(_serve_until_stopped(app, config, watcher))
-        except KeyboardInterrupt:
-            return
-        except (LifespanFailureError, LifespanTimeoutError) as error:
-            if watcher is None:
-                sys.exit(f"Error: {error}")
-            logger.error("%s\nWaiting for a file to change.", error)
-            watcher.join()
+        with contextlib.suppress(KeyboardInterrupt):
+            _serve_in_loop(app, config, watcher, debug)
     if watcher is not None and watcher.changed:
         _leave_for_reload()
 
@@ -289,6 +287,17 @@ def _urls(sock: socket.socket, scheme: str) -> list[str]:
     if host in ("0.0.0.0", "::"):  # every address: name one from inside, one from outside
         hosts = ["::1" if host == "::" else "127.0.0.1", get_interface_ip(sock.family)]
     return [f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}" for name in hosts]
+
+
+def _serve_in_loop(app: ASGIApp, config: Config, watcher: _Watcher | None, debug: bool) -> None:
+    try:
+        with asyncio.Runner(debug=debug) as runner:
+            runner.run(_serve_until_stopped(app, config, watcher))
+    except (LifespanFailureError, LifespanTimeoutError) as error:
+        if watcher is None:
+            sys.exit(f"Error: {error}")
+        click.echo(f"Error: {error}\nWaiting for a file to change.", err=True)
+        watcher.join()
 
 
 async def _serve_until_stopped(app: ASGIApp, config: Config, watcher: _Watcher | None) -> None:

@@ -11,6 +11,7 @@ from contextvars import copy_context
 
 from werkzeug.datastructures import Headers
 from werkzeug.http import remove_entity_headers
+from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .._bridge import awaited
@@ -44,10 +45,11 @@ def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> list[tuple[
         key = _lower(name)
         if key == b"content-length":
             length = None
-        elif key in _LOCATIONS and isinstance(response, WerkzeugResponse):
-            # Werkzeug makes a URI of what may be an IRI, absolute where the class wants it.
-            environ = conn.environ if response.autocorrect_location_header else {}
-            value = response.get_wsgi_headers(environ)[name]
+        elif key in _LOCATIONS:
+            # An IRI becomes a URI; absolute, where Werkzeug's class wants it.
+            if getattr(response, "autocorrect_location_header", False):
+                value = response.get_wsgi_headers(conn.environ)[name]
+            value = iri_to_uri(value)
         try:
             raw.append((key, value.encode("latin-1")))
         except UnicodeEncodeError:

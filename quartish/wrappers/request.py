@@ -15,6 +15,7 @@ from .. import json
 from .._current import find_context
 from .._environ import build_environ
 from .._lazy import lazy
+from .._streaming import AsyncInput
 from .._streaming import Body
 from .._streaming import SPOOL_SIZE
 from ..debughelpers import attach_enctype_error_multidict
@@ -125,7 +126,9 @@ class Request(Conn, WerkzeugRequest):
         """
         if self._input is None:
             if self.body is None:
-                return t.cast(t.Any, WerkzeugRequest.stream).__get__(self, type(self))
+                stream = t.cast(t.Any, WerkzeugRequest.stream).__get__(self, type(self))
+                streamed = getattr(self.url_rule, "stream_body", False)
+                return AsyncInput(stream) if streamed else stream
             self._check_limit()
             return self.body
         self._check_limit()
