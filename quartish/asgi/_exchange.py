@@ -66,9 +66,16 @@ class Exchange:
             ctx.error = error
             raise
         finally:
-            if ctx.error is not None and self.app.should_ignore_error(ctx.error):
-                ctx.error = None
-            await ctx.release(ctx.error)
+            await self.end()
+
+    async def end(self) -> None:
+        """End the context; a test client may ask for it first, to look into it afterwards."""
+        ctx = self.ctx
+        if "quartish.preserve_context" in ctx.conn.scope:
+            ctx.conn.scope["quartish.preserve_context"](ctx)
+        if ctx.error is not None and self.app.should_ignore_error(ctx.error):
+            ctx.error = None
+        await ctx.release(ctx.error)
 
     def cancel(self) -> None:
         """Cancel the view, unless it asked to be let finish."""

@@ -78,9 +78,7 @@ class HttpExchange(Exchange):
                 ctx.error = error
                 raise
             finally:
-                if ctx.error is not None and app.should_ignore_error(ctx.error):
-                    ctx.error = None
-                await ctx.release(ctx.error)
+                await self.end()
             await send_response(app, conn, response, self.send, self.inbox)
         except asyncio.CancelledError:
             if not self.took_back():
