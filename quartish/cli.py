@@ -18,9 +18,9 @@ import click
 from werkzeug.serving import is_running_from_reloader
 
 from ._bridge import from_thread
-from ._commands import AppGroup
+from ._commands import AppGroup as AppGroup
 from ._commands import push_app
-from ._commands import with_appcontext
+from ._commands import with_appcontext as with_appcontext
 from ._core import Core
 from ._current import current_app
 from ._locate import _called_with_wrong_args as _called_with_wrong_args
@@ -28,17 +28,17 @@ from ._locate import find_app_by_string as find_app_by_string
 from ._locate import find_best_app as find_best_app
 from ._locate import load_dotenv as load_dotenv
 from ._locate import locate_app as locate_app
-from ._locate import NoAppException
+from ._locate import NoAppException as NoAppException
 from ._locate import prepare_import as prepare_import
-from ._locate import ScriptInfo
+from ._locate import ScriptInfo as ScriptInfo
 from ._options import _app_option
 from ._options import _debug_option
 from ._options import _env_file_option
 from ._options import _validate_key
-from ._options import CertParamType
+from ._options import CertParamType as CertParamType
 from ._options import get_version as get_version
 from ._options import Option
-from ._options import SeparatedPathType
+from ._options import SeparatedPathType as SeparatedPathType
 from ._options import version_option
 from .helpers import get_debug_flag
 from .routing import Rule

@@ -65,7 +65,7 @@ def body_in_memory(response: t.Any) -> bytes | None:
         return t.cast("bytes | None", response.in_memory())
     body: t.Any = response.response
     if type(body) is list and len(body) == 1 and type(body[0]) is bytes:
-        return t.cast(bytes, body[0])
+        return body[0]
     return b"".join(response.iter_encoded()) if response.is_sequence else None
 
 
