@@ -24,6 +24,7 @@ INSIDE = "is a part of how Quart is made, with another one in its place here"
 MISSING = {
     "asgi": INSIDE,
     "debug": INSIDE,
+    "app.AppOrBlueprintKey": "is in quart.typing",
     "app.P": "is a type variable",
     "formparser.MultiPartParser": INSIDE,
     "formparser.ParserFunc": INSIDE,

@@ -56,9 +56,11 @@ def mismatch(theirs: t.Any, ours: t.Any) -> str | None:
         return None if wanted is None else "is not callable"
     left, places = dict(given.parameters), list(given.parameters)
     for place, parameter in enumerate(wanted.parameters.values()):
-        own = left.pop(parameter.name, None)
+        own = left.pop(places[0] if parameter.name == "self" else parameter.name, None)
         if own is None:
             return f"has no parameter {parameter.name!r}: {given}, Flask {wanted}"
+        if parameter.name == "self":
+            continue
         if own.kind is not parameter.kind:
             return f"takes {parameter.name!r} in another way: {given}, Flask {wanted}"
         if own.kind is own.POSITIONAL_OR_KEYWORD and places[place] != own.name:

@@ -1,13 +1,13 @@
 """Run Flask's own test suite against quartish, and compare with what is expected.
 
-    python tests/conformance/run.py [--flask-only | --quartish-only] [--as-written | --async-views]
-                                    [-k EXPRESSION]
+    python tests/conformance/run.py [--flask-only | --quartish-only] [-k EXPRESSION]
+        [--as-written | --async-views | --asgi-as-written | --asgi-async-views]
 
 Flask's source distribution comes from the package index into a cache outside the
 repository; two environments there hold the sides. `flask` has Flask itself, for
 reference. `quartish` has this checkout and no Flask: `-p quartish.as_flask` answers the
-suite's imports. Each side runs the suite twice: as written, and with every view made
-`async def` (see `async_views`).
+suite's imports. Each side runs the suite as written, and with every view made `async def`
+(see `async_views`); quartish runs both once more by its ASGI door (see `asgi_door`).
 
 The exit status is 1 when quartish differs from `flask_expected.toml` in either
 direction, 2 when a run could not be made.
@@ -42,7 +42,7 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "quartish-conformance"
 SIDES = {"flask": [f"flask=={FLASK}"], "quartish": ["-e", str(CHECKOUT)]}
-PASSES = ["as_written", "async_views"]
+PASSES = ["as_written", "async_views", "asgi_as_written", "asgi_async_views"]
 TIMEOUT = 600  # seconds for one run of the suite, which takes about three
 
 Outcomes: t.TypeAlias = dict[str, str]  # test -> passed, failed or skipped
@@ -85,7 +85,7 @@ def suite(name: str) -> tuple[Path, int]:
         archive.extractall(home, filter="data")
     root = home / f"flask-{FLASK}"
     changed = 0
-    if name == "async_views":
+    if name.endswith("async_views"):
         for path in (root / "tests").rglob("*.py"):
             source, views = make_views_async(path.read_text("utf-8"))
             path.write_text(source, "utf-8")
@@ -100,6 +100,7 @@ def run(side: str, name: str, root: Path, options: cabc.Sequence[str]) -> Outcom
     report.unlink(missing_ok=True)
     command: list[str | Path] = [python, "-m", "pytest", "-p", "no:cacheprovider"]
     command += ["-p", "quartish.as_flask"] if side == "quartish" else []
+    command += ["-p", "asgi_door"] if name.startswith("asgi") else []
     command += ["-o", "faulthandler_timeout=60", f"--junit-xml={report}", *options, "tests"]
     call(*command, cwd=root, log=log, allowed=(0, 1, 5))
     if not report.exists():
@@ -123,7 +124,7 @@ def call(
 ) -> None:
     """Run `command` with nothing of the caller's Python settings in its environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    kept["PYTHONDONTWRITEBYTECODE"] = "1"
+    kept |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(HERE)}
     done: subprocess.CompletedProcess[bytes]
     output = log.open("wb") if log else None
     try:
@@ -161,13 +162,13 @@ def table(results: dict[Run, Outcomes]) -> cabc.Iterator[str]:
                 rows[row][0] += result == "passed"
                 rows[row][1] += result != "skipped"
     names = sorted({row for rows in counts.values() for row in rows} - {"total"})
-    yield f"{'':24}" + "".join(f"{name.replace('_', ' '):>14}" for name, _ in counts)
-    yield f"{'':24}" + "".join(f"{side:>14}" for _, side in counts)
+    yield f"{'':24}" + "".join(f"{name:>18}" for name, _ in counts)
+    yield f"{'':24}" + "".join(f"{side:>18}" for _, side in counts)
     for row in [*names, "total"]:
         cells = (rows[row] for rows in counts.values())
-        yield f"{row:24}" + "".join(f"{f'{good}/{all_}':>14}" for good, all_ in cells)
+        yield f"{row:24}" + "".join(f"{f'{good}/{all_}':>18}" for good, all_ in cells)
     shares = (rows["total"] for rows in counts.values())
-    yield f"{'':24}" + "".join(f"{good / max(all_, 1):>14.1%}" for good, all_ in shares)
+    yield f"{'':24}" + "".join(f"{good / max(all_, 1):>18.1%}" for good, all_ in shares)
 
 
 def main() -> int:
@@ -190,9 +191,10 @@ def main() -> int:
         for name in arguments.passes or PASSES:
             root, changed = suite(name)
             if changed:
-                print(f"{changed} views made async", flush=True)
+                print(f"{name}: {changed} views made async", flush=True)
             for side in arguments.sides or SIDES:
-                results[name, side] = run(side, name, root, options)
+                if side == "quartish" or not name.startswith("asgi"):
+                    results[name, side] = run(side, name, root, options)
     except (Unable, OSError) as error:
         print(error, file=sys.stderr)
         return 2
