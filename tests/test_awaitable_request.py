@@ -467,6 +467,24 @@ async def test_in_a_view_it_names_the_view_and_the_line() -> None:
     )
 
 
+@pytest.mark.parametrize("attribute", ["form", "json", "data"])
+async def test_one_that_a_view_returns_names_the_view(attribute: str) -> None:
+    app = quartish.Quart(__name__)
+    app.testing = True
+
+    @app.post("/")
+    async def login() -> t.Any:
+        return getattr(request, attribute)
+
+    with pytest.raises(TypeError) as caught:
+        await app.test_client().post("/", form={"a": "1"})
+    line = inspect.getsourcelines(login)[1]
+    assert str(caught.value).startswith(
+        f"`request.{attribute}` is awaitable in a Quart app: write `await request.{attribute}`;"
+        f" view `login`, test_awaitable_request.py:{line}"
+    )
+
+
 def forgotten(warned: list[warnings.WarningMessage]) -> str:
     gc.collect()
     (warning,) = warned

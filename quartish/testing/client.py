@@ -206,6 +206,8 @@ class QuartClient:
         headers, path, query = make_test_headers_path_and_query_string(
             self.app, path, headers, query_string, auth, subdomain
         )
+        if method not in ("GET", "HEAD") and "Content-Length" not in headers:
+            headers.setdefault("Transfer-Encoding", "chunked")  # else there is no body
         scope = self._make_scope(
             "http", path, method, headers, query, scheme, root_path, http_version, scope_base
         )

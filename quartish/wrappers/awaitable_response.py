@@ -136,6 +136,8 @@ class Response(SansioResponse):
             if not isinstance(response, cls):
                 response.__class__ = cls
             return t.cast(t.Self, response)
+        if isinstance(response, Pending):
+            response.refuse()
         if not isinstance(response, WerkzeugResponse):
             if environ is None:
                 raise TypeError(
