@@ -20,7 +20,7 @@ SNIPPET = re.compile(r"^```python\n(.*?)^```$", flags=re.M | re.S)
     "section",
     [pytest.param(s, id=s.partition("\n")[0]) for s in SECTIONS if SNIPPET.search(s)],
 )
-def test_snippets(section: str) -> None:
+def test_snippets(section: str, caplog: pytest.LogCaptureFixture) -> None:
     names: dict[str, t.Any] = {"__name__": "readme"}
     snippets = SNIPPET.findall(section)
     for snippet in snippets:
@@ -33,6 +33,7 @@ def test_snippets(section: str) -> None:
         outcome = test()
         if inspect.iscoroutine(outcome):
             asyncio.run(asyncio.wait_for(outcome, 10))
+    assert not [record.getMessage() for record in caplog.records]
 
 
 def test_there_are_snippets() -> None:
