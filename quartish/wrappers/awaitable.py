@@ -15,6 +15,8 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.exceptions import RequestTimeout
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.utils import get_content_length
 
 from .. import json
 from .._current import find_context
@@ -226,6 +228,26 @@ class Request(Limits):
     def receive_body(self, body: IncomingBody) -> None:
         """Take the body that the server is about to hand over."""
         self._incoming = body
+
+    # --- headers ----------------------------------------------------------------------------
+
+    def _header(self, name: str) -> str | None:
+        # PERF(8 us): most requests have one or two of their headers looked at.
+        if "headers" in self.__dict__:
+            return self.headers.get(name)
+        value = self.raw_headers.get(name.encode())
+        return None if value is None else value.decode("latin-1")
+
+    def _parse_content_type(self) -> None:
+        if "_parsed_content_type" not in self.__dict__:
+            self._parsed_content_type = parse_options_header(self._header("content-type"))
+
+    @lazy
+    def content_length(self) -> int | None:
+        """Bytes of the body that the client announces; None where it announces none."""
+        return get_content_length(
+            self._header("content-length"), self._header("transfer-encoding")
+        )
 
     # --- the body ---------------------------------------------------------------------------
 
