@@ -12,6 +12,7 @@ interface quartish follows, unless Flask is installed.
 from __future__ import annotations
 
 import importlib
+import sys
 
 from . import routing
 from ._alias import install
@@ -28,3 +29,4 @@ install("flask", "quartish", VERSION)
 for name in MODULES:
     importlib.import_module(f"flask.{name}")
 routing.WARNS_AS = "flask.app"
+vars(sys.modules["flask"])["__version__"] = VERSION  # which extensions still look at

@@ -31,6 +31,7 @@ def test_second_names_are_the_same_modules() -> None:
         import flask, quartish
 
         assert flask is quartish
+        assert flask.__version__ == "3.1.3"
         for name in ("app", "cli", "json.provider", "json.tag", "sansio.scaffold", "typing"):
             assert sys.modules[f"flask.{name}"] is sys.modules[f"quartish.{name}"]
             assert sys.modules[f"quartish.{name}"].__spec__.name == f"quartish.{name}"
