@@ -20,6 +20,7 @@ from werkzeug.exceptions import BadRequestKeyError
 from werkzeug.exceptions import SecurityError
 from werkzeug.routing import BuildError
 from werkzeug.routing import MapAdapter
+from werkzeug.routing import RequestRedirect
 from werkzeug.utils import cached_property
 from werkzeug.utils import redirect as _redirect
 
@@ -60,6 +61,11 @@ F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 def _make_timedelta(value: timedelta | int | None) -> timedelta | None:
     """Return seconds as a timedelta; None and a timedelta as they are."""
     return value if value is None or isinstance(value, timedelta) else timedelta(seconds=value)
+
+
+def _match(adapter: MapAdapter, conn: t.Any, websocket: bool) -> tuple[t.Any, dict[str, t.Any]]:
+    matched = adapter.match(conn.path, conn.method, return_rule=True, websocket=websocket)
+    return matched[0], t.cast("dict[str, t.Any]", matched[1])
 
 
 class Core(Registry):
@@ -388,6 +394,12 @@ class Core(Registry):
             subdomain = self.url_map.default_subdomain or ""
         return self._adapters.bind(self.url_map, request, server_name, subdomain)
 
+    def bind_without_host(self, conn: t.Any) -> MapAdapter:
+        """Return what builds URLs for a connection whose host was refused."""
+        return self.url_map.bind(
+            self.config["SERVER_NAME"] or "", conn.root_path, url_scheme=conn.scheme
+        )
+
     def match_url(self, ctx: t.Any) -> tuple[t.Any, dict[str, t.Any]]:
         """Return the rule and the view arguments for the context's connection.
 
@@ -399,18 +411,19 @@ class Core(Registry):
         url_map = self.url_map
         if (
             type(url_map) is Map
+            and not url_map.host_matching
             and not self.subdomain_matching
             and self.config["TRUSTED_HOSTS"] is None
             and (conn.raw_host in VALID_HOSTS or is_valid_host(conn.raw_host))
         ):
-            for rule in url_map.static.get(conn.path, ()):
-                if rule.websocket == websocket and (
-                    rule.methods is None or conn.method in rule.methods
-                ):
-                    return rule, {}
-        adapter: MapAdapter = ctx.url_adapter
-        matched = adapter.match(return_rule=True, websocket=websocket)
-        return matched[0], t.cast("dict[str, t.Any]", matched[1])
+            found = url_map.table.find(conn.path, conn.method, websocket)
+            if found is not None:
+                return found
+            try:
+                return _match(url_map.matcher, conn, websocket)
+            except RequestRedirect:
+                pass  # where to depends on the host
+        return _match(ctx.url_adapter, conn, websocket)
 
     def inject_url_defaults(self, endpoint: str, values: dict[str, t.Any]) -> None:
         """Let the `url_defaults` functions add to the values a URL is built of."""

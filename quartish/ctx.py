@@ -14,6 +14,7 @@ from contextvars import Token
 from types import TracebackType
 
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import SecurityError
 from werkzeug.routing import MapAdapter
 
 from ._bridge import awaited
@@ -203,6 +204,10 @@ class AppContext:
             conn.url_rule, conn.view_args = self.app.match_url(self)
         except HTTPException as error:
             conn.routing_exception = error
+            if isinstance(error, SecurityError):
+                # The host was refused. An error handler may still ask for it and build URLs.
+                conn.host = ""
+                self.url_adapter = self.app.bind_without_host(conn)
 
     async def open_session(self) -> None:
         """Open the session now, unless it is one that may wait until it is touched."""

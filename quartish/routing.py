@@ -14,6 +14,7 @@ from werkzeug.routing import RuleFactory
 from werkzeug.sansio.utils import host_is_trusted
 
 from ._lazy import lazy
+from ._route_table import RouteTable
 
 __all__ = ["BaseConverter", "Map", "MapAdapter", "Rule", "is_valid_host"]
 
@@ -58,36 +59,22 @@ class Rule(WerkzeugRule):
 
 
 class Map(WerkzeugMap):
-    """A URL map that answers paths without variables from a table.
-
-    PERF(5 us): Werkzeug's matcher splits and walks every path. Its walk tries literal
-    parts before variable ones at each step, so a rule whose text is the path always wins;
-    whatever could answer otherwise (defaults, redirects, aliases, hosts, subdomains,
-    doubled slashes) is left out of the table and to the matcher.
-    """
+    """A URL map with a table in front of its matcher."""
 
     def add(self, rulefactory: RuleFactory) -> None:
         super().add(rulefactory)
-        self.__dict__.pop("static", None)
+        self.__dict__.pop("table", None)
 
     @lazy
-    def static(self) -> dict[str, list[WerkzeugRule]]:
-        """The rules of paths without variables, in the order in which they are tried."""
-        table: dict[str, list[WerkzeugRule]] = {}
-        if self.host_matching:
-            return table
-        for rule in self.iter_rules():
-            if (
-                not rule.arguments
-                and not rule.defaults
-                and not rule.build_only
-                and not rule.alias
-                and rule.redirect_to is None
-                and rule.subdomain == self.default_subdomain
-                and "//" not in rule.rule
-            ):
-                table.setdefault(rule.rule, []).append(rule)
-        return table
+    def table(self) -> RouteTable:
+        """The rules that can be found without the matcher."""
+        self.update()
+        return RouteTable(self)
+
+    @lazy
+    def matcher(self) -> MapAdapter:
+        """An adapter that matches paths on the default subdomain, whatever the host is."""
+        return self.bind("", subdomain=self.default_subdomain)
 
 
 class AdapterCache:
@@ -172,8 +159,16 @@ def is_valid_host(host: str) -> bool:
 
 
 def _to_ascii(host: str) -> str:
-    """Return the IDNA form of `host`, or as it is where it has none."""
+    """Return `host` in ASCII, its name as IDNA has it; "" where it has none.
+
+    An underscore passes: names of services in a private network have it.
+    """
+    name, colon, port = host.partition(":")
+    if len(name) > 255:  # RFC 1035; and the codec is slow
+        return ""
     try:
-        return host if host.isascii() else host.encode("idna").decode("ascii")
+        ascii_name = name.encode("idna")
+        ascii_name.decode("idna")  # "xn--" may be followed by anything
     except UnicodeError:
-        return host
+        return ""
+    return ascii_name.decode("ascii").replace("_", "-") + colon + port

@@ -1,0 +1,128 @@
+"""The table in front of the matcher gives the matcher's answers, or none."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
+from werkzeug.routing import ValidationError
+
+from quartish.routing import Map
+from quartish.routing import Rule
+
+SEGMENTS = ["a", "b", "1", "22", "a-b", "1.5", "", "x.y", "ä"]
+PARTS = [
+    "a",
+    "b",
+    "1",
+    "<v>",
+    "<int:v>",
+    "<float:v>",
+    "<any(a,b):v>",
+    "<v>-<w>",
+    "x.<v>",
+    "<string(length=2):v>",
+    "<path:v>",
+    "<even:v>",
+]
+
+
+class Even(BaseConverter):
+    """Takes even numbers only, and says so when it converts."""
+
+    regex = r"\d+"
+
+    def to_python(self, value: str) -> int:
+        if int(value) % 2:
+            raise ValidationError
+        return int(value)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> list[dict[str, t.Any]]:
+    made = []
+    for number in range(draw(st.integers(1, 6))):
+        parts = draw(st.lists(st.sampled_from(PARTS), max_size=3))
+        names = iter("abcdefgh")
+        for index, part in enumerate(parts):
+            while "v>" in part or "w>" in part:
+                old = "v>" if "v>" in part else "w>"
+                part = part.replace(old, f"name_{next(names)}>", 1)
+            parts[index] = part
+        string = "/" + "/".join(parts)
+        if len(string) > 1 and draw(st.booleans()):
+            string += "/"
+        made.append(
+            {
+                "string": string,
+                "endpoint": draw(st.sampled_from(["x", "y", f"e{number}"])),
+                "methods": draw(st.sampled_from([None, ["GET"], ["POST"]])),
+                "websocket": False,
+                "strict_slashes": draw(st.sampled_from([None, True, False])),
+            }
+        )
+    return made
+
+
+def answer(find: t.Callable[[], t.Any]) -> t.Any:
+    try:
+        return find()
+    except HTTPException as error:
+        return type(error)
+
+
+@settings(max_examples=400, deadline=None)
+@given(rules(), st.lists(st.sampled_from(SEGMENTS), max_size=4), st.sampled_from(["GET", "POST"]))
+def test_same_answers(made: list[dict[str, t.Any]], segments: list[str], method: str) -> None:
+    url_map = Map([Rule(**each) for each in made], converters={"even": Even})
+    path = "/" + "/".join(segments)
+    found = url_map.table.find(path, method, False)
+    if found is not None:
+        adapter = url_map.bind("localhost")
+        assert found == answer(lambda: adapter.match(path, method, return_rule=True))
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "values"),
+    [
+        ("/", "/", {}),
+        ("/a/b", "/a/b", {}),
+        ("/user/<int:user>/post/<post>", "/user/3/post/x", {"user": 3, "post": "x"}),
+        ("/<a>-<int:b>/", "/x-4/", {"a": "x", "b": 4}),
+    ],
+)
+def test_found_without_the_matcher(rule: str, path: str, values: dict[str, t.Any]) -> None:
+    url_map = Map([Rule(rule, endpoint="e"), Rule("/static/<path:filename>", endpoint="static")])
+    found = url_map.table.find(path, "GET", False)
+    assert found is not None and found[1] == values
+
+
+@pytest.mark.parametrize(
+    ("rules", "path"),
+    [
+        (["/<a>/x", "/y/<b>"], "/y/x"),  # two shapes
+        (["/<int:a>", "/<b>"], "/1"),  # two patterns
+        (["/s/<path:p>", "/s/<a>"], "/s/1"),  # a converter that takes slashes
+        (["/<path:p>", "/s/<a>"], "/s/1"),
+        (["/a/<b>"], "/a/"),
+        (["/a/<b>"], "/a//b"),
+        (["/a/<b>/"], "/a/b"),
+        (["/a/<int:b>"], "/a/x"),
+    ],
+)
+def test_stands_aside(rules: list[str], path: str) -> None:
+    url_map = Map([Rule(rule, endpoint=rule) for rule in rules])
+    assert url_map.table.find(path, "GET", False) is None
+
+
+def test_a_rule_that_is_added_later_is_found() -> None:
+    url_map = Map([Rule("/a", endpoint="a")])
+    assert url_map.table.find("/b/1", "GET", False) is None
+    url_map.add(Rule("/b/<int:n>", endpoint="b"))
+    found = url_map.table.find("/b/1", "GET", False)
+    assert found is not None and (found[0].endpoint, found[1]) == ("b", {"n": 1})
