@@ -14,10 +14,12 @@ import typing as t
 from tempfile import SpooledTemporaryFile
 from urllib.parse import parse_qsl
 
+from werkzeug.datastructures import FileStorage as WerkzeugFileStorage
 from werkzeug.datastructures import Headers
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser as WerkzeugFormDataParser
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data
 from werkzeug.sansio.multipart import Epilogue
@@ -27,6 +29,7 @@ from werkzeug.sansio.multipart import MultipartDecoder
 from werkzeug.sansio.multipart import NeedData
 from werkzeug.sansio.multipart import State
 
+from ._bridge import drive
 from ._streaming import SPOOL_SIZE
 from .datastructures import FileStorage
 
@@ -37,7 +40,7 @@ MAX_HEADERS = 16 * 1024
 _LINE_ENDS = (b"\r", b"\n")
 _CHARSETS = {"ascii", "us-ascii", "utf-8", "iso-8859-1"}
 
-Form = tuple[MultiDict[str, str], MultiDict[str, FileStorage]]
+Form = tuple[MultiDict[str, str], MultiDict[str, t.Any]]
 Offload = t.Callable[..., t.Awaitable[t.Any]]
 StreamFactory = t.Callable[[int | None, str | None, str | None, int | None], t.IO[bytes]]
 
@@ -65,7 +68,7 @@ class FormDataParser:
     `offload(func, *args)` runs file operations off the loop.
     """
 
-    file_storage_class = FileStorage
+    file_storage_class: type[WerkzeugFileStorage] = FileStorage
 
     def __init__(
         self,
@@ -135,6 +138,53 @@ class FormDataParser:
         return self.cls(parts.fields), self.cls(parts.files)
 
 
+class BlockingFormDataParser(WerkzeugFormDataParser):
+    """The same parser for the plain colour, whose bodies are files, by Werkzeug's interface.
+
+    *Flask:* takes a damaged form for an empty one, and puts no limit on an urlencoded one.
+    """
+
+    def parse(
+        self,
+        stream: t.IO[bytes],
+        mimetype: str,
+        content_length: int | None,
+        options: dict[str, str] | None = None,
+    ) -> tuple[t.IO[bytes], MultiDict[str, str], MultiDict[str, WerkzeugFileStorage]]:
+        """Return the stream, the fields and the files, as `FormDataParser.parse` does."""
+        parser = FormDataParser(
+            cls=self.cls,
+            max_form_memory_size=self.max_form_memory_size,
+            max_form_parts=self.max_form_parts,
+            stream_factory=t.cast(StreamFactory, self.stream_factory),
+            offload=_at_once,
+        )
+        parser.file_storage_class = WerkzeugFileStorage
+        form, files = drive(parser.parse(_FileBody(stream), mimetype, content_length, options))
+        return stream, form, files
+
+
+async def _at_once(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+    return func(*args)
+
+
+class _FileBody:
+    """A body that is read from a file, without ever waiting on a loop."""
+
+    def __init__(self, file: t.IO[bytes]) -> None:
+        self.file = file
+
+    async def __aiter__(self) -> t.AsyncIterator[bytes]:
+        while chunk := self.file.read(SLICE):
+            yield chunk
+
+    async def read(self, limit: int | None = None) -> bytes:
+        data = self.file.read() if limit is None else self.file.read(limit + 1)
+        if limit is not None and len(data) > limit:
+            raise RequestEntityTooLarge()
+        return data
+
+
 class _Decoder(MultipartDecoder):
     """Werkzeug's decoder, which else takes the CR before a closing boundary that comes in two
     chunks for data (its issue 3285)."""
@@ -152,7 +202,7 @@ class _Parts:
         self.parser = parser
         self.content_length = content_length
         self.fields: list[tuple[str, str]] = []
-        self.files: list[tuple[str, FileStorage]] = []
+        self.files: list[tuple[str, WerkzeugFileStorage]] = []
         self.memory = 0
         self._text: list[bytes] = []
         self._part: Field | File

@@ -16,6 +16,7 @@ from collections import deque
 
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wsgi import LimitedStream
 
 from ._bridge import from_thread
 from .typing import ASGIReceive
@@ -206,6 +207,22 @@ class Body:
             file.close()
             raise
         return file
+
+
+class LimitedInput(LimitedStream):
+    """A `wsgi.input` of unknown size that raises RequestEntityTooLarge (413) past `limit`.
+
+    *Werkzeug:* cuts it off there, without a word, when all of it is read at once.
+    """
+
+    def __init__(self, stream: t.IO[bytes], limit: int) -> None:
+        super().__init__(stream, limit + 1, is_max=True)
+
+    def readinto(self, b: t.Any) -> int | None:
+        size = super().readinto(b)
+        if self.is_exhausted:
+            raise RequestEntityTooLarge()
+        return size
 
 
 class BodyReader(io.RawIOBase):

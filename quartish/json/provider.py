@@ -9,6 +9,7 @@ import dataclasses
 import decimal
 import functools
 import json
+import re
 import typing as t
 import uuid
 import weakref
@@ -73,6 +74,14 @@ def _encoder(**settings: t.Any) -> json.JSONEncoder:
     return json.JSONEncoder(**settings)
 
 
+# A backslash that is escaped itself begins nothing.
+_ESCAPES = re.compile(r"\\u(?:(d[89ab]..)\\u(d[c-f]..)|(d[89a-f]..))|\\.", re.I | re.S)
+
+
+def _has_lone_surrogate(text: str) -> bool:
+    return any(match[3] for match in _ESCAPES.finditer(text))
+
+
 class DefaultJSONProvider(JSONProvider):
     """JSON by the standard library.
 
@@ -110,7 +119,13 @@ class DefaultJSONProvider(JSONProvider):
         """Deserialize text or UTF-8 bytes; `kwargs` are those of `json.loads`.
 
         Raises ValueError when they are no JSON, or are nested deeper than Python can follow.
+        Bytes, which come from others, may also not hold half of a surrogate pair: no
+        response, file or database could take such text.
         """
+        if isinstance(s, (bytes, bytearray)):
+            s = s.decode(json.detect_encoding(s))
+            if "\\u" in s and _has_lone_surrogate(s):
+                raise ValueError("JSON has half of a surrogate pair")
         try:
             return json.loads(s, **kwargs)
         except RecursionError:

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import functools
 import typing as t
+from contextlib import contextmanager
 
+from werkzeug.datastructures import Authorization
 from werkzeug.datastructures import Headers
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 from werkzeug.sansio.request import Request as SansioRequest
@@ -48,15 +52,17 @@ class Conn(SansioRequest):
         state = self.__dict__
         state["scope"] = scope
         raw = state["raw_headers"] = dict(scope["headers"])
-        state["raw_host"] = raw[b"host"].decode("latin-1") if b"host" in raw else ""
+        if len(raw) == len(scope["headers"]):
+            state["raw_host"] = raw[b"host"].decode("latin-1") if b"host" in raw else ""
         if b"cookie" not in raw:
             state["raw_cookie"] = ""
         elif scope.get("http_version", "1.1")[0] == "1":  # has one at most (RFC 6265, 5.4)
             state["raw_cookie"] = raw[b"cookie"].decode("latin-1")
         state["method"] = scope["method"] if "method" in scope else "GET"
-        if not scope.get("root_path") and scope["path"][:1] == "/":
+        path = scope["path"]
+        if not scope.get("root_path") and path[:1] == "/" and path.isascii():
             state["root_path"] = ""
-            state["path"] = scope["path"]
+            state["path"] = path
         return self
 
     @lazy
@@ -67,8 +73,10 @@ class Conn(SansioRequest):
 
     @lazy
     def raw_host(self) -> str:
-        """The Host header as it came, or ""."""
-        return self.raw_headers.get(b"host", b"").decode("latin-1")
+        """The Host header as it came, or "". One that came twice is malformed (RFC 9112,
+        section 3.2), and so are two of them joined."""
+        hosts = [value for name, value in self.scope["headers"] if name == b"host"]
+        return b", ".join(hosts).decode("latin-1")
 
     @lazy
     def raw_cookie(self) -> str:
@@ -101,6 +109,8 @@ class Conn(SansioRequest):
         """The path below `root_path`. Servers differ in whether the scope's path holds
         `root_path`; it is taken off where it is there, by whole segments."""
         path: str = self.scope["path"]
+        if not path.isascii():  # half a surrogate pair could not be encoded again
+            path = path.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
         if path[:1] != "/":  # the absolute form of RFC 9112, section 3.2.2
             path = "/" + path.partition("://")[2].partition("/")[2]
         root = self.root_path
@@ -114,13 +124,35 @@ class Conn(SansioRequest):
         return query if isinstance(query, bytes) else str(query).encode("latin-1")
 
     @lazy
+    def args(self) -> MultiDict[str, str]:
+        """The query's parameters. BadRequest (400) where it is no UTF-8."""
+        with _as_utf8():
+            return super().args
+
+    @lazy
+    def full_path(self) -> str:
+        """Path and query. BadRequest (400) where the query is no UTF-8."""
+        with _as_utf8():
+            return super().full_path
+
+    @lazy
     def headers(self) -> Headers:
-        return Headers(
-            [
-                (name.decode("latin-1").title(), value.decode("latin-1"))
-                for name, value in self.scope["headers"]
-            ]
-        )
+        headers = [
+            (name.decode("latin-1").title(), value.decode("latin-1"))
+            for name, value in self.scope["headers"]
+        ]
+        try:
+            return Headers(headers)
+        except ValueError:  # a line break; RFC 9110, section 5.5 has it replaced
+            return Headers([(name, " ".join(value.splitlines())) for name, value in headers])
+
+    @lazy
+    def authorization(self) -> Authorization | None:
+        """The credentials of the Authorization header; None where it is malformed."""
+        try:
+            return super().authorization
+        except ValueError:
+            return None
 
     @lazy
     def remote_addr(self) -> str | None:
@@ -150,6 +182,14 @@ class Conn(SansioRequest):
         """Names of the blueprint and of those around it, the innermost first."""
         name = self.blueprint
         return [] if name is None else split_blueprint_path(name)
+
+
+@contextmanager
+def _as_utf8() -> t.Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise BadRequest("The query string is no UTF-8.") from error
 
 
 @functools.lru_cache(maxsize=1024)

@@ -14,9 +14,11 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from .. import json
 from .._current import find_context
 from .._environ import build_environ
+from .._formparser import BlockingFormDataParser
 from .._lazy import lazy
 from .._streaming import AsyncInput
 from .._streaming import Body
+from .._streaming import LimitedInput
 from .._streaming import SPOOL_SIZE
 from ..debughelpers import attach_enctype_error_multidict
 from ..typing import Scope
@@ -33,6 +35,7 @@ class Request(Conn, WerkzeugRequest):
     """
 
     json_module: t.Any = json
+    form_data_parser_class = BlockingFormDataParser
     shallow = False
 
     _max_content_length: int | None = None
@@ -127,6 +130,9 @@ class Request(Conn, WerkzeugRequest):
         if self._input is None:
             if self.body is None:
                 stream = t.cast(t.Any, WerkzeugRequest.stream).__get__(self, type(self))
+                limit = self.max_content_length
+                if limit is not None and "wsgi.input_terminated" in self.environ:
+                    stream = LimitedInput(self.environ["wsgi.input"], limit)
                 streamed = getattr(self.url_rule, "stream_body", False)
                 return AsyncInput(stream) if streamed else stream
             self._check_limit()
