@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
+from werkzeug.exceptions import BadRequest
+
+from .._bridge import Lane
 from .._dispatch import Flow
 from .._streaming import Body
 from .._streaming import Inbox
@@ -14,13 +17,21 @@ from ..wrappers._conn import Conn
 
 
 def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
-    """Return the body to come; None where the headers say that there is none.
+    """Return the body to come; None where the headers say that there is none, or contradict
+    each other: dispatching then raises BadRequest (400).
 
     Source: RFC 9112, section 6.3. HTTP/2 and 3 frame a body without any header.
     """
     raw = conn.raw_headers
     if b"content-length" in raw:
-        expected = raw[b"content-length"] != b"0"
+        length, headers = raw[b"content-length"], conn.scope["headers"]
+        if not length.isdigit() or (
+            len(raw) != len(headers)  # some name came twice
+            and any(name == b"content-length" and value != length for name, value in headers)
+        ):
+            conn.routing_exception = BadRequest("The Content-Length is malformed.")
+            return None
+        expected = length != b"0"
     else:
         expected = b"transfer-encoding" in raw or (
             conn.http_version >= "2" and conn.method not in ("GET", "HEAD")
