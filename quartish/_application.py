@@ -7,6 +7,8 @@ then passes is written in `asgi`, `wsgi`, `ctx` and `_dispatch`; this room conne
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import os
 import typing as t
 import weakref
@@ -73,6 +75,7 @@ FAMILY = frozenset(
         *HELPERS,
         "session_interface",
         "wsgi_app",
+        "__call__",
     ]
 )
 
@@ -83,11 +86,36 @@ class AppType(type):
 
     apps: weakref.WeakSet[App] = weakref.WeakSet()
 
+    def __init__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, t.Any], **options: t.Any
+    ) -> None:
+        super().__init__(name, bases, namespace, **options)
+        if "__call__" in namespace:
+            super().__setattr__("__call__", both_doors(namespace["__call__"]))
+
     def __setattr__(cls, name: str, value: t.Any) -> None:
-        super().__setattr__(name, value)
+        super().__setattr__(name, both_doors(value) if name == "__call__" else value)
         if name in FAMILY:
             for app in AppType.apps:
                 app.forget_flows()
+
+
+def both_doors(call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    """Return a `__call__` for WSGI, as tools for Flask put it on the class, that lets ASGI in
+    as well: http requests then go through it, as through a replaced `wsgi_app`."""
+    try:
+        inspect.signature(call).bind("self", "scope", "receive", "send")
+    except TypeError:
+        pass
+    else:
+        return call
+
+    @functools.wraps(call)
+    def __call__(self: App, *args: t.Any) -> t.Any:
+        return self.asgi_app(*args) if len(args) == 3 else call(self, *args)
+
+    __call__.for_wsgi = True  # type: ignore[attr-defined]
+    return __call__
 
 
 class App(Core, metaclass=AppType):

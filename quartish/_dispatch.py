@@ -19,8 +19,10 @@ import inspect
 import sys
 import typing as t
 from asyncio import _get_running_loop
+from asyncio import CancelledError
 from itertools import chain
 from types import CoroutineType
+from types import MethodType
 
 from werkzeug.exceptions import BadRequestKeyError
 from werkzeug.exceptions import HTTPException
@@ -43,6 +45,7 @@ from .signals import request_tearing_down
 from .signals import websocket_finished
 from .signals import websocket_started
 from .signals import websocket_tearing_down
+from .wrappers.websocket import WebSocketDisconnect
 
 Step = t.Callable[..., t.Awaitable[t.Any]]
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
@@ -60,10 +63,19 @@ HELPERS = (
 )
 
 
+_defaults: set[object] = set()
+
+
 def default(method: F) -> F:
     """Mark a method of the app as the step's own, so that an override can be told from it."""
-    method.is_default = True  # type: ignore[attr-defined]
+    _defaults.add(method)
     return method
+
+
+def is_default(method: object) -> bool:
+    """Say whether a method was marked. The function itself is looked up: an attribute would
+    be copied by what wraps it."""
+    return type(method) is MethodType and method.__func__ in _defaults
 
 
 class Flow:
@@ -100,15 +112,17 @@ class Flow:
         self.overridden = False
         for step, name in self.METHODS.items():
             method = getattr(app, name)
-            if getattr(method, "is_default", None) is not True:
+            if not is_default(method):
                 setattr(self, step, _overridden(method))
                 self.overridden = self.overridden or not is_async_callable(method)
         for name in HELPERS:
             method = getattr(app, name, None)
-            if method and getattr(method, "is_default", None) is not True:
+            if method and not is_default(method):
                 self.overridden = self.overridden or not is_async_callable(method)
         #: Whether a WSGI middleware was put around the app: http requests go through it.
-        self.through_wsgi = getattr(app.wsgi_app, "is_default", None) is not True
+        self.through_wsgi = not is_default(app.wsgi_app) or hasattr(
+            type(app).__call__, "for_wsgi"
+        )
 
         #: Whether sessions may be opened when first touched.
         self.lazy_session = opens_lazily(app.session_interface)
@@ -141,6 +155,10 @@ class Flow:
     def survives_disconnect(self, ctx: AppContext) -> bool:
         """Say whether the view is to finish although the client has left."""
         return getattr(self._view(ctx), "survives_disconnect", False) is True
+
+    def describe(self, ctx: AppContext) -> str:
+        """Name the view and the path, for the log."""
+        return f"view {ctx.conn.endpoint!r} [{ctx.conn.method} {ctx.conn.path}]"
 
     def _view(self, ctx: AppContext) -> t.Any:
         endpoint = ctx.conn.endpoint
@@ -414,9 +432,28 @@ class WebsocketFlow(Flow):
         "teardown_app": "do_teardown_appcontext",
     }
 
+    async def handle(self, ctx: AppContext) -> t.Any:
+        """Return the response, if any. When the door cancels the handler because the
+        conversation is over, the after functions run too."""
+        try:
+            return await super().handle(ctx)
+        except CancelledError:
+            if ctx.ending or ctx.took_back is None or not ctx.took_back():
+                raise
+            return await self.finalize(ctx, None)
+
+    async def handle_user_exception(self, ctx: AppContext, error: Exception) -> t.Any:
+        try:
+            return await super().handle_user_exception(ctx, error)
+        except WebSocketDisconnect as unhandled:
+            if unhandled is not error:
+                raise
+            return None  # that a client leaves is no error of the app's
+
     async def finalize(
         self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False
     ) -> t.Any:
+        ctx.ending = True
         if rv is not None:
             return await super().finalize(ctx, rv, from_error_handler)
         try:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import typing as t
 
+import pytest
+
 from quartish import Flask
 from quartish import make_response
+from quartish import request
 
 from ._peer import ask
 
@@ -32,3 +35,62 @@ async def test_a_sync_decorator_that_knows_nothing_of_async_views() -> None:
         assert answer.headers["X-Tag"] == "tagged"
         assert "ada" in answer.text
     assert answer.status == 201
+
+
+@pytest.fixture
+def traced() -> tuple[Flask, list[str]]:
+    """An app, and what is seen of it by a tool that puts itself around the class, as tracers do."""
+    seen: list[str] = []
+
+    class Traced(Flask):
+        pass
+
+    call, dispatch = Traced.__call__, Traced.dispatch_request
+
+    def traced_call(self: t.Any, environ: t.Any, start_response: t.Any) -> t.Any:
+        seen.append(environ["PATH_INFO"])
+        return call(self, environ, start_response)
+
+    @functools.wraps(dispatch)
+    def traced_dispatch(self: t.Any) -> t.Any:
+        seen.append("dispatch")
+        return dispatch(self)
+
+    app = Traced("app")
+
+    @app.post("/<name>")
+    async def greet(name: str) -> t.Any:
+        return f"Hello {name}"
+
+    app.test_client().post("/before")  # the patches come late
+    Traced.__call__ = traced_call  # type: ignore[method-assign]
+    Traced.dispatch_request = traced_dispatch  # type: ignore[method-assign]
+    return app, seen
+
+
+async def test_patching_the_class_for_wsgi_leaves_the_asgi_door_open(traced: t.Any) -> None:
+    app, seen = traced
+    assert app.test_client().post("/ada").text == "Hello ada"
+    assert seen == ["/ada", "dispatch"]
+    answer = await ask(app, "/bob", "POST")
+    assert (answer.status, answer.text) == (200, "Hello bob")
+    assert seen[2:] == ["/bob", "dispatch"]
+    async with app.test_app():  # lifespan
+        pass
+
+
+async def test_a_subclass_may_define_call_for_wsgi_or_for_asgi() -> None:
+    class Wsgi(Flask):
+        def __call__(self, environ: t.Any, start_response: t.Any) -> t.Any:
+            environ["HTTP_X_FROM"] = "subclass"
+            return super().__call__(environ, start_response)
+
+    class Asgi(Flask):
+        async def __call__(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
+            scope["headers"].append((b"x-from", b"subclass"))
+            await super().__call__(scope, receive, send)
+
+    for cls in (Wsgi, Asgi):
+        app = cls("app")
+        app.add_url_rule("/", "view", lambda: request.headers["X-From"])
+        assert (await ask(app)).text == "subclass"

@@ -1,4 +1,4 @@
-"""Http requests of an app whose `wsgi_app` was replaced by a WSGI middleware.
+"""Http requests of an app whose `wsgi_app`, or `__call__`, was replaced by a WSGI middleware.
 
 The whole call runs in one worker thread: middleware, app, and the iteration of the body,
 each chunk of which is sent before the next is asked for.
@@ -25,7 +25,7 @@ from ._exchange import body_of
 async def handle_through_wsgi(
     app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
 ) -> None:
-    """Answer one request by `app.wsgi_app`."""
+    """Answer one request by the app as WSGI."""
     inbox = Inbox(receive)
     conn = Request.from_scope(scope)
     body = body_of(app, conn, inbox)
@@ -60,7 +60,7 @@ class WsgiCall:
 
     def run(self) -> None:
         """Call the app and send what it gives, to the end or until the client leaves."""
-        body = self.app.wsgi_app(self.environ, self.start_response)
+        body = self.app(self.environ, self.start_response)
         try:
             for chunk in body:
                 if self.inbox.gone is not None:

@@ -38,6 +38,7 @@ def make(name: str = "venv", *more: str) -> Path:
 
 
 def clean_environ() -> dict[str, str]:
-    """Return the environment variables without the caller's Python settings."""
+    """Return the environment variables without the caller's Python settings; sets of strings
+    are iterated in one and the same order."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}

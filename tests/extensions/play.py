@@ -85,7 +85,8 @@ class Visitor:
             for name, value in answer.headers
             if name.lower() not in IGNORED
         )
-        self.seen.append([f"{method} {path}", answer.status, kept, self._steady("", answer.text)])
+        target = self._steady("", f"{method} {path}")
+        self.seen.append([target, answer.status, kept, self._steady("", answer.text)])
         return answer
 
     def peek(
