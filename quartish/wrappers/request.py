@@ -118,7 +118,7 @@ class Request(Conn, WerkzeugRequest):
 
     @property
     def want_form_data_parsed(self) -> bool:
-        return bool(self.headers.get("Content-Type"))
+        return bool(self.mimetype)
 
     @lazy
     def stream(self) -> t.Any:
