@@ -568,3 +568,32 @@ async def test_files_are_saved_and_loaded(tmp_path: t.Any) -> None:
     loaded = FileStorage()
     await loaded.load(tmp_path / "copy.bin")
     assert loaded.filename == "copy.bin" and loaded.stream.tell() == 40_000
+
+
+# --- a client that leaves -----------------------------------------------------------------------
+
+
+async def test_a_view_that_goes_on_may_ask_whether_its_client_is_there() -> None:
+    app = quartish.Quart(__name__)
+    app.testing = True
+    seen: list[bool] = []
+    there = asyncio.Event()
+
+    @app.post("/")
+    async def view() -> str:
+        await request.get_data()
+        seen.append(await request.is_disconnected())
+        there.set()
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+            if await request.is_disconnected():
+                seen.append(True)
+                break
+        return ""
+
+    view.survives_disconnect = True  # type: ignore[attr-defined]
+    async with app.test_client().request("/", method="POST") as connection:
+        await connection.send_complete()
+        await there.wait()
+        await connection.disconnect()
+    assert seen == [False, True]
