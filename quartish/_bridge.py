@@ -164,24 +164,31 @@ def own_loop() -> _OwnLoop:
 class Lane:
     """One request's stay in one worker thread, seen from the loop that lent it."""
 
-    __slots__ = ("loop", "children", "cancelled", "on_wait")
+    __slots__ = ("loop", "children", "cancelled", "spared", "on_wait", "prepare")
 
     def __init__(self, on_wait: t.Callable[[], None] | None = None) -> None:
         self.loop = asyncio.get_running_loop()
         #: Called on the loop whenever the thread begins to wait for an async piece.
         self.on_wait = on_wait
+        #: Called in the thread before its first async piece.
+        self.prepare: t.Callable[[], None] | None = None
         self.children: set[asyncio.Task[t.Any]] = set()
         self.cancelled = False
+        #: Whether async pieces to come run although those before were cancelled.
+        self.spared = False
 
     def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
         """Run `coro` on the lane's loop; called in the worker, which waits."""
+        prepare, self.prepare = self.prepare, None
+        if prepare is not None:
+            prepare()
         outcome: Future[T] = Future()
 
         def start() -> None:
             task = self.loop.create_task(coro, context=context)
             self.children.add(task)
             task.add_done_callback(finish)
-            if self.cancelled:
+            if self.cancelled and not self.spared:
                 task.cancel()
             elif self.on_wait is not None:
                 self.on_wait()
@@ -199,7 +206,7 @@ class Lane:
         return outcome.result()
 
     def cancel(self) -> None:
-        """Cancel the async pieces, running and to come; a sync view itself cannot be."""
+        """Cancel the async pieces, running and to come; sync code itself cannot be."""
         self.cancelled = True
         for task in self.children:
             task.cancel()

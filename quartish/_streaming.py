@@ -61,7 +61,10 @@ class Inbox:
         self.reads += 1
         while True:
             if self._messages:
-                return self._messages.popleft()
+                message = self._messages.popleft()
+                if self._ahead > 1:  # there is room again, and nobody else may notice
+                    self.watch()
+                return message
             if self.gone is not None:
                 return self.gone
             if self.reader is None and not self._reading:

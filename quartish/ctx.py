@@ -103,8 +103,15 @@ class AppContext:
     _matched = False
     #: What the teardown functions are told went wrong, whether or not it was answered.
     error: BaseException | None = None
+    #: Whether the flow runs in the request's own task, on the loop lane.
+    on_loop = False
     #: Whether the body is to be read before the view: plain colour, loop lane.
     reads_ahead = False
+    #: Whether only the end is left to run, which no client that leaves can cancel.
+    ending = False
+    #: Says whether a cancellation came from the door, because the conversation is over, and
+    #: takes it back. None: there is no such cancellation.
+    took_back: t.Callable[[], bool] | None = None
 
     def __init__(
         self,

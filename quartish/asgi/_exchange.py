@@ -13,6 +13,7 @@ from .._streaming import Body
 from .._streaming import Inbox
 from ..ctx import AppContext
 from ..typing import ASGISend
+from ..typing import Message
 from ..wrappers._conn import Conn
 
 
@@ -39,13 +40,61 @@ def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
     return Body(inbox, offload=app.to_file_thread) if expected else None
 
 
+class IdleTimer:
+    """Says when nothing was sent for so many seconds. One timer, which is set anew when it
+    ran out too early, serves any number of messages."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _stopped = False
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        send: ASGISend,
+        seconds: float,
+        expired: t.Callable[[], None],
+    ) -> None:
+        self.seconds = seconds
+        self._loop = loop
+        self._send = send
+        self._expired = expired
+        self._moved = loop.time()
+
+    async def send(self, message: Message) -> None:
+        """Send a message and note that something moved."""
+        await self._send(message)
+        self._moved = self._loop.time()
+
+    def look(self) -> None:
+        """Look whether anything moved, and look again when it should have."""
+        if self._stopped:
+            return
+        rest = self._moved + self.seconds - self._loop.time()
+        if rest > 0:
+            self._timer = self._loop.call_later(rest, self.look)
+        else:
+            self._expired()
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+
 class Exchange:
     """A connection, its context and the flow that answers it."""
 
-    #: The task that runs async code, while it may be cancelled.
-    task: asyncio.Task[t.Any] | None = None
-    #: Whether it was cancelled because the client left.
-    gone = False
+    #: The task of the app call, and the stay in a worker thread while there is one.
+    task: asyncio.Task[t.Any]
+    lane: Lane | None = None
+    #: How often we cancelled it ourselves.
+    cancels = 0
+    #: Runs out when the end takes too long after the client left.
+    timer: asyncio.TimerHandle | None = None
+    #: Watches a response that is sent piece by piece.
+    idle: IdleTimer | None = None
+    #: Whether the view is done, and only its response is left to send.
+    answered = False
 
     def __init__(
         self, app: t.Any, ctx: AppContext, flow: Flow, inbox: Inbox, send: ASGISend
@@ -55,6 +104,7 @@ class Exchange:
         self.flow = ctx.flow = flow
         self.inbox = inbox
         self.send = send
+        self.task = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
 
     def begin(self) -> bool:
         """Match the URL in the connection's own Context; say whether the loop lane is taken."""
@@ -86,15 +136,91 @@ class Exchange:
             ctx.conn.scope["quartish.preserve_context"](ctx)
         if ctx.error is not None and self.app.should_ignore_error(ctx.error):
             ctx.error = None
+        ctx.ending = True
+        if self.lane is not None:
+            self.lane.spared = True
         await ctx.release(ctx.error)
+        self.answered, ctx.ending = True, False
+        if self.lane is not None:
+            self.lane.spared = False
+
+    def send_timed(self, response: t.Any) -> ASGISend:
+        """Return a `send` for a response that takes its time: when nothing was sent for
+        `RESPONSE_TIMEOUT` seconds (or `response.timeout`), this is logged and the rest is
+        not sent. May be called in any thread."""
+        seconds = getattr(response, "timeout", ...)
+        if seconds is ...:
+            seconds = self.app.config["RESPONSE_TIMEOUT"]
+        if seconds is None:
+            return self.send
+        loop = self.task.get_loop()
+        self.idle = IdleTimer(loop, self.send, seconds, self._stalled)
+        loop.call_soon_threadsafe(self.idle.look)
+        return self.idle.send
+
+    def _stalled(self) -> None:
+        assert self.idle is not None
+        self.app.logger.warning(
+            "The response of %s was given up: nothing of it was sent for %s seconds"
+            " (RESPONSE_TIMEOUT, response.timeout)",
+            self.flow.describe(self.ctx),
+            self.idle.seconds,
+        )
+        self.cancel()
+
+    # --- the client leaves --------------------------------------------------------------------
+
+    def left(self) -> None:
+        """Cancel the view, unless it asked to be let finish or is at its end. What it does
+        then, and the teardown functions, may take `DISCONNECT_GRACE` seconds."""
+        if self.flow.survives_disconnect(self.ctx) and not self.answered:
+            return
+        if not self.ctx.ending:
+            self.cancel()
+        self.call_later(self.app.config["DISCONNECT_GRACE"], self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        if self.lane is not None and not self.lane.children:
+            return  # sync code, which is waited for
+        self.app.logger.warning(
+            "%s was cancelled: it went on for %s seconds after its client had left"
+            " (DISCONNECT_GRACE)",
+            self.flow.describe(self.ctx),
+            self.app.config["DISCONNECT_GRACE"],
+        )
+        self.cancel()
+
+    def call_later(self, delay: float, func: t.Callable[..., None], *args: t.Any) -> None:
+        """Call `func` unless the app call has ended by then; one such call is kept."""
+        self.timer = asyncio.get_running_loop().call_later(delay, func, *args)
 
     def cancel(self) -> None:
-        """Cancel the view, unless it asked to be let finish."""
-        if self.task is not None and not self.flow.survives_disconnect(self.ctx):
-            self.gone = True
+        """Cancel what runs: the task, or the async pieces that a thread waits for."""
+        self.cancels += 1
+        if self.lane is None:
             self.task.cancel()
+        else:
+            self.lane.cancel()
 
     def took_back(self) -> bool:
         """Say whether a cancellation was ours alone, and take it back. A server's, or an
         outer timeout's, has to go on."""
-        return self.gone and self.task is not None and self.task.uncancel() == 0
+        if not self.cancels:
+            return False
+        if self.lane is not None:
+            self.lane.spared = True
+            return self.task.cancelling() == 0
+        while self.cancels:
+            self.cancels -= 1
+            self.task.uncancel()
+        return self.task.cancelling() == 0
+
+    async def close(self) -> None:
+        """Leave nothing behind: no timer, no reader, no count of our cancellations."""
+        if self.idle is not None:
+            self.idle.stop()
+        if self.timer is not None:
+            self.timer.cancel()
+        self.took_back()
+        if self.inbox.reader is not None:
+            await self.inbox.close()

@@ -19,8 +19,12 @@ from .._bridge import is_awaitable
 from .._bridge import to_thread
 from .._streaming import Inbox
 from ..typing import ASGISend
+from ..typing import Message
+from ._exchange import Exchange
 
 _END: t.Any = object()
+AT_ONCE = 65536
+"""Bytes of a body that a server takes at once, however slow the client reads."""
 _LOCATIONS = (b"location", b"content-location")
 
 
@@ -80,16 +84,17 @@ class ClientGone(Exception):
     """The client left while a response was sent: nothing to tell anybody."""
 
 
-async def send_response(
-    app: t.Any, conn: t.Any, response: t.Any, send: ASGISend, inbox: Inbox
-) -> None:
+async def send_response(exchange: Exchange, response: t.Any) -> None:
     """Send a response, on the loop, until it ends or the client leaves.
 
     A synchronous stream is iterated in a worker thread. The response is closed whatever
     happens.
     """
+    app, conn, inbox, send = exchange.app, exchange.ctx.conn, exchange.inbox, exchange.send
     data: bytes | None = None
     try:
+        if inbox.gone is not None:
+            return
         data = body_in_memory(response)
         status: int = response.status_code
         start = {
@@ -101,12 +106,14 @@ async def send_response(
             payload: bytes | None = b""
         else:
             payload = data
+        if payload is None or len(payload) > AT_ONCE:
+            send = exchange.send_timed(response)
         try:
             await send(start)
             if payload is not None:
                 await send({"type": "http.response.body", "body": payload})
                 return
-        except OSError as error:  # since ASGI 2.4 a server says so that the client left
+        except OSError as error:
             raise ClientGone from error
         if is_sync_stream(response):
             await _send_from_threads(app, response, send, inbox)
@@ -116,6 +123,7 @@ async def send_response(
     except ClientGone:
         pass
     finally:
+        inbox.left = None  # after the end a server may say so of any client
         if data is None and isinstance(response, WerkzeugResponse):
             aclose = getattr(response.response, "aclose", None)  # Werkzeug knows `close` only
             if aclose is not None:
@@ -145,14 +153,14 @@ async def _send_from_threads(
             await to_thread(pool, context, close)
 
 
-async def send_here(conn: t.Any, response: t.Any, send: ASGISend, inbox: Inbox) -> None:
+async def send_here(exchange: Exchange, response: t.Any) -> None:
     """Send a synchronous stream from the thread that runs its request."""
+    conn, inbox, send = exchange.ctx.conn, exchange.inbox, exchange.send_timed(response)
     status: int = response.status_code
     headers = raw_headers(conn, response, None)
     try:
-        await awaited(
-            send({"type": "http.response.start", "status": status, "headers": headers})
-        )
+        start = {"type": "http.response.start", "status": status, "headers": headers}
+        await awaited(_send(send, start))
         if not (conn.method == "HEAD" or status < 200 or status == 204 or status == 304):
             for chunk in response.iter_encoded():
                 if inbox.gone is not None:
@@ -162,15 +170,21 @@ async def send_here(conn: t.Any, response: t.Any, send: ASGISend, inbox: Inbox) 
     except ClientGone:
         pass
     finally:
+        inbox.left = None
+        if exchange.lane is not None:
+            exchange.lane.spared = True
         response.close()
 
 
 async def _send_chunk(send: ASGISend, data: bytes, more: bool = True) -> None:
-    if more and not data:
-        return  # would be a message that says nothing
+    if data or not more:  # anything else says nothing
+        await _send(send, {"type": "http.response.body", "body": data, "more_body": more})
+
+
+async def _send(send: ASGISend, message: Message) -> None:
     try:
-        await send({"type": "http.response.body", "body": data, "more_body": more})
-    except OSError as error:
+        await send(message)
+    except OSError as error:  # since ASGI 2.4 a server says so that the client left
         raise ClientGone from error
 
 

@@ -48,15 +48,15 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
     ctx = app.context_class(app, request=request)
     context = copy_context()
     exchange = HttpExchange(app, ctx, flow, inbox, send)
+    inbox.left = exchange.left
     try:
         if context.run(exchange.begin):
-            inbox.left = exchange.cancel
             await within(context, exchange.on_loop(), inbox.watch)
         else:
             await exchange.in_thread(context)
     finally:
-        if inbox.reader is not None:
-            await inbox.close()
+        if inbox.reader or inbox.gone or exchange.idle:
+            await exchange.close()
 
 
 class HttpExchange(Exchange):
@@ -66,8 +66,8 @@ class HttpExchange(Exchange):
 
     async def on_loop(self) -> None:
         """Run the flow, end the context and send the response, in the request's own task."""
-        self.task = asyncio.current_task()
         app, ctx = self.app, self.ctx
+        ctx.on_loop = True
         conn = ctx.conn
         if app.plain and conn.body is not None:
             ctx.reads_ahead = not getattr(conn.url_rule, "stream_body", False)
@@ -79,7 +79,7 @@ class HttpExchange(Exchange):
                 raise
             finally:
                 await self.end()
-            await send_response(app, conn, response, self.send, self.inbox)
+            await send_response(self, response)
         except asyncio.CancelledError:
             if not self.took_back():
                 raise
@@ -93,27 +93,25 @@ class HttpExchange(Exchange):
             conn.receive_input(
                 io.BufferedReader(BodyReader(body, lambda: conn.max_content_length))
             )
-        lane = Lane(self.inbox.watch)
-        self.inbox.left = lane.cancel
+        self.lane = lane = Lane(self.inbox.watch)
+        if body is not None and self.app.plain:
+            lane.prepare = self.ctx.conn.buffer_input
         pool = self.app.file_pool if self.flow.serves_file(self.ctx) else self.app.view_pool
         try:
             response = await to_thread(pool, context, self.work, lane=lane)
+            self.lane, self.cancels = None, 0
             if response is not None:
-                await within(
-                    context,
-                    send_response(self.app, self.ctx.conn, response, self.send, self.inbox),
-                )
+                await within(context, send_response(self, response), self.inbox.watch)
         except asyncio.CancelledError:
-            if not lane.cancelled:
-                raise
-            task = asyncio.current_task()
-            if task is not None and task.cancelling() > 0:
+            if not self.took_back():
                 raise
 
     def work(self) -> t.Any:
         """Run the flow; send what has to be iterated in this thread, return anything else."""
         response = drive(self.respond())
+        if self.lane is not None:
+            self.lane.prepare = None  # an upload that nobody read does not delay the answer
         if not is_sync_stream(response):
             return response
-        drive(send_here(self.ctx.conn, response, self.send, self.inbox))
+        drive(send_here(self, response))
         return None

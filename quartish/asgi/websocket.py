@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import typing as t
+from contextlib import asynccontextmanager
+from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 
 from werkzeug.exceptions import Forbidden
 
@@ -22,11 +25,14 @@ from ..typing import ASGISend
 from ..typing import Scope
 from ._exchange import Exchange
 from ._send import body_in_memory
+from ._send import is_sync_stream
 from ._send import raw_headers
 
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
 SERVICE_RESTART = 1012
+LAST_WORD = 1.0
+"""Seconds that a handler which the server has cancelled may take to close its websocket."""
 
 
 async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
@@ -39,25 +45,23 @@ async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send:
     ctx = app.context_class(app, websocket=websocket)
     context = copy_context()
     exchange = WebsocketExchange(app, ctx, app.flow_of(ctx), inbox, send)
+    inbox.left, ctx.took_back = exchange.left, exchange.took_back
     app.websockets.add(exchange)
     try:
         if context.run(exchange.begin):
-            inbox.left = exchange.left
             await within(context, exchange.on_loop(), inbox.watch)
         else:
             await exchange.in_thread(context)
     finally:
         app.websockets.discard(exchange)
-        exchange.cancel_timer()
-        if inbox.reader is not None:
-            await inbox.close()
+        await exchange.close()
 
 
 class WebsocketExchange(Exchange):
     """One websocket and the handler that talks over it."""
 
+    #: Whether the server stops.
     restarting = False
-    _timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> bool:
         takes_loop = super().begin()
@@ -70,88 +74,90 @@ class WebsocketExchange(Exchange):
 
     def left(self) -> None:
         """The client left. Who reads or sends is told by a WebSocketDisconnect after the last
-        message; a handler that does neither for `DISCONNECT_GRACE` seconds is cancelled."""
-        if self.inbox.reads == 0 and not self.inbox.pending:
-            self.cancel()
+        message. A handler that does neither is cancelled: at once where it never did, after a
+        second where it only sent, else after `DISCONNECT_GRACE` seconds without reading."""
+        grace = self.app.config["DISCONNECT_GRACE"]
+        if not (self.inbox.reads or self.inbox.pending):
+            grace = min(grace, 1) if self.ctx.websocket.sends else 0
+        if grace:
+            self.call_later(grace, self._cancel_if_idle, self.inbox.reads)
         else:
-            self._wait_for_reads()
-
-    def _wait_for_reads(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(
-            self.app.config["DISCONNECT_GRACE"], self._cancel_if_idle, self.inbox.reads
-        )
+            super().left()
 
     def _cancel_if_idle(self, reads: int) -> None:
         if self.inbox.reads == reads:
-            self.cancel()
+            super().left()
         else:
-            self._wait_for_reads()
-
-    def cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+            self.left()
 
     def shut_down(self) -> None:
         """The server stops: the handler is cancelled and the client told to come again."""
         self.restarting = True
-        self.cancel()
+        if not self.ctx.ending:
+            self.cancel()
 
     # --- the lanes ------------------------------------------------------------------------------
 
     async def on_loop(self) -> None:
-        self.task = asyncio.current_task()
-        try:
+        async with self.closing():
             await self.finish(await self.respond())
-        except asyncio.CancelledError:
-            if not self.took_back():
-                raise
-            await self.close(SERVICE_RESTART if self.restarting else NORMAL_CLOSURE)
-        except Exception:
-            await self.close(INTERNAL_ERROR)
-            raise
 
     async def in_thread(self, context: t.Any) -> None:
-        lane = Lane(self.inbox.watch)
-        self.inbox.left = lane.cancel
-        try:
-            response = await to_thread(
-                self.app.view_pool, context, lambda: drive(self.respond()), lane=lane
-            )
+        self.lane = Lane(self.inbox.watch)
+        work = partial(drive, self.respond())
+        async with self.closing():
+            response = await to_thread(self.app.view_pool, context, work, lane=self.lane)
             await within(context, self.finish(response))
+
+    @asynccontextmanager
+    async def closing(self) -> t.AsyncIterator[None]:
+        """Close the websocket whatever happens: with 1011 after an error, with 1012 where the
+        server stops."""
+        try:
+            yield
         except asyncio.CancelledError:
-            if not lane.cancelled:
-                raise
+            if self.took_back():
+                await self.close_with(NORMAL_CLOSURE)
+                return
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(LAST_WORD):
+                    await self.close_with(SERVICE_RESTART)
+            raise
         except Exception:
-            await self.close(INTERNAL_ERROR)
+            await self.close_with(INTERNAL_ERROR)
             raise
 
     async def finish(self, response: t.Any) -> None:
         """Reject the handshake with the response, or close what was accepted."""
         websocket = self.ctx.websocket
         if response is None or websocket.accepted:
-            status = 200 if response is None else response.status_code
-            await self.close(INTERNAL_ERROR if status >= 500 else NORMAL_CLOSURE)
-            return
-        if self.inbox.gone is not None or websocket.closed:
-            return
-        if "websocket.http.response" not in self.ctx.websocket.scope.get("extensions", {}):
-            await self.send({"type": "websocket.close", "code": NORMAL_CLOSURE})
-            return
+            failed = response is not None and response.status_code >= 500
+            await self.close_with(INTERNAL_ERROR if failed else NORMAL_CLOSURE)
+        elif "websocket.http.response" not in (websocket.scope.get("extensions") or {}):
+            await self.close_with(NORMAL_CLOSURE)
+        elif self.inbox.gone is None and not websocket.closed:
+            await self.reject(response)
+
+    async def reject(self, response: t.Any) -> None:
         data = body_in_memory(response)
-        if data is None:
-            data = b"".join([chunk async for chunk in response.response])
-        await self.send(
-            {
-                "type": "websocket.http.response.start",
-                "status": response.status_code,
-                "headers": raw_headers(websocket, response, len(data)),
-            }
-        )
+        if data is None and is_sync_stream(response):
+            data = b"".join(response.iter_encoded())
+        elif data is None:
+            data = b"".join([_encoded(chunk) async for chunk in response.response])
+        headers = raw_headers(self.ctx.websocket, response, len(data))
+        start = {"type": "websocket.http.response.start", "status": response.status_code}
+        await self.send({**start, "headers": headers})
         await self.send({"type": "websocket.http.response.body", "body": data})
 
-    async def close(self, code: int) -> None:
+    async def close_with(self, code: int) -> None:
         """Close with a code (RFC 6455, section 7.4), unless that was done."""
         websocket = self.ctx.websocket
+        if self.restarting and code == NORMAL_CLOSURE:
+            code = SERVICE_RESTART
         if not websocket.closed and self.inbox.gone is None:
             websocket.closed = True
             await self.send({"type": "websocket.close", "code": code, "reason": ""})
+
+
+def _encoded(chunk: str | bytes) -> bytes:
+    return chunk.encode() if isinstance(chunk, str) else bytes(chunk)

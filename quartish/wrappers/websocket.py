@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import typing as t
+from asyncio import _get_running_loop
 
 from werkzeug.datastructures import Headers
 
 from .. import json
+from .._bridge import from_thread
+from .._bridge import in_lane
 from .._streaming import Inbox
 from ..signals import websocket_received
 from ..signals import websocket_sent
@@ -16,12 +20,28 @@ from ..typing import Message
 from ..typing import Scope
 from ._conn import Conn
 
+P = t.ParamSpec("P")
+T = t.TypeVar("T")
 HeadersLike = t.Union[Headers, t.Mapping[str, str], t.Iterable[tuple[str, str]]]
 
 NO_STATUS = 1005
 ABNORMAL_CLOSURE = 1006
 SENDS_PER_TURN = 16
 """Messages sent in a row before other tasks get their turn."""
+
+
+def waited_for_in_threads(
+    func: t.Callable[P, t.Coroutine[t.Any, t.Any, T]],
+) -> t.Callable[P, t.Coroutine[t.Any, t.Any, T]]:
+    """Let a `def` handler, which runs in a worker thread, call the method without `await`:
+    there the call waits and returns the value itself."""
+
+    @functools.wraps(func)
+    def call(*args: P.args, **kwargs: P.kwargs) -> t.Any:
+        coro = func(*args, **kwargs)
+        return from_thread(coro) if _get_running_loop() is None and in_lane() else coro
+
+    return call
 
 
 class WebSocketDisconnect(Exception):
@@ -44,7 +64,8 @@ class Websocket(Conn):
     """A websocket, from the handshake to its end.
 
     It is accepted by the first `receive` or `send`, or by `accept`, which may choose a
-    subprotocol. `async for message in websocket` ends when the client leaves.
+    subprotocol. `async for message in websocket` ends when the client leaves. In a `def`
+    handler, which has a worker thread to itself, all of this goes without `await`.
     """
 
     json_module: t.Any = json
@@ -54,7 +75,8 @@ class Websocket(Conn):
 
     inbox: Inbox | None = None
     asgi_send: ASGISend | None = None
-    _sends = 0
+    #: How many messages were sent.
+    sends = 0
 
     def __init__(
         self,
@@ -121,6 +143,7 @@ class Websocket(Conn):
         """The subprotocols that the client offers, its favourite first."""
         return list(self.scope.get("subprotocols") or ())
 
+    @waited_for_in_threads
     async def accept(
         self, headers: HeadersLike | None = None, subprotocol: str | None = None
     ) -> None:
@@ -129,16 +152,18 @@ class Websocket(Conn):
             self.accepted = True
             await self._accept(Headers(headers), subprotocol)
 
+    @waited_for_in_threads
     async def receive(self) -> str | bytes:
         """Return the next message: str for a text frame, bytes for a binary one."""
         if not self.accepted:
             await self.accept()
-        self._sends = 0
+        self.sends = 0
         data = await self._receive()
         if websocket_received.receivers:
             await websocket_received.send_async(data, _sync_wrapper=_as_async)
         return data
 
+    @waited_for_in_threads
     async def send(self, data: str | bytes) -> None:
         """Send a message: str as a text frame, bytes as a binary one."""
         if not isinstance(data, (str, bytes)):
@@ -154,17 +179,19 @@ class Websocket(Conn):
             await self.accept()
         # PERF(8 us): only some sends give way. A loop that does nothing but send has to, or
         # nobody would notice that its client left.
-        self._sends += 1
-        if self._sends % SENDS_PER_TURN == 0:
+        self.sends += 1
+        if self.sends % SENDS_PER_TURN == 0:
             await asyncio.sleep(0)
         await self._send(data)
         if websocket_sent.receivers:
             await websocket_sent.send_async(data, _sync_wrapper=_as_async)
 
+    @waited_for_in_threads
     async def receive_json(self) -> t.Any:
         """Return the JSON of the next message. Raises ValueError where it is none."""
         return self.json_module.loads(await self.receive())
 
+    @waited_for_in_threads
     async def send_json(self, *args: t.Any, **kwargs: t.Any) -> None:
         """Send a message of JSON: of the one argument, or of a list or dict of them."""
         if args and kwargs:
@@ -172,6 +199,7 @@ class Websocket(Conn):
         value = args[0] if len(args) == 1 else args or kwargs
         await self.send(self.json_module.dumps(value))
 
+    @waited_for_in_threads
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the websocket; before it was accepted: reject the handshake."""
         if self.closed:
@@ -183,6 +211,16 @@ class Websocket(Conn):
         try:
             while True:
                 yield await self.receive()
+        except WebSocketDisconnect:
+            return
+
+    def __iter__(self) -> t.Iterator[str | bytes]:
+        """Iterate in a `def` handler, whose thread waits for each message."""
+        if not in_lane():
+            raise TypeError("Write `async for message in websocket`: this is no worker thread.")
+        try:
+            while True:
+                yield t.cast("str | bytes", self.receive())  # in a thread: the value itself
         except WebSocketDisconnect:
             return
 
