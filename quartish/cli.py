@@ -43,7 +43,7 @@ from ._options import version_option
 from .helpers import get_debug_flag
 from .routing import Rule
 from .serving import run
-from .serving import show_server_banner
+from .serving import show_server_banner as show_server_banner
 from .serving import SSLArgument
 from .typing import ASGIApp
 from .typing import ASGIReceive
