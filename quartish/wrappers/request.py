@@ -187,8 +187,9 @@ class Request(Conn, WerkzeugRequest):
         file = tempfile.SpooledTemporaryFile(max_size=SPOOL_SIZE)
         try:
             shutil.copyfileobj(source, file)
-        except HTTPException:
-            return  # raised again where the body is touched
+        except HTTPException:  # raised again where the body is touched
+            file.close()
+            return
         file.seek(0)
         self.receive_input(t.cast("t.IO[bytes]", file))
         self.__dict__.pop("stream", None)
