@@ -39,7 +39,7 @@ from ._options import CertParamType as CertParamType
 from ._options import get_version as get_version
 from ._options import Option
 from ._options import SeparatedPathType as SeparatedPathType
-from ._options import version_option
+from ._options import version_option as version_option
 from .helpers import get_debug_flag
 from .routing import Rule
 from .serving import run
