@@ -17,9 +17,11 @@ from .._streaming import BodyReader
 from .._streaming import Inbox
 from ..typing import ASGIReceive
 from ..typing import ASGISend
+from ..typing import Message
 from ..typing import Scope
 from ..wrappers import Request
 from ._exchange import body_of
+from ._send import ClientGone
 
 
 async def handle_through_wsgi(
@@ -60,19 +62,22 @@ class WsgiCall:
 
     def run(self) -> None:
         """Call the app and send what it gives, to the end or until the client leaves."""
-        body = self.app(self.environ, self.start_response)
         try:
-            for chunk in body:
-                if self.inbox.gone is not None:
-                    return
-                if chunk:
-                    self.write(chunk)
-            if not self.ended:
-                self.write(b"", more=False)
-        finally:
-            close = getattr(body, "close", None)
-            if close is not None:
-                close()
+            body = self.app(self.environ, self.start_response)
+            try:
+                for chunk in body:
+                    if self.inbox.gone is not None:
+                        return
+                    if chunk and not self.ended:
+                        self.write(chunk)
+                if not self.ended:
+                    self.write(b"", more=False)
+            finally:
+                close = getattr(body, "close", None)
+                if close is not None:
+                    close()
+        except ClientGone:
+            pass
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: t.Any = None
@@ -93,14 +98,21 @@ class WsgiCall:
         return self.write
 
     def write(self, chunk: bytes, more: bool = True) -> None:
-        """Send a chunk; the one that completes a known length ends the response."""
+        """Send a chunk; the one that completes a known length ends the response. Raises
+        ClientGone when there is nobody to send it to."""
         if self.start is None:
             raise RuntimeError("The WSGI app sent its body before it called start_response.")
         if not self.started:
             self.started = True
-            from_thread(self.send(self.start))
+            self._send(self.start)
         if self.length is not None:
             self.length -= len(chunk)
             more = more and self.length > 0
         self.ended = not more
-        from_thread(self.send({"type": "http.response.body", "body": chunk, "more_body": more}))
+        self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+    def _send(self, message: Message) -> None:
+        try:
+            from_thread(self.send(message))
+        except OSError as error:
+            raise ClientGone from error

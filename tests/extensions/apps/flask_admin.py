@@ -11,7 +11,9 @@ from flask_admin import Admin
 from flask_admin import BaseView
 from flask_admin import expose
 from flask_admin.contrib.sqla import ModelView
+from flask_babel import Babel
 from flask_sqlalchemy import SQLAlchemy
+
 #: When a file was exported.
 SCRUB = r"(?<=Thing_)[\d_-]+"
 db = SQLAlchemy()
@@ -44,6 +46,7 @@ def create_app() -> Flask:
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///things.db"
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"connect_args": {"timeout": 30}}
     db.init_app(app)
+    Babel(app)
     admin = Admin(app, name="things")
     admin.add_view(Things(Thing, db.session, endpoint="things"))
     admin.add_view(Report(name="Report", endpoint="report"))

@@ -49,7 +49,7 @@ def visit(visitor: t.Any) -> None:
         visitor.note(
             status=answer.status,
             name=f"Hello {name}" in answer.text,
-            panels=sorted(set(re.findall(r'id="(flDebug\w+-content|flDebug\w+Panel\w*)"', answer.text))),
+            panels=sorted(set(re.findall(r'id="(flDebug\w+Panel\S*)"', answer.text))),
             template=f"&#39;{name}&#39;" in answer.text,
             logged=f"a page for {path}" in answer.text,
             routes="/&lt;name&gt;" in answer.text,

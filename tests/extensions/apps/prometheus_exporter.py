@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from flask import Flask
@@ -54,5 +55,5 @@ def finish(app: Flask) -> t.Any:
     return sorted(
         line
         for line in lines
-        if line[0] != "#" and "_sum" not in line and "_bucket" not in line and "_created" not in line
+        if not re.search("^#|_sum|_bucket|_created", line)
     )
