@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import hmac
 import typing as t
+import zlib
 from collections.abc import Mapping
 from collections.abc import MutableMapping
 from datetime import datetime
 from datetime import UTC
 
 from itsdangerous import BadData
+from itsdangerous import Serializer
+from itsdangerous import Signer
+from itsdangerous import TimestampSigner
 from itsdangerous import URLSafeTimedSerializer
+from itsdangerous.encoding import base64_encode
+from itsdangerous.signer import SigningAlgorithm
 from werkzeug.datastructures import CallbackDict
 
 from .json.tag import TaggedJSONSerializer
@@ -170,6 +177,59 @@ def _lazy_sha1(string: bytes = b"") -> t.Any:
     return hashlib.sha1(string)
 
 
+class _Hmac(SigningAlgorithm):
+    def __init__(self, digest_method: t.Callable[..., t.Any]) -> None:
+        self.digest_method = digest_method
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        # PERF(3 us): what OpenSSL has, it does in one call.
+        digest = hashlib.sha1 if self.digest_method is _lazy_sha1 else self.digest_method
+        return hmac.digest(key, value, digest)
+
+
+class _Signer(TimestampSigner):
+    """A signer that derives each key once.
+
+    PERF(6 us): the parent does so for every signature, by an HMAC as dear as the signature's.
+    """
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.algorithm = _Hmac(self.digest_method)
+        self._derived: dict[str | bytes | None, bytes] = {}
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        key = self._derived.get(secret_key)
+        if key is None:
+            key = self._derived[secret_key] = super().derive_key(secret_key)
+        return key
+
+
+class _SigningSerializer(URLSafeTimedSerializer):
+    """Keeps its signer, which signing does not change."""
+
+    default_signer = _Signer
+
+    def make_signer(self, salt: str | bytes | None = None) -> Signer:
+        # PERF(3 us): making one checks and encodes the keys.
+        own = salt is None or salt == self.salt
+        return self._signer if own else super().make_signer(salt)
+
+    @functools.cached_property
+    def _signer(self) -> Signer:
+        return super().make_signer()
+
+    def dump_payload(self, obj: t.Any) -> bytes:
+        """Return the payload as the parent does, compressed where that makes it shorter.
+
+        PERF(4 us): fewer than 12 bytes never get shorter; zlib adds 6, and some for a block.
+        """
+        data = Serializer.dump_payload(self, obj)
+        if len(data) >= 12 and len(compressed := zlib.compress(data)) < len(data) - 1:
+            return b"." + base64_encode(compressed)
+        return base64_encode(data)
+
+
 @functools.lru_cache(maxsize=32)
 def _signing_serializer(
     keys: tuple[str | bytes, ...],
@@ -179,7 +239,7 @@ def _signing_serializer(
     digest_method: t.Callable[..., t.Any],
 ) -> URLSafeTimedSerializer:
     # PERF(3 us of each request): making one dumps a trial value. Using one changes nothing in it.
-    return URLSafeTimedSerializer(
+    return _SigningSerializer(
         t.cast("tuple[str, ...]", keys),
         salt=salt,
         serializer=serializer,
@@ -259,7 +319,10 @@ class SecureCookieSessionInterface(SessionInterface):
             varies = accessed
         session.accessed = accessed  # reading it here was none of the view's doing
         if varies:
-            response.vary.add("Cookie")
+            if "Vary" in response.headers:
+                response.vary.add("Cookie")
+            else:
+                response.headers.add("Vary", "Cookie")  # PERF(1.7 us): without a set of one
 
     def _cookie_options(self, app: t.Any) -> dict[str, t.Any]:
         return {
