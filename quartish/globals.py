@@ -79,6 +79,7 @@ def _proxy(read: t.Callable[[], t.Any]) -> t.Any:
             return key in read()
 
     own = object.__getattribute__
+    Proxy.__name__ = LocalProxy.__name__  # its repr says so where it is unbound
     return Proxy(read)
 
 
