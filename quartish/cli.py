@@ -94,7 +94,7 @@ class FlaskGroup(AppGroup):
                 self.add_command(entry.load(), entry.name)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Return the command: ours, a plugin's, or else the app's, with the app current."""
+        """Return the command: ours, a plugin's, or else the app's."""
         self._load_plugin_commands()
         command = super().get_command(ctx, name)
         if command is not None:
@@ -104,9 +104,20 @@ class FlaskGroup(AppGroup):
         except NoAppException as error:
             _show_error(error)
             return None
-        push_app(ctx, app)
         self._load_plugin_commands()
         return super().get_command(ctx, name) or app.cli.get_command(ctx, name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is about to run; if it is the app's, make the app current.
+
+        *Flask:* does so in `get_command`, for the sake of help texts too.
+        """
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and command not in self.commands.values():
+            push_app(ctx, ctx.ensure_object(ScriptInfo).load_app())
+        return name, command, rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands; where the app fails to load, say so and go on."""

@@ -63,7 +63,7 @@ class Program:
         self.process = subprocess.Popen(
             [sys.executable, "-u", *map(str, args)],
             cwd=cwd,
-            env={**clean, "PYTHONPATH": str(ROOT), **env},
+            env={**clean, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
