@@ -64,6 +64,7 @@ from .templating import render_template_string
 from .templating import stream_template
 from .templating import stream_template_string
 from .typing import ResponseReturnValue
+from .views import survives_disconnect
 from .wrappers import Request
 from .wrappers import Response
 from .wrappers import Websocket
@@ -124,6 +125,7 @@ __all__ = [
     "stream_template",
     "stream_template_string",
     "stream_with_context",
+    "survives_disconnect",
     "template_rendered",
     "url_for",
     "websocket",

@@ -16,7 +16,19 @@ from ._current import NO_REQUEST
 from .typing import ResponseReturnValue
 from .typing import RouteCallable
 
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+
 http_method_funcs = frozenset({"delete", "get", "head", "options", "patch", "post", "put", "trace"})
+
+
+def survives_disconnect(view: F) -> F:
+    """Let a view finish although its client leaves; an `async def` is cancelled otherwise.
+
+    Put it right below the route: `@app.post("/pay")`, `@survives_disconnect`, `async def ...`.
+    The response is then not sent, but the hooks run as ever. *Flask:* every view survives.
+    """
+    view.survives_disconnect = True  # type: ignore[attr-defined]
+    return view
 
 
 class View:

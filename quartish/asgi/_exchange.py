@@ -37,7 +37,11 @@ def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
         expected = b"transfer-encoding" in raw or (
             conn.http_version >= "2" and conn.method not in ("GET", "HEAD")
         )
-    return Body(inbox, offload=app.to_file_thread) if expected else None
+    if not expected:
+        return None
+    # The awaitable request has a timer of its own, which each request may set.
+    timeout = app.config["BODY_TIMEOUT"] if app.plain else None
+    return Body(inbox, offload=app.to_file_thread, timeout=timeout)
 
 
 class IdleTimer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc as cabc
-import types
 import typing as t
 from functools import partial
 
@@ -14,7 +13,6 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.exceptions import RequestTimeout
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.utils import get_content_length
 
@@ -24,6 +22,7 @@ from .._formparser import Form
 from .._formparser import FormDataParser
 from .._lazy import lazy
 from .._streaming import Body as IncomingBody
+from .._streaming import in_time
 from .._streaming import Inbox
 from ..datastructures import FileStorage
 from ..typing import ASGISend
@@ -124,35 +123,7 @@ class Body:
         """Return the next chunk, b"" at the end."""
         assert self._source is not None
         self._source.limit = self.limit
-        steps = anext(self._source, b"").__await__()
-        try:
-            # PERF(3.7 us): a timer only where there is something to wait for.
-            waiting = steps.send(None)
-        except StopIteration as stop:
-            return t.cast(bytes, stop.value)
-        try:
-            async with asyncio.timeout(self.timeout):
-                return await _go_on(steps, waiting)
-        except TimeoutError as error:
-            raise RequestTimeout() from error
-
-
-@types.coroutine
-def _go_on(
-    steps: t.Generator[t.Any, t.Any, T], waiting: t.Any
-) -> t.Generator[t.Any, t.Any, T]:
-    """Await what was begun: `steps` waits for `waiting`."""
-    while True:
-        step: t.Callable[[t.Any], t.Any] = steps.send
-        value: t.Any = None
-        try:
-            value = yield waiting
-        except BaseException as error:
-            step, value = steps.throw, error
-        try:
-            waiting = step(value)
-        except StopIteration as stop:
-            return t.cast(T, stop.value)
+        return await in_time(anext(self._source, b""), self.timeout)
 
 
 class Request(Limits):
