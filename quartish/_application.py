@@ -10,6 +10,7 @@ import asyncio
 import functools
 import inspect
 import os
+import sys
 import typing as t
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -91,10 +92,12 @@ class AppType(type):
     ) -> None:
         super().__init__(name, bases, namespace, **options)
         if "__call__" in namespace:
-            super().__setattr__("__call__", both_doors(namespace["__call__"]))
+            super().__setattr__("__call__", _mark_async(both_doors(namespace["__call__"])))
 
     def __setattr__(cls, name: str, value: t.Any) -> None:
-        super().__setattr__(name, both_doors(value) if name == "__call__" else value)
+        if name == "__call__":
+            value = _mark_async(both_doors(value))
+        super().__setattr__(name, value)
         if name in FAMILY:
             for app in AppType.apps:
                 app.forget_flows()
@@ -118,6 +121,33 @@ def both_doors(call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
     return __call__
 
 
+# Servers that take ASGI and WSGI look whether `app.__call__` is an `async def`. It cannot be
+# one, as it serves WSGI too; so it is marked as what servers look for.
+if sys.version_info >= (3, 12):
+    _mark_async = inspect.markcoroutinefunction
+else:
+
+    def _mark_async(call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        return call  # there is no mark yet: `_AsyncLooking` does it, on each app
+
+
+class _AsyncLooking:
+    """An app's `__call__`, as attribute, that looks to `inspect` like an `async def`."""
+
+    __name__ = __qualname__ = "__call__"
+    __defaults__ = __kwdefaults__ = None
+    __annotations__: dict[str, t.Any] = {}
+
+    def __init__(self, app: App) -> None:
+        self._app = weakref.ref(app)
+        self.__code__ = App.asgi_app.__code__
+
+    def __call__(self, *args: t.Any) -> t.Any:
+        app = self._app()
+        assert app is not None
+        return type(app).__call__(app, *args)
+
+
 class App(Core, metaclass=AppType):
     """What both colours share. Use `Flask` or `Quart`."""
 
@@ -129,6 +159,8 @@ class App(Core, metaclass=AppType):
 
     def _equip(self) -> None:
         AppType.apps.add(self)
+        if sys.version_info < (3, 12):
+            self.__dict__["__call__"] = _AsyncLooking(self)
         self.before_serving_funcs: list[BeforeServingCallable] = []
         self.while_serving_funcs: list[WhileServingCallable] = []
         self.after_serving_funcs: list[AfterServingCallable] = []
