@@ -126,8 +126,11 @@ async def _as_coroutine(awaitable: t.Awaitable[T]) -> T:
     return await awaitable
 
 
-def from_thread(awaitable: t.Awaitable[T]) -> T:
+def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
     """Run `awaitable` on an event loop and return its result; blocks this thread.
+
+    Before the lane's first async piece the lane is prepared, unless the piece is `prepared`
+    for, such as the read of a body that preparing itself consists of.
 
     In a worker of the thread lane the loop is the server's, elsewhere one that belongs to
     this thread and outlives the call. The awaitable runs in a copy of this thread's
@@ -141,6 +144,10 @@ def from_thread(awaitable: t.Awaitable[T]) -> T:
     context = copy_context()
     try:
         if _thread.lane is not None:
+            prepare = _thread.lane.prepare
+            if prepare is not None and not prepared:
+                _thread.lane.prepare = None
+                prepare()
             return _thread.lane.run(coro, context)
         return own_loop().run(coro, context)
     finally:
@@ -179,9 +186,6 @@ class Lane:
 
     def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
         """Run `coro` on the lane's loop; called in the worker, which waits."""
-        prepare, self.prepare = self.prepare, None
-        if prepare is not None:
-            prepare()
         outcome: Future[T] = Future()
 
         def start() -> None:

@@ -16,6 +16,7 @@ import typing as t
 from collections import deque
 
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wsgi import LimitedStream
 from werkzeug.exceptions import RequestTimeout
@@ -282,18 +283,39 @@ class BodyReader(io.RawIOBase):
         self._body = body
         self._limit = limit
         self._rest = memoryview(b"")
+        self._file: t.IO[bytes] | None = None
+
+    def settle(self) -> None:
+        """Read what is left into a file, for async code that is about to run: on the loop
+        nobody can wait for more. What is too large is left to whoever reads."""
+        self._body.limit = self._limit()
+        try:
+            self._file = from_thread(self._body.spool(), prepared=True)
+        except HTTPException:
+            pass
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: t.Any) -> int:
         if not self._rest:
-            self._body.limit = self._limit()
-            self._rest = memoryview(from_thread(anext(self._body, b"")))
+            self._rest = memoryview(self._next(len(buffer)))
         size = min(len(buffer), len(self._rest))
         buffer[:size] = self._rest[:size]
         self._rest = self._rest[size:]
         return size
+
+    def _next(self, size: int) -> bytes:
+        if self._file is not None:
+            return self._file.read(size)
+        self._body.limit = self._limit()
+        self._body.check(self._body.limit)
+        return from_thread(anext(self._body, b""), prepared=True)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
 
 
 class AsyncInput:

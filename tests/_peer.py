@@ -33,18 +33,19 @@ async def ask(
     path: str = "/",
     method: str = "GET",
     *,
+    body: t.Sequence[bytes] = (),
     keep: bool = True,
     leave_after: int | None = None,
     **headers: str,
 ) -> Answer:
-    """Send one request without a body and collect the answer.
+    """Send one request, with `body` in so many messages, and collect the answer.
 
     Names of headers are in snake case. Without `keep` only the body's size is kept. With
     `leave_after` the client leaves when it has got so many body messages.
     """
     answer = Answer()
     left = asyncio.Event()
-    begun = False
+    messages = [*body] or [b""]
     path, _, query = path.partition("?")
     names = {"host": "localhost", **{name.replace("_", "-"): headers[name] for name in headers}}
     scope = {
@@ -65,12 +66,11 @@ async def ask(
     }
 
     async def receive() -> dict[str, t.Any]:
-        nonlocal begun
-        if begun:
+        if not messages:
             await left.wait()
             return {"type": "http.disconnect"}
-        begun = True
-        return {"type": "http.request", "body": b"", "more_body": False}
+        chunk = messages.pop(0)
+        return {"type": "http.request", "body": chunk, "more_body": bool(messages)}
 
     async def send(message: t.Any) -> None:
         if left.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import typing as t
 
@@ -94,3 +95,43 @@ async def test_a_subclass_may_define_call_for_wsgi_or_for_asgi() -> None:
         app = cls("app")
         app.add_url_rule("/", "view", lambda: request.headers["X-From"])
         assert (await ask(app)).text == "subclass"
+
+
+FORM = {"content_type": "application/x-www-form-urlencoded", "transfer_encoding": "chunked"}
+
+
+@pytest.mark.parametrize("way", ["decorator", "hook", "middleware"])
+@pytest.mark.parametrize("touched", ["first in the thread", "first on the loop"])
+async def test_async_code_reads_the_body_in_the_thread_lane(way: str, touched: str) -> None:
+    app = Flask("app")
+    app.config["MAX_CONTENT_LENGTH"] = 1_000_000
+
+    def decorated(view: t.Any) -> t.Any:
+        @functools.wraps(view)
+        def inner() -> t.Any:
+            if touched == "first in the thread":
+                assert request.form["name"] == "ada"
+            return app.ensure_sync(view)()
+
+        return inner
+
+    async def read() -> t.Any:
+        await asyncio.sleep(0)
+        return [request.form["name"], len(request.form["more"])]
+
+    if way == "hook":
+        app.before_request(read)
+        app.add_url_rule("/", "view", lambda: "not reached", methods=["POST"])
+    else:
+        app.add_url_rule("/", "view", decorated(read), methods=["POST"])
+    if way == "middleware":
+        inner = app.wsgi_app
+        app.wsgi_app = lambda *args: inner(*args)  # type: ignore[method-assign]
+    app.config["MAX_FORM_MEMORY_SIZE"] = None
+    for size in (10, 600_000):
+        half = b"x" * (size // 2)
+        answer = await ask(app, "/", "POST", body=[b"name=ada&more=", half, half], **FORM)
+        assert (answer.status, answer.text.replace(" ", "").strip()) == (200, f'["ada",{size}]')
+    big = b"x" * 900_000
+    answer = await ask(app, "/", "POST", body=[b"name=ada&more=", big, big], **FORM)
+    assert answer.status == 413

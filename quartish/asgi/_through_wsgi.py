@@ -13,6 +13,7 @@ from contextvars import copy_context
 from .._bridge import from_thread
 from .._bridge import Lane
 from .._bridge import to_thread
+from .._current import find_context
 from .._streaming import BodyReader
 from .._streaming import Inbox
 from ..typing import ASGIReceive
@@ -31,19 +32,27 @@ async def handle_through_wsgi(
     inbox = Inbox(receive)
     conn = Request.from_scope(scope)
     body = body_of(app, conn, inbox)
+    lane = Lane(inbox.watch)
     if body is not None:
-        # The limit is for the request that the app makes of this environ.
-        conn.receive_input(io.BufferedReader(BodyReader(body, lambda: None)))
+        reader = BodyReader(body, _limit)
+        lane.prepare = reader.settle
+        conn.receive_input(io.BufferedReader(reader))
     environ = conn.environ
     del environ["werkzeug.request"]
     call = WsgiCall(app, environ, send, inbox)
-    lane = Lane(inbox.watch)
     inbox.left = lane.cancel
     try:
         await to_thread(app.view_pool, copy_context(), call.run, lane=lane)
     finally:
+        environ["wsgi.input"].close()
         if inbox.reader is not None:
             await inbox.close()
+
+
+def _limit() -> int | None:
+    """Return the limit of the request that the app made of the environ, while it has one."""
+    ctx = find_context()
+    return t.cast(int, ctx.request.max_content_length) if ctx and ctx.has_request else None
 
 
 class WsgiCall:
@@ -113,6 +122,6 @@ class WsgiCall:
 
     def _send(self, message: Message) -> None:
         try:
-            from_thread(self.send(message))
+            from_thread(self.send(message), prepared=True)
         except OSError as error:
             raise ClientGone from error

@@ -87,15 +87,12 @@ class HttpExchange(Exchange):
     # --- the thread lane --------------------------------------------------------------------
 
     async def in_thread(self, context: t.Any) -> None:
-        body = self.ctx.conn.body
-        if body is not None and self.app.plain:
-            conn = self.ctx.conn
-            conn.receive_input(
-                io.BufferedReader(BodyReader(body, lambda: conn.max_content_length))
-            )
         self.lane = lane = Lane(self.inbox.watch)
-        if body is not None and self.app.plain:
-            lane.prepare = self.ctx.conn.buffer_input
+        conn = self.ctx.conn
+        if conn.body is not None and self.app.plain:
+            reader = BodyReader(conn.body, lambda: conn.max_content_length)
+            lane.prepare = reader.settle
+            conn.receive_input(io.BufferedReader(reader))
         pool = self.app.file_pool if self.flow.serves_file(self.ctx) else self.app.view_pool
         try:
             response = await to_thread(pool, context, self.work, lane=lane)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
-import tempfile
 import typing as t
 
 from werkzeug.datastructures import ImmutableMultiDict
@@ -178,21 +176,6 @@ class Request(Conn, WerkzeugRequest):
         self.needs_close = True
         if "environ" in self.__dict__:
             self.environ["wsgi.input"] = stream
-
-    def buffer_input(self) -> None:
-        """Read what is left of a body that only this worker thread can pull, so that async
-        code, which runs elsewhere, finds it. One that is too large stays where it is."""
-        source = self._input
-        assert source is not None
-        file = tempfile.SpooledTemporaryFile(max_size=SPOOL_SIZE)
-        try:
-            shutil.copyfileobj(source, file)
-        except HTTPException:  # raised again where the body is touched
-            file.close()
-            return
-        file.seek(0)
-        self.receive_input(t.cast("t.IO[bytes]", file))
-        self.__dict__.pop("stream", None)
 
     def parse_ahead(self) -> None:
         """Parse the form now, in a thread, leaving the raw body to be read as well.
