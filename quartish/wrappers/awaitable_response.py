@@ -18,7 +18,6 @@ from werkzeug.http import parse_range_header
 from werkzeug.sansio.http import is_resource_modified
 from werkzeug.sansio.response import Response as SansioResponse
 from werkzeug.test import run_wsgi_app
-from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .. import json
@@ -33,6 +32,8 @@ from ._bodies import RangeBody
 from ._bodies import ResponseBody
 from ._bodies import view_pool
 from ._pending import Pending
+from .response import Response as PlainResponse
+from .response import STATUS_LINES
 
 T = t.TypeVar("T")
 Coroutine = cabc.Coroutine[t.Any, t.Any, T]
@@ -89,16 +90,26 @@ class Response(SansioResponse):
         mimetype: str | None = None,
         content_type: str | None = None,
     ) -> None:
-        if headers is None:
-            # PERF(1.5 us): what the parent does, where there are no headers to look through.
-            self.status = self.default_status if status is None else status
-            self.headers = Headers()
-            if content_type is None and (mimetype := mimetype or self.default_mimetype):
-                content_type = get_content_type(mimetype, "utf-8")
-            if content_type is not None:
-                self.headers.add("Content-Type", content_type)
-        else:
-            super().__init__(status, headers, mimetype, content_type)
+        data: t.Any = response
+        code: t.Any = self.default_status if status is None else status
+        if (
+            (type(data) is str or type(data) is bytes)
+            and content_type is None
+            and code in STATUS_LINES
+            and (headers is None or type(headers) is dict)
+            and self.automatically_set_content_length
+        ):
+            lines = PlainResponse._header_lines(t.cast(t.Any, self), headers, mimetype)
+            if lines is not None:
+                # PERF(2.3 us): as in the plain colour, without looking through the headers.
+                data = data.encode() if type(data) is str else data
+                lines.append(("Content-Length", str(len(data))))
+                self.headers = Headers()
+                self.headers._list = lines
+                self._status, self._status_code = STATUS_LINES[code], code
+                self._body = data
+                return
+        super().__init__(status, headers, mimetype, content_type)
         if isinstance(response, (str, bytes)):
             self.set_data(response)
         elif response is None:
