@@ -39,6 +39,7 @@ from .asgi.background import BackgroundTasks
 from .asgi.http import handle_http
 from .asgi.lifespan import handle_lifespan
 from .asgi.lifespan import Serving
+from .asgi.websocket import end_websockets
 from .asgi.websocket import handle_websocket
 from .ctx import _AppCtxGlobals
 from .ctx import AppContext
@@ -160,7 +161,7 @@ class App(Core, metaclass=AppType):
     def _equip(self) -> None:
         AppType.apps.add(self)
         if sys.version_info < (3, 12):
-            self.__dict__["__call__"] = _AsyncLooking(self)
+            vars(self)["__call__"] = _AsyncLooking(self)
         self.before_serving_funcs: list[BeforeServingCallable] = []
         self.while_serving_funcs: list[WhileServingCallable] = []
         self.after_serving_funcs: list[AfterServingCallable] = []
@@ -226,8 +227,8 @@ class App(Core, metaclass=AppType):
 
     def forget_flows(self) -> None:
         """Look again for what is overridden: something of the dispatch family was set."""
-        self.__dict__.pop("http_flow", None)
-        self.__dict__.pop("websocket_flow", None)
+        vars(self).pop("http_flow", None)
+        vars(self).pop("websocket_flow", None)
 
     def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
         """Finish a function that is plain in one colour and awaitable in the other."""
@@ -406,14 +407,18 @@ class App(Core, metaclass=AppType):
         """Get ready to serve, as the server's lifespan start-up does."""
         self.serving_loop = asyncio.get_running_loop()
         self.shutdown_event = asyncio.Event()
-        await self._serving.start()
+        try:
+            await self._serving.start()
+        except BaseException:
+            await self._background.stop(0)
+            self.serving_loop = None
+            raise
 
     async def shutdown(self) -> None:
         """End serving: websockets are closed (1012), background tasks waited for
         `BACKGROUND_TASK_SHUTDOWN_TIMEOUT` seconds, then the serving hooks run."""
         self.shutdown_event.set()
-        for websocket in list(self.websockets):
-            websocket.shut_down()
+        await end_websockets(list(self.websockets), self.config["DISCONNECT_GRACE"])
         await self._background.stop(self.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
         try:
             await self._serving.stop()

@@ -82,7 +82,7 @@ def is_async_callable(func: object) -> bool:
     if inspect.iscoroutinefunction(func):
         return True
     return not inspect.isroutine(func) and inspect.iscoroutinefunction(
-        getattr(func, "__call__", None)  # noqa: B004: the method itself is looked at
+        getattr(func, "__call__", None)  # noqa: B004 - the method itself is looked at
     )
 
 
@@ -159,6 +159,11 @@ def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
 def in_lane() -> bool:
     """Say whether this thread is a worker that serves a request of the thread lane."""
     return _thread.lane is not None
+
+
+def lane_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that lent this worker thread its request, or None."""
+    return None if _thread.lane is None else _thread.lane.loop
 
 
 def own_loop() -> _OwnLoop:

@@ -26,9 +26,9 @@ from werkzeug.utils import redirect as _redirect
 
 from ._defaults import DEFAULTS
 from ._packages import find_package
-from ._registry import Registry
 from ._registry import _endpoint_from_view_func
 from ._registry import named_decorator
+from ._registry import Registry
 from ._registry import setupmethod
 from .blueprints import Blueprint
 from .config import Config
@@ -39,9 +39,9 @@ from .json.provider import DefaultJSONProvider
 from .json.provider import JSONProvider
 from .logging import create_logger
 from .routing import AdapterCache
+from .routing import is_valid_host
 from .routing import Map
 from .routing import Rule
-from .routing import is_valid_host
 from .routing import VALID_HOSTS
 from .sessions import SecureCookieSessionInterface
 from .sessions import SessionInterface
@@ -86,7 +86,7 @@ class Core(Registry):
         # Defined where there are requests (`_application`), called by the flow.
         wsgi_app: t.Any
 
-        def make_response(self, rv: t.Any) -> t.Any: ...
+        def make_response(self, rv: t.Any, /) -> t.Any: ...
         def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]: ...
         def log_exception(self, exc_info: t.Any) -> t.Any: ...
         def make_default_options_response(self) -> t.Any: ...
@@ -331,7 +331,7 @@ class Core(Registry):
         if options.get("websocket"):
             methods, provide_automatic_options = {"GET"}, False
         methods = {item.upper() for item in methods}
-        required = set(getattr(view_func, "required_methods", ()))
+        required: set[str] = set(getattr(view_func, "required_methods", ()))
         if provide_automatic_options is None:
             provide_automatic_options = getattr(view_func, "provide_automatic_options", None)
         if provide_automatic_options is None:

@@ -219,7 +219,7 @@ class Flow:
         rule = conn.url_rule
         if conn.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
             return await self.call(self.app.make_default_options_response)
-        view = self.app.view_functions[rule.endpoint]
+        view: t.Any = self.app.view_functions[rule.endpoint]
         if self.overridden:
             view = self.app.ensure_sync(view)
         rv = view(**conn.view_args)

@@ -20,6 +20,10 @@ class lazy(t.Generic[T]):  # noqa: N801: used like `property`
         self.name = func.__name__
         self.__doc__ = func.__doc__
 
+    if t.TYPE_CHECKING:
+        # Assigning makes an ordinary instance attribute; a real `__set__` would slow all reads.
+        def __set__(self, obj: object, value: T) -> None: ...
+
     @t.overload
     def __get__(self, obj: None, owner: type) -> lazy[T]: ...
     @t.overload

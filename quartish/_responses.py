@@ -17,6 +17,7 @@ from ._bridge import is_awaitable
 from ._core import Core
 from ._current import find_context
 
+_BODIES = (str, bytes, bytearray, cabc.Iterator, cabc.AsyncIterator)
 _KINDS = (
     "The return type must be a string, dict, list, tuple with headers or status,"
     " Response instance, or WSGI callable"
@@ -57,7 +58,7 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
             " either returned None or ended without a return statement."
         )
     if not isinstance(rv, response_class):
-        if type(rv) is str or isinstance(rv, (str, bytes, bytearray, cabc.Iterator, cabc.AsyncIterator)):
+        if type(rv) is str or isinstance(rv, _BODIES):
             return response_class(rv, status=status, headers=headers)
         if isinstance(rv, (dict, list)):
             rv = app.json.response(rv)

@@ -18,16 +18,16 @@ from collections import deque
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.wsgi import LimitedStream
 from werkzeug.exceptions import RequestTimeout
+from werkzeug.wsgi import LimitedStream
 
 from ._bridge import from_thread
 from .typing import ASGIReceive
 from .typing import Message
 
-HTTP_READ_AHEAD = 1
 T = t.TypeVar("T")
 
+HTTP_READ_AHEAD = 1
 WEBSOCKET_READ_AHEAD = 16
 SPOOL_SIZE = 500_000
 """Bytes of a request body that stay in memory; what is longer goes to a temporary file."""
@@ -122,8 +122,8 @@ class Inbox:
                         self.left()
                     return
                 messages.append(message)
-                self._wake()
                 complete = message["type"] == "http.request" and not message.get("more_body")
+                self._wake()
         finally:
             self.reader = None
             self._wake()
@@ -136,7 +136,6 @@ class Inbox:
             await asyncio.wait([reader])
 
 
-class Body:
 async def in_time(awaitable: t.Awaitable[T], seconds: float | None) -> T:
     """Await a piece of a body. Raises RequestTimeout (408) when it does not come in time."""
     steps = awaitable.__await__()
@@ -170,6 +169,7 @@ def _go_on(
             return t.cast(T, stop.value)
 
 
+class Body:
     """A request body: an async iterator of its chunks (bytes, none of them empty).
 
     Raises RequestEntityTooLarge (413) as soon as more than `limit` bytes came in,
@@ -184,8 +184,8 @@ def _go_on(
         "_read",
         "offload",
         "limit",
-        "received",
         "timeout",
+        "received",
         "complete",
         "disconnected",
     )
@@ -195,16 +195,16 @@ def _go_on(
         inbox: Inbox,
         limit: int | None = None,
         offload: t.Callable[..., t.Awaitable[t.Any]] = asyncio.to_thread,
-    ) -> None:
         timeout: float | None = None,
+    ) -> None:
         self._inbox = inbox
         #: `offload(func, *args)` runs file operations off the loop.
         self.offload = offload
         self._held = b""  # the chunk that went over the limit
         self._read: list[bytes] = []  # what `spool` has in memory
         self.limit = limit
-        self.received = 0
         self.timeout = timeout
+        self.received = 0
         self.complete = False
         self.disconnected = False
 
@@ -324,7 +324,7 @@ class AsyncInput:
 
     CHUNK = 65536  # bytes
 
-    def __init__(self, file: t.IO[bytes]) -> None:
+    def __init__(self, file: t.Any) -> None:
         self._file = file
 
     def __getattr__(self, name: str) -> t.Any:

@@ -127,44 +127,43 @@ class Flask(App):
     def full_dispatch_websocket(self) -> t.Any:
         """Dispatch the websocket with its hooks and error handlers."""
         ctx = _ctx()
-        return drive(WebsocketFlow.full_dispatch(self.flow_of(ctx), ctx))
+        return drive(WebsocketFlow.full_dispatch(self.websocket_flow, ctx))
 
     @default
     def preprocess_websocket(self) -> t.Any:
         """Run the url value preprocessors and the before functions, until one returns."""
         ctx = _ctx()
-        return drive(WebsocketFlow.preprocess(self.flow_of(ctx), ctx))
+        return drive(WebsocketFlow.preprocess(self.websocket_flow, ctx))
 
     @default
     def dispatch_websocket(self) -> t.Any:
         """Call the websocket's handler."""
         ctx = _ctx()
-        return drive(WebsocketFlow.dispatch(self.flow_of(ctx), ctx))
+        return drive(WebsocketFlow.dispatch(self.websocket_flow, ctx))
 
     @default
     def finalize_websocket(self, rv: t.Any, from_error_handler: bool = False) -> t.Any:
         """Make a response of what a handler returned, if anything, and postprocess it."""
         ctx = _ctx()
-        flow = t.cast(WebsocketFlow, self.flow_of(ctx))
-        return drive(WebsocketFlow.finalize(flow, ctx, rv, from_error_handler))
+        return drive(WebsocketFlow.finalize(self.websocket_flow, ctx, rv, from_error_handler))
 
     @default
     def postprocess_websocket(self, response: t.Any) -> t.Any:
         """Run the websocket's after functions."""
         ctx = _ctx()
-        return drive(WebsocketFlow.postprocess(self.flow_of(ctx), ctx, response))
+        return drive(WebsocketFlow.postprocess(self.websocket_flow, ctx, response))
 
     @default
     def handle_websocket_exception(self, e: Exception) -> t.Any:
         """Log an exception that no handler took, or raise it."""
         ctx = _ctx()
-        return drive(WebsocketFlow.handle_exception(self.flow_of(ctx), ctx, e))
+        return drive(WebsocketFlow.handle_exception(self.websocket_flow, ctx, e))
 
     @default
     def do_teardown_websocket(self, exc: BaseException | None = None) -> None:
         """Run the teardown functions of the websocket."""
         ctx = _ctx()
-        drive(WebsocketFlow.teardown_connection(self.flow_of(ctx), ctx, exc))
+        drive(WebsocketFlow.teardown_connection(self.websocket_flow, ctx, exc))
 
     def update_template_context(self, context: dict[str, t.Any]) -> None:
         """Add to `context` what the context processors give; what is in it stays."""
@@ -291,44 +290,43 @@ class Quart(App):
     async def full_dispatch_websocket(self, ctx: AppContext | None = None) -> t.Any:
         """Dispatch the websocket with its hooks and error handlers."""
         ctx = ctx or _ctx()
-        return await WebsocketFlow.full_dispatch(self.flow_of(ctx), ctx)
+        return await WebsocketFlow.full_dispatch(self.websocket_flow, ctx)
 
     @default
     async def preprocess_websocket(self, ctx: AppContext | None = None) -> t.Any:
         """Run the url value preprocessors and the before functions, until one returns."""
         ctx = ctx or _ctx()
-        return await WebsocketFlow.preprocess(self.flow_of(ctx), ctx)
+        return await WebsocketFlow.preprocess(self.websocket_flow, ctx)
 
     @default
     async def dispatch_websocket(self, ctx: AppContext | None = None) -> t.Any:
         """Call the websocket's handler."""
         ctx = ctx or _ctx()
-        return await WebsocketFlow.dispatch(self.flow_of(ctx), ctx)
+        return await WebsocketFlow.dispatch(self.websocket_flow, ctx)
 
     @default
     async def finalize_websocket(self, rv: t.Any, *args: t.Any) -> t.Any:
         """Make a response of what a handler returned, if anything, and postprocess it."""
         ctx, rv, *rest = _context_first(rv, *args)
-        flow = t.cast(WebsocketFlow, self.flow_of(ctx))
-        return await WebsocketFlow.finalize(flow, ctx, rv, *_flags(rest))
+        return await WebsocketFlow.finalize(self.websocket_flow, ctx, rv, *_flags(rest))
 
     @default
     async def postprocess_websocket(self, response: t.Any, *args: t.Any) -> t.Any:
         """Run the websocket's after functions."""
         ctx, response, *_ = _context_first(response, *args)
-        return await WebsocketFlow.postprocess(self.flow_of(ctx), ctx, response)
+        return await WebsocketFlow.postprocess(self.websocket_flow, ctx, response)
 
     @default
     async def handle_websocket_exception(self, error: t.Any, *args: t.Any) -> t.Any:
         """Log an exception that no handler took, or raise it."""
         ctx, error, *_ = _context_first(error, *args)
-        return await WebsocketFlow.handle_exception(self.flow_of(ctx), ctx, error)
+        return await WebsocketFlow.handle_exception(self.websocket_flow, ctx, error)
 
     @default
     async def do_teardown_websocket(self, exc: t.Any = None, *args: t.Any) -> None:
         """Run the teardown functions of the websocket."""
         ctx, exc, *_ = _context_first(exc, *args)
-        await WebsocketFlow.teardown_connection(self.flow_of(ctx), ctx, exc)
+        await WebsocketFlow.teardown_connection(self.websocket_flow, ctx, exc)
 
     async def update_template_context(self, context: dict[str, t.Any]) -> None:
         """Add to `context` what the context processors give; what is in it stays."""

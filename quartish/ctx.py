@@ -22,10 +22,10 @@ from ._bridge import drive
 from ._bridge import is_async_callable
 from ._bridge import is_awaitable
 from ._current import _cv_app
-from ._current import NO_REQUEST
-from ._current import NO_WEBSOCKET
 from ._current import current_context
 from ._current import find_context
+from ._current import NO_REQUEST
+from ._current import NO_WEBSOCKET
 from ._lazy import lazy
 from .sessions import SecureCookieSessionInterface
 from .sessions import SessionInterface

@@ -224,7 +224,7 @@ class _SigningSerializer(URLSafeTimedSerializer):
 
         PERF(4 us): fewer than 12 bytes never get shorter; zlib adds 6, and some for a block.
         """
-        data = Serializer.dump_payload(self, obj)
+        data: bytes = t.cast(t.Any, Serializer).dump_payload(self, obj)
         if len(data) >= 12 and len(compressed := zlib.compress(data)) < len(data) - 1:
             return b"." + base64_encode(compressed)
         return base64_encode(data)

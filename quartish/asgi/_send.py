@@ -141,10 +141,11 @@ async def _send_from_threads(
     block, and runs teardown functions where the stream kept its context."""
     pool = app.file_pool if response.direct_passthrough else app.view_pool
     context = copy_context()
-    chunks = iter(response.iter_encoded())
+    chunks: t.Iterator[t.Any] = iter(response.iter_encoded())
     try:
-        while (chunk := await to_thread(pool, context, next, chunks, _END)) is not _END:
-            if inbox.gone is not None:
+        while True:
+            chunk: t.Any = await to_thread(pool, context, next, chunks, _END)
+            if chunk is _END or inbox.gone is not None:
                 return
             await _send_chunk(send, chunk)
     finally:

@@ -1,24 +1,68 @@
-"""Background tasks: work that an app starts and that outlives the request it came from."""
+"""Background tasks: work that an app starts and that outlives the request it came from.
+
+A failure is logged with the task's name, whether or not anybody awaits the task, and raised
+to who does.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import typing as t
+import weakref
 from asyncio import _get_running_loop
+from concurrent.futures import Future
 from contextvars import copy_context
 
+from .._bridge import from_thread
 from .._bridge import is_async_callable
 from .._bridge import is_awaitable
+from .._bridge import lane_loop
 from .._bridge import to_thread
 from ..signals import got_background_exception
+
+LAST_CALL = 1.0
+"""Seconds that a cancelled task may take to end."""
+
+
+class ThreadTask:
+    """A background task as code in a thread holds it. Use it from any thread; `await` it on
+    any loop."""
+
+    def __init__(self, future: Future[t.Any], name: str) -> None:
+        self._future = future
+        self._name = name
+
+    def get_name(self) -> str:
+        return self._name
+
+    def done(self) -> bool:
+        return self._future.done()
+
+    def cancel(self) -> bool:
+        return self._future.cancel()
+
+    def cancelled(self) -> bool:
+        return self._future.cancelled()
+
+    def result(self, timeout: float | None = None) -> t.Any:
+        """Wait for the result, `timeout` seconds at most; blocks this thread."""
+        return self._future.result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for what the task raised, or None; blocks this thread."""
+        return self._future.exception(timeout)
+
+    def __await__(self) -> t.Generator[t.Any, t.Any, t.Any]:
+        return asyncio.wrap_future(self._future).__await__()
 
 
 class BackgroundTasks:
     """The background tasks of one app.
 
-    Under ASGI they run on the server's loop; where no loop runs (the WSGI door, a worker
-    thread without one) on a loop thread that belongs to the app.
+    They run on the loop of whoever starts them: the one that runs, that of the request which
+    a worker thread serves, or the server's. Where there is none (the WSGI door) they run on a
+    loop in a thread that belongs to the app and ends with it.
     """
 
     def __init__(self, app: t.Any) -> None:
@@ -29,24 +73,25 @@ class BackgroundTasks:
 
     def add(
         self, func: t.Callable[..., t.Any], *args: t.Any, name: str | None = None, **kwargs: t.Any
-    ) -> asyncio.Task[t.Any] | asyncio.Future[t.Any]:
+    ) -> asyncio.Task[t.Any] | ThreadTask:
         """Start `func(*args, **kwargs)` in an app context and return its task."""
         name = name or str(getattr(func, "__qualname__", repr(func)))
         coro = self._run(func, args, kwargs, name)
-        loop = _get_running_loop()
-        if loop is not None:
+        if _get_running_loop() is not None:
             return self._start(coro, name)
-        from_loop = self.app.serving_loop
-        target = from_loop if from_loop is not None else self._own_loop()
-        return t.cast(
-            "asyncio.Future[t.Any]", asyncio.run_coroutine_threadsafe(self._nest(coro, name), target)
-        )
+        loop = lane_loop() or self.app.serving_loop or self._own_loop()
+        return ThreadTask(asyncio.run_coroutine_threadsafe(self._nest(coro, name), loop), name)
 
     def _start(self, coro: t.Coroutine[t.Any, t.Any, t.Any], name: str) -> asyncio.Task[t.Any]:
         task = asyncio.get_running_loop().create_task(coro, name=name)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[t.Any]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # was logged: asyncio need not complain
 
     async def _nest(self, coro: t.Coroutine[t.Any, t.Any, t.Any], name: str) -> t.Any:
         return await self._start(coro, name)
@@ -55,17 +100,20 @@ class BackgroundTasks:
         self, func: t.Callable[..., t.Any], args: t.Any, kwargs: t.Any, name: str
     ) -> t.Any:
         app = self.app
+
+        def call() -> t.Any:
+            with app.app_context():  # its teardown runs in this thread too
+                rv = func(*args, **kwargs)
+                return from_thread(rv) if is_awaitable(rv) else rv
+
         try:
+            if not is_async_callable(func):
+                return await to_thread(app.view_pool, copy_context(), call)
             async with app.app_context():
-                if is_async_callable(func):
-                    return await func(*args, **kwargs)
-                rv = await to_thread(
-                    app.view_pool, copy_context(), lambda: func(*args, **kwargs)
-                )
-                return await rv if is_awaitable(rv) else rv
+                return await func(*args, **kwargs)
         except Exception as error:
             await self._failed(error, name)
-            return None
+            raise
 
     async def _failed(self, error: Exception, name: str) -> None:
         for _, rv in got_background_exception.send(
@@ -73,32 +121,62 @@ class BackgroundTasks:
         ):
             if is_awaitable(rv):
                 await rv
-        self.app.logger.error(
-            "Exception in background task %s", name, exc_info=(type(error), error, error.__traceback__)
-        )
+        exc_info = (type(error), error, error.__traceback__)
+        self.app.logger.error("Exception in background task %s", name, exc_info=exc_info)
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
+                loop = self._loop = asyncio.new_event_loop()
                 threading.Thread(
-                    target=self._loop.run_forever, name="quartish-background", daemon=True
+                    target=_run_loop, args=[loop], name="quartish-background", daemon=True
                 ).start()
+                # Also at the end of the process, where tasks may still run.
+                weakref.finalize(self, _end_loop, loop, self.tasks, self.app.config)
             return self._loop
 
     async def stop(self, timeout: float) -> None:
         """Wait `timeout` seconds for the tasks, then cancel those that still run."""
-        tasks = [task for task in self.tasks if task.get_loop() is asyncio.get_running_loop()]
-        if not tasks:
-            return
-        _, running = await asyncio.wait(tasks, timeout=timeout)
-        for task in running:
+        loop = asyncio.get_running_loop()
+        tasks = {task for task in self.tasks if task.get_loop() is loop}
+        tasks.discard(t.cast("asyncio.Task[t.Any]", asyncio.current_task()))
+        for task in await _stop(tasks, timeout):
             self.app.logger.warning(
                 "Background task %s was cancelled: it ran on %s seconds after shutdown began"
-                " (BACKGROUND_TASK_SHUTDOWN_TIMEOUT)",
+                " (BACKGROUND_TASK_SHUTDOWN_TIMEOUT)%s",
                 task.get_name(),
                 timeout,
+                "" if task.done() else " and still runs in its thread",
             )
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
+
+
+async def _stop(
+    tasks: t.Collection[asyncio.Task[t.Any]], timeout: float
+) -> set[asyncio.Task[t.Any]]:
+    """Wait for tasks, then cancel them; return those that were cancelled."""
+    if not tasks:
+        return set()
+    _, running = await asyncio.wait(tasks, timeout=timeout)
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running, timeout=LAST_CALL)
+    return running
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+def _end_loop(
+    loop: asyncio.AbstractEventLoop,
+    tasks: set[asyncio.Task[t.Any]],
+    config: t.Mapping[str, t.Any],
+) -> None:
+    if tasks:  # at exit; a running task keeps its app alive before
+        timeout = config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"]
+        asyncio.run_coroutine_threadsafe(_stop(set(tasks), timeout), loop).result()
+    loop.call_soon_threadsafe(loop.stop)

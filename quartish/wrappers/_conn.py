@@ -21,6 +21,7 @@ from werkzeug.sansio.utils import get_content_length
 from .._lazy import lazy
 from ..typing import Scope
 
+
 class Conn(SansioRequest):
     """A connection made from an ASGI scope (`from_scope`) or as its subclass was made.
 
@@ -41,7 +42,7 @@ class Conn(SansioRequest):
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "close" in cls.__dict__ and not cls.__module__.startswith(__package__):
+        if "close" in cls.__dict__ and not cls.__module__.startswith("quartish."):
             cls.needs_close = True
 
     @classmethod

@@ -16,7 +16,6 @@ from .. import json
 from .._bridge import from_thread
 from .._current import find_context
 
-
 STATUS_LINES = {code: f"{code} {phrase}".upper() for code, phrase in HTTP_STATUS_CODES.items()}
 _content_type = functools.cache(lambda mimetype: get_content_type(mimetype, "utf-8"))
 
