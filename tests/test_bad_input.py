@@ -19,16 +19,15 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 import quartish
-
-from ._doors import Ask
-from ._doors import check
-from ._doors import HANDLED
-from ._doors import LIMIT
-from ._doors import make_app
-from ._doors import PATIENCE
-from ._doors import Reply
-from ._doors import through_asgi
-from ._doors import through_wsgi
+from tests._doors import Ask
+from tests._doors import check
+from tests._doors import HANDLED
+from tests._doors import LIMIT
+from tests._doors import make_app
+from tests._doors import PATIENCE
+from tests._doors import Reply
+from tests._doors import through_asgi
+from tests._doors import through_wsgi
 
 FORM = b"application/x-www-form-urlencoded"
 MULTIPART = b"multipart/form-data; boundary=x"
@@ -66,7 +65,7 @@ def ids(value: t.Any) -> str:
 
 # --- the head -------------------------------------------------------------------------------
 
-HOSTS = {
+HOSTS: dict[bytes | None, int] = {
     **dict.fromkeys([b" ", b"a b", b"a,b", b"a/b", b"http://a", b"user@host", b"a\x00b"], 400),
     **dict.fromkeys([b"a:b", b"a:0", b"a:99999", b"[::1", b"]", b"[]", b"[z]"], 400),
     **dict.fromkeys([b".", b"..", b"a..b", b"a" * 64 + b".com", b"a." * 40_000], 400),
@@ -224,7 +223,8 @@ JSON = {
     **dict.fromkeys([b'"\\ud800"', b'"\\uDFFF"', b'["\\ud800\\ud800\\udc00"]'], 400),
     **dict.fromkeys([b'{"\\udc00": 1}', b'"\xed\xa0\x80"', b'"\\\\\\ud800"'], 400),
     **dict.fromkeys(['"\ud800"'.encode("utf-16", "surrogatepass")], 400),
-    **dict.fromkeys([b"1e999999", b"NaN", b"9" * 4000, b'{"a":1,"a":2}', b"[" * 99 + b"]" * 99], 200),
+    **dict.fromkeys([b"1e999999", b"NaN", b"9" * 4000, b'{"a":1,"a":2}'], 200),
+    b"[" * 99 + b"]" * 99: 200,
     **dict.fromkeys([b"\xef\xbb\xbf{}", "{}".encode("utf-16"), "{}".encode("utf-32")], 200),
     **dict.fromkeys([b'"\\ud83d\\ude00"', '"\U0001f600"'.encode(), b'"\\\\ud800"'], 200),
 }
@@ -288,7 +288,8 @@ def test_multipart_cut_anywhere(ways: dict[str, Send]) -> None:
 
 
 PARTS = {
-    **dict.fromkeys([b"junk" * 99_999, b"\r\n" * 99_999, b"\x00" * 999, b"--y\r\n"], 400),
+    **dict.fromkeys([b"junk" * 99_999, b"\r\n" * 99_999], 400),
+    **dict.fromkeys([b"\x00" * 999, b"--y\r\n"], 200),  # before the first boundary all is let pass
     **dict.fromkeys([part(b""), part(b"X: y"), part(b"Content-Disposition"), part(b": x")], 400),
     **dict.fromkeys([part(b"Content-Disposition: form-data"), part(NAMED[:-1] + b'"')], 400),
     **dict.fromkeys([part(NAMED + b"\xff"), part(FILE + b"\r\nContent-Type: \xff")], 400),
@@ -297,7 +298,8 @@ PARTS = {
     **dict.fromkeys([part(NAMED + b"a" * 99_999)], 413),
     **dict.fromkeys([part() * 5000, b"--x\r\n" * 5000], 413),
     **dict.fromkeys([part(data=b"v" * 600_000), part(data=b"\r\n" * 300_000)], 413),
-    **dict.fromkeys([part(data=b"\xff"), part(data=b"\x00"), part(data=b"--x--"), part() * 999], 200),
+    **dict.fromkeys([part(data=b"\xff"), part(data=b"\x00"), part(data=b"--x--")], 200),
+    part() * 999: 200,
     **dict.fromkeys([part(NAMED + b"\x00b; filename=\x00"), part(NAMED + b"\r\n folded")], 200),
     **dict.fromkeys([part(FILE + b"\r\nContent-Length: -5"), part(FILE + b"; filename=g")], 200),
     **dict.fromkeys([part(FILE + b"\r\nContent-Type: a\rb"), part(FILE, b"\r\n" * 500_000)], 200),
@@ -342,8 +344,8 @@ def test_plain_form_is_parsed_to_the_end_once() -> None:
 
     app.add_url_rule("/", view_func=view, methods=["POST"])
     file = b"Content-Disposition: form-data; name=f; filename=n\r\nContent-Type: a/b"
-    body = part(data=b"1") + part(data=b"2") + part(file, b"--x") + part(file, b"") + END
-    expected = [["1", "2"], [["n", "--x", "a/b"], ["n", "", "a/b"]]]
+    body = part(data=b"1") + part(data=b"2") + part(file, b"a--x\r\n") + part(file, b"") + END
+    expected = [["1", "2"], [["n", "a--x\r\n", "a/b"], ["n", "", "a/b"]]]
     ask = posted("/", MULTIPART, *(bytes([byte]) for byte in body))
     assert json.loads(asyncio.run(through_asgi(app, ask)).body) == expected
     assert json.loads(through_wsgi(app, ask).body) == expected
