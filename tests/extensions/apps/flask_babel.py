@@ -21,7 +21,10 @@ from flask_babel import lazy_gettext
 from flask_babel import ngettext
 from flask_babel import refresh
 
-LANGUAGES = {"de": ("Hallo %(name)s", "ein Apfel", "%(num)d Äpfel"), "fr": ("Salut %(name)s", "", "")}
+LANGUAGES = {
+    "de": ("Hallo %(name)s", "ein Apfel", "%(num)d Äpfel"),
+    "fr": ("Salut %(name)s", "", ""),
+}
 PAGE = "{{ _('Hello %(name)s', name='you') }} {{ number|numberformat }} {{ now|dateformat }}"
 GREETING = lazy_gettext("Hello %(name)s", name="lazy")
 
