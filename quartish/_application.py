@@ -168,8 +168,8 @@ class App(Core, metaclass=AppType):
         #: Open websockets; they are closed with 1012 at shutdown.
         self.websockets: set[t.Any] = set()
         self.serving_loop: asyncio.AbstractEventLoop | None = None
-        self._background = BackgroundTasks(weakref.proxy(self))
-        self._serving = Serving(weakref.proxy(self))
+        self._background = BackgroundTasks(weakref.ref(self))
+        self._serving = Serving(weakref.ref(self))
 
     def __setattr__(self, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)

@@ -65,18 +65,24 @@ class BackgroundTasks:
     loop in a thread that belongs to the app and ends with it.
     """
 
-    def __init__(self, app: t.Any) -> None:
-        self.app = app
+    def __init__(self, app: weakref.ref[t.Any]) -> None:
+        self._app = app
         self.tasks: set[asyncio.Task[t.Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
+
+    @property
+    def app(self) -> t.Any:
+        app = self._app()
+        assert app is not None, "used after its app was gone"
+        return app
 
     def add(
         self, func: t.Callable[..., t.Any], *args: t.Any, name: str | None = None, **kwargs: t.Any
     ) -> asyncio.Task[t.Any] | ThreadTask:
         """Start `func(*args, **kwargs)` in an app context and return its task."""
         name = name or str(getattr(func, "__qualname__", repr(func)))
-        coro = self._run(func, args, kwargs, name)
+        coro = _run(self.app, func, args, kwargs, name)
         if _get_running_loop() is not None:
             return self._start(coro, name)
         loop = lane_loop() or self.app.serving_loop or self._own_loop()
@@ -95,34 +101,6 @@ class BackgroundTasks:
 
     async def _nest(self, coro: t.Coroutine[t.Any, t.Any, t.Any], name: str) -> t.Any:
         return await self._start(coro, name)
-
-    async def _run(
-        self, func: t.Callable[..., t.Any], args: t.Any, kwargs: t.Any, name: str
-    ) -> t.Any:
-        app = self.app
-
-        def call() -> t.Any:
-            with app.app_context():  # its teardown runs in this thread too
-                rv = func(*args, **kwargs)
-                return from_thread(rv) if is_awaitable(rv) else rv
-
-        try:
-            if not is_async_callable(func):
-                return await to_thread(app.view_pool, copy_context(), call)
-            async with app.app_context():
-                return await func(*args, **kwargs)
-        except Exception as error:
-            await self._failed(error, name)
-            raise
-
-    async def _failed(self, error: Exception, name: str) -> None:
-        for _, rv in got_background_exception.send(
-            self.app, _async_wrapper=self.app.ensure_sync, exception=error
-        ):
-            if is_awaitable(rv):
-                await rv
-        exc_info = (type(error), error, error.__traceback__)
-        self.app.logger.error("Exception in background task %s", name, exc_info=exc_info)
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -148,6 +126,30 @@ class BackgroundTasks:
                 timeout,
                 "" if task.done() else " and still runs in its thread",
             )
+
+
+async def _run(
+    app: t.Any, func: t.Callable[..., t.Any], args: t.Any, kwargs: t.Any, name: str
+) -> t.Any:
+    def call() -> t.Any:
+        with app.app_context():  # its teardown runs in this thread too
+            rv = func(*args, **kwargs)
+            return from_thread(rv) if is_awaitable(rv) else rv
+
+    try:
+        if not is_async_callable(func):
+            return await to_thread(app.view_pool, copy_context(), call)
+        async with app.app_context():
+            return await func(*args, **kwargs)
+    except Exception as error:
+        for _, rv in got_background_exception.send(
+            app, _async_wrapper=app.ensure_sync, exception=error
+        ):
+            if is_awaitable(rv):
+                await rv
+        exc_info = (type(error), error, error.__traceback__)
+        app.logger.error("Exception in background task %s", name, exc_info=exc_info)
+        raise
 
 
 async def _stop(
@@ -176,7 +178,9 @@ def _end_loop(
     tasks: set[asyncio.Task[t.Any]],
     config: t.Mapping[str, t.Any],
 ) -> None:
-    if tasks:  # at exit; a running task keeps its app alive before
-        timeout = config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"]
-        asyncio.run_coroutine_threadsafe(_stop(set(tasks), timeout), loop).result()
+    async def stop() -> None:
+        await _stop(set(tasks), config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
+
+    if _get_running_loop() is not loop:  # the garbage collector may be anywhere
+        asyncio.run_coroutine_threadsafe(stop(), loop).result()
     loop.call_soon_threadsafe(loop.stop)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import typing as t
+import weakref
 
 from .._bridge import is_awaitable
 from ..signals import got_serving_exception
@@ -37,9 +38,15 @@ async def handle_lifespan(app: t.Any, receive: ASGIReceive, send: ASGISend) -> N
 class Serving:
     """What runs from start-up to shutdown: the serving hooks and their generators."""
 
-    def __init__(self, app: t.Any) -> None:
-        self.app = app
+    def __init__(self, app: weakref.ref[t.Any]) -> None:
+        self._app = app
         self._running: list[t.Any] = []
+
+    @property
+    def app(self) -> t.Any:
+        app = self._app()
+        assert app is not None, "used after its app was gone"
+        return app
 
     async def start(self) -> None:
         """Call `before_serving`, then start `while_serving`. What was started is ended in
@@ -53,8 +60,9 @@ class Serving:
                     generator = func()
                     await _advance(generator)
                     self._running.append(generator)
-        except Exception as error:
-            await self._failed(error)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                await self._failed(error)
             await self._undo()
             raise
 

@@ -57,6 +57,17 @@ async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send:
         await exchange.close()
 
 
+async def end_websockets(exchanges: t.Iterable[WebsocketExchange], grace: float) -> None:
+    """Close websockets because the server stops, and wait `grace` seconds for the handlers."""
+    tasks = set()
+    for exchange in exchanges:
+        exchange.shut_down()
+        tasks.add(exchange.task)
+    tasks.discard(t.cast("asyncio.Task[t.Any]", asyncio.current_task()))
+    if tasks:
+        await asyncio.wait(tasks, timeout=grace)
+
+
 class WebsocketExchange(Exchange):
     """One websocket and the handler that talks over it."""
 
