@@ -53,6 +53,7 @@ FLOORS = {
     "_registry": 3,
     "_responses": 3,
     "blueprints": 3,
+    "_dispatch_websocket": 4,
     "_dispatch": 4,
     "ctx": 4,
     "globals": 4,
