@@ -1,0 +1,203 @@
+"""Run the extensions' own test suites on Flask and, through `as_flask`, on quartish.
+
+    python tests/extensions/suites.py [--write] [NAME ...]
+
+The source distributions come from the package index into the cache of `_environment`;
+each suite runs unedited, in a copy for each side. Printed is what passed and failed; with
+`--write` the table in docs/extensions.md is written anew. The exit status is 1 where a test
+has another outcome on quartish than on Flask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import typing as t
+import xml.etree.ElementTree as ET
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from _environment import CACHE  # noqa: E402
+from _environment import CHECKOUT  # noqa: E402
+from _environment import clean_environ  # noqa: E402
+from _environment import HERE  # noqa: E402
+from _environment import make  # noqa: E402
+
+PAGE = CHECKOUT / "docs" / "extensions.md"
+TIMEOUT = 400  # seconds for one run of one suite
+Outcomes = dict[str, str]  # test -> passed, failed or skipped
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite: what is given to pytest, and a word on what is left out and why."""
+
+    arguments: str = "tests"
+    note: str = ""
+
+
+#: Releases are those of the requirements files.
+SUITES = {
+    "apiflask": Suite(),
+    "flask-admin": Suite(
+        "flask_admin/tests/sqla flask_admin/tests/test_base.py flask_admin/tests/test_model.py"
+        " flask_admin/tests/test_form_upload.py flask_admin/tests/fileadmin/test_fileadmin.py",
+        "without the databases that need a server",
+    ),
+    "flask-caching": Suite(note="without Memcached"),
+    "flask-compress": Suite(),
+    "flask-cors": Suite(),
+    "flask-dance": Suite(),
+    "flask-httpauth": Suite(),
+    "flask-jwt-extended": Suite(),
+    "flask-limiter": Suite("-o addopts= tests", "without Memcached, MongoDB and Redis clusters"),
+    "flask-login": Suite(),
+    "flask-marshmallow": Suite(),
+    "flask-migrate": Suite(),
+    "flask-restful": Suite(),
+    "flask-restx": Suite("tests --ignore=tests/benchmarks"),
+    "flask-smorest": Suite(),
+    "flask-socketio": Suite("test_socketio.py"),
+    "flask-sqlalchemy": Suite(),
+    "flask-talisman": Suite("flask_talisman"),
+    "flask-wtf": Suite(),
+    "opentelemetry-instrumentation-flask": Suite(),
+    "prometheus-flask-exporter": Suite(),
+    "pytest-flask": Suite(),
+    "webargs": Suite("tests/test_flaskparser.py", "its Flask parser"),
+    "whitenoise": Suite("tests/test_whitenoise.py", "what is not for Django"),
+}
+#: Those that tests/extensions has an app for, and whose source distribution has no tests.
+WITHOUT = [
+    *("flask-babel", "flask-bcrypt", "flask-debugtoolbar", "flask-mail", "flask-principal"),
+    *("flask-session", "sentry-sdk"),
+]
+
+
+def releases() -> dict[str, str]:
+    """Return the pinned release of each project."""
+    text = "".join(path.read_text("utf-8") for path in HERE.glob("*requirements.txt"))
+    return dict(re.findall(r"(?m)^([\w-]+)(?:\[\w+\])?==(\S+)$", text))
+
+
+def unpack(name: str, release: str, side: str) -> Path:
+    """Return a fresh copy of the project's source distribution."""
+    folder = CACHE / "sdists" / f"{name}-{release}"
+    if not folder.is_dir() or not any(folder.iterdir()):
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--dest", folder]
+        subprocess.run([*command, "--no-binary", name, f"{name}=={release}"], check=True)
+    [archive] = folder.iterdir()
+    home = CACHE / "suites" / side / name
+    shutil.rmtree(home, ignore_errors=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(home, filter="data")
+    [root] = home.iterdir()
+    return root
+
+
+def run(python: Path, side: str, name: str, release: str) -> Outcomes:
+    """Run one suite on one side; its output goes to a log beside its report."""
+    root = unpack(name, release, side)
+    report, log = (root.parent.with_suffix(ending) for ending in (".xml", ".log"))
+    report.unlink(missing_ok=True)
+    command: list[t.Any] = [python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    command += ["-o", "faulthandler_timeout=60", f"--junit-xml={report}"]
+    environ = clean_environ()
+    if side == "quartish":
+        command += ["-p", "quartish.as_flask"]
+        # The package alone: the suites are packages named "tests" too.
+        link = CACHE / "import" / "quartish"
+        link.parent.mkdir(exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(CHECKOUT / "quartish")
+        environ["PYTHONPATH"] = str(link.parent)
+    with log.open("wb") as output:
+        try:
+            subprocess.run(
+                [*command, *SUITES[name].arguments.split()],
+                cwd=root,
+                env=environ,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                timeout=TIMEOUT,
+            )
+        except subprocess.TimeoutExpired:
+            output.write(f"\ntook more than {TIMEOUT} s\n".encode())
+    return dict(outcomes(ET.parse(report).getroot())) if report.exists() else {}
+
+
+def outcomes(report: ET.Element) -> t.Iterator[tuple[str, str]]:
+    for case in report.iter("testcase"):
+        kinds = {child.tag for child in case}
+        outcome = "failed" if kinds & {"failure", "error"} else "passed"
+        test = re.sub(r" at 0x\w+", "", f"{case.get('classname')}::{case.get('name')}")
+        yield test, "skipped" if "skipped" in kinds else outcome
+
+
+def differences(flask: Outcomes, quartish: Outcomes) -> list[str]:
+    return [
+        f"{test}: {flask.get(test)} on Flask, {quartish.get(test)} on quartish"
+        for test in sorted(flask.keys() | quartish.keys())
+        if flask.get(test) != quartish.get(test)
+    ]
+
+
+def row(name: str, release: str, flask: Outcomes, quartish: Outcomes) -> str:
+    cells = [name, release]
+    for outcome in (flask, quartish):
+        counts = Counter(outcome.values())
+        cells.append(f"{counts['passed']} / {counts['passed'] + counts['failed']}")
+    apart = len(differences(flask, quartish))
+    cells += ["yes" if flask and not apart else f"no: {apart}", SUITES[name].note]
+    return "| " + " | ".join(cells) + " |"
+
+
+def page(rows: list[str], versions: dict[str, str]) -> str:
+    before, _, rest = PAGE.read_text("utf-8").partition("<!-- suites -->\n")
+    _, _, after = rest.partition("<!-- /suites -->")
+    table = [
+        "| extension | release | passed on Flask | passed on quartish | same | |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *rows,
+    ]
+    without = ", ".join(f"{name} {versions[name]}" for name in WITHOUT)
+    lines = [*table, "", f"No tests in their source distributions: {without}."]
+    return before + "<!-- suites -->\n" + "\n".join(lines) + "\n<!-- /suites -->" + after
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--write", action="store_true", help="write docs/extensions.md")
+    parser.add_argument("names", nargs="*", choices=[*SUITES, []], metavar="NAME")
+    arguments = parser.parse_args()
+    names = arguments.names or list(SUITES)
+    if arguments.write and arguments.names:
+        parser.error("the page is written of all suites")
+    python = make("suites", "-r", str(HERE / "suites-requirements.txt"))
+    versions = releases()
+    rows, apart = [], False
+    with ThreadPoolExecutor(2) as pool:
+        for name in names:
+            release = versions[name]
+            both = pool.map(lambda side: run(python, side, name, release), ("flask", "quartish"))  # noqa: B023
+            flask, quartish = both
+            rows.append(row(name, release, flask, quartish))
+            found = differences(flask, quartish)
+            apart = apart or bool(found) or not flask
+            print(rows[-1], *found[:20], sep="\n    ", flush=True)
+    if arguments.write:
+        PAGE.write_text(page(rows, versions), "utf-8")
+    return int(apart)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
