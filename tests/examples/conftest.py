@@ -22,6 +22,9 @@ from hypercorn.config import Config
 from werkzeug.serving import make_server
 from werkzeug.serving import WSGIRequestHandler
 
+from ._browser import Browser
+from ._browser import open_browser
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FRAMEWORKS = ["quartish", "flask"]
 LIMIT = 300_000
@@ -136,6 +139,13 @@ def in_thread(run: t.Callable[[], None]) -> t.Iterator[None]:
     yield
     thread.join(10)
     assert not thread.is_alive(), "the server did not stop"
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> t.Iterator[Browser]:
+    """A browser that is closed after the test."""
+    with open_browser(tmp_path) as session:
+        yield session
 
 
 def listener() -> socket.socket:
