@@ -29,7 +29,7 @@ from ._current import find_context
 from ._dispatch import default
 from ._dispatch import Flow
 from ._dispatch import HELPERS
-from ._dispatch import WebsocketFlow
+from ._dispatch_websocket import WebsocketFlow
 from ._lazy import lazy
 from ._locate import load_dotenv as _load_dotenv
 from ._registry import setupmethod

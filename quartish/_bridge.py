@@ -236,6 +236,7 @@ async def to_thread(
     lane = Lane() if lane is None else lane
     loop = lane.loop
     landing: asyncio.Future[None] = loop.create_future()
+    landed = False
     value: t.Any = None
     error: BaseException | None = None
 
@@ -248,16 +249,23 @@ async def to_thread(
             error = exc
         finally:
             _thread.lane = previous
-        loop.call_soon_threadsafe(landing.set_result, None)
+        loop.call_soon_threadsafe(land)
+
+    def land() -> None:
+        nonlocal landed
+        landed = True
+        if not landing.done():
+            landing.set_result(None)
 
     pool.submit(work)
     cancellation: asyncio.CancelledError | None = None
-    while not landing.done():
+    while not landed:
         try:
-            await asyncio.shield(landing)
+            await landing
         except asyncio.CancelledError as exc:
             cancellation = exc
             lane.cancel()
+            landing = loop.create_future()  # the cancelled one can be waited for no more
     if cancellation is not None and not isinstance(error, Exception):
         raise cancellation
     if error is not None:

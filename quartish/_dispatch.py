@@ -1,4 +1,4 @@
-"""The dispatch flow: what happens to a request or a websocket between door and view.
+"""The dispatch flow: what happens to a request between door and view.
 
     full_dispatch                          errors go to handle_user_exception
       preprocess                           url value preprocessors, before functions
@@ -18,7 +18,6 @@ from __future__ import annotations
 import inspect
 import sys
 import typing as t
-from asyncio import CancelledError
 from itertools import chain
 from types import CoroutineType
 from types import MethodType
@@ -35,16 +34,12 @@ from ._bridge import is_awaitable
 from ._core import Core
 from .ctx import AppContext
 from .ctx import opens_lazily
+from .sessions import SessionInterface
 from .signals import appcontext_tearing_down
 from .signals import got_request_exception
-from .signals import got_websocket_exception
 from .signals import request_finished
 from .signals import request_started
 from .signals import request_tearing_down
-from .signals import websocket_finished
-from .signals import websocket_started
-from .signals import websocket_tearing_down
-from .wrappers.websocket import WebSocketDisconnect
 
 Step = t.Callable[..., t.Awaitable[t.Any]]
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
@@ -78,7 +73,7 @@ def is_default(method: object) -> bool:
 
 
 class Flow:
-    """The flow of one app's requests. `WebsocketFlow` says how a websocket's differs."""
+    """The flow of one app's requests. `_dispatch_websocket` says how a websocket's differs."""
 
     started = request_started
     finished = request_finished
@@ -125,6 +120,10 @@ class Flow:
 
         #: Whether sessions may be opened when first touched.
         self.lazy_session = opens_lazily(app.session_interface)
+        #: Whether the session's cookie has the name that the config gives it.
+        self.own_cookie = (
+            type(app.session_interface).get_cookie_name is SessionInterface.get_cookie_name
+        )
 
     # --- the lane ---------------------------------------------------------------------------
 
@@ -141,10 +140,11 @@ class Flow:
                 return bool(view.__code__.co_flags & inspect.CO_COROUTINE)
             except AttributeError:
                 return view is None or is_async_callable(view)
-        return all(
+        hooks = [getattr(self.app, name) for name in (self.before, self.after, self.teardown)]
+        return not any(hooks) or all(
             is_async_callable(func)
-            for name in (self.before, self.after, self.teardown)
-            for func in chain.from_iterable(getattr(self.app, name).values())
+            for registry in hooks
+            for func in chain.from_iterable(registry.values())
         )
 
     def serves_file(self, ctx: AppContext) -> bool:
@@ -186,7 +186,11 @@ class Flow:
                 await self.send(self.started)
             if ctx.reads_ahead:
                 await ctx.conn.read_ahead()
-            rv = await self.preprocess(ctx)
+            rv = None
+            app, own = self.app, self.__dict__
+            # PERF(0.2 us): a step that nobody overrode and that has nothing to do.
+            if getattr(app, self.before) or app.url_value_preprocessors or "preprocess" in own:
+                rv = await self.preprocess(ctx)
             if rv is None:
                 if ctx.reads_ahead:  # a before function may have raised the limit
                     await ctx.conn.read_ahead(last=True)
@@ -196,11 +200,8 @@ class Flow:
         return await self.finalize(ctx, rv)
 
     async def preprocess(self, ctx: AppContext) -> t.Any:
-        app = self.app
+        app, conn = self.app, ctx.conn
         before = getattr(app, self.before)
-        if not before and not app.url_value_preprocessors:
-            return None
-        conn = ctx.conn
         names = (None, *reversed(conn.blueprints))
         for name in names:
             for func in app.url_value_preprocessors.get(name, ()):
@@ -270,7 +271,11 @@ class Flow:
             for name in (*ctx.conn.blueprints, None):
                 for func in reversed(after.get(name, ())):
                     response = await self.call_after(func, response)
-        if "_session" in ctx.__dict__ or (ctx.conn.raw_cookie and self.refreshes_session(ctx)):
+        if "_session" in ctx.__dict__ or (
+            ctx.conn.raw_cookie
+            and (not self.own_cookie or app.config["SESSION_COOKIE_NAME"] in ctx.conn.raw_cookie)
+            and self.refreshes_session(ctx)
+        ):
             session = ctx._session
             if not app.session_interface.is_null_session(session):
                 saved: t.Any = app.session_interface.save_session(app, session, response)
@@ -403,74 +408,6 @@ class Flow:
         for _, rv in signal.send(sender, _async_wrapper=sender.ensure_sync, **kwargs):
             if is_awaitable(rv):
                 await awaited(rv)
-
-
-class WebsocketFlow(Flow):
-    """The flow of a websocket: other hooks and signals, and a view that returns nothing
-    has done its work."""
-
-    started = websocket_started
-    finished = websocket_finished
-    failed = got_websocket_exception
-    tearing_down = websocket_tearing_down
-
-    before = "before_websocket_funcs"
-    after = "after_websocket_funcs"
-    teardown = "teardown_websocket_funcs"
-
-    METHODS: t.ClassVar[dict[str, str]] = {
-        "full_dispatch": "full_dispatch_websocket",
-        "preprocess": "preprocess_websocket",
-        "dispatch": "dispatch_websocket",
-        "finalize": "finalize_websocket",
-        "postprocess": "postprocess_websocket",
-        "handle_user_exception": "handle_user_exception",
-        "handle_http_exception": "handle_http_exception",
-        "handle_exception": "handle_websocket_exception",
-        "teardown_connection": "do_teardown_websocket",
-        "teardown_app": "do_teardown_appcontext",
-    }
-
-    async def handle(self, ctx: AppContext) -> t.Any:
-        """Return the response, if any. When the door cancels the handler because the
-        conversation is over, the after functions run too."""
-        try:
-            return await super().handle(ctx)
-        except CancelledError:
-            if ctx.ending or ctx.took_back is None or not ctx.took_back():
-                raise
-            return await self.finalize(ctx, None)
-
-    async def handle_user_exception(self, ctx: AppContext, error: Exception) -> t.Any:
-        try:
-            return await super().handle_user_exception(ctx, error)
-        except WebSocketDisconnect as unhandled:
-            if unhandled is not error:
-                raise
-            return None  # that a client leaves is no error of the app's
-
-    async def finalize(
-        self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False
-    ) -> t.Any:
-        ctx.ending = True
-        if rv is not None:
-            return await super().finalize(ctx, rv, from_error_handler)
-        try:
-            rv = await self.postprocess(ctx, None)
-            if self.finished.receivers:
-                await self.send(self.finished, response=rv)
-        except Exception:
-            if not from_error_handler:
-                raise
-            self.app.logger.exception(
-                "Websocket finalizing failed with an error while handling an error"
-            )
-        return rv
-
-    async def call_after(self, func: t.Callable[..., t.Any], response: t.Any) -> t.Any:
-        """Call an after function; for a websocket it may return nothing."""
-        rv = await self.call(func, response)
-        return response if rv is None else rv
 
 
 async def _collect(errors: list[BaseException], step: t.Awaitable[t.Any]) -> None:

@@ -13,6 +13,7 @@ import re
 import typing as t
 from operator import itemgetter
 
+from werkzeug.exceptions import NotFound
 from werkzeug.routing import Map
 from werkzeug.routing import Rule
 from werkzeug.routing import ValidationError
@@ -42,7 +43,10 @@ class RouteTable:
         self.shapes: dict[int, dict[tuple[int, ...], tuple[Key, dict[t.Any, Shape | None]]]] = {}
         #: First segments below which a converter takes slashes.
         self.deep: set[str] = set()
+        #: Whether every rule is in it: then a path that fits none has no answer.
+        self.whole = True
         if url_map.host_matching:
+            self.whole = False
             return
         rules = [rule for rule in url_map.iter_rules() if not rule.build_only]
         defaulted = {rule.endpoint for rule in rules if rule.defaults}
@@ -60,6 +64,7 @@ class RouteTable:
                     self.static[rule.rule].append(rule)
             elif not self._add(rule, simple):
                 self.shapes.clear()  # a rule that may match anything
+                self.whole = False
                 break
 
     def _add(self, rule: Rule, simple: bool) -> bool:
@@ -82,7 +87,11 @@ class RouteTable:
         return True
 
     def find(self, path: str, method: str, websocket: bool) -> Found | None:
-        """Return the rule and its arguments, or None: ask the matcher."""
+        """Return the rule and its arguments, or None: ask the matcher.
+
+        Raises NotFound (404) where no rule has the path's shape, with or without a slash at
+        its end.
+        """
         rules = self.static.get(path)
         if rules is not None:
             for rule in rules:
@@ -90,9 +99,9 @@ class RouteTable:
                     return rule, {}
             return None
         segments = path.split("/")
-        shapes = self.shapes.get(len(segments))
-        if shapes is None or segments[1] in self.deep or "//" in path:
+        if segments[1] in self.deep or "//" in path:
             return None
+        shapes = self.shapes.get(len(segments), {})
         only: Shape | None = None
         for key, table in shapes.values():
             literals = key(segments)
@@ -102,8 +111,12 @@ class RouteTable:
                 only = table[literals]
                 if only is None:
                     return None
-        match = None if only is None else only.match(path)
-        if match is None or only is None:
+        if only is None:
+            if self.whole and not self._fits(path[:-1] if path[-1] == "/" else path + "/"):
+                raise NotFound
+            return None
+        match = only.match(path)
+        if match is None:
             return None
         for rule, converters in only.rules:
             if rule.websocket == websocket and (rule.methods is None or method in rule.methods):
@@ -115,6 +128,14 @@ class RouteTable:
                 except ValidationError:
                     return None
         return None
+
+
+    def _fits(self, path: str) -> bool:
+        """Say whether a rule has the path's literal segments at their places."""
+        segments = path.split("/")
+        return path in self.static or any(
+            key(segments) in table for key, table in self.shapes.get(len(segments), {}).values()
+        )
 
 
 def _pattern(rule: Rule) -> tuple[str, list[str]]:

@@ -22,7 +22,7 @@ from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from ._dispatch import default
 from ._dispatch import Flow
-from ._dispatch import WebsocketFlow
+from ._dispatch_websocket import WebsocketFlow
 from .ctx import AppContext
 from .templating import update_template_context
 from .testing import EnvironBuilder

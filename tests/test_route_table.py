@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 from werkzeug.routing import ValidationError
 
@@ -81,7 +82,7 @@ def answer(find: t.Callable[[], t.Any]) -> t.Any:
 def test_same_answers(made: list[dict[str, t.Any]], segments: list[str], method: str) -> None:
     url_map = Map([Rule(**each) for each in made], converters={"even": Even})
     path = "/" + "/".join(segments)
-    found = url_map.table.find(path, method, False)
+    found = answer(lambda: url_map.table.find(path, method, False))
     if found is not None:
         adapter = url_map.bind("localhost")
         assert found == answer(lambda: adapter.match(path, method, return_rule=True))
@@ -122,7 +123,22 @@ def test_stands_aside(rules: list[str], path: str) -> None:
 
 def test_a_rule_that_is_added_later_is_found() -> None:
     url_map = Map([Rule("/a", endpoint="a")])
-    assert url_map.table.find("/b/1", "GET", False) is None
+    with pytest.raises(NotFound):
+        url_map.table.find("/b/1", "GET", False)
     url_map.add(Rule("/b/<int:n>", endpoint="b"))
     found = url_map.table.find("/b/1", "GET", False)
     assert found is not None and (found[0].endpoint, found[1]) == ("b", {"n": 1})
+
+
+@pytest.mark.parametrize("path", ["/c", "/a/b/c", "/b/1/", "/", "/a/1"])
+def test_no_rule_has_the_shape(path: str) -> None:
+    url_map = Map([Rule("/a", endpoint="a"), Rule("/b/<int:n>/x", endpoint="b")])
+    with pytest.raises(NotFound):
+        url_map.table.find(path, "GET", False)
+
+
+@pytest.mark.parametrize("path", ["/a/", "/b/1", "/b/1/"])
+def test_a_slash_more_or_less_is_for_the_matcher(path: str) -> None:
+    rules = [Rule("/a", endpoint="a", strict_slashes=False), Rule("/b/<int:n>/", endpoint="b")]
+    find = Map(rules).table.find
+    assert find(path, "GET", False) is None or path == "/b/1/"

@@ -200,11 +200,22 @@ async def _send_async(response: t.Any, send: ASGISend, inbox: Inbox) -> None:
 
 async def _send_chunks(chunks: t.Any, send: ASGISend, inbox: Inbox) -> None:
     iterator = aiter(chunks)
+    sending = False
     try:
+        # PERF(0.2 us a chunk): what `_send_chunk` does, without a call.
         async for chunk in iterator:
             if inbox.gone is not None:
                 break
-            await _send_chunk(send, chunk.encode() if isinstance(chunk, str) else bytes(chunk))
+            if type(chunk) is not bytes:
+                chunk = chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+            if chunk:
+                sending = True
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                sending = False
+    except OSError as error:
+        if not sending:
+            raise  # the generator's own
+        raise ClientGone from error
     finally:
         aclose = getattr(iterator, "aclose", None)
         if aclose is not None:

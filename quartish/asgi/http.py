@@ -22,6 +22,7 @@ from .._streaming import Inbox
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
+from ._debug import run_debugged
 from ._exchange import body_of
 from ._exchange import Exchange
 from ._send import is_sync_stream
@@ -50,8 +51,10 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
     exchange = HttpExchange(app, ctx, flow, inbox, send)
     inbox.left = exchange.left
     try:
-        if context.run(exchange.begin):
-            await within(context, exchange.on_loop(), inbox.watch)
+        if app.config["DEBUG"]:
+            await run_debugged(exchange, context)
+        elif context.run(exchange.begin):
+            await within(context, exchange.on_loop(), exchange.suspended)
         else:
             await exchange.in_thread(context)
     finally:
@@ -87,6 +90,7 @@ class HttpExchange(Exchange):
     # --- the thread lane --------------------------------------------------------------------
 
     async def in_thread(self, context: t.Any) -> None:
+        self.know_task()
         self.lane = lane = Lane(self.inbox.watch)
         conn = self.ctx.conn
         if conn.body is not None and self.app.plain:
@@ -98,7 +102,7 @@ class HttpExchange(Exchange):
             response = await to_thread(pool, context, self.work, lane=lane)
             self.lane, self.cancels = None, 0
             if response is not None:
-                await within(context, send_response(self, response), self.inbox.watch)
+                await within(context, send_response(self, response), self.suspended)
         except asyncio.CancelledError:
             if not self.took_back():
                 raise

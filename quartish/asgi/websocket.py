@@ -45,6 +45,7 @@ async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send:
     ctx = app.context_class(app, websocket=websocket)
     context = copy_context()
     exchange = WebsocketExchange(app, ctx, app.flow_of(ctx), inbox, send)
+    exchange.know_task()
     inbox.left, ctx.took_back = exchange.left, exchange.took_back
     app.websockets.add(exchange)
     try:

@@ -1,0 +1,115 @@
+"""An http request in debug mode: what went wrong is answered with its traceback, and a view
+that blocks the event loop is named.
+
+A request in production never comes here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+import typing as t
+from contextvars import Context
+
+from .._bridge import is_awaitable
+from .._bridge import within
+from ..debugger import render_traceback
+from ..typing import ASGISend
+from ..typing import Message
+from ._exchange import Exchange
+
+BLOCKING = 0.1
+"""Seconds without the loop's turn after which a view is named."""
+
+
+async def run_debugged(exchange: Exchange, context: Context) -> None:
+    """Run the exchange in its lane. What it raises before its response began is logged and
+    answered with a traceback, unless the app is tested or says `PROPAGATE_EXCEPTIONS`."""
+    app = exchange.app
+    started = _Started(exchange.send)
+    exchange.send = started.send
+    try:
+        if context.run(exchange.begin):
+            await within(watched(exchange, context), exchange.on_loop(), exchange.suspended)
+        else:
+            await exchange.in_thread(context)
+    except Exception as error:
+        if started or app.testing or app.config["PROPAGATE_EXCEPTIONS"] is not None:
+            raise
+        await within(context, _answer(exchange, error))
+
+
+class _Started:
+    """Whether a response was begun; true from its first message on."""
+
+    def __init__(self, send: ASGISend) -> None:
+        self._send = send
+        self._began = False
+
+    def __bool__(self) -> bool:
+        return self._began
+
+    async def send(self, message: Message) -> None:
+        self._began = True
+        await self._send(message)
+
+
+async def _answer(exchange: Exchange, error: Exception) -> None:
+    logged = exchange.app.log_exception(sys.exc_info())
+    if is_awaitable(logged):
+        await logged
+    conn = exchange.ctx.conn
+    html = b"text/html" in conn.raw_headers.get(b"accept", b"")
+    body = render_traceback(error, html=html).encode("utf-8", "backslashreplace")
+    kind = b"text/html" if html else b"text/plain"
+    headers = [
+        (b"content-type", kind + b"; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    try:
+        await exchange.send({"type": "http.response.start", "status": 500, "headers": headers})
+        payload = b"" if conn.method == "HEAD" else body
+        await exchange.send({"type": "http.response.body", "body": payload})
+    except OSError:
+        return  # the client has left; the log has it
+
+
+def watched(exchange: Exchange, context: Context) -> Context:
+    """Return what `within` may take for `context`: each step that runs in it is timed."""
+    return t.cast(Context, _Watch(exchange, context))
+
+
+class _Watch:
+    def __init__(self, exchange: Exchange, context: Context) -> None:
+        self.exchange = exchange
+        self.context = context
+
+    def run(self, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+        began = time.perf_counter()
+        try:
+            return self.context.run(func, *args)
+        finally:
+            seconds = time.perf_counter() - began
+            if seconds > BLOCKING:
+                self.context.run(self.warn, seconds)
+
+    def warn(self, seconds: float) -> None:
+        """Say which view it was, where, for how long, and what to do."""
+        exchange = self.exchange
+        exchange.app.logger.warning(
+            "%s%s blocked the event loop for %d ms: nothing else was served meanwhile. Make it a"
+            " plain 'def', which runs in a thread, or await an async driver.",
+            exchange.flow.describe(exchange.ctx),
+            _place(exchange.app.view_functions.get(exchange.ctx.conn.endpoint)),
+            seconds * 1000,
+        )
+
+
+def _place(view: t.Any) -> str:
+    """Return where the view was written, as " (file:line)"; "" where nobody can tell."""
+    written = getattr(view, "view_class", None) or (inspect.unwrap(view) if view else None)
+    try:
+        return f" ({inspect.getsourcefile(written)}:{inspect.getsourcelines(written)[1]})"
+    except (OSError, TypeError):
+        return ""
