@@ -23,8 +23,8 @@ BLOCKING = 0.1
 """Seconds without the loop's turn after which a view is named."""
 
 
-async def run_debugged(exchange: Exchange, context: Context) -> None:
-    """Run the exchange in its lane. What it raises before its response began is logged and
+async def run_debugged(exchange: t.Any, context: Context) -> None:
+    """Run an `HttpExchange` in its lane. What it raises before its response began is logged and
     answered with a traceback, unless the app is tested or says `PROPAGATE_EXCEPTIONS`."""
     app = exchange.app
     started = _Started(exchange.send)
@@ -108,7 +108,7 @@ class _Watch:
 
 def _place(view: t.Any) -> str:
     """Return where the view was written, as " (file:line)"; "" where nobody can tell."""
-    written = getattr(view, "view_class", None) or (inspect.unwrap(view) if view else None)
+    written: t.Any = getattr(view, "view_class", None) or (inspect.unwrap(view) if view else view)
     try:
         return f" ({inspect.getsourcefile(written)}:{inspect.getsourcelines(written)[1]})"
     except (OSError, TypeError):

@@ -23,6 +23,7 @@ from .._streaming import WEBSOCKET_READ_AHEAD
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
+from ._debug import watched
 from ._exchange import Exchange
 from ._send import body_in_memory
 from ._send import is_sync_stream
@@ -50,6 +51,8 @@ async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send:
     app.websockets.add(exchange)
     try:
         if context.run(exchange.begin):
+            if app.config["DEBUG"]:
+                context = watched(exchange, context)
             await within(context, exchange.on_loop(), inbox.watch)
         else:
             await exchange.in_thread(context)

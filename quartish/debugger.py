@@ -1,0 +1,48 @@
+"""Tracebacks for the browser, in debug mode.
+
+Nothing here can be talked to: the page has no console, no script, and no values of
+variables. What it shows is the source around each frame, as Werkzeug renders it.
+"""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import re
+import traceback
+from functools import cache
+
+from werkzeug.debug.tbtools import DebugTraceback
+
+_HOUSE = os.path.dirname(__file__) + os.sep
+# What asks Werkzeug's middleware for something or speaks of its console, and the copy of the
+# text that it adds as a comment.
+_INTERACTIVE = re.compile(
+    r"""<script.*?</script>\s*
+    |<link[^>]*>\s*
+    |<div\ class="explanation">.*?</div>\s*
+    |<div\ class="pin-prompt">.*?(?=</body>)
+    |(?<=</html>).*""",
+    re.S | re.X,
+)
+
+
+def render_traceback(error: BaseException, *, html: bool) -> str:
+    """Return the traceback of `error` as a page, or as text.
+
+    Frames of ours before the first of the user's are left out.
+    """
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    skip = next((at for at, name in enumerate(frames) if not name.startswith(_HOUSE)), 0)
+    found = DebugTraceback(error, skip=skip)
+    if not html:
+        return found.render_traceback_text()
+    page = found.render_debugger_html(evalex=False, secret="", evalex_trusted=False)
+    head, end, body = _INTERACTIVE.sub("", page).partition("</head>")
+    return f"{head}<style>{_style()}</style>{end}{body}"
+
+
+@cache
+def _style() -> str:
+    sheet = pkgutil.get_data("werkzeug.debug", "shared/style.css") or b""
+    return re.sub(r"background-image: url\([^)]*\);", "", sheet.decode())

@@ -1,0 +1,221 @@
+"""Debug mode: tracebacks in the browser, and views that block the loop by name."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import typing as t
+
+import pytest
+
+import quartish
+from quartish.debugger import render_traceback
+from quartish.testing.client import QuartClient
+from quartish.views import View
+from tests._doors import Ask
+from tests._doors import through_asgi
+from tests._doors import through_wsgi
+
+CONFIG = {"DEBUG": True, "SECRET_KEY": "unspeakable"}
+HTML = [(b"accept", b"text/html,*/*")]
+
+
+def make_app(colour: type[t.Any], **config: t.Any) -> t.Any:
+    app = colour("debugged")
+    app.config.update({**CONFIG, **config})
+
+    async def broken() -> t.NoReturn:
+        raise LookupError("the <shelf> is empty")
+
+    def broken_in_thread() -> t.NoReturn:
+        raise LookupError("the <shelf> is empty")
+
+    async def torn() -> t.Any:
+        async def lines() -> t.AsyncIterator[str]:
+            yield "first"
+            raise LookupError("too late")
+
+        return app.response_class(lines())
+
+    app.add_url_rule("/loop", view_func=broken)
+    app.add_url_rule("/thread", view_func=broken_in_thread)
+    app.add_url_rule("/torn", view_func=torn)
+    return app
+
+
+@pytest.mark.parametrize("path", ["/loop", "/thread"])
+async def test_traceback_page(
+    colour: type[t.Any], path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = await through_asgi(make_app(colour), Ask(path, headers=HTML))
+    page = reply.body.decode()
+    assert (reply.status, reply.headers["content-type"]) == (500, "text/html; charset=utf-8")
+    assert "<h1>LookupError</h1>" in page
+    assert "the &lt;shelf&gt; is empty" in page and "<shelf>" not in page
+    assert "in <code class=\"function\">broken" in page
+    assert "unspeakable" not in page
+    [record] = caplog.records
+    assert record.getMessage() == f"Exception on {path} [GET]"
+    assert record.exc_info is not None and record.exc_info[0] is LookupError
+
+
+@pytest.mark.parametrize("path", ["/loop", "/thread"])
+async def test_traceback_text(colour: type[t.Any], path: str) -> None:
+    for headers in ([], [(b"accept", b"*/*")], [(b"accept", b"application/json")]):
+        reply = await through_asgi(make_app(colour), Ask(path, headers=headers))
+        text = reply.body.decode()
+        assert (reply.status, reply.headers["content-type"]) == (500, "text/plain; charset=utf-8")
+        assert text.startswith("Traceback (most recent call last)")
+        assert text.rstrip().endswith("LookupError: the <shelf> is empty")
+        assert text.count("File ") == 1  # the user's; none of ours before it
+
+
+async def test_page_asks_for_nothing_and_runs_nothing(colour: type[t.Any]) -> None:
+    page = (await through_asgi(make_app(colour), Ask("/loop", headers=HTML))).body.decode()
+    for unwanted in ("<script", "<link", "__debugger__", "EVALEX", "SECRET", "url(", "PIN"):
+        assert unwanted not in page, unwanted
+    assert "<style>" in page and "div.debugger" in page
+    assert page.rstrip().endswith("</html>")
+
+
+async def test_head_has_no_body(colour: type[t.Any]) -> None:
+    reply = await through_asgi(make_app(colour), Ask("/loop", "HEAD"))
+    assert (reply.status, reply.body) == (500, b"")
+
+
+@pytest.mark.parametrize("config", [{"TESTING": True}, {"PROPAGATE_EXCEPTIONS": True}])
+@pytest.mark.parametrize("path", ["/loop", "/thread"])
+async def test_tests_and_outer_debuggers_get_the_exception(
+    colour: type[t.Any], config: dict[str, t.Any], path: str
+) -> None:
+    with pytest.raises(LookupError, match="shelf"):
+        await through_asgi(make_app(colour, **config), Ask(path))
+
+
+async def test_no_traceback_without_debug(colour: type[t.Any]) -> None:
+    reply = await through_asgi(make_app(colour, DEBUG=False), Ask("/loop", headers=HTML))
+    assert reply.status == 500
+    assert b"shelf" not in reply.body
+
+
+async def test_no_traceback_where_a_handler_answers(colour: type[t.Any]) -> None:
+    app = make_app(colour)
+    app.register_error_handler(LookupError, lambda error: ("handled", 418))
+    reply = await through_asgi(app, Ask("/loop"))
+    assert (reply.status, reply.body) == (418, b"handled")
+    assert (await through_asgi(app, Ask("/none"))).status == 404
+
+
+async def test_no_traceback_after_the_response_began(colour: type[t.Any]) -> None:
+    """The server learns of it, and cuts the response off."""
+    with pytest.raises(LookupError, match="too late"):
+        await through_asgi(make_app(colour), Ask("/torn"))
+
+
+async def test_teardown_has_run_before_the_page(colour: type[t.Any]) -> None:
+    app = make_app(colour)
+    seen: list[t.Any] = []
+    app.teardown_request(seen.append)
+    assert (await through_asgi(app, Ask("/loop"))).status == 500
+    assert isinstance(seen[0], LookupError)
+
+
+def test_the_wsgi_door_raises_as_flask_does() -> None:
+    with pytest.raises(LookupError, match="shelf"):
+        through_wsgi(make_app(quartish.Flask), Ask("/loop"))
+
+
+def test_causes_and_odd_text_are_shown() -> None:
+    try:
+        try:
+            raise KeyError("cause")
+        except KeyError as cause:
+            raise ValueError("\ud800 </title><script>alert()</script>") from cause
+    except ValueError as error:
+        page, text = (render_traceback(error, html=html) for html in (True, False))
+    assert "KeyError" in page and "KeyError" in text
+    assert "<script" not in page
+    page.encode("utf-8", "backslashreplace")
+
+
+# --- what blocks the loop -------------------------------------------------------------------
+
+
+class Slow(View):
+    async def dispatch_request(self) -> str:
+        time.sleep(0.15)
+        return "slow"
+
+
+def make_slow_app(colour: type[t.Any], **config: t.Any) -> t.Any:
+    app = colour("slow")
+    app.config.update(config)
+
+    async def blocking() -> str:
+        await asyncio.sleep(0)
+        time.sleep(0.15)
+        return "done"
+
+    async def patient() -> str:
+        await asyncio.sleep(0.15)
+        return "done"
+
+    def threaded() -> str:
+        time.sleep(0.15)
+        return "done"
+
+    async def talk() -> None:
+        time.sleep(0.15)
+        await quartish.websocket.send("done")
+
+    for view in (blocking, patient, threaded):
+        app.add_url_rule(f"/{view.__name__}", view_func=view)
+    app.add_url_rule("/class", view_func=Slow.as_view("slow"))
+    app.websocket("/ws")(talk)
+    return app
+
+
+def line_of(name: str) -> int:
+    with open(__file__) as file:
+        return next(at for at, line in enumerate(file, 1) if name in line)
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint", "written"),
+    [("/blocking", "blocking", "def blocking"), ("/class", "slow", "class Slow")],
+)
+async def test_a_blocking_view_is_named(
+    colour: type[t.Any], path: str, endpoint: str, written: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = await through_asgi(make_slow_app(colour, DEBUG=True), Ask(path))
+    assert reply.status == 200
+    [record] = caplog.records
+    message = record.getMessage()
+    assert record.levelno == logging.WARNING
+    assert message.startswith(f"view '{endpoint}' [GET {path}] ({__file__}:{line_of(written)})")
+    assert "blocked the event loop for 1" in message and " ms" in message
+    assert "'def'" in message and "await" in message
+
+
+@pytest.mark.parametrize("path", ["/patient", "/threaded"])
+async def test_a_view_that_lets_others_run_is_not(
+    colour: type[t.Any], path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await through_asgi(make_slow_app(colour, DEBUG=True), Ask(path))
+    assert not caplog.records
+
+
+async def test_nothing_is_timed_without_debug(
+    colour: type[t.Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    await through_asgi(make_slow_app(colour, DEBUG=False), Ask("/blocking"))
+    assert not caplog.records
+
+
+async def test_a_blocking_websocket_is_named(
+    colour: type[t.Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with QuartClient(make_slow_app(colour, DEBUG=True)).websocket("/ws") as connection:
+        assert await connection.receive() == "done"
+    assert "view 'talk' [GET /ws]" in caplog.text
