@@ -57,8 +57,8 @@ class WebsocketFlow(Flow):
     async def handle_user_exception(self, ctx: AppContext, error: Exception) -> t.Any:
         try:
             return await super().handle_user_exception(ctx, error)
-        except WebSocketDisconnect as unhandled:
-            if unhandled is not error:
+        except Exception as unhandled:
+            if unhandled is not error or not _only_left(error):
                 raise
             return None  # that a client leaves is no error of the app's
 
@@ -84,3 +84,10 @@ class WebsocketFlow(Flow):
         """Call an after function; for a websocket it may return nothing."""
         rv = await self.call(func, response)
         return response if rv is None else rv
+
+
+def _only_left(error: BaseException) -> bool:
+    """Say whether an error, or all that tasks of a group raised, is that the client left."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_only_left, error.exceptions))
+    return isinstance(error, WebSocketDisconnect)

@@ -611,6 +611,38 @@ async def test_a_reader_task_and_a_writer_task(colour: App) -> None:
     assert peer.said == [f"ada: {n}" for n in range(40)]
 
 
+@pytest.mark.parametrize("broken", [False, True])
+async def test_tasks_of_a_group_that_are_told_of_the_disconnect(
+    colour: App, broken: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    log: list[t.Any] = []
+    app = hooked(colour, log)
+
+    @app.websocket("/")
+    async def view() -> None:
+        async def read() -> None:
+            while True:
+                await websocket.receive()
+
+        async def write() -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                if broken:
+                    raise LookupError
+                await websocket.send("x")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(read())
+            group.create_task(write())
+
+    async with WebsocketPeer(app) as peer:
+        await peer.until(1)
+        peer.leave()
+    assert [entry[0] for entry in log] == ["view", "before", "after", "teardown"]
+    assert bool(caplog.records) is broken
+
+
 async def test_a_disconnect_is_seen_when_another_task_read(colour: App) -> None:
     """The handler itself waits once; nobody but a task of its reads, and it stops."""
     app = make(colour, DISCONNECT_GRACE=0.1)

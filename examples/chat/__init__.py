@@ -98,8 +98,8 @@ async def live(room: str) -> None:
     name = websocket.args.get("name", "")[:40] or abort(400, "Say your name: ?name=...")
     after = websocket.args.get("after", 0, type=int)
     with hub().listen(room) as queue:
-        teller = asyncio.create_task(tell(room, after, queue))
-        try:
+        async with asyncio.TaskGroup() as group:
+            teller = group.create_task(tell(room, after, queue))
             async for line in websocket:
                 try:
                     said = current_app.json.loads(line)
@@ -109,7 +109,6 @@ async def live(room: str) -> None:
                     break
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 await hub().say(room, {"name": name, "text": text, "key": key, "at": now})
-        finally:
             teller.cancel()
 
 

@@ -75,6 +75,7 @@ class RedisHub(Hub):
                 log.warning("Redis is not there (%s): trying again", error)
                 self.hears.clear()
                 self.tell_of_loss()
+                await self.redis.connection_pool.disconnect()
                 await asyncio.sleep(RETRY)
 
 
