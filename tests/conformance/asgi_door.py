@@ -27,8 +27,6 @@ def run_app(
     """Call `app`, by ASGI if it is one of ours; return the body, the status and the headers."""
     if not isinstance(app, quartish.Flask):  # what a test made of one
         return t.cast(t.Any, _run_wsgi_app(app, environ, buffered))
-    if app.debug and app.config["PROPAGATE_EXCEPTIONS"] is None:
-        app.config["PROPAGATE_EXCEPTIONS"] = True  # raise it: the suite wants no traceback page
     body = environ["wsgi.input"].read()
     environ["wsgi.input"] = io.BytesIO(body)  # the client makes a redirected request of it
     sent: list[dict[str, t.Any]] = []
