@@ -39,8 +39,8 @@ class _OwnLoop:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        # Runs when the thread's locals go, and for the main thread at exit.
-        weakref.finalize(self, _close_loop, self.loop)
+        #: Runs when the thread's locals go, and for the main thread at exit.
+        self.close = weakref.finalize(self, _close_loop, self.loop)
 
     def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
         task = self.loop.create_task(coro, context=context)
@@ -53,6 +53,11 @@ class _OwnLoop:
 
 def _close_loop(loop: asyncio.AbstractEventLoop) -> None:
     if loop.is_closed() or loop.is_running():
+        return
+    if _get_running_loop() is not None:  # of another thread that ended, collected in this one
+        helper = threading.Thread(target=_close_loop, args=[loop])
+        helper.start()
+        helper.join()
         return
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
@@ -171,6 +176,13 @@ def own_loop() -> _OwnLoop:
     if _thread.own is None:
         _thread.own = _OwnLoop()
     return _thread.own
+
+
+def close_own_loop() -> None:
+    """Close the loop that belongs to this thread, which is about to end."""
+    own, _thread.own = _thread.own, None
+    if own is not None:
+        own.close()
 
 
 class Lane:

@@ -24,6 +24,7 @@ from ._dispatch import default
 from ._dispatch import Flow
 from ._dispatch_websocket import WebsocketFlow
 from .ctx import AppContext
+from .routing import Rule as Rule
 from .templating import update_template_context
 from .testing import EnvironBuilder
 from .testing import FlaskClient

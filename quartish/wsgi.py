@@ -11,6 +11,7 @@ from asyncio import _get_running_loop
 from contextvars import Context
 from contextvars import copy_context
 
+from ._bridge import close_own_loop
 from ._bridge import drive
 from ._bridge import from_thread
 from ._bridge import in_lane
@@ -97,6 +98,8 @@ def _in_helper_thread(
                     close()
         except BaseException as error:
             failure.append(error)
+        finally:
+            close_own_loop()
 
     thread = threading.Thread(target=work, name="quartish-wsgi")
     thread.start()

@@ -113,7 +113,7 @@ class FlaskClient(Client):
         **kwargs: t.Any,
     ) -> TestResponse:
         """Send a request: a builder, an environ, a request, or what `EnvironBuilder` takes."""
-        request = self._request_of(args, kwargs)
+        request = self._request_from_builder_args(args, kwargs)
         # What an earlier request left open ends before the next one begins.
         self._context_stack.close()
         response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
@@ -123,7 +123,9 @@ class FlaskClient(Client):
         self._new_contexts.clear()
         return response
 
-    def _request_of(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> WerkzeugRequest:
+    def _request_from_builder_args(
+        self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]
+    ) -> WerkzeugRequest:
         given = args[0] if args else None
         if isinstance(given, WerkzeugEnvironBuilder):
             builder = copy(given)
