@@ -49,7 +49,7 @@ class Order(Model):
 
     @property
     def total(self) -> int:
-        return sum(line.price * line.quantity for line in self.lines)
+        return sum(line.cost for line in self.lines)
 
 
 class Line(Model):
@@ -58,6 +58,10 @@ class Line(Model):
     quantity: Mapped[int]
     price: Mapped[int]  # of one, on that day
     product: Mapped[Product] = relationship(lazy="joined")
+
+    @property
+    def cost(self) -> int:
+        return self.price * self.quantity
 
 
 @login.user_loader
