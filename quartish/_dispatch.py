@@ -22,9 +22,12 @@ from itertools import chain
 from types import CoroutineType
 from types import MethodType
 
+from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import BadRequestKeyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import InternalServerError
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import RequestTimeout
 from werkzeug.routing import RoutingException
 from werkzeug.sansio.response import Response as SansioResponse
 
@@ -43,6 +46,10 @@ from .signals import request_tearing_down
 
 Step = t.Callable[..., t.Awaitable[t.Any]]
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+
+#: What reading a malformed, too large or too slow request raises. *Flask:* a 500 where it is
+#: raised after the view.
+UNREADABLE = (BadRequest, RequestEntityTooLarge, RequestTimeout)
 
 #: Methods that steps call through the app, whoever defines them; a `def` that redefines one
 #: may expect to run in a thread, as it would under Flask.
@@ -176,6 +183,9 @@ class Flow:
             return await self.full_dispatch(ctx)
         except Exception as error:
             ctx.error = error
+            if isinstance(error, UNREADABLE) and not self.app.trap_http_exception(error):
+                # An after function or an error handler read it: the client's fault still.
+                return await self.finalize(ctx, error, from_error_handler=True)
             return await self.handle_exception(ctx, error)
 
     async def full_dispatch(self, ctx: AppContext) -> t.Any:

@@ -351,6 +351,50 @@ def test_plain_form_is_parsed_to_the_end_once() -> None:
     assert json.loads(through_wsgi(app, ask).body) == expected
 
 
+@pytest.mark.parametrize("where", ["handler", "after function"])
+@pytest.mark.parametrize("lane", ["loop", "thread"])
+async def test_a_damaged_form_that_is_read_late(
+    colour: type[t.Any], lane: str, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """*Flask:* has an empty form here, and a 500 for what an after function raises."""
+    app = make_app(colour, lane)
+
+    async def read(passed: t.Any) -> t.Any:
+        form = quartish.request.form
+        form if app.plain else await form
+        return passed
+
+    if where == "handler":
+        app.register_error_handler(400, read)
+    else:
+        app.after_request(read)
+    reply = await through_asgi(app, posted("/form", MULTIPART, b"junk"))
+    assert reply.status == 400
+    assert not [record for record in caplog.records if "Exception on" in record.message]
+    assert (await through_asgi(app, posted("/form", MULTIPART, part() + END))).status == 200
+
+
+@pytest.mark.parametrize("host", [b"a b", b"xn--a"])
+@pytest.mark.parametrize("query", [b"", b"\xff"])
+async def test_handshake(colour: type[t.Any], host: bytes, query: bytes) -> None:
+    app = colour(__name__)
+    app.websocket("/ws")(lambda: None)
+    sent: list[t.Any] = []
+
+    async def receive() -> t.Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: t.Any) -> None:
+        sent.append(message)
+
+    scope = {
+        **dict(type="websocket", path="/ws", query_string=query, headers=[(b"host", host)]),
+        "extensions": {"websocket.http.response": {}},
+    }
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 400
+
+
 # --- limits ---------------------------------------------------------------------------------
 
 
