@@ -6,6 +6,7 @@ Source: ASGI specification, "HTTP", response start and body.
 from __future__ import annotations
 
 import functools
+import os
 import typing as t
 from contextvars import copy_context
 
@@ -13,6 +14,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.http import remove_entity_headers
 from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WerkzeugResponse
+from werkzeug.wsgi import FileWrapper
 
 from .._bridge import awaited
 from .._bridge import is_awaitable
@@ -20,11 +22,15 @@ from .._bridge import to_thread
 from .._streaming import Inbox
 from ..typing import ASGISend
 from ..typing import Message
+from ..wrappers._bodies import FileBody
+from ..wrappers._bodies import IterableBody
 from ._exchange import Exchange
 
 _END: t.Any = object()
 AT_ONCE = 65536
 """Bytes of a body that a server takes at once, however slow the client reads."""
+FILE_PIECE = 262144
+"""Bytes of a file that are read and sent in one piece."""
 _LOCATIONS = (b"location", b"content-location")
 
 
@@ -80,6 +86,28 @@ def is_sync_stream(response: t.Any) -> bool:
     )
 
 
+def _path_of(conn: t.Any, response: t.Any) -> str | None:
+    """Return the path of the file that is the whole body, where the server offers to send it
+    itself (ASGI extension "Path Send")."""
+    if "http.response.pathsend" not in (conn.scope.get("extensions") or ()):
+        return None
+    body = response.response
+    if isinstance(body, FileWrapper):
+        name = getattr(body.file, "name", None)
+        if isinstance(name, str) and os.path.isabs(name) and body.file.tell() == 0:
+            return name
+    elif isinstance(body, FileBody) and (body.begin, body.end) == (0, body.size):
+        return str(body.file_path.absolute())
+    return None
+
+
+def _read_more_at_once(response: t.Any) -> None:
+    """Let a file of Werkzeug's be read in larger pieces: each costs a hop between threads."""
+    body = getattr(response.response, "iterable", response.response)  # of a range
+    if isinstance(body, FileWrapper):
+        body.buffer_size = FILE_PIECE
+
+
 class ClientGone(Exception):
     """The client left while a response was sent: nothing to tell anybody."""
 
@@ -97,7 +125,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
             return
         data = body_in_memory(response)
         status: int = response.status_code
-        start = {
+        start: dict[str, t.Any] = {
             "type": "http.response.start",
             "status": status,
             "headers": raw_headers(conn, response, None if data is None else len(data)),
@@ -108,8 +136,15 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
             payload = data
         if payload is None or len(payload) > AT_ONCE:
             send = exchange.send_timed(response)
+        if status == 413 and conn.http_version < "2":
+            # What the client still sends of the body will not be read.
+            start["headers"].append((b"connection", b"close"))
+        path = None if payload is not None else _path_of(conn, response)
         try:
             await send(start)
+            if path is not None:
+                await send({"type": "http.response.pathsend", "path": path})
+                return
             if payload is not None:
                 await send({"type": "http.response.body", "body": payload})
                 return
@@ -141,6 +176,7 @@ async def _send_from_threads(
     block, and runs teardown functions where the stream kept its context."""
     pool = app.file_pool if response.direct_passthrough else app.view_pool
     context = copy_context()
+    _read_more_at_once(response)
     chunks: t.Iterator[t.Any] = iter(response.iter_encoded())
     try:
         while True:
@@ -154,16 +190,33 @@ async def _send_from_threads(
             await to_thread(pool, context, close)
 
 
+def streams_here(response: t.Any) -> bool:
+    """Say whether the body has to be iterated in the thread that ran its request."""
+    if isinstance(response, WerkzeugResponse):
+        return is_sync_stream(response)
+    body = response.response
+    return isinstance(body, IterableBody) and body.is_sync
+
+
+def _chunks_here(response: t.Any) -> t.Iterator[bytes]:
+    if isinstance(response, WerkzeugResponse):
+        yield from response.iter_encoded()
+    else:
+        for chunk in response.response.source:
+            yield chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+
+
 async def send_here(exchange: Exchange, response: t.Any) -> None:
     """Send a synchronous stream from the thread that runs its request."""
     conn, inbox, send = exchange.ctx.conn, exchange.inbox, exchange.send_timed(response)
     status: int = response.status_code
     headers = raw_headers(conn, response, None)
+    _read_more_at_once(response)
     try:
         start = {"type": "http.response.start", "status": status, "headers": headers}
         await awaited(_send(send, start))
         if not (conn.method == "HEAD" or status < 200 or status == 204 or status == 304):
-            for chunk in response.iter_encoded():
+            for chunk in _chunks_here(response):
                 if inbox.gone is not None:
                     return
                 await awaited(_send_chunk(send, chunk))
@@ -174,7 +227,9 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
         inbox.left = None
         if exchange.lane is not None:
             exchange.lane.spared = True
-        response.close()
+        closed: t.Any = response.close()
+        if is_awaitable(closed):
+            await awaited(closed)
 
 
 async def _send_chunk(send: ASGISend, data: bytes, more: bool = True) -> None:

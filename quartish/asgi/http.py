@@ -25,9 +25,9 @@ from ..typing import Scope
 from ._debug import run_debugged
 from ._exchange import body_of
 from ._exchange import Exchange
-from ._send import is_sync_stream
 from ._send import send_here
 from ._send import send_response
+from ._send import streams_here
 from ._through_wsgi import handle_through_wsgi
 
 
@@ -112,7 +112,7 @@ class HttpExchange(Exchange):
         response = drive(self.respond())
         if self.lane is not None:
             self.lane.prepare = None  # an upload that nobody read does not delay the answer
-        if not is_sync_stream(response):
+        if not streams_here(response):
             return response
         drive(send_here(self, response))
         return None

@@ -63,11 +63,11 @@ async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send:
 
 async def end_websockets(exchanges: t.Iterable[WebsocketExchange], grace: float) -> None:
     """Close websockets because the server stops, and wait `grace` seconds for the handlers."""
-    tasks = set()
+    tasks: set[asyncio.Task[t.Any]] = set()
     for exchange in exchanges:
         exchange.shut_down()
-        tasks.add(exchange.task)
-    tasks.discard(t.cast("asyncio.Task[t.Any]", asyncio.current_task()))
+        if exchange.task is not None and exchange.task is not asyncio.current_task():
+            tasks.add(exchange.task)
     if tasks:
         await asyncio.wait(tasks, timeout=grace)
 

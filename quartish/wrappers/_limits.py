@@ -10,6 +10,13 @@ from .._current import find_context
 from ._conn import Conn
 
 
+#: A limit's name on the request, on the rule and in the config.
+_NAMES = {
+    name: (f"_{name}", name, name.upper())
+    for name in ("max_content_length", "max_form_memory_size", "max_form_parts", "body_timeout")
+}
+
+
 class Limits(Conn):
     """The limits of a request. Each may be set on the request, in the route, in the config."""
 
@@ -18,13 +25,14 @@ class Limits(Conn):
     _max_form_parts: int | None = None
 
     def _limit(self, name: str, default: t.Any = None) -> t.Any:
-        own = getattr(self, f"_{name}")
-        if own is None:
-            own = getattr(self.url_rule, name, None)
-        if own is not None:
-            return own
+        own, option, key = _NAMES[name]
+        value = getattr(self, own)
+        if value is None and self.url_rule is not None:
+            value = getattr(self.url_rule, option, None)
+        if value is not None:
+            return value
         ctx = find_context()
-        return default if ctx is None else ctx.app.config[name.upper()]
+        return default if ctx is None else ctx.app.config[key]
 
     @property
     def max_content_length(self) -> int | None:

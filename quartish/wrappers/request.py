@@ -21,13 +21,12 @@ from .._streaming import Body
 from .._streaming import LimitedInput
 from .._streaming import SPOOL_SIZE
 from ..debughelpers import attach_enctype_error_multidict
-from ..typing import Scope
-from ._conn import Conn
+from ._limits import Limits
 
 Form = tuple[t.IO[bytes], ImmutableMultiDict[str, str], ImmutableMultiDict[str, t.Any]]
 
 
-class Request(Conn, WerkzeugRequest):
+class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
     """A request whose body attributes are plain values.
 
     Everything of `werkzeug.wrappers.Request` works, and `isinstance` says so. Under ASGI
@@ -37,10 +36,6 @@ class Request(Conn, WerkzeugRequest):
     json_module: t.Any = json
     form_data_parser_class = BlockingFormDataParser
     shallow = False
-
-    _max_content_length: int | None = None
-    _max_form_memory_size: int | None = None
-    _max_form_parts: int | None = None
 
     #: The body as it comes in (ASGI), for routes with `stream_body=True` and the thread lane.
     body: Body | None = None
@@ -65,54 +60,6 @@ class Request(Conn, WerkzeugRequest):
         environ["werkzeug.request"] = self
         self.needs_close = True
         return environ
-
-    # --- limits -------------------------------------------------------------------------
-
-    def _limit(self, name: str, default: int | None) -> int | None:
-        own: int | None = getattr(self, f"_{name}")
-        if own is not None:
-            return own
-        of_rule: int | None = getattr(self.url_rule, name, None)
-        if of_rule is not None:
-            return of_rule
-        ctx = find_context()
-        return default if ctx is None else t.cast("int | None", ctx.app.config[name.upper()])
-
-    @property
-    def max_content_length(self) -> int | None:
-        """Bytes of body that are read at most; more is answered 413. None: no limit.
-
-        This request's own value, else the route's, else `MAX_CONTENT_LENGTH`.
-        """
-        return self._limit("max_content_length", WerkzeugRequest.max_content_length)
-
-    @max_content_length.setter
-    def max_content_length(self, value: int | None) -> None:
-        self._max_content_length = value
-
-    @property
-    def max_form_memory_size(self) -> int | None:
-        """Bytes that one form field which is no file may have; more is answered 413.
-
-        This request's own value, else the route's, else `MAX_FORM_MEMORY_SIZE`.
-        """
-        return self._limit("max_form_memory_size", WerkzeugRequest.max_form_memory_size)
-
-    @max_form_memory_size.setter
-    def max_form_memory_size(self, value: int | None) -> None:
-        self._max_form_memory_size = value
-
-    @property  # type: ignore[override]
-    def max_form_parts(self) -> int | None:
-        """Parts that a multipart form may have; more is answered 413.
-
-        This request's own value, else the route's, else `MAX_FORM_PARTS`.
-        """
-        return self._limit("max_form_parts", WerkzeugRequest.max_form_parts)
-
-    @max_form_parts.setter
-    def max_form_parts(self, value: int | None) -> None:
-        self._max_form_parts = value
 
     # --- body ---------------------------------------------------------------------------
 
