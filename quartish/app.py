@@ -25,6 +25,8 @@ from ._dispatch import Flow
 from ._dispatch_websocket import WebsocketFlow
 from .ctx import AppContext
 from .routing import Rule as Rule
+from .serving import serve
+from .serving import ServerConfig
 from .templating import update_template_context
 from .testing import EnvironBuilder
 from .testing import FlaskClient
@@ -361,6 +363,38 @@ class Quart(App):
     def test_app(self) -> TestApp:
         """Return the app as a server runs it, start-up and shutdown included: `async with`."""
         return self.test_app_class(self)
+
+    async def handle_request(self, request: AwaitableRequest) -> t.Any:
+        """Return the response to a request, with its whole flow around it."""
+        async with self.request_context(request) as ctx:
+            return await self.http_flow.handle(ctx)
+
+    async def handle_websocket(self, websocket: wrappers.Websocket) -> t.Any:
+        """Run a websocket's handler with its whole flow around it; return what rejects it."""
+        async with self.websocket_context(websocket) as ctx:
+            return await self.websocket_flow.handle(ctx)
+
+    async def run_task(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 5000,
+        debug: bool | None = None,
+        ca_certs: str | None = None,
+        certfile: str | None = None,
+        keyfile: str | None = None,
+        shutdown_trigger: t.Callable[[], t.Awaitable[object]] | None = None,
+    ) -> None:
+        """Serve the app, by Hypercorn, on the event loop that runs; as `run` does otherwise.
+
+        Ends when `shutdown_trigger()` returns, by default at SIGINT or SIGTERM.
+        """
+        if debug is not None:
+            self.debug = debug
+        config = ServerConfig()
+        config.bind = [f"{host}:{port}"]
+        config.ca_certs = ca_certs
+        config.set_certificate((certfile, keyfile))
+        await serve(self, config, shutdown_trigger)
 
 
 Quartish = Quart

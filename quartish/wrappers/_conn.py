@@ -73,23 +73,30 @@ class Conn(SansioRequest):
     def raw_headers(self) -> dict[bytes, bytes]:
         """Header values by lower-case name, the last of each. For look-ups that are not
         worth a `Headers` object."""
+        if "headers" in self.__dict__:  # made from headers
+            return {
+                name.lower().encode("latin-1"): value.encode("latin-1")
+                for name, value in self.headers
+            }
         return dict(self.scope["headers"])
+
+    def _lines(self, name: bytes) -> list[str]:
+        if "headers" in self.__dict__:
+            return self.headers.getlist(name.decode())
+        return [value.decode("latin-1") for key, value in self.scope["headers"] if key == name]
 
     @lazy
     def raw_host(self) -> str:
         """The Host header as it came, or "". One that came twice is malformed (RFC 9112,
         section 3.2), and so are two of them joined."""
-        hosts = [value for name, value in self.scope["headers"] if name == b"host"]
-        return b", ".join(hosts).decode("latin-1")
+        return ", ".join(self._lines(b"host"))
 
     @lazy
     def raw_cookie(self) -> str:
         """The Cookie headers as they came, joined, or ""."""
         if b"cookie" not in self.raw_headers:
             return ""
-        return "; ".join(
-            value.decode("latin-1") for name, value in self.scope["headers"] if name == b"cookie"
-        )
+        return "; ".join(self._lines(b"cookie"))
 
     @lazy
     def method(self) -> str:
@@ -203,6 +210,16 @@ class Conn(SansioRequest):
     def http_version(self) -> str:
         """The version that the client speaks: "1.0", "1.1", "2" or "3"."""
         return str(self.scope.get("http_version", "1.1"))
+
+    @property
+    def script_root(self) -> str:
+        """Another name of `root_path`."""
+        return self.root_path
+
+    @property
+    def url_root(self) -> str:
+        """Another name of `root_url`."""
+        return self.root_url
 
     @property
     def endpoint(self) -> str | None:

@@ -9,7 +9,6 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from .._current import find_context
 from ._conn import Conn
 
-
 #: A limit's name on the request, on the rule and in the config.
 _NAMES = {
     name: (f"_{name}", name, name.upper())
