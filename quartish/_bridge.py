@@ -166,6 +166,13 @@ def in_lane() -> bool:
     return _thread.lane is not None
 
 
+def spare(on: bool) -> None:
+    """Say whether async pieces are to run although the request that this worker serves was
+    cancelled: those of its end are."""
+    if _thread.lane is not None:
+        _thread.lane.spared = on
+
+
 def lane_loop() -> asyncio.AbstractEventLoop | None:
     """Return the loop that lent this worker thread its request, or None."""
     return None if _thread.lane is None else _thread.lane.loop

@@ -15,6 +15,7 @@ from ._bridge import close_own_loop
 from ._bridge import drive
 from ._bridge import from_thread
 from ._bridge import in_lane
+from ._bridge import spare
 from .ctx import AppContext
 
 StartResponse = t.Callable[..., t.Any]
@@ -56,7 +57,9 @@ def _handle(
             environ["werkzeug.debug.preserve_context"](ctx)
         if ctx.error is not None and app.should_ignore_error(ctx.error):
             ctx.error = None
+        spare(True)
         run(ctx.release(ctx.error))
+        spare(False)
 
 
 class _InContext:

@@ -15,6 +15,7 @@ import typing as t
 
 import pytest
 
+import quartish
 from quartish import after_this_request
 from quartish import g
 from quartish import request
@@ -644,3 +645,78 @@ async def test_one_timer_serves_any_number_of_chunks(
     monkeypatch.setattr(loop, "call_at", counted)
     await app(peer.scope, peer._receive, peer._send)
     assert peer.body == b"." * 100 and len(timers) == 1
+
+
+# --- through a WSGI middleware --------------------------------------------------------------------
+
+
+def behind_wsgi(log: list[t.Any] | None = None, **config: t.Any) -> t.Any:
+    app = make(quartish.Flask, log, **config)
+    inner = app.wsgi_app
+    app.wsgi_app = lambda environ, start_response: inner(environ, start_response)
+    return app
+
+
+async def test_behind_wsgi_middleware_an_async_view_is_cancelled_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log: list[t.Any] = []
+    app = behind_wsgi(log)
+    entered = asyncio.Event()
+
+    @app.route("/")
+    async def view() -> str:
+        entered.set()
+        await asyncio.sleep(60)
+        return "never"
+
+    async with HttpPeer(app) as peer:
+        await within(5, entered.wait())
+        peer.leave()
+        await within(2, peer.ended())
+    assert log == ["teardown CancelledError"] and peer.error is None and not caplog.records
+
+
+async def test_behind_wsgi_middleware_a_stream_ends_with_its_client(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log: list[t.Any] = []
+    app = behind_wsgi(log)
+
+    @app.route("/")
+    def view() -> t.Any:
+        @stream_with_context
+        def chunks() -> t.Iterator[bytes]:
+            try:
+                while True:
+                    yield b"tick"
+                    time.sleep(0.01)
+            finally:
+                log.append("closed")
+
+        return chunks()
+
+    async with HttpPeer(app) as peer:
+        await peer.until(2)
+        peer.leave()
+        await within(2, peer.ended())
+    assert log == ["closed", "teardown NoneType"] and peer.error is None and not caplog.records
+
+
+async def test_behind_wsgi_middleware_a_stalled_response_is_given_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = behind_wsgi(RESPONSE_TIMEOUT=0.1)
+
+    @app.route("/")
+    def view() -> t.Any:
+        return (b"." for _ in range(5))
+
+    async with HttpPeer(app) as peer:
+        peer.takes.clear()
+        await within(2, peer.ended())
+    assert peer.error is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "The response to [GET /] was given up: nothing of it was sent for 0.1 seconds"
+        " (RESPONSE_TIMEOUT)"
+    ]

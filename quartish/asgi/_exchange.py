@@ -55,27 +55,33 @@ class IdleTimer:
         self,
         loop: asyncio.AbstractEventLoop,
         send: ASGISend,
-        seconds: float,
+        seconds: float | None,
         expired: t.Callable[[], None],
     ) -> None:
         self.seconds = seconds
         self._loop = loop
         self._send = send
         self._expired = expired
-        self._moved = loop.time()
+        self._moved = 0.0
+
+    def start(self) -> None:
+        """Begin to look, in whatever thread this is called."""
+        self._moved = self._loop.time()
+        if self.seconds is not None:
+            self._loop.call_soon_threadsafe(self._look)
 
     async def send(self, message: Message) -> None:
         """Send a message and note that something moved."""
         await self._send(message)
         self._moved = self._loop.time()
 
-    def look(self) -> None:
+    def _look(self) -> None:
         """Look whether anything moved, and look again when it should have."""
-        if self._stopped:
+        if self._stopped or self.seconds is None:
             return
         rest = self._moved + self.seconds - self._loop.time()
         if rest > 0:
-            self._timer = self._loop.call_later(rest, self.look)
+            self._timer = self._loop.call_later(rest, self._look)
         else:
             self._expired()
 
@@ -171,7 +177,7 @@ class Exchange:
             return self.send
         loop = self.lane.loop if self.lane is not None else asyncio.get_running_loop()
         self.idle = IdleTimer(loop, self.send, seconds, self._stalled)
-        loop.call_soon_threadsafe(self.idle.look)
+        self.idle.start()
         return self.idle.send
 
     def _stalled(self) -> None:

@@ -6,12 +6,15 @@ each chunk of which is sent before the next is asked for.
 
 from __future__ import annotations
 
+import asyncio
 import io
+import logging
 import typing as t
 from contextvars import copy_context
 
 from .._bridge import from_thread
 from .._bridge import Lane
+from .._bridge import spare
 from .._bridge import to_thread
 from .._current import find_context
 from .._streaming import BodyReader
@@ -22,7 +25,10 @@ from ..typing import Message
 from ..typing import Scope
 from ..wrappers import Request
 from ._exchange import body_of
+from ._exchange import IdleTimer
 from ._send import ClientGone
+
+log = logging.getLogger(__name__)
 
 
 async def handle_through_wsgi(
@@ -39,11 +45,28 @@ async def handle_through_wsgi(
         conn.receive_input(io.BufferedReader(reader))
     environ = conn.environ
     del environ["werkzeug.request"]
-    call = WsgiCall(app, environ, send, inbox)
+
+    def stalled() -> None:
+        getattr(app, "logger", log).warning(
+            "The response to [%s %s] was given up: nothing of it was sent for %s seconds"
+            " (RESPONSE_TIMEOUT)",
+            conn.method,
+            conn.path,
+            idle.seconds,
+        )
+        lane.cancel()
+
+    idle = IdleTimer(lane.loop, send, app.config["RESPONSE_TIMEOUT"], stalled)
+    call = WsgiCall(app, environ, idle, inbox)
     inbox.left = lane.cancel
     try:
         await to_thread(app.view_pool, copy_context(), call.run, lane=lane)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if not lane.cancelled or (task is not None and task.cancelling()):
+            raise
     finally:
+        idle.stop()
         environ["wsgi.input"].close()
         if inbox.reader is not None:
             await inbox.close()
@@ -59,11 +82,11 @@ class WsgiCall:
     """One call of a WSGI app in a worker thread, its output sent as ASGI messages."""
 
     def __init__(
-        self, app: t.Any, environ: dict[str, t.Any], send: ASGISend, inbox: Inbox
+        self, app: t.Any, environ: dict[str, t.Any], idle: IdleTimer, inbox: Inbox
     ) -> None:
         self.app = app
         self.environ = environ
-        self.send = send
+        self.idle = idle
         self.inbox = inbox
         self.start: dict[str, t.Any] | None = None
         self.length: int | None = None
@@ -84,6 +107,7 @@ class WsgiCall:
             finally:
                 close = getattr(body, "close", None)
                 if close is not None:
+                    spare(True)
                     close()
         except ClientGone:
             pass
@@ -113,6 +137,7 @@ class WsgiCall:
             raise RuntimeError("The WSGI app sent its body before it called start_response.")
         if not self.started:
             self.started = True
+            self.idle.start()
             self._send(self.start)
         if self.length is not None:
             self.length -= len(chunk)
@@ -122,6 +147,6 @@ class WsgiCall:
 
     def _send(self, message: Message) -> None:
         try:
-            from_thread(self.send(message), prepared=True)
+            from_thread(self.idle.send(message), prepared=True)
         except OSError as error:
             raise ClientGone from error
