@@ -8,6 +8,7 @@ import time
 import typing as t
 
 import pytest
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import quartish
 from quartish.debugger import render_traceback
@@ -77,6 +78,21 @@ async def test_page_asks_for_nothing_and_runs_nothing(colour: type[t.Any]) -> No
         assert unwanted not in page, unwanted
     assert "<style>" in page and "div.debugger" in page
     assert page.rstrip().endswith("</html>")
+
+
+@pytest.mark.parametrize("path", ["/loop", "/thread"])
+async def test_traceback_behind_wsgi_middleware(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(quartish.Flask)
+    app.wsgi_app = ProxyFix(app.wsgi_app)
+    reply = await through_asgi(app, Ask(path, headers=HTML))
+    assert reply.status == 500
+    assert b"<h1>LookupError</h1>" in reply.body
+    assert len(caplog.records) == 1
+    app.testing = True
+    with pytest.raises(LookupError):
+        await through_asgi(app, Ask(path))
 
 
 async def test_head_has_no_body(colour: type[t.Any]) -> None:

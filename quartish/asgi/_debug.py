@@ -15,9 +15,13 @@ from contextvars import Context
 from .._bridge import is_awaitable
 from .._bridge import within
 from ..debugger import render_traceback
+from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Message
+from ..typing import Scope
+from ..wrappers._conn import Conn
 from ._exchange import Exchange
+from ._through_wsgi import handle_through_wsgi
 
 BLOCKING = 0.1
 """Seconds without the loop's turn after which a view is named."""
@@ -35,9 +39,27 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
         else:
             await exchange.in_thread(context)
     except Exception as error:
-        if started or app.testing or app.config["PROPAGATE_EXCEPTIONS"] is not None:
+        if started or _is_for_others(app):
             raise
-        await within(context, _answer(exchange, error))
+        await within(context, _answer(app, exchange.ctx.conn, exchange.send, error))
+
+
+async def handle_through_wsgi_debugged(
+    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
+) -> None:
+    """Answer one request as `handle_through_wsgi` does, errors as `run_debugged`."""
+    started = _Started(send)
+    try:
+        await handle_through_wsgi(app, scope, receive, started.send)
+    except Exception as error:
+        if started or _is_for_others(app):
+            raise
+        await _answer(app, Conn.from_scope(scope), send, error)
+
+
+def _is_for_others(app: t.Any) -> bool:
+    """Say whether a test, or a debugger around the app, waits for what is raised."""
+    return app.testing or app.config["PROPAGATE_EXCEPTIONS"] is not None
 
 
 class _Started:
@@ -55,11 +77,10 @@ class _Started:
         await self._send(message)
 
 
-async def _answer(exchange: Exchange, error: Exception) -> None:
-    logged = exchange.app.log_exception(sys.exc_info())
+async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception) -> None:
+    logged = app.log_exception(sys.exc_info())
     if is_awaitable(logged):
         await logged
-    conn = exchange.ctx.conn
     html = b"text/html" in conn.raw_headers.get(b"accept", b"")
     body = render_traceback(error, html=html).encode("utf-8", "backslashreplace")
     kind = b"text/html" if html else b"text/plain"
@@ -68,9 +89,9 @@ async def _answer(exchange: Exchange, error: Exception) -> None:
         (b"content-length", str(len(body)).encode()),
     ]
     try:
-        await exchange.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await send({"type": "http.response.start", "status": 500, "headers": headers})
         payload = b"" if conn.method == "HEAD" else body
-        await exchange.send({"type": "http.response.body", "body": payload})
+        await send({"type": "http.response.body", "body": payload})
     except OSError:
         return  # the client has left; the log has it
 

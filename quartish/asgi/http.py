@@ -22,6 +22,7 @@ from .._streaming import Inbox
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
+from ._debug import handle_through_wsgi_debugged
 from ._debug import run_debugged
 from ._exchange import body_of
 from ._exchange import Exchange
@@ -35,7 +36,9 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
     """Answer one request."""
     flow = app.http_flow
     if flow.through_wsgi:
-        await handle_through_wsgi(app, scope, receive, send)
+        debug = app.config["DEBUG"]
+        handle = handle_through_wsgi_debugged if debug else handle_through_wsgi
+        await handle(app, scope, receive, send)
         return
     inbox = Inbox(receive)
     request = app.request_class.from_scope(scope)
