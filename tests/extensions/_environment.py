@@ -20,12 +20,14 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "qua
 
 
 def make(name: str = "venv", *more: str) -> Path:
-    """Return the environment's Python; the first call takes a minute or two."""
+    """Return the Python of an environment with what `requirements.txt` says, and `more` files
+    beside it; the first call takes a minute or two."""
     home = CACHE / name
     python = home / "bin" / "python"
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = ["-r", str(HERE / "requirements.txt"), *project["dependencies"], *more]
-    recipe = "\n".join([sys.version, *wanted, (HERE / "requirements.txt").read_text("utf-8")])
+    files = [HERE / file for file in ("requirements.txt", *more)]
+    wanted = [*project["dependencies"], *(f"--requirement={file}" for file in files)]
+    recipe = "\n".join([sys.version, *wanted, *(file.read_text("utf-8") for file in files)])
     stamp = home / "recipe"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:

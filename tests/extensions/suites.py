@@ -4,7 +4,7 @@
 
 The source distributions come from the package index into the cache of `_environment`;
 each suite runs unedited, in a copy for each side. Printed is what passed and failed; with
-`--write` the table in docs/extensions.md is written anew. The exit status is 1 where a test
+`--write` their rows in docs/extensions.md are written anew. The exit status is 1 where a test
 has another outcome on quartish than on Flask.
 """
 
@@ -58,14 +58,14 @@ SUITES = {
     "flask-dance": Suite(),
     "flask-httpauth": Suite(),
     "flask-jwt-extended": Suite(),
-    "flask-limiter": Suite("-o addopts= tests", "without Memcached, MongoDB and Redis clusters"),
+    "flask-limiter": Suite("-o addopts= tests", "without servers in containers"),
     "flask-login": Suite(),
     "flask-marshmallow": Suite(),
     "flask-migrate": Suite(),
     "flask-restful": Suite(),
     "flask-restx": Suite(
         "tests --ignore tests/benchmarks --ignore tests/test_postman.py",
-        "without one that lacks a file",
+        "lacks files, its conftest among them",
     ),
     "flask-smorest": Suite(),
     "flask-socketio": Suite("test_socketio.py"),
@@ -111,8 +111,9 @@ def run(python: Path, side: str, name: str, release: str) -> Outcomes:
     root = unpack(name, release, side)
     report, log = (root.parent.with_suffix(ending) for ending in (".xml", ".log"))
     report.unlink(missing_ok=True)
-    command: list[t.Any] = [python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly"]
-    command += ["-o", "faulthandler_timeout=60", f"--junit-xml={report}"]
+    command: list[t.Any] = [python, "-m", "pytest", "-p", "no:randomly"]
+    command += ["--continue-on-collection-errors", f"--junit-xml={report}"]
+    command += ["-o", "faulthandler_timeout=60"]
     environ = clean_environ()
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # a test wants requests' own
         environ.pop(variable, None)
@@ -178,17 +179,20 @@ def row(name: str, release: str, flask: Outcomes, quartish: Outcomes) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def page(rows: list[str], versions: dict[str, str]) -> str:
+def page(rows: dict[str, str], versions: dict[str, str]) -> str:
+    """Return the page with these rows of its table anew."""
     before, _, rest = PAGE.read_text("utf-8").partition("<!-- suites -->\n")
-    _, _, after = rest.partition("<!-- /suites -->")
+    old, _, after = rest.partition("<!-- /suites -->")
+    kept = {line.split()[1]: line for line in old.splitlines() if line.startswith("| ")}
+    rows = kept | rows
     table = [
         "| extension | release | passed on Flask | passed on quartish | same | |",
         "| --- | --- | --- | --- | --- | --- |",
-        *rows,
+        *(rows[name] for name in SUITES if name in rows),
     ]
     without = ", ".join(f"{name} {versions[name]}" for name in WITHOUT)
-    lines = [*table, "", f"Without tests that run in their source distributions: {without}."]
-    return before + "<!-- suites -->\n" + "\n".join(lines) + "\n<!-- /suites -->" + after
+    last = f"Without tests that run in their source distributions: {without}."
+    return "\n".join([before + "<!-- suites -->", *table, "", last, "<!-- /suites -->" + after])
 
 
 def main() -> int:
@@ -197,20 +201,19 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[*SUITES, []], metavar="NAME")
     arguments = parser.parse_args()
     names = arguments.names or list(SUITES)
-    if arguments.write and arguments.names:
-        parser.error("the page is written of all suites")
-    python = make("suites", "-r", str(HERE / "suites-requirements.txt"))
+    python = make("suites", "suites-requirements.txt")
     versions = releases()
-    rows, apart = [], False
+    rows: dict[str, str] = {}
+    apart = False
     with ThreadPoolExecutor(2) as pool:
         for name in names:
             release = versions[name]
             both = pool.map(lambda side: run(python, side, name, release), ("flask", "quartish"))  # noqa: B023
             flask, quartish = both
-            rows.append(row(name, release, flask, quartish))
+            rows[name] = row(name, release, flask, quartish)
             found = differences(flask, quartish)
             apart = apart or bool(found) or not flask
-            print(rows[-1], *found[:20], sep="\n    ", flush=True)
+            print(rows[name], *found[:20], sep="\n    ", flush=True)
     if arguments.write:
         PAGE.write_text(page(rows, versions), "utf-8")
     return int(apart)
