@@ -501,11 +501,12 @@ RAW = {
     b"GET /attributes?%ff HTTP/1.1\r\n" + HEAD + b"\r\n": 200,
     b"GET /str/%ff%00 HTTP/1.1\r\n" + HEAD + b"\r\n": 200,
     b"GET /attributes HTTP/1.1\r\n" + HEAD + b"Bad Name: x\r\n\r\n": 400,
-    b"GET /attributes HTTP/1.1\r\n" + HEAD + b"X: " + b"a" * 100_000 + b"\r\n\r\n": 431,
+    # Not much more than the server takes: what it leaves unread would reset the connection.
+    b"GET /attributes HTTP/1.1\r\n" + HEAD + b"X: " + b"a" * 66_000 + b"\r\n\r\n": 431,
     b"GET /attributes HTTP/1.1\r\n" + HEAD + b"Cookie: session=\xff\r\n\r\n": 200,
     b"POST /data HTTP/1.1\r\n" + HEAD + b"Content-Length: x\r\n\r\n": 400,
     b"POST /data HTTP/1.1\r\n" + HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab": 400,
-    b"POST /data HTTP/1.1\r\n" + HEAD + b"Content-Length: 9999999\r\n\r\n" + b"x" * 9999: 413,
+    b"POST /data HTTP/1.1\r\n" + HEAD + b"Content-Length: 9999999\r\n\r\nxxx": 413,
     b"POST /json HTTP/1.1\r\n" + HEAD + b"Content-Type: application/json\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n\r\n": 400,
     b"POST /form HTTP/1.1\r\n" + HEAD + b"Content-Type: " + MULTIPART + b"\r\n"
