@@ -1,0 +1,137 @@
+"""Tables: on the terminal, in a file between runs, and in docs/performance.md."""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import dataclasses
+import datetime
+import json
+import typing as t
+from pathlib import Path
+
+from .environment import CACHE
+from .environment import CHECKOUT
+from .environment import machine
+from .environment import versions
+
+PAGE = CHECKOUT / "docs" / "performance.md"
+
+#: The sections of the page, in their order: title and what it says first.
+SECTIONS = {
+    "inprocess": (
+        "Inside the framework",
+        "Each app is called in process, as a server calls it, without a server or a socket."
+        " A figure is the median over interleaved rounds of each round's best block of"
+        " requests. Every answer was checked. `raw ASGI` answers with constants: it is the"
+        " cost of the measurement. Flask is called as WSGI, with `def` views.",
+    ),
+    "profile": (
+        "Where the rest goes",
+        "A profiler's shares of the time that the request takes without a profiler, one"
+        " module a line. `driver and view` is the measurement itself and the view.",
+    ),
+    "footprint": (
+        "Memory and import",
+        "Memory is what Python's allocator has handed out, less what the raw ASGI app takes"
+        " under the same conditions.",
+    ),
+    "wire": (
+        "Over the wire",
+        "Requests per second over loopback, measured with wrk. In brackets: the share of what"
+        " the raw ASGI app reaches on the same server.",
+    ),
+    "mixed": (
+        "Waiting for a database",
+        "200 connections; each view waits 20 ms, as for a database, and answers. An `async"
+        " def` view awaits; a `def` view blocks its thread.",
+    ),
+}
+
+
+@dataclasses.dataclass
+class Table:
+    """Figures by row and column; None where there is none."""
+
+    title: str
+    unit: str
+    columns: list[str]
+    rows: list[tuple[str, list[t.Any]]]
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    def text(self) -> str:
+        """Draw the table for a terminal."""
+        first = max((len(name) for name, _ in self.rows), default=0) + 2
+        widths = [
+            max(len(column), *(len(cell(row[n])) for _, row in self.rows), 6) + 2
+            for n, column in enumerate(self.columns)
+        ]
+        lines = [f"{self.title} ({self.unit})"]
+        for name, row in [("", self.columns), *self.rows]:
+            cells = (cell(v).rjust(w) for v, w in zip(row, widths, strict=True))
+            lines.append(name.ljust(first) + "".join(cells))
+        return "\n".join([*lines, *self.notes])
+
+    def markdown(self) -> str:
+        """Draw the table for the page."""
+        lines = [f"### {self.title}", "", f"{self.unit[:1].upper()}{self.unit[1:]}.", ""]
+        lines.append("| |" + "".join(f" {column} |" for column in self.columns))
+        lines.append("|---|" + "---:|" * len(self.columns))
+        for name, row in self.rows:
+            shown = f"**{name}**" if name.startswith("quartish") else name
+            lines.append(f"| {shown} |" + "".join(f" {cell(value)} |" for value in row))
+        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)]).rstrip() + "\n"
+
+
+def cell(value: t.Any) -> str:
+    """Write one figure with about three digits."""
+    if value is None:
+        return "–"
+    if not isinstance(value, float):
+        return str(value)
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def keep(section: str, tables: cabc.Iterable[Table], python: Path) -> None:
+    """Keep a section's tables for the page, with the day, the machine and the versions."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    result = {
+        "day": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "versions": versions(python),
+        "tables": [dataclasses.asdict(table) for table in tables],
+    }
+    _file(section).write_text(json.dumps(result, indent=1), "utf-8")
+
+
+def _file(section: str) -> Path:
+    return CACHE / f"{section}.json"
+
+
+def page() -> str:
+    """Return docs/performance.md, made of the latest result of each section."""
+    parts = [
+        "# Performance",
+        "Written by `python -m benchmarks`, which measures quartish beside its peers in an"
+        " environment that it makes itself. To measure again: `python -m benchmarks all"
+        " --write`. Compare figures within a table only: another machine has others.",
+    ]
+    for section, (title, introduction) in SECTIONS.items():
+        if not _file(section).exists():
+            continue
+        result = json.loads(_file(section).read_text("utf-8"))
+        named = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+        parts += [
+            f"## {title}",
+            introduction,
+            f"Measured on {result['day']}: {result['machine']}. With {named}.",
+            *(Table(**table).markdown().rstrip() for table in result["tables"]),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write() -> None:
+    """Write docs/performance.md."""
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(), "utf-8")

@@ -1,0 +1,250 @@
+"""Requests per second over loopback: real servers, and wrk as their client.
+
+Server and client are pinned to a core each where there are two, one process each.
+"""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+from .environment import CHECKOUT
+from .environment import clean_environ
+from .environment import say
+from .environment import Unable
+from .report import Table
+
+TARGET = "benchmarks.served:app"
+START = 20  # seconds in which a server has to listen
+
+#: How each server is started: its arguments after the Python, `{port}` to be filled in.
+SERVERS = {
+    "Hypercorn": ("hypercorn", "-b", "127.0.0.1:{port}", "--log-level", "ERROR", TARGET),
+    "uvicorn": (
+        *("uvicorn", "--host", "127.0.0.1", "--port", "{port}"),
+        *("--log-level", "error", "--no-access-log", TARGET),
+    ),
+    "granian": (
+        *("granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}"),
+        *("--no-log", TARGET),
+    ),
+    "Sanic": (
+        *("sanic", TARGET, "--single-process", "--host", "127.0.0.1", "--port", "{port}"),
+        *("--no-motd", "--no-access-logs"),
+    ),
+    "gunicorn": (
+        *("gunicorn", "-b", "127.0.0.1:{port}", "--threads", "40"),
+        *("--log-level", "error", TARGET),
+    ),
+}
+ASGI_SERVERS = ("Hypercorn", "uvicorn", "granian")
+COMPARED = ("raw ASGI", "quartish.Quart", "quartish.Flask", "Quart", "Starlette", "FastAPI")
+#: Frameworks by servers that are not for any ASGI app.
+OWN = {"Sanic": "Sanic", "gunicorn": "Flask"}
+
+#: Scenario -> framework, server, path; each view waits for a database.
+MIXED = {
+    "Flask, def, gunicorn with 40 threads": ("Flask", "gunicorn", "/wait-def"),
+    "Quart, def, Hypercorn": ("Quart", "Hypercorn", "/wait-def"),
+    "Quart, async def, Hypercorn": ("Quart", "Hypercorn", "/wait"),
+    "quartish.Flask, def, Hypercorn, 40 threads": ("quartish.Flask", "Hypercorn", "/wait-def"),
+    "quartish.Flask, async def, Hypercorn": ("quartish.Flask", "Hypercorn", "/wait"),
+    "quartish.Flask, def, uvicorn, 40 threads": ("quartish.Flask", "uvicorn", "/wait-def"),
+    "quartish.Flask, async def, uvicorn": ("quartish.Flask", "uvicorn", "/wait"),
+}
+
+
+class Rate(t.NamedTuple):
+    """What wrk saw: answers a second, and the slowest of 50 and of 99 in a hundred, in ms."""
+
+    requests: float
+    half: float
+    most: float
+
+
+def pin(core: int) -> list[str]:
+    """Return the prefix that keeps a command on one core, where that can be had."""
+    if shutil.which("taskset") and (os.cpu_count() or 1) > 1:
+        return ["taskset", "-c", str(core)]
+    return []
+
+
+@contextlib.contextmanager
+def serving(python: Path, framework: str, server: str) -> cabc.Iterator[str]:
+    """Serve an app; give its address. Raises Unable where the server does not start."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = [argument.format(port=port) for argument in SERVERS[server]]
+    process = subprocess.Popen(
+        [*pin(0), str(python), "-m", *arguments],
+        cwd=CHECKOUT,
+        env=clean_environ() | {"BENCHMARK": framework},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        await_listener(process, port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+def await_listener(process: subprocess.Popen[bytes], port: int) -> None:
+    end = time.monotonic() + START
+    while time.monotonic() < end and process.poll() is None:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+            return
+        time.sleep(0.05)
+    raise Unable("the server did not start")
+
+
+def load(url: str, connections: int, seconds: float) -> Rate:
+    """Ask for `url` over and over, for whole seconds, one at least.
+
+    Raises Unable where an answer is no success.
+    """
+    span = max(1, round(seconds))
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{span}s", "--latency", url]
+    done = subprocess.run(
+        [*pin(1), *command], capture_output=True, text=True, timeout=span + 30
+    )
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    failed = re.search(r"Non-2xx.*|Socket errors.*", done.stdout)
+    if done.returncode or rate is None or failed is not None or not float(rate[1]):
+        raise Unable(failed[0] if failed else (done.stderr or done.stdout)[-100:].strip())
+    slowest = dict(re.findall(r"^\s+(50|99)%\s+(\S+)", done.stdout, re.M))
+    return Rate(float(rate[1]), _ms(slowest["50"]), _ms(slowest["99"]))
+
+
+def _ms(text: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)(\D+)", text).groups()  # type: ignore[union-attr]
+    return float(number) * {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}[unit]
+
+
+def need_wrk() -> None:
+    """Raise Unable where wrk is missing."""
+    if shutil.which("wrk") is None:
+        raise Unable("wrk is missing; it is a system package: apt-get install wrk")
+
+
+def measure(
+    python: Path,
+    servers: cabc.Sequence[str] = tuple(SERVERS),
+    names: cabc.Sequence[str] = COMPARED,
+    paths: cabc.Sequence[str] = ("/", "/json"),
+    count: int = 3,
+    seconds: float = 3,
+    connections: int = 32,
+) -> list[Table]:
+    """Return a table for each server, rounds interleaved; and one of those with their own."""
+    need_wrk()
+    names = list(dict.fromkeys(("raw ASGI", *names)))
+    tables = []
+    for server in [server for server in servers if server in ASGI_SERVERS]:
+        pairs = [(name, server) for name in names]
+        rates = _rounds(python, pairs, paths, count, seconds, connections)
+        rows: list[tuple[str, list[t.Any]]] = []
+        for name in names:
+            cells = [_share(rates, (name, server), ("raw ASGI", server), path) for path in paths]
+            if any(cells):
+                rows.append((name, cells))
+        tables.append(Table(f"On {server}", _unit(connections), list(paths), rows))
+    pairs = [(OWN[server], server) for server in servers if server in OWN]
+    if pairs:
+        rates = _rounds(python, pairs, paths, count, seconds, connections)
+        rows = [
+            (f"{name} on {server}", [_middle(rates.get(((name, server), path))) for path in paths])
+            for name, server in pairs
+        ]
+        notes = ["gunicorn has 40 threads."]
+        tables.append(Table("On other servers", _unit(connections), list(paths), rows, notes))
+    return tables
+
+
+def _unit(connections: int) -> str:
+    pinned = "server and client pinned to a core each" if pin(0) else "not pinned"
+    return f"requests per second, more is better; {connections} connections, {pinned}"
+
+
+Pair = tuple[str, str]
+Rates = dict[tuple[Pair, str], list[float]]
+
+
+def _rounds(
+    python: Path,
+    pairs: cabc.Sequence[Pair],
+    paths: cabc.Sequence[str],
+    count: int,
+    seconds: float,
+    connections: int,
+) -> Rates:
+    rates: Rates = {}
+    for number in range(count):
+        for pair in pairs:
+            say(f"round {number + 1} of {count}: {pair[0]} on {pair[1]}")
+            try:
+                with serving(python, *pair) as address:
+                    for path in paths:
+                        if pair[0] == "raw ASGI":
+                            url = address + "/"  # the floor is the same for every path
+                        else:
+                            url = address + path
+                        load(url, 8, 1)  # warms up
+                        rate = load(url, connections, seconds)
+                        rates.setdefault((pair, path), []).append(rate.requests)
+            except (Unable, subprocess.TimeoutExpired) as reason:
+                say(f"SKIPPED: {pair[0]} on {pair[1]}: {reason}")
+    return rates
+
+
+def _middle(figures: list[float] | None) -> float | None:
+    return statistics.median(figures) if figures else None
+
+
+def _share(rates: Rates, pair: Pair, floor: Pair, path: str) -> str | None:
+    rate, most = _middle(rates.get((pair, path))), _middle(rates.get((floor, path)))
+    if rate is None:
+        return None
+    return f"{rate:,.0f}" + (f" ({rate / most:.2f})" if most else "")
+
+
+def mixed(
+    python: Path, count: int = 3, seconds: float = 5, connections: int = 200
+) -> list[Table]:
+    """Return what is answered while each view waits 20 ms for a database."""
+    need_wrk()
+    found: dict[str, list[Rate]] = {}
+    for number in range(count):
+        for scenario, (name, server, path) in MIXED.items():
+            say(f"round {number + 1} of {count}: {scenario}")
+            try:
+                with serving(python, name, server) as address:
+                    load(address + path, 8, 1)
+                    found.setdefault(scenario, []).append(
+                        load(address + path, connections, seconds)
+                    )
+            except (Unable, subprocess.TimeoutExpired) as reason:
+                say(f"SKIPPED: {scenario}: {reason}")
+    rows: list[tuple[str, list[t.Any]]] = [
+        (scenario, [statistics.median(figures) for figures in zip(*rates, strict=True)])
+        for scenario, rates in found.items()
+    ]
+    unit = f"{connections} connections, one server process"
+    columns = ["requests per second", "half within, ms", "99 % within, ms"]
+    return [Table("A ported Flask app and gunicorn", unit, columns, rows)]
