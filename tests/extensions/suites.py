@@ -22,6 +22,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -42,6 +43,8 @@ class Suite:
 
     arguments: str = "tests"
     note: str = ""
+    #: Whether its sides must not run at once: they would start a server on one port.
+    alone: bool = False
 
 
 #: Releases are those of the requirements files.
@@ -52,7 +55,7 @@ SUITES = {
         " flask_admin/tests/test_form_upload.py --ignore flask_admin/tests/sqla/test_postgres.py",
         "what needs neither a server nor a cloud",
     ),
-    "flask-caching": Suite(note="without Memcached"),
+    "flask-caching": Suite(note="without Memcached", alone=True),
     "flask-compress": Suite(),
     "flask-cors": Suite(),
     "flask-dance": Suite(),
@@ -106,7 +109,7 @@ def unpack(name: str, release: str, side: str) -> Path:
     return root
 
 
-def run(python: Path, side: str, name: str, release: str) -> Outcomes:
+def run(python: Path, name: str, release: str, side: str) -> Outcomes:
     """Run one suite on one side; its output goes to a log beside its report."""
     root = unpack(name, release, side)
     report, log = (root.parent.with_suffix(ending) for ending in (".xml", ".log"))
@@ -208,8 +211,9 @@ def main() -> int:
     with ThreadPoolExecutor(2) as pool:
         for name in names:
             release = versions[name]
-            both = pool.map(lambda side: run(python, side, name, release), ("flask", "quartish"))  # noqa: B023
-            flask, quartish = both
+            each = map if SUITES[name].alone else pool.map
+            play = partial(run, python, name, release)
+            flask, quartish = each(play, ("flask", "quartish"))
             rows[name] = row(name, release, flask, quartish)
             found = differences(flask, quartish)
             apart = apart or bool(found) or not flask
