@@ -94,9 +94,7 @@ async def idle(app: t.Any, count: int) -> float:
     taken = (held() - before) / count
     tracemalloc.stop()
     leave.set()
-    await asyncio.wait([first, *tasks], timeout=60)
-    for task in (first, *tasks):
-        task.cancelled() or task.exception()  # most raise their own disconnect
+    await asyncio.gather(first, *tasks, return_exceptions=True)  # most raise their disconnect
     return taken
 
 

@@ -140,6 +140,7 @@ def test_a_child_that_fails_says_why() -> None:
 # --- memory and import ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_memory_of_apps_and_idle_websockets() -> None:
     table = footprint.memory(PYTHON, ["quartish.Quart", "Flask"], websockets=20)
     rows = dict(table.rows)
