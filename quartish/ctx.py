@@ -288,7 +288,9 @@ class AppContext:
         self._pushes -= 1
         if self._pushes > 0:
             return
+        self.ending = True
         await self.flow.end_context(self, exc)
+        self.ending = False  # the response may be yet to be sent
         if self._outer is None and appcontext_popped.receivers:
             appcontext_popped.send(self.app)
 

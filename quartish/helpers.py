@@ -18,6 +18,7 @@ from werkzeug.utils import redirect as _redirect
 from ._bridge import awaited
 from ._bridge import drive
 from ._bridge import is_awaitable
+from ._bridge import spare
 from ._current import _cv_app
 from ._current import current_app
 from ._current import current_context
@@ -311,6 +312,7 @@ def _keep(ctx: t.Any, source: t.Any) -> Generator[t.Any, None, None]:
         error = None if isinstance(exc, GeneratorExit) else exc  # to be closed is no error
         raise
     finally:
+        spare(True)
         with active:
             try:
                 if hasattr(source, "close"):

@@ -392,6 +392,39 @@ async def test_what_runs_after_the_response_is_not_cancelled(colour: App) -> Non
     assert log == ["teardown NoneType"] and peer.types == ["start", "body", "body"]
 
 
+@pytest.mark.parametrize("sync", [False, True])
+async def test_leaving_as_a_stream_ends_does_not_cancel_its_teardown(
+    colour: App, sync: bool
+) -> None:
+    log: list[t.Any] = []
+    app = make(colour)
+    ending = asyncio.Event()
+
+    @app.teardown_request
+    async def teardown(exc: t.Any) -> None:
+        ending.set()
+        await asyncio.sleep(0.05)
+        log.append("teardown")
+
+    @app.route("/")
+    async def view() -> t.Any:
+        @stream_with_context
+        async def chunks() -> t.AsyncIterator[bytes]:
+            yield b"all"
+
+        return chunks()
+
+    @app.route("/sync")
+    def sync_view() -> t.Any:
+        return stream_with_context(chunk for chunk in [b"all"])
+
+    async with HttpPeer(app, "/sync" if sync else "/") as peer:
+        await within(5, ending.wait())
+        peer.leave()
+        await within(2, peer.ended())
+    assert log == ["teardown"] and peer.error is None
+
+
 async def test_both_ways_at_once(colour: App) -> None:
     app = make(colour)
 

@@ -158,11 +158,10 @@ class Exchange:
         ctx = self.ctx
         if ctx.error is not None and self.app.should_ignore_error(ctx.error):
             ctx.error = None
-        ctx.ending = True
         if self.lane is not None:
             self.lane.spared = True
         await ctx.release(ctx.error)
-        self.answered, ctx.ending = True, False
+        self.answered = True
         if self.lane is not None:
             self.lane.spared = False
 
