@@ -34,6 +34,7 @@ from werkzeug.sansio.response import Response as SansioResponse
 from ._bridge import awaited
 from ._bridge import is_async_callable
 from ._bridge import is_awaitable
+from ._bridge import spare
 from ._core import Core
 from .ctx import AppContext
 from .ctx import opens_lazily
@@ -262,8 +263,9 @@ class Flow:
             response = await self.postprocess(ctx, response)
             if self.finished.receivers:
                 await self.send(self.finished, response=response)
-        except Exception:
-            if not from_error_handler:
+        except BaseException as error:
+            if not (from_error_handler and isinstance(error, Exception)):
+                await _drop(response)
                 raise
             self.app.logger.exception(
                 "Request finalizing failed with an error while handling an error"
@@ -418,6 +420,18 @@ class Flow:
         for _, rv in signal.send(sender, _async_wrapper=sender.ensure_sync, **kwargs):
             if is_awaitable(rv):
                 await awaited(rv)
+
+
+async def _drop(response: t.Any) -> None:
+    """Close a response that will not be sent: its stream may hold the context."""
+    spare(True)
+    aclose = getattr(getattr(response, "response", None), "aclose", None)
+    if aclose is not None:
+        await awaited(aclose())
+    closed = response.close() if hasattr(response, "close") else None
+    if is_awaitable(closed):
+        await awaited(closed)
+    spare(False)
 
 
 async def _collect(errors: list[BaseException], step: t.Awaitable[t.Any]) -> None:

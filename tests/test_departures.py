@@ -41,6 +41,11 @@ def make(colour: App, ran: dict[str, int]) -> t.Any:
     async def before() -> None:
         await asyncio.sleep(MOMENT)
 
+    @app.after_request
+    async def after(response: t.Any) -> t.Any:
+        await asyncio.sleep(MOMENT)
+        return response
+
     @app.route("/async")
     async def view() -> str:
         await asyncio.sleep(2 * MOMENT)
