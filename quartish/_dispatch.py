@@ -428,7 +428,7 @@ async def _drop(response: t.Any) -> None:
     aclose = getattr(getattr(response, "response", None), "aclose", None)
     if aclose is not None:
         await awaited(aclose())
-    closed = response.close() if hasattr(response, "close") else None
+    closed: t.Any = response.close() if hasattr(response, "close") else None
     if is_awaitable(closed):
         await awaited(closed)
     spare(False)
