@@ -33,6 +33,7 @@ from ._bridge import drive
 from ._streaming import SPOOL_SIZE
 from .datastructures import FileStorage
 
+URLENCODED = "application/x-www-form-urlencoded"
 SLICE = 64 * 1024
 """Bytes that the decoder is given at once; it searches what it holds again and again."""
 MAX_HEADERS = 16 * 1024
@@ -100,17 +101,12 @@ class FormDataParser:
             if mimetype == "multipart/form-data":
                 boundary = (options or {}).get("boundary", "").encode("ascii")
                 return await self._parse_multipart(body, boundary, content_length)
-            if mimetype == "application/x-www-form-urlencoded":
-                return self.cls(await self._parse_urlencoded(body)), self.cls()
+            if mimetype == URLENCODED:
+                data = await body.read(self.max_form_memory_size)
+                return self.cls(_split_urlencoded(data, self.max_form_parts)), self.cls()
         except ValueError as error:
-            raise BadRequest(f"The form data is damaged: {error}") from error
+            raise _damaged(error) from error
         return self.cls(), self.cls()
-
-    async def _parse_urlencoded(self, body: FormBody) -> list[tuple[str, str]]:
-        data = await body.read(self.max_form_memory_size)
-        if self.max_form_parts is not None and data.count(b"&") >= self.max_form_parts:
-            raise RequestEntityTooLarge()
-        return _split_urlencoded(data.decode())
 
     async def _parse_multipart(
         self, body: FormBody, boundary: bytes, content_length: int | None
@@ -137,12 +133,19 @@ class FormDataParser:
         return self.cls(parts.fields), self.cls(parts.files)
 
 
-def _split_urlencoded(text: str) -> list[tuple[str, str]]:
+def _damaged(error: ValueError) -> BadRequest:
+    return BadRequest(f"The form data is damaged: {error}")
+
+
+def _split_urlencoded(data: bytes, max_parts: int | None) -> list[tuple[str, str]]:
     """Return names and values, as `urllib.parse.parse_qsl` does when it keeps blank values.
 
     Percent-encoded bytes that are no UTF-8 stay as they are, as in Werkzeug.
     PERF(1.8 of 2.8 us): most text has nothing to decode, which is seen for all of it at once.
     """
+    if max_parts is not None and data.count(b"&") >= max_parts:
+        raise RequestEntityTooLarge()
+    text = data.decode()
     text = text.replace("+", " ")
     pairs = [item.partition("=") for item in text.split("&") if item]
     if "%" not in text:
@@ -165,6 +168,13 @@ class BlockingFormDataParser(WerkzeugFormDataParser):
         options: dict[str, str] | None = None,
     ) -> tuple[t.IO[bytes], MultiDict[str, str], MultiDict[str, WerkzeugFileStorage]]:
         """Return the stream, the fields and the files, as `FormDataParser.parse` does."""
+        if mimetype == URLENCODED:  # PERF(1.9 us): without a parser of its own
+            data = _read_file(stream, self.max_form_memory_size)
+            try:
+                fields = self.cls(_split_urlencoded(data, self.max_form_parts))
+            except ValueError as error:
+                raise _damaged(error) from error
+            return stream, fields, self.cls()
         parser = FormDataParser(
             cls=self.cls,
             max_form_memory_size=self.max_form_memory_size,
@@ -192,10 +202,14 @@ class _FileBody:
             yield chunk
 
     async def read(self, limit: int | None = None) -> bytes:
-        data = self.file.read() if limit is None else self.file.read(limit + 1)
-        if limit is not None and len(data) > limit:
-            raise RequestEntityTooLarge()
-        return data
+        return _read_file(self.file, limit)
+
+
+def _read_file(file: t.IO[bytes], limit: int | None) -> bytes:
+    data = file.read() if limit is None else file.read(limit + 1)
+    if limit is not None and len(data) > limit:
+        raise RequestEntityTooLarge()
+    return data
 
 
 class _Decoder(MultipartDecoder):
