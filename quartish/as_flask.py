@@ -3,6 +3,7 @@
     import quartish.as_flask  # before anything that imports flask
 
     pytest -p quartish.as_flask
+    python -m quartish.as_flask run  # for what calls the `flask` command
 
 For extensions and tests that nobody edited. Raises ImportError where Flask itself was
 imported before. `importlib.metadata.version("flask")` answers with the release whose
@@ -16,6 +17,7 @@ import sys
 
 from . import routing
 from ._alias import install
+from .cli import main as _main
 
 VERSION = "3.1.3"
 MODULES = (
@@ -30,3 +32,15 @@ for name in MODULES:
     importlib.import_module(f"flask.{name}")
 routing.WARNS_AS = "flask.app"
 vars(sys.modules["flask"])["__version__"] = VERSION  # which extensions still look at
+
+
+def main() -> None:
+    """Be the `flask` command: `quartish`'s, in a process where `flask` means quartish.
+
+    The distribution `quartish-flask-command` installs it under that name.
+    """
+    _main()
+
+
+if __name__ == "__main__":
+    main()
