@@ -83,7 +83,7 @@ SUITES = {
 #: not all that these import.
 WITHOUT = [
     *("flask-babel", "flask-bcrypt", "flask-debugtoolbar", "flask-mail", "flask-principal"),
-    *("flask-session", "prometheus-flask-exporter", "sentry-sdk", "whitenoise"),
+    *("flask-session", "prometheus-flask-exporter", "whitenoise"),
 ]
 
 
