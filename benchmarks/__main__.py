@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import __doc__ as about
 from .apps import FRAMEWORKS
+from .environment import load
 from .environment import make
 from .environment import say
 from .environment import Unable
@@ -17,6 +18,7 @@ from .footprint import measure as measure_footprint
 from .inprocess import measure as measure_inprocess
 from .inprocess import profile
 from .inprocess import PROFILED
+from .report import IDLE
 from .report import keep
 from .report import PAGE
 from .report import Table
@@ -103,13 +105,15 @@ def parse(arguments: cabc.Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: cabc.Sequence[str] | None = None) -> int:
     chosen = parse(arguments)
-    status = 0
+    status, before = 0, load()
     if chosen.command != "page":
         try:
             python = make(chosen.here)
         except (OSError, subprocess.CalledProcessError) as error:
             say(f"the environment could not be made: {error}")
             return 2
+        if before is not None and before > IDLE:
+            say(f"the machine is busy (load {before:.1f}): the figures will be rough")
         for name in COMMANDS if chosen.command == "all" else [chosen.command]:
             try:
                 tables = COMMANDS[name](python, chosen)
@@ -119,7 +123,7 @@ def main(arguments: cabc.Sequence[str] | None = None) -> int:
                 continue
             print(*(table.text() for table in tables), sep="\n\n", end="\n\n", flush=True)
             if chosen.write:
-                keep(name, tables, python)
+                keep(name, tables, python, before)
     if chosen.write or chosen.command == "page":
         write()
         say(f"wrote {PAGE.name}")

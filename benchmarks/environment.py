@@ -108,6 +108,11 @@ def versions(python: Path) -> dict[str, str]:
     return t.cast("dict[str, str]", json.loads(done.stdout))
 
 
+def load() -> float | None:
+    """Return how many processes wanted a core in the last minute; None where unknown."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
 def machine() -> str:
     """Describe the machine in words."""
     model = platform.processor() or platform.machine()

@@ -22,6 +22,8 @@ from .workloads import WORKLOADS
 
 Found = dict[str, dict[str, float]]  # framework -> workload -> seconds
 
+SMALLEST = 0.03
+"""The share of a module that a profile has a line for."""
 NOTES = {
     "def": "a `def` view: thread lane, thread pool or executor; Flask calls it where it is",
     "hooks": "ten synchronous hooks around an async view",
@@ -118,8 +120,10 @@ def profile(python: Path, name: str, workload: str, seconds: float) -> Table:
     rows: list[tuple[str, list[t.Any]]] = [
         (room, [share * cost, f"{share:.0%}"])
         for room, share in sorted(shares.items(), key=lambda item: -item[1])
-        if share >= 0.01
+        if share >= SMALLEST
     ]
+    rest = sum(share for share in shares.values() if share < SMALLEST)
+    rows.append(("the rest", [rest * cost, f"{rest:.0%}"]))
     title = f"Where the {cost:.1f} microseconds of {workload} go in {name}"
     return Table(title, "by module, as the profiler divides them", ["us", "share"], rows, [])
 

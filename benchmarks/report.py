@@ -9,11 +9,14 @@ import json
 import typing as t
 from pathlib import Path
 
+from .apps import OURS
 from .environment import CACHE
 from .environment import CHECKOUT
 from .environment import machine
 from .environment import versions
 
+IDLE = 0.3
+"""The load of a machine that does nothing else."""
 PAGE = CHECKOUT / "docs" / "performance.md"
 
 #: The sections of the page, in their order: title and what it says first.
@@ -77,7 +80,7 @@ class Table:
         lines.append("| |" + "".join(f" {column} |" for column in self.columns))
         lines.append("|---|" + "---:|" * len(self.columns))
         for name, row in self.rows:
-            shown = f"**{name}**" if name.startswith("quartish") else name
+            shown = f"**{name}**" if name.partition(",")[0] in OURS else name
             lines.append(f"| {shown} |" + "".join(f" {cell(value)} |" for value in row))
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)]).rstrip() + "\n"
 
@@ -93,12 +96,18 @@ def cell(value: t.Any) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def keep(section: str, tables: cabc.Iterable[Table], python: Path) -> None:
-    """Keep a section's tables for the page, with the day, the machine and the versions."""
+def keep(
+    section: str, tables: cabc.Iterable[Table], python: Path, load: float | None = None
+) -> None:
+    """Keep a section's tables for the page, with the day, the machine and the versions.
+
+    `load` is what the machine was busy with before.
+    """
     CACHE.mkdir(parents=True, exist_ok=True)
     result = {
         "day": datetime.date.today().isoformat(),
         "machine": machine(),
+        "load": load,
         "versions": versions(python),
         "tables": [dataclasses.asdict(table) for table in tables],
     }
@@ -117,18 +126,31 @@ def page() -> str:
         " environment that it makes itself. To measure again: `python -m benchmarks all"
         " --write`. Compare figures within a table only: another machine has others.",
     ]
+    told = None
     for section, (title, introduction) in SECTIONS.items():
         if not _file(section).exists():
             continue
         result = json.loads(_file(section).read_text("utf-8"))
         named = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+        where = f"{result['machine']}. With {named}."
         parts += [
             f"## {title}",
             introduction,
-            f"Measured on {result['day']}: {result['machine']}. With {named}.",
+            f"Measured on {result['day']}{' as above.' if where == told else f': {where}'}"
+            + _of_load(result["load"]),
             *(Table(**table).markdown().rstrip() for table in result["tables"]),
         ]
+        told = where
     return "\n\n".join(parts) + "\n"
+
+
+def _of_load(load: float | None) -> str:
+    if load is None or load <= IDLE:
+        return ""
+    return (
+        f" **The machine was busy with other work (load {load:.1f}): these figures are rough,"
+        " and small differences mean nothing.**"
+    )
 
 
 def write() -> None:

@@ -209,19 +209,20 @@ def test_what_wrk_writes(text: str, ms: float) -> None:
 
 # --- the page -------------------------------------------------------------------------------
 
-TABLE = Table("Title", "microseconds", ["hello", "ws"], [("quartish", [1.234, None])], ["A note."])
+ROWS: list[tuple[str, list[t.Any]]] = [("quartish.Flask", [1.234, None])]
+TABLE = Table("Title", "microseconds", ["hello", "ws"], ROWS, ["A note."])
 
 
 def test_a_table_for_the_terminal_and_for_the_page() -> None:
     assert TABLE.text() == (
         "Title (microseconds)\n"
-        "             hello      ws\n"
-        "quartish      1.23       –\n"
+        "                   hello      ws\n"
+        "quartish.Flask      1.23       –\n"
         "A note."
     )
     assert TABLE.markdown() == (
         "### Title\n\nMicroseconds.\n\n"
-        "| | hello | ws |\n|---|---:|---:|\n| **quartish** | 1.23 | – |\n\n- A note.\n"
+        "| | hello | ws |\n|---|---:|---:|\n| **quartish.Flask** | 1.23 | – |\n\n- A note.\n"
     )
 
 
@@ -234,16 +235,17 @@ def test_figures_have_three_digits(figure: t.Any, shown: str) -> None:
 
 
 def test_the_page_is_made_of_the_latest_results(cache: Path) -> None:
-    report.keep("wire", [TABLE], PYTHON)
-    report.keep("inprocess", [TABLE], PYTHON)
+    report.keep("wire", [TABLE], PYTHON, load=0.1)
+    report.keep("inprocess", [TABLE], PYTHON, load=2.5)
     report.write()
     page = report.PAGE.read_text("utf-8")
     assert page.index("## Inside the framework") < page.index("## Over the wire")
     assert "## Memory" not in page
-    assert "| **quartish** | 1.23 | – |" in page
+    assert "| **quartish.Flask** | 1.23 | – |" in page
     day = json.loads((report.CACHE / "wire.json").read_text())["day"]
     assert f"Measured on {day}: {environment.machine()}." in page
-    assert "werkzeug 3." in page
+    assert page.count("werkzeug 3.") == 1 and f"Measured on {day} as above." in page
+    assert page.count("busy with other work (load 2.5)") == page.count("busy") == 1
     assert str(Path.home()) not in page and str(environment.CHECKOUT) not in page
 
 
