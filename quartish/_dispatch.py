@@ -325,7 +325,10 @@ class Flow:
             return await self.handle_http_exception(ctx, error)
         handler = app._find_error_handler(error, ctx.conn.blueprints)
         if handler is None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame
         return await self.call(handler, error)
 
     async def handle_http_exception(self, ctx: AppContext, error: HTTPException) -> t.Any:
@@ -363,6 +366,8 @@ class Flow:
         ctx.error = None  # its traceback holds the context
         app, state = self.app, ctx.__dict__
         if "conn" in state:
+            if ctx.conn.routing_exception is not None:  # its traceback holds the connection
+                ctx.conn.routing_exception.__traceback__ = None
             # PERF(1.5 us): steps that nobody overrode are left out where they have nothing to do.
             if (
                 self.overridden
