@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import collections.abc as cabc
-import os
-import tempfile
-from pathlib import Path
+
+from ..environment import CACHE
 
 HELLO = "Hello, World!"
 TEXT = "text/plain; charset=utf-8"
@@ -20,9 +19,8 @@ WAIT = 0.020
 MEGABYTE = 10**6
 DOWNLOAD = 100 * MEGABYTE
 
-_home = Path(tempfile.gettempdir()) / f"quartish-benchmarks-{os.getuid()}"
-TEMPLATES = _home / "templates"
-FILE = _home / "download.bin"
+TEMPLATES = CACHE / "templates"
+FILE = CACHE / "download.bin"
 
 
 def prepare(download: bool = False) -> None:
