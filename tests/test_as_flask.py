@@ -108,6 +108,7 @@ def test_version_of_a_flask_that_is_not_installed() -> None:
         from importlib import metadata
         import quartish.as_flask
 
+        metadata.version("werkzeug")  # imports what it needs while it can
         # Hide an installed Flask: of the finders, only ours may answer.
         sys.meta_path[:] = [f for f in sys.meta_path if type(f).__module__ == "quartish._alias"]
         assert metadata.version("Flask") == metadata.version("flask") == "3.1.3"
