@@ -69,9 +69,12 @@ def _default(o: t.Any) -> t.Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _encoder(**settings: t.Any) -> json.JSONEncoder:
-    # PERF(1.1 of 3.3 us for a small dict): `json.dumps` makes an encoder for every call.
-    return json.JSONEncoder(**settings)
+def _encoder(
+    default: t.Any, ensure_ascii: bool, sort_keys: bool, /, **settings: t.Any
+) -> json.JSONEncoder:
+    # PERF(0.6 of 1.7 us for a small dict): `json.dumps` makes an encoder for every call.
+    own = {"default": default, "ensure_ascii": ensure_ascii, "sort_keys": sort_keys}
+    return json.JSONEncoder(**{**own, **settings})
 
 
 # A backslash that is escaped itself begins nothing.
@@ -100,20 +103,17 @@ class DefaultJSONProvider(JSONProvider):
 
     def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
         """Serialize `obj` to text; `kwargs` are those of `json.dumps`."""
-        settings = {
-            "default": self.default,
-            "ensure_ascii": self.ensure_ascii,
-            "sort_keys": self.sort_keys,
-            **kwargs,
-        }
         if "default" not in kwargs:  # one made for this call may hold a request: not kept
             try:
-                encoder = _encoder(**settings)
+                encoder = _encoder(self.default, self.ensure_ascii, self.sort_keys, **kwargs)
             except TypeError:
                 pass  # `cls`, or something unhashable, which `json.dumps` may understand
             else:
                 return encoder.encode(obj)
-        return json.dumps(obj, **settings)
+        kwargs.setdefault("default", self.default)
+        kwargs.setdefault("ensure_ascii", self.ensure_ascii)
+        kwargs.setdefault("sort_keys", self.sort_keys)
+        return json.dumps(obj, **kwargs)
 
     def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
         """Deserialize text or UTF-8 bytes; `kwargs` are those of `json.loads`.
