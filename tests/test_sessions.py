@@ -461,6 +461,43 @@ def test_sha1_is_looked_up_when_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reopened(app, before) == {}
 
 
+@pytest.mark.parametrize(
+    "value", [{"n": 1}, {"n": 123}, {"n": 1234}, {"a": "x" * 8}, {"a": "x" * 100}, {}]
+)
+def test_cookies_are_those_of_the_plain_serializer(value: dict[str, t.Any]) -> None:
+    plain = URLSafeTimedSerializer(
+        "secret",
+        salt="cookie-session",
+        serializer=session_json_serializer,
+        signer_kwargs={"key_derivation": "hmac"},
+    )
+    cookie = sign(make_app(), value)
+    assert cookie.partition(".")[0] == plain.dumps(value).partition(".")[0]
+    assert plain.loads(cookie) == value
+    assert reopened(make_app(), plain.dumps(value)) == value
+
+
+async def test_a_request_that_finds_its_cookies_elsewhere() -> None:
+    cookie = sign(make_app(), {"n": 41})
+
+    class Elsewhere(quartish.Request):
+        @property
+        def cookies(self) -> t.Any:
+            return {"session": cookie}
+
+    app = quartish.Flask(__name__)
+    app.secret_key = "secret"
+
+    @app.get("/")
+    async def view() -> str:
+        return str(quartish.session.get("n"))
+
+    client = app.async_test_client()
+    assert await (await client.get("/", headers={"Cookie": "theme=dark"})).get_data() == b"None"
+    app.request_class = Elsewhere
+    assert await (await client.get("/", headers={"Cookie": "theme=dark"})).get_data() == b"41"
+
+
 # --- Saving ---------------------------------------------------------------------------------
 
 
