@@ -36,6 +36,8 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
     response_class = app.response_class
     if type(rv) is str:  # PERF(0.4 us): what most views return
         return response_class(rv)
+    if type(rv) is dict:  # PERF(0.9 us): and what most others do
+        return app.json.response(rv)
     status: t.Any = None
     headers: t.Any = None
     if isinstance(rv, tuple):
