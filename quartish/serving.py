@@ -357,12 +357,18 @@ class _Watcher(threading.Thread):
         self.changed = False
         self.stop_server: Callable[[], object] = lambda: None
 
+    def start(self) -> None:
+        """Look at the files once, here and now, so that no change from now on is missed."""
+        self.reloader.__enter__()
+        super().start()
+
     def run(self) -> None:
         try:
-            with self.reloader:
-                self.reloader.run()
+            self.reloader.run()
         except SystemExit:  # how the reloader says that a file changed
             self.changed = True
+        finally:
+            self.reloader.__exit__(None, None, None)
         with contextlib.suppress(RuntimeError):  # the loop has ended by itself
             self.stop_server()
 
