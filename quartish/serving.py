@@ -355,11 +355,12 @@ class _Watcher(threading.Thread):
         super().__init__(name="quartish-reloader", daemon=True)
         self.reloader = reloader
         self.changed = False
+        self._open = contextlib.ExitStack()
         self.stop_server: Callable[[], object] = lambda: None
 
     def start(self) -> None:
         """Look at the files once, here and now, so that no change from now on is missed."""
-        self.reloader.__enter__()
+        self._open.enter_context(self.reloader)
         super().start()
 
     def run(self) -> None:
@@ -368,7 +369,7 @@ class _Watcher(threading.Thread):
         except SystemExit:  # how the reloader says that a file changed
             self.changed = True
         finally:
-            self.reloader.__exit__(None, None, None)
+            self._open.close()
         with contextlib.suppress(RuntimeError):  # the loop has ended by itself
             self.stop_server()
 
