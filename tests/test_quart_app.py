@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import typing as t
 
 import httpx
+import pytest
 from werkzeug.datastructures import Headers
 
 from quartish import Quart
@@ -52,3 +54,48 @@ async def test_handle_request() -> None:
     response = await app.handle_request(made)
     assert await response.get_data(as_text=True) == "Hello, Ada!"
     assert ended == [None]
+
+
+class WithContext(Quart):
+    """Its dispatch methods take the context first, as from Quart 0.23."""
+
+    async def preprocess_request(self, ctx: t.Any) -> t.Any:  # type: ignore[override]
+        return await super().preprocess_request(ctx)
+
+    async def dispatch_request(self, ctx: t.Any) -> t.Any:  # type: ignore[override]
+        return f"{ctx.request.path} " + await super().dispatch_request(ctx)
+
+    async def process_response(self, ctx: t.Any, response: t.Any) -> t.Any:  # type: ignore[override]
+        return await super().process_response(ctx, response)
+
+
+class WithoutContext(Quart):
+    """Its dispatch methods take what Quart 0.22's have to."""
+
+    async def preprocess_request(self, request_context: t.Any = None) -> t.Any:
+        return await super().preprocess_request(request_context)
+
+    async def dispatch_request(self, request_context: t.Any = None) -> t.Any:
+        return f"{request.path} " + await super().dispatch_request()
+
+    async def process_response(self, response: t.Any, request_context: t.Any = None) -> t.Any:
+        return await super().process_response(response, request_context)
+
+
+@pytest.mark.parametrize("cls", [WithContext, WithoutContext])
+async def test_dispatch_methods_with_and_without_the_context_first(cls: type[Quart]) -> None:
+    app = cls(__name__)
+    seen: list[int] = []
+
+    @app.after_request
+    async def after(response: t.Any) -> t.Any:
+        seen.append(response.status_code)
+        return response
+
+    @app.get("/<name>")
+    async def index(name: str) -> str:
+        return name
+
+    response = await app.test_client().get("/Ada")
+    assert await response.get_data(as_text=True) == "/Ada Ada"
+    assert seen == [200]
