@@ -187,7 +187,6 @@ class Body:
         "timeout",
         "received",
         "complete",
-        "disconnected",
     )
 
     def __init__(
@@ -206,7 +205,6 @@ class Body:
         self.timeout = timeout
         self.received = 0
         self.complete = False
-        self.disconnected = False
 
     def __aiter__(self) -> Body:
         return self
@@ -222,7 +220,6 @@ class Body:
             else:
                 message = await in_time(self._inbox.get(), self.timeout)
             if message["type"] == "http.disconnect":
-                self.disconnected = True
                 raise ClientDisconnected()
             chunk = message.get("body") or b""
             self.received += len(chunk)
