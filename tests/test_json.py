@@ -22,6 +22,7 @@ from werkzeug.wrappers import Response
 import quartish
 from quartish import json
 from quartish._current import _cv_app
+from quartish.json.provider import _encode_with
 from quartish.json.provider import DefaultJSONProvider
 from quartish.json.provider import JSONProvider
 
@@ -375,3 +376,46 @@ def test_text_in_a_plain_app_context_is_that_of_its_provider() -> None:
     app.json = Reversing(app)
     with app.app_context():
         assert quartish.json.dumps([12]) == "]21["
+
+
+def test_the_encoder_of_python_is_used_as_python_uses_it(
+    provider: DefaultJSONProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`json.encoder.c_make_encoder` is documented nowhere. Where it is missing, or is called
+    in another way, the answer is the same."""
+    value = {"b": "ü", "a": [1.5, float("inf"), {2: None, True: "x"}, Widget()]}
+    settings = {"sort_keys": False, "separators": (",", ":")}
+    expected = stdlib.dumps(value, default=provider.default, **t.cast(t.Any, settings))
+    real: t.Any = getattr(stdlib.encoder, "c_make_encoder", None)
+    calls: list[t.Any] = []
+
+    def changed(*args: t.Any) -> t.Any:
+        calls.append(args)
+        if len(calls) == 1:
+            raise TypeError("takes something else")
+        return real(*args)
+
+    for maker in (real, None, changed if real else None):
+        monkeypatch.setattr(stdlib.encoder, "c_make_encoder", maker)
+        _encode_with.cache_clear()
+        assert provider.dumps(value, **settings) == expected
+    _encode_with.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "[1]", "[1] ", " [1]", '{"a": 1}\n', "[1]]", "[1,", '{"a"}', "\ufeff[]", "7", ""]
+)
+def test_text_is_read_as_python_reads_it(provider: DefaultJSONProvider, text: str) -> None:
+    def read(loads: t.Callable[[str], t.Any]) -> t.Any:
+        try:
+            return loads(text)
+        except ValueError as error:
+            return str(error)
+
+    assert read(provider.loads) == read(stdlib.loads)
+
+
+def test_what_is_no_text_is_refused(provider: DefaultJSONProvider) -> None:
+    for value in (None, 5, ["["], {}):
+        with pytest.raises(TypeError, match="must be str, bytes or bytearray"):
+            provider.loads(t.cast(t.Any, value))

@@ -123,3 +123,68 @@ def test_the_base_tag_leaves_everything_to_do(serializer: TaggedJSONSerializer) 
 def test_unknown_objects_are_refused(serializer: TaggedJSONSerializer) -> None:
     with pytest.raises(TypeError, match="Object of type object is not JSON serializable"):
         serializer.dumps({"a": object()})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"n": 1, "text": "x", "none": None, "true": True, "half": 0.5},
+        {"n": 1, "t": (1,)},
+        {"a": [1, [2, {"b": "c"}]]},
+        {" u": " t"},
+        {" t": None, " d": None},
+        {"text": ' x"'},
+        {"text": '" t'},
+    ],
+    ids=str,
+)
+def test_what_needs_no_tag_is_written_the_same(value: t.Any) -> None:
+    """A subclass is believed to have ideas of its own, and so takes the long way."""
+
+    class Thorough(TaggedJSONSerializer):
+        pass
+
+    quick, thorough = TaggedJSONSerializer(), Thorough()
+    text = quick.dumps(value)
+    assert text == thorough.dumps(value)
+    assert quick.loads(text) == thorough.loads(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": { " b" : "/w==" }}', '{"a":{"\\u0020b":"\\u002fw=="}}', '[{" b":"/w=="}]']
+)
+def test_a_tag_is_seen_however_it_is_spelled(
+    serializer: TaggedJSONSerializer, text: str
+) -> None:
+    assert serializer.loads(text) in ({"a": b"\xff"}, [b"\xff"])
+
+
+def test_a_tag_may_begin_with_any_letter(serializer: TaggedJSONSerializer) -> None:
+    class Complex(JSONTag):
+        key = "c"
+
+        def check(self, value: t.Any) -> bool:
+            return isinstance(value, complex)
+
+        def to_json(self, value: t.Any) -> t.Any:
+            return [value.real, value.imag]
+
+        def to_python(self, value: t.Any) -> t.Any:
+            return complex(*value)
+
+    serializer.register(Complex)
+    text = serializer.dumps({"z": 1j})
+    assert text == '{"z":{"c":[0.0,1.0]}}' and serializer.loads(text) == {"z": 1j}
+
+
+def test_a_subclass_may_tag_in_its_own_way() -> None:
+    class Loud(TaggedJSONSerializer):
+        def tag(self, value: t.Any) -> t.Any:
+            return {key: f"{item}!" for key, item in value.items()}
+
+        def untag(self, value: dict[str, t.Any]) -> t.Any:
+            return {key: item[:-1] for key, item in value.items()}
+
+    assert Loud().dumps({"a": "b"}) == '{"a":"b!"}'
+    assert Loud().loads('{"a":"b!"}') == {"a": "b"}
