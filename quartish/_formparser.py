@@ -103,7 +103,7 @@ class FormDataParser:
                 return await self._parse_multipart(body, boundary, content_length)
             if mimetype == URLENCODED:
                 data = await body.read(self.max_form_memory_size)
-                return self.cls(_split_urlencoded(data, self.max_form_parts)), self.cls()
+                return parse_urlencoded(data, self.cls, self.max_form_parts)
         except ValueError as error:
             raise _damaged(error) from error
         return self.cls(), self.cls()
@@ -135,6 +135,18 @@ class FormDataParser:
 
 def _damaged(error: ValueError) -> BadRequest:
     return BadRequest(f"The form data is damaged: {error}")
+
+
+def parse_urlencoded(data: bytes, cls: type[MultiDict[str, t.Any]], max_parts: int | None) -> Form:
+    """Return the fields of an urlencoded form, and no files.
+
+    Raises BadRequest (400) for a damaged form, RequestEntityTooLarge (413) for one of more
+    than `max_parts` fields.
+    """
+    try:
+        return cls(_split_urlencoded(data, max_parts)), cls()
+    except ValueError as error:
+        raise _damaged(error) from error
 
 
 def _split_urlencoded(data: bytes, max_parts: int | None) -> list[tuple[str, str]]:
@@ -170,11 +182,7 @@ class BlockingFormDataParser(WerkzeugFormDataParser):
         """Return the stream, the fields and the files, as `FormDataParser.parse` does."""
         if mimetype == URLENCODED:  # PERF(1.9 us): without a parser of its own
             data = _read_file(stream, self.max_form_memory_size)
-            try:
-                fields = self.cls(_split_urlencoded(data, self.max_form_parts))
-            except ValueError as error:
-                raise _damaged(error) from error
-            return stream, fields, self.cls()
+            return stream, *parse_urlencoded(data, self.cls, self.max_form_parts)
         parser = FormDataParser(
             cls=self.cls,
             max_form_memory_size=self.max_form_memory_size,

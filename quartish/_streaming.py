@@ -152,9 +152,7 @@ async def in_time(awaitable: t.Awaitable[T], seconds: float | None) -> T:
 
 
 @types.coroutine
-def _go_on(
-    steps: t.Generator[t.Any, t.Any, T], waiting: t.Any
-) -> t.Generator[t.Any, t.Any, T]:
+def _go_on(steps: t.Generator[t.Any, t.Any, T], waiting: t.Any) -> t.Generator[t.Any, t.Any, T]:
     """Await what was begun: `steps` waits for `waiting`."""
     while True:
         step: t.Callable[[t.Any], t.Any] = steps.send
@@ -178,16 +176,10 @@ class Body:
     limit reading goes on where it stopped.
     """
 
-    __slots__ = (
-        "_inbox",
-        "_held",
-        "_read",
-        "offload",
-        "limit",
-        "timeout",
-        "received",
-        "complete",
-    )
+    #: Bytes received, and whether those were all.
+    received = 0
+    complete = False
+    _held = b""  # the chunk that went over the limit
 
     def __init__(
         self,
@@ -199,17 +191,21 @@ class Body:
         self._inbox = inbox
         #: `offload(func, *args)` runs file operations off the loop.
         self.offload = offload
-        self._held = b""  # the chunk that went over the limit
-        self._read: list[bytes] = []  # what `spool` has in memory
+        self._read: list[bytes] = []  # what `gather` has in memory
         self.limit = limit
         self.timeout = timeout
-        self.received = 0
-        self.complete = False
 
     def __aiter__(self) -> Body:
         return self
 
     async def __anext__(self) -> bytes:
+        chunk = await self.next()
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+    async def next(self) -> bytes:
+        """Return the next chunk, b"" at the end."""
         self.check(self.limit)
         if self._held:
             chunk, self._held = self._held, b""
@@ -229,21 +225,25 @@ class Body:
                 self.check(self.limit)
             if chunk:
                 return chunk
-        raise StopAsyncIteration
+        return b""
 
     def check(self, limit: int | None) -> None:
         """Raise RequestEntityTooLarge (413) when more than `limit` bytes were received."""
         if limit is not None and self.received > limit:
             raise RequestEntityTooLarge()
 
-    async def spool(self) -> t.IO[bytes]:
-        """Read the whole body into a file at its start: in memory, past 500 kB on disk."""
-        async for chunk in self:
-            self._read.append(chunk)
+    async def gather(self) -> bytes | t.IO[bytes]:
+        """Read the whole body: into memory, past 500 kB into a file on disk, at its start."""
+        chunks = self._read
+        while chunk := await self.next():
+            chunks.append(chunk)
             if self.received > SPOOL_SIZE:
+                return await self._gather_on_disk()
+            if self.complete:
                 break
-        else:
-            return io.BytesIO(self._read[0] if len(self._read) == 1 else b"".join(self._read))
+        return bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
+
+    async def _gather_on_disk(self) -> t.IO[bytes]:
         file: t.IO[bytes] = await self.offload(tempfile.TemporaryFile)
         try:
             while self._read:
@@ -255,6 +255,11 @@ class Body:
             file.close()
             raise
         return file
+
+    async def spool(self) -> t.IO[bytes]:
+        """Read the whole body into a file at its start: in memory, past 500 kB on disk."""
+        body = await self.gather()
+        return io.BytesIO(body) if isinstance(body, bytes) else body
 
 
 class LimitedInput(LimitedStream):

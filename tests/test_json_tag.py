@@ -154,9 +154,7 @@ def test_what_needs_no_tag_is_written_the_same(value: t.Any) -> None:
 @pytest.mark.parametrize(
     "text", ['{"a": { " b" : "/w==" }}', '{"a":{"\\u0020b":"\\u002fw=="}}', '[{" b":"/w=="}]']
 )
-def test_a_tag_is_seen_however_it_is_spelled(
-    serializer: TaggedJSONSerializer, text: str
-) -> None:
+def test_a_tag_is_seen_however_it_is_spelled(serializer: TaggedJSONSerializer, text: str) -> None:
     assert serializer.loads(text) in ({"a": b"\xff"}, [b"\xff"])
 
 
