@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from werkzeug.datastructures import FileStorage as WerkzeugFileStorage
 from werkzeug.datastructures import Headers
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -103,7 +104,7 @@ class FormDataParser:
                 return await self._parse_multipart(body, boundary, content_length)
             if mimetype == URLENCODED:
                 data = await body.read(self.max_form_memory_size)
-                return parse_urlencoded(data, self.cls, self.max_form_parts)
+                return parse_urlencoded(data, self.cls, self.max_form_parts), self.cls()
         except ValueError as error:
             raise _damaged(error) from error
         return self.cls(), self.cls()
@@ -137,16 +138,28 @@ def _damaged(error: ValueError) -> BadRequest:
     return BadRequest(f"The form data is damaged: {error}")
 
 
-def parse_urlencoded(data: bytes, cls: type[MultiDict[str, t.Any]], max_parts: int | None) -> Form:
-    """Return the fields of an urlencoded form, and no files.
+def parse_urlencoded(
+    data: bytes, cls: type[MultiDict[str, str]], max_parts: int | None
+) -> MultiDict[str, str]:
+    """Return the fields of an urlencoded form.
 
     Raises BadRequest (400) for a damaged form, RequestEntityTooLarge (413) for one of more
     than `max_parts` fields.
     """
     try:
-        return cls(_split_urlencoded(data, max_parts)), cls()
+        pairs = _split_urlencoded(data, max_parts)
     except ValueError as error:
         raise _damaged(error) from error
+    if cls is not ImmutableMultiDict:
+        return cls(pairs)
+    # PERF(0.3 us): what its constructor does, after asking what it was given.
+    form: MultiDict[str, str] = cls()
+    for name, value in pairs:
+        _setdefault(form, name, []).append(value)
+    return form
+
+
+_setdefault: t.Callable[..., t.Any] = dict.setdefault
 
 
 def _split_urlencoded(data: bytes, max_parts: int | None) -> list[tuple[str, str]]:
@@ -159,11 +172,11 @@ def _split_urlencoded(data: bytes, max_parts: int | None) -> list[tuple[str, str
         raise RequestEntityTooLarge()
     text = data.decode()
     text = text.replace("+", " ")
-    pairs = [item.partition("=") for item in text.split("&") if item]
-    if "%" not in text:
-        return [(name, value) for name, _, value in pairs]
-    how = ("utf-8", "werkzeug.url_quote")
-    return [(unquote(name, *how), unquote(value, *how)) for name, _, value in pairs]
+    pairs: t.Any = [item.partition("=")[::2] for item in text.split("&") if item]
+    if "%" in text:
+        how = ("utf-8", "werkzeug.url_quote")
+        return [(unquote(name, *how), unquote(value, *how)) for name, value in pairs]
+    return t.cast("list[tuple[str, str]]", pairs)
 
 
 class BlockingFormDataParser(WerkzeugFormDataParser):
@@ -182,7 +195,8 @@ class BlockingFormDataParser(WerkzeugFormDataParser):
         """Return the stream, the fields and the files, as `FormDataParser.parse` does."""
         if mimetype == URLENCODED:  # PERF(1.9 us): without a parser of its own
             data = _read_file(stream, self.max_form_memory_size)
-            return stream, *parse_urlencoded(data, self.cls, self.max_form_parts)
+            fields = parse_urlencoded(data, self.cls, self.max_form_parts)
+            return stream, fields, self.cls()
         parser = FormDataParser(
             cls=self.cls,
             max_form_memory_size=self.max_form_memory_size,

@@ -41,7 +41,7 @@ def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
         return None
     # The awaitable request has a timer of its own, which each request may set.
     timeout = app.config["BODY_TIMEOUT"] if app.plain else None
-    return Body(inbox, offload=app.to_file_thread, timeout=timeout)
+    return Body(inbox, None, app.to_file_thread, timeout)
 
 
 class IdleTimer:

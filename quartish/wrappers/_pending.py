@@ -29,17 +29,17 @@ class Pending(cabc.Coroutine[t.Any, t.Any, T_co]):
     `Coroutine`, so it can be made a task.
     """
 
-    __slots__ = ("_expression", "_read", "_steps", "_used")
+    _steps: t.Generator[t.Any, t.Any, T_co] | None = None
+    _used = False
 
-    def __init__(self, expression: str, read: t.Callable[[], t.Awaitable[T_co]]) -> None:
+    def __init__(self, expression: str, read: t.Callable[..., t.Awaitable[T_co]], *args: t.Any):
         self._expression = expression
         self._read = read
-        self._steps: t.Generator[t.Any, t.Any, T_co] | None = None
-        self._used = False
+        self._args = args
 
     def __await__(self) -> t.Generator[t.Any, t.Any, T_co]:
         self._used = True
-        return self._read().__await__()
+        return self._read(*self._args).__await__()
 
     def send(self, value: t.Any) -> t.Any:
         return self._running().send(value)

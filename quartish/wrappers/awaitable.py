@@ -43,11 +43,8 @@ class _Turn:
     PERF(1.2 us): an `asyncio.Lock`, which is made when a second task comes while it is taken.
     """
 
-    __slots__ = ("taken", "_freed")
-
-    def __init__(self) -> None:
-        self.taken = False
-        self._freed: asyncio.Future[None] | None = None
+    taken = False
+    _freed: asyncio.Future[None] | None = None
 
     async def wait(self) -> None:
         """Wait until it may be taken."""
@@ -58,19 +55,22 @@ class _Turn:
 
     def end(self) -> None:
         self.taken = False
-        freed, self._freed = self._freed, None
-        if freed is not None:
-            freed.set_result(None)
+        if self._freed is not None:
+            self._freed.set_result(None)
+            self._freed = None
 
 
-class Body:
+class Body(_Turn):
     """A request's body: await it for all of it, or iterate over it for its chunks.
 
     What was awaited is kept and can be awaited, iterated and parsed again. What was iterated
     is gone: awaiting then gives the rest.
     """
 
-    __slots__ = ("_source", "_feed", "_chunks", "_data", "_turn", "limit", "timeout")
+    #: Bytes that may be received in all; RequestEntityTooLarge (413) past it.
+    limit: int | None = None
+    #: Seconds to wait for more; RequestTimeout (408) then.
+    timeout: float | None = None
 
     def __init__(
         self,
@@ -81,11 +81,6 @@ class Body:
         self._feed = feed
         self._chunks: list[bytes] = []
         self._data: bytes | None = b"" if source is None else None
-        self._turn = _Turn()
-        #: Bytes that may be received in all; RequestEntityTooLarge (413) past it.
-        self.limit: int | None = None
-        #: Seconds to wait for more; RequestTimeout (408) then.
-        self.timeout: float | None = None
 
     @classmethod
     def by_hand(cls) -> Body:
@@ -116,15 +111,14 @@ class Body:
     async def read(self, limit: int | None = None) -> bytes:
         """Return the whole body. Raises RequestEntityTooLarge (413) past `limit` bytes."""
         if self._data is None:
-            turn = self._turn
-            if turn.taken:
-                await turn.wait()
+            if self.taken:  # two tasks may want it at once
+                await self.wait()
             if self._data is None:
-                turn.taken = True
+                self.taken = True
                 try:
                     self._data = await self._read_source(limit)
                 finally:
-                    turn.end()
+                    self.end()
         if limit is not None and len(self._data) > limit:
             raise RequestEntityTooLarge()
         return self._data
@@ -133,12 +127,14 @@ class Body:
         source, chunks = self._source, self._chunks
         assert source is not None
         source.check(limit)
-        while chunk := await self._pull():
+        source.limit, source.timeout = self.limit, self.timeout
+        while chunk := await source.next():
             chunks.append(chunk)
             source.check(limit)
             if source.complete:
                 break
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            source.limit, source.timeout = self.limit, self.timeout
+        data = bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         return data
 
@@ -294,13 +290,9 @@ class Request(Limits):
     ) -> Coroutine[t.Any]:
         """Await the whole body. Without `cache` it is not kept for the next time; with
         `parse_form_data` the form is parsed first, and only what that leaves is returned."""
-        return Pending(
-            "request.get_data()", partial(self._read_data, cache, as_text, parse_form_data)
-        )
+        return Pending("request.get_data()", self._read_data, cache, as_text, parse_form_data)
 
-    async def _read_data(
-        self, cache: bool, as_text: bool = False, parse_form_data: bool = False
-    ) -> bytes | str:
+    async def _read_data(self, cache: bool, as_text: bool, parse_form_data: bool) -> bytes | str:
         if parse_form_data:
             await self._parse_form()
         body = self.body
@@ -354,40 +346,43 @@ class Request(Limits):
             parser.offload = self._incoming.offload
         return parser
 
+    async def _parse_form(self) -> Form:
+        if self._form is None:
+            try:
+                if (
+                    self.mimetype == URLENCODED
+                    and self.form_data_parser_class is FormDataParser
+                    and type(self).make_form_data_parser is Request.make_form_data_parser
+                ):
+                    # PERF(3 us): what the parser does.
+                    data = await self.body.read(self.max_form_memory_size)
+                    if self._form is None:
+                        cls = self.parameter_storage_class
+                        self._form = parse_urlencoded(data, cls, self.max_form_parts), cls()
+                else:
+                    await self._parse_in_turn()
+            except HTTPException as error:
+                self._form = error  # half of the body is gone: no second try
+        if isinstance(self._form, HTTPException):
+            raise self._form
+        return t.cast(Form, self._form)
+
     @lazy
     def _parsing(self) -> _Turn:
         return _Turn()
 
-    async def _parse_form(self) -> Form:
+    async def _parse_in_turn(self) -> None:
+        turn = self._parsing
+        await turn.wait()  # two tasks may want it at once
         if self._form is None:
-            turn = self._parsing
-            if turn.taken:
-                await turn.wait()
-            if self._form is None:
-                turn.taken = True
-                try:
-                    self._form = await self._read_and_parse()
-                except HTTPException as error:
-                    self._form = error  # half of the body is gone: no second try
-                finally:
-                    turn.end()
-        if isinstance(self._form, HTTPException):
-            raise self._form
-        return self._form
-
-    async def _read_and_parse(self) -> Form:
-        if (
-            self.mimetype == URLENCODED
-            and self.form_data_parser_class is FormDataParser
-            and type(self).make_form_data_parser is Request.make_form_data_parser
-        ):
-            # PERF(2 us): what the parser does.
-            data = await self.body.read(self.max_form_memory_size)
-            return parse_urlencoded(data, self.parameter_storage_class, self.max_form_parts)
-        self.needs_close = True  # there may be files
-        return await self.make_form_data_parser().parse(
-            self.body, self.mimetype, self.content_length, self.mimetype_params
-        )
+            turn.taken = True
+            self.needs_close = True  # there may be files
+            try:
+                self._form = await self.make_form_data_parser().parse(
+                    self.body, self.mimetype, self.content_length, self.mimetype_params
+                )
+            finally:
+                turn.end()
 
     # --- JSON -------------------------------------------------------------------------------
 
@@ -401,15 +396,15 @@ class Request(Limits):
     ) -> Coroutine[t.Any]:
         """Await the body's JSON. `force` ignores the mimetype; `silent` gives None, not
         BadRequest (400), for what is no JSON; `cache` keeps the body and the result."""
-        return Pending("request.get_json()", partial(self._read_json, force, silent, cache))
+        return Pending("request.get_json()", self._read_json, force, silent, cache)
 
     async def _read_json(self, force: bool, silent: bool, cache: bool) -> t.Any:
         if cache and self._json is not None:
             return self._json[0]
         if not (force or self.is_json):
             return None
-        if type(self).get_data is Request.get_data:
-            data = await self._read_data(cache)  # PERF(0.7 us): by no detour
+        if cache and type(self).get_data is Request.get_data:
+            data = await self.body.read()  # PERF(1 us): by no detour
         else:
             data = await self.get_data(cache=cache)
         try:

@@ -104,8 +104,11 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
         limit = self.max_content_length
         if self.body is not None:
             self.body.limit = limit
+        if limit is None:
+            return
+        if self.body is not None:
             self.body.check(limit)
-        if limit is not None and (self.content_length or 0) > limit:
+        if (self.content_length or 0) > limit:
             raise RequestEntityTooLarge()
 
     async def read_ahead(self, last: bool = False) -> None:
@@ -167,7 +170,8 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
             or "stream" in self.__dict__
         ):
             return None
-        self._check_limit()
+        if self._max_content_length is not None:  # set since it was read, perhaps
+            self._check_limit()
         self._taken = True
         return self._whole
 
@@ -208,6 +212,14 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
         """The form's fields."""
         self._load_form_data()
         return t.cast("ImmutableMultiDict[str, str]", self.__dict__["form"])
+
+    @lazy
+    def files(self) -> ImmutableMultiDict[str, t.Any]:
+        """The uploaded files."""
+        self._load_form_data()
+        if "files" not in self.__dict__:  # an urlencoded form has none
+            self.__dict__["files"] = self.parameter_storage_class()
+        return t.cast("ImmutableMultiDict[str, t.Any]", self.__dict__["files"])
 
     def parse_ahead(self) -> None:
         """Parse the form now, in a thread, leaving the raw body to be read as well.
@@ -253,10 +265,8 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
             limit = self.max_form_memory_size
             if limit is not None and len(data) > limit:
                 raise RequestEntityTooLarge()
-            fields, files = parse_urlencoded(
-                data, self.parameter_storage_class, self.max_form_parts
-            )
-            self.__dict__.update(form=fields, files=files)
+            fields = parse_urlencoded(data, self.parameter_storage_class, self.max_form_parts)
+            self.__dict__["form"] = fields
             return
         self.needs_close = True  # there may be files
         try:
@@ -285,4 +295,7 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
 
 
 _NO_JSON = WerkzeugRequest._cached_json
-_READING = ("stream", "want_form_data_parsed", "make_form_data_parser", "_get_stream_for_parsing")
+_READING = (
+    *("stream", "max_content_length", "want_form_data_parsed"),
+    *("make_form_data_parser", "_get_stream_for_parsing"),
+)
