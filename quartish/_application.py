@@ -26,12 +26,12 @@ from ._bridge import to_thread
 from ._commands import is_running_from_cli
 from ._core import Core
 from ._current import find_context
-from ._dispatch import default
 from ._dispatch import Flow
-from ._dispatch import HELPERS
 from ._dispatch_websocket import WebsocketFlow
 from ._lazy import lazy
 from ._locate import load_dotenv as _load_dotenv
+from ._overrides import default
+from ._overrides import HELPERS
 from ._registry import setupmethod
 from ._responses import build_url
 from ._responses import make_response
@@ -69,12 +69,15 @@ T_after_serving = t.TypeVar("T_after_serving", bound=AfterServingCallable)
 T_before_serving = t.TypeVar("T_before_serving", bound=BeforeServingCallable)
 T_while_serving = t.TypeVar("T_while_serving", bound=WhileServingCallable)
 
-#: Redefining one of these, on a class or an app, changes how requests are dispatched.
+#: To set one of these, on a class or an app, changes how requests are dispatched.
 FAMILY = frozenset(
     [
         *Flow.METHODS.values(),
         *WebsocketFlow.METHODS.values(),
         *HELPERS,
+        *Flow.HOOKS,
+        *WebsocketFlow.HOOKS,
+        "response_class",
         "session_interface",
         "wsgi_app",
         "__call__",

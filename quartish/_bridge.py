@@ -298,29 +298,30 @@ async def to_thread(
 @types.coroutine
 def within(
     context: Context,
-    coro: t.Coroutine[t.Any, t.Any, T],
+    coro: t.Coroutine[t.Any, t.Any, None],
     suspended: t.Callable[[], None] | None = None,
-) -> t.Generator[t.Any, t.Any, T]:
+) -> t.Generator[t.Any, t.Any, None]:
     """Await `coro` in this task but in `context`; call `suspended` each time it waits.
 
     A ContextVar that it sets is gone with `context`, even when a server calls the app
     twice in one task, and no task has to be made for that.
     """
-    run = context.run
-    step: t.Callable[[t.Any], t.Any] = coro.send
-    value: t.Any = None
-    while True:
-        try:
-            waiting = run(step, value)
-        except StopIteration as stop:
-            return t.cast(T, stop.value)
+    # PERF(0.2 us): as an iterator, what never waits ends without an exception that says so.
+    steps = coro.__await__()
+    waiting = context.run(next, steps, _MISSING)
+    while waiting is not _MISSING:
         if suspended is not None:
             suspended()
+        step: t.Callable[[t.Any], t.Any] = steps.send
+        value: t.Any = None
         try:
             value = yield waiting
-            step = coro.send
         except GeneratorExit:
-            run(coro.close)
+            context.run(steps.close)
             raise
         except BaseException as exc:
-            step, value = coro.throw, exc
+            step, value = steps.throw, exc
+        try:
+            waiting = context.run(step, value)
+        except StopIteration:
+            return

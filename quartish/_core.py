@@ -407,7 +407,7 @@ class Core(Registry):
         RequestRedirect (308), WebsocketMismatch (400), SecurityError (400).
         """
         conn = ctx.conn
-        websocket = "websocket" in ctx.__dict__
+        websocket = ctx.kind == "websocket"
         url_map = self.url_map
         if (
             type(url_map) is Map

@@ -1,8 +1,9 @@
 """The dispatch flow: what happens to a request between door and view.
 
-    full_dispatch                          errors go to handle_user_exception
-      preprocess                           url value preprocessors, before functions
-      dispatch                             the view
+    full_dispatch
+      produce                              errors go to handle_user_exception
+        preprocess                         url value preprocessors, before functions
+        dispatch                           the view
       finalize                             make_response, postprocess (after functions, session)
     handle_exception                       what nothing above could answer
     end_context                            teardown functions
@@ -15,12 +16,10 @@ the step's place, whichever step calls it.
 
 from __future__ import annotations
 
-import inspect
 import sys
 import typing as t
 from itertools import chain
 from types import CoroutineType
-from types import MethodType
 
 from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import BadRequestKeyError
@@ -36,48 +35,25 @@ from ._bridge import is_async_callable
 from ._bridge import is_awaitable
 from ._bridge import spare
 from ._core import Core
+from ._overrides import as_step
+from ._overrides import HELPERS
+from ._overrides import is_default
+from ._responses import make_answer
 from .ctx import AppContext
 from .ctx import opens_lazily
 from .sessions import SessionInterface
+from .signals import appcontext_popped
 from .signals import appcontext_tearing_down
 from .signals import got_request_exception
 from .signals import request_finished
 from .signals import request_started
 from .signals import request_tearing_down
-
-Step = t.Callable[..., t.Awaitable[t.Any]]
-F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+from .wrappers import Response
+from .wrappers.awaitable_response import Response as AwaitableResponse
 
 #: What reading a malformed, too large or too slow request raises. *Flask:* a 500 where it is
 #: raised after the view.
 UNREADABLE = (BadRequest, RequestEntityTooLarge, RequestTimeout)
-
-#: Methods that steps call through the app, whoever defines them; a `def` that redefines one
-#: may expect to run in a thread, as it would under Flask.
-HELPERS = (
-    "ensure_sync",
-    "async_to_sync",
-    "make_response",
-    "log_exception",
-    "raise_routing_exception",
-    "make_default_options_response",
-    "create_url_adapter",
-)
-
-
-_defaults: set[object] = set()
-
-
-def default(method: F) -> F:
-    """Mark a method of the app as the step's own, so that an override can be told from it."""
-    _defaults.add(method)
-    return method
-
-
-def is_default(method: object) -> bool:
-    """Say whether a method was marked. The function itself is looked up: an attribute would
-    be copied by what wraps it."""
-    return type(method) is MethodType and method.__func__ in _defaults
 
 
 class Flow:
@@ -88,10 +64,12 @@ class Flow:
     failed = got_request_exception
     tearing_down = request_tearing_down
 
-    #: The app's registries of the hooks.
-    before = "before_request_funcs"
-    after = "after_request_funcs"
-    teardown = "teardown_request_funcs"
+    #: The app's registries of the hooks, by name.
+    HOOKS: t.ClassVar[tuple[str, str, str]] = (
+        "before_request_funcs",
+        "after_request_funcs",
+        "teardown_request_funcs",
+    )
 
     #: The app's method for each step that it may override.
     METHODS: t.ClassVar[dict[str, str]] = {
@@ -109,23 +87,36 @@ class Flow:
 
     def __init__(self, app: Core) -> None:
         self.app = app
-        #: Whether a method written as `def` was put in a step's place: then the whole
-        #: request runs in a thread.
+        #: The registries themselves: they may be edited at any time, and the flow is made
+        #: anew where one is replaced.
+        self.before, self.after, self.teardown = (getattr(app, name) for name in self.HOOKS)
+        #: The steps whose place a method of the app's takes.
+        self.replaced: set[str] = set()
+        #: Whether one of them was written as `def`: then the whole request runs in a thread.
         self.overridden = False
         for step, name in self.METHODS.items():
             method = getattr(app, name)
             if not is_default(method):
-                setattr(self, step, _overridden(method))
+                setattr(self, step, as_step(method))
+                self.replaced.add(step)
                 self.overridden = self.overridden or not is_async_callable(method)
         for name in HELPERS:
             method = getattr(app, name, None)
             if method and not is_default(method):
                 self.overridden = self.overridden or not is_async_callable(method)
+        #: Whether responses are what they would be without the app's word.
+        self.unchanged = (
+            not self.replaced
+            and is_default(app.make_response)
+            and app.response_class in (Response, AwaitableResponse)
+        )
         #: Whether a WSGI middleware was put around the app: http requests go through it.
         self.through_wsgi = not is_default(app.wsgi_app) or hasattr(
             type(app).__call__, "for_wsgi"
         )
 
+        #: Which views are `async def`. PERF(0.5 us): to find out takes a call or two.
+        self._colours: dict[t.Any, bool] = {}
         #: Whether sessions may be opened when first touched.
         self.lazy_session = opens_lazily(app.session_interface)
         #: Whether the session's cookie has the name that the config gives it.
@@ -144,11 +135,13 @@ class Flow:
         if conn.routing_exception is None:
             view: t.Any = self.app.view_functions.get(conn.url_rule.endpoint)
             try:
-                # PERF(0.5 us): the same as is_async_callable for an ordinary function.
-                return bool(view.__code__.co_flags & inspect.CO_COROUTINE)
-            except AttributeError:
-                return view is None or is_async_callable(view)
-        hooks = [getattr(self.app, name) for name in (self.before, self.after, self.teardown)]
+                return self._colours[view]
+            except KeyError:
+                self._colours[view] = view is None or is_async_callable(view)
+                return self._colours[view]
+            except TypeError:  # it cannot be hashed
+                return is_async_callable(view)
+        hooks = (self.before, self.after, self.teardown)
         return not any(hooks) or all(
             is_async_callable(func)
             for registry in hooks
@@ -174,14 +167,22 @@ class Flow:
     # --- the flow -------------------------------------------------------------------------
 
     async def handle(self, ctx: AppContext) -> t.Any:
-        """Return the response to the request. The caller ends the context afterwards.
+        """Return the response to the request; on the loop lane its answer, if nobody looks at
+        the response before it is sent. The caller ends the context afterwards.
 
         Raises what went wrong where `PROPAGATE_EXCEPTIONS`, testing or debugging say so.
         """
         try:
             if not self.lazy_session:
                 await ctx.open_session()
-            return await self.full_dispatch(ctx)
+            if "full_dispatch" in self.replaced:
+                return await self.full_dispatch(ctx)
+            rv = await self.produce(ctx)
+            if self.unchanged and ctx.on_loop and not self.looks_at_response(ctx):
+                answer = make_answer(self.app, rv)
+                if answer is not None:
+                    return answer
+            return await self.finalize(ctx, rv)
         except Exception as error:
             ctx.error = error
             if isinstance(error, UNREADABLE) and not self.app.trap_http_exception(error):
@@ -190,35 +191,44 @@ class Flow:
             return await self.handle_exception(ctx, error)
 
     async def full_dispatch(self, ctx: AppContext) -> t.Any:
-        if not self.app._got_first_request:
-            self.app._got_first_request = True
+        return await self.finalize(ctx, await self.produce(ctx))
+
+    async def produce(self, ctx: AppContext) -> t.Any:
+        """Return what a before function, the view or an error handler returned."""
+        app = self.app
+        if not app._got_first_request:
+            app._got_first_request = True
         try:
             if self.started.receivers:
                 await self.send(self.started)
             if ctx.reads_ahead:
                 await ctx.conn.read_ahead()
-            rv = None
-            app, own = self.app, self.__dict__
             # PERF(0.2 us): a step that nobody overrode and that has nothing to do.
-            if getattr(app, self.before) or app.url_value_preprocessors or "preprocess" in own:
+            if (
+                self.before
+                or app.url_value_preprocessors
+                or "preprocess" in self.replaced
+            ):
                 rv = await self.preprocess(ctx)
-            if rv is None:
-                if ctx.reads_ahead:  # a before function may have raised the limit
-                    await ctx.conn.read_ahead(last=True)
-                rv = await self.dispatch(ctx)
+                if rv is not None:
+                    return rv
+            if ctx.reads_ahead:  # a before function may have raised the limit
+                await ctx.conn.read_ahead(last=True)
+            return await self.dispatch(ctx)
         except Exception as error:
             rv = await self.handle_user_exception(ctx, error)
-        return await self.finalize(ctx, rv)
+            if error is ctx.conn.routing_exception:
+                error.__traceback__ = None  # holds the connection
+            return rv
 
     async def preprocess(self, ctx: AppContext) -> t.Any:
         app, conn = self.app, ctx.conn
-        before = getattr(app, self.before)
         names = (None, *reversed(conn.blueprints))
         for name in names:
             for func in app.url_value_preprocessors.get(name, ()):
                 func(conn.endpoint, conn.view_args)
         for name in names:
-            for func in before.get(name, ()):
+            for func in self.before.get(name, ()):
                 rv = await self.call(func)
                 if rv is not None:
                     return rv
@@ -274,20 +284,13 @@ class Flow:
 
     async def postprocess(self, ctx: AppContext, response: t.Any) -> t.Any:
         app = self.app
-        late = ctx.__dict__.get("_after_request_functions")
-        if late:
-            for func in late:
-                response = await self.call_after(func, response)
-        after = getattr(app, self.after)
-        if after:
+        for func in ctx._after_request_functions:
+            response = await self.call_after(func, response)
+        if self.after:
             for name in (*ctx.conn.blueprints, None):
-                for func in reversed(after.get(name, ())):
+                for func in reversed(self.after.get(name, ())):
                     response = await self.call_after(func, response)
-        if "_session" in ctx.__dict__ or (
-            ctx.conn.raw_cookie
-            and (not self.own_cookie or app.config["SESSION_COOKIE_NAME"] in ctx.conn.raw_cookie)
-            and self.refreshes_session(ctx)
-        ):
+        if self.saves_session(ctx):
             session = ctx._session
             if not app.session_interface.is_null_session(session):
                 saved: t.Any = app.session_interface.save_session(app, session, response)
@@ -305,13 +308,30 @@ class Flow:
             )
         return rv
 
-    def refreshes_session(self, ctx: AppContext) -> bool:
-        """Say whether an untouched session has to be saved: a permanent one may be renewed
-        with each response (`SESSION_REFRESH_EACH_REQUEST`)."""
-        app = self.app
-        if not self.lazy_session or not app.config["SESSION_REFRESH_EACH_REQUEST"]:
+    def saves_session(self, ctx: AppContext) -> bool:
+        """Say whether the session has to be saved: it was touched; or it came in, and may be a
+        permanent one, which is renewed with each response (`SESSION_REFRESH_EACH_REQUEST`)."""
+        if ctx.session_opened:
+            return True
+        cookies = ctx.conn.raw_cookie
+        if not cookies or not self.lazy_session:
             return False
-        return app.session_interface.get_cookie_name(app) in ctx.conn.raw_cookie
+        app = self.app
+        if self.own_cookie:
+            name = app.config["SESSION_COOKIE_NAME"]
+        else:
+            name = app.session_interface.get_cookie_name(app)
+        return name in cookies and bool(app.config["SESSION_REFRESH_EACH_REQUEST"])
+
+    def looks_at_response(self, ctx: AppContext) -> bool:
+        """Say whether anybody wants to see or change the response: an after function, the
+        session, a receiver of the signal."""
+        return bool(
+            ctx._after_request_functions
+            or self.finished.receivers
+            or self.after
+            or self.saves_session(ctx)
+        )
 
     # --- errors ---------------------------------------------------------------------------
 
@@ -359,30 +379,46 @@ class Flow:
 
     # --- the end --------------------------------------------------------------------------
 
+    def has_end(self, ctx: AppContext) -> bool:
+        """Say whether anything is left to do when the request ends.
+
+        PERF(0.8 us): most have no teardown functions, and nothing to close.
+        """
+        app = self.app
+        return bool(
+            app.teardown_appcontext_funcs
+            or self.teardown
+            or self.replaced
+            or ctx.conn.needs_close
+            or self.tearing_down.receivers
+            or appcontext_tearing_down.receivers
+            or appcontext_popped.receivers
+        )
+
     async def end_context(self, ctx: AppContext, exc: BaseException | None) -> None:
         """Run all teardown functions, whether or not one of them raises; then raise what the
         first of them raised."""
         errors: list[BaseException] = []
         ctx.error = None  # its traceback holds the context
-        app, state = self.app, ctx.__dict__
-        if "conn" in state:
+        app = self.app
+        if ctx.kind is not None:
             if ctx.conn.routing_exception is not None:  # its traceback holds the connection
                 ctx.conn.routing_exception.__traceback__ = None
             # PERF(1.5 us): steps that nobody overrode are left out where they have nothing to do.
             if (
                 self.overridden
-                or getattr(app, self.teardown)
+                or self.teardown
                 or self.tearing_down.receivers
-                or "teardown_connection" in self.__dict__
+                or "teardown_connection" in self.replaced
             ):
                 await _collect(errors, self.teardown_connection(ctx, exc))
-            if "request" in state and ctx.request.needs_close:
+            if ctx.kind == "request" and ctx.request.needs_close:
                 await self._close(errors, ctx.request)
         if ctx._outer is None and (
             self.overridden
             or app.teardown_appcontext_funcs
             or appcontext_tearing_down.receivers
-            or "teardown_app" in self.__dict__
+            or "teardown_app" in self.replaced
         ):
             await _collect(errors, self.teardown_app(ctx, exc))
         if errors:
@@ -400,10 +436,9 @@ class Flow:
 
     async def teardown_connection(self, ctx: AppContext, exc: BaseException | None) -> None:
         errors: list[BaseException] = []
-        teardown = getattr(self.app, self.teardown)
-        if teardown:
+        if self.teardown:
             for name in (*ctx.conn.blueprints, None):
-                for func in reversed(teardown.get(name, ())):
+                for func in reversed(self.teardown.get(name, ())):
                     await _collect(errors, self.call(func, exc))
         if self.tearing_down.receivers:
             await _collect(errors, self.send(self.tearing_down, exc=exc))
@@ -444,21 +479,3 @@ async def _collect(errors: list[BaseException], step: t.Awaitable[t.Any]) -> Non
         await step
     except Exception as error:
         errors.append(error)
-
-
-def _overridden(method: t.Callable[..., t.Any]) -> Step:
-    """Return a step that calls the app's own method in its place.
-
-    *Flask:* 3.1 gives these methods no context, 3.2 and Quart 0.23 give it first: one whose
-    first parameter is named `ctx` gets it.
-    """
-    parameters = list(inspect.signature(method).parameters)
-    takes_ctx = parameters[:1] == ["ctx"]
-
-    async def step(ctx: AppContext, *args: t.Any) -> t.Any:
-        rv = method(ctx, *args) if takes_ctx else method(*args)
-        if is_awaitable(rv) and not isinstance(rv, SansioResponse):
-            rv = await awaited(rv)
-        return rv
-
-    return step

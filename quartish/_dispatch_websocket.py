@@ -27,9 +27,7 @@ class WebsocketFlow(Flow):
     failed = got_websocket_exception
     tearing_down = websocket_tearing_down
 
-    before = "before_websocket_funcs"
-    after = "after_websocket_funcs"
-    teardown = "teardown_websocket_funcs"
+    HOOKS = ("before_websocket_funcs", "after_websocket_funcs", "teardown_websocket_funcs")
 
     METHODS: t.ClassVar[dict[str, str]] = {
         "full_dispatch": "full_dispatch_websocket",

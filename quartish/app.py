@@ -20,9 +20,9 @@ from ._current import current_context
 from ._current import find_context
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
-from ._dispatch import default
 from ._dispatch import Flow
 from ._dispatch_websocket import WebsocketFlow
+from ._overrides import default
 from .ctx import AppContext
 from .routing import Rule as Rule
 from .serving import serve

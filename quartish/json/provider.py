@@ -135,9 +135,11 @@ class DefaultJSONProvider(JSONProvider):
 
     def response(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Return a response of the app with `mimetype`, compact or indented."""
-        obj = self._prepare_response_obj(args, kwargs)
+        text = self.response_text(self._prepare_response_obj(args, kwargs))
+        return self._app.response_class(text, mimetype=self.mimetype)
+
+    def response_text(self, obj: t.Any) -> str:
+        """Return the body of the response to be, compact or indented."""
         if self.compact or (self.compact is None and not self._app.debug):
-            text = self.dumps(obj, separators=(",", ":"))
-        else:
-            text = self.dumps(obj, indent=2)
-        return self._app.response_class(f"{text}\n", mimetype=self.mimetype)
+            return self.dumps(obj, separators=(",", ":")) + "\n"
+        return self.dumps(obj, indent=2) + "\n"

@@ -54,6 +54,7 @@ FLOORS = {
     "blueprints": 3,
     "_dispatch": 4,
     "_dispatch_websocket": 4,
+    "_overrides": 4,
     "ctx": 4,
     "globals": 4,
     "testing": 4,
