@@ -186,11 +186,11 @@ class App(Core, metaclass=AppType):
 
     # --- doors ------------------------------------------------------------------------------
 
-    def __call__(self, *args: t.Any) -> t.Any:
+    def __call__(self, scope: t.Any, receive: t.Any, send: t.Any = None) -> t.Any:
         """Serve `(scope, receive, send)` as ASGI, `(environ, start_response)` as WSGI."""
-        if len(args) == 3:
-            return self.asgi_app(*args)
-        return self.wsgi_app(*args)
+        if send is not None:
+            return self.asgi_app(scope, receive, send)
+        return self.wsgi_app(scope, receive)
 
     async def asgi_app(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
         """Serve ASGI. Assign to it to put a middleware around the app, and keep the app:

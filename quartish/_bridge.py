@@ -25,6 +25,8 @@ from contextvars import copy_context
 T = t.TypeVar("T")
 
 _MISSING: t.Any = object()
+#: What `next` returns for a coroutine that ended.
+DONE: t.Any = object()
 
 
 class _Thread(threading.local):
@@ -306,10 +308,24 @@ def within(
     A ContextVar that it sets is gone with `context`, even when a server calls the app
     twice in one task, and no task has to be made for that.
     """
-    # PERF(0.2 us): as an iterator, what never waits ends without an exception that says so.
     steps = coro.__await__()
-    waiting = context.run(next, steps, _MISSING)
-    while waiting is not _MISSING:
+    waiting = context.run(next, steps, DONE)
+    if waiting is not DONE:
+        yield from go_on(context, steps, waiting, suspended)
+
+
+@types.coroutine
+def go_on(
+    context: Context,
+    steps: t.Generator[t.Any, t.Any, None],
+    waiting: t.Any,
+    suspended: t.Callable[[], None] | None = None,
+) -> t.Generator[t.Any, t.Any, None]:
+    """Await, as `within`, what was begun by `next(coro.__await__(), DONE)` and is `waiting`.
+
+    PERF(0.3 us): what was begun in this way, and never waits, ends without an exception.
+    """
+    while True:
         if suspended is not None:
             suspended()
         step: t.Callable[[t.Any], t.Any] = steps.send

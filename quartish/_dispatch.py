@@ -115,8 +115,9 @@ class Flow:
             type(app).__call__, "for_wsgi"
         )
 
-        #: Which views are `async def`. PERF(0.5 us): to find out takes a call or two.
-        self._colours: dict[t.Any, bool] = {}
+        #: The view of an endpoint, when it was last looked at, and whether it is an `async def`.
+        #: PERF(0.5 us): to find out takes a call or two.
+        self._colours: dict[str, tuple[t.Any, bool]] = {}
         #: Whether sessions may be opened when first touched.
         self.lazy_session = opens_lazily(app.session_interface)
         #: Whether the session's cookie has the name that the config gives it.
@@ -133,14 +134,13 @@ class Flow:
             return False
         conn = ctx.conn
         if conn.routing_exception is None:
-            view: t.Any = self.app.view_functions.get(conn.url_rule.endpoint)
-            try:
-                return self._colours[view]
-            except KeyError:
-                self._colours[view] = view is None or is_async_callable(view)
-                return self._colours[view]
-            except TypeError:  # it cannot be hashed
-                return is_async_callable(view)
+            endpoint = conn.url_rule.endpoint
+            view: t.Any = self.app.view_functions.get(endpoint)
+            known = self._colours.get(endpoint)
+            if known is None or known[0] is not view:
+                known = view, view is None or is_async_callable(view)
+                self._colours[endpoint] = known
+            return known[1]
         hooks = (self.before, self.after, self.teardown)
         return not any(hooks) or all(
             is_async_callable(func)

@@ -131,14 +131,14 @@ def _answer(
     raw: RawHeaders = []
     if headers:
         for name, value in headers.items():
-            if type(name) is not str or type(value) is not str or "\n" in value or "\r" in value:
+            if type(name) is not str or type(value) is not str:
                 return None
-            key = raw_name(name)
-            if key in _LOOKED_AT or not value.isascii():
+            line = _header_line(name, value)
+            if line is None:
                 return None
-            if key == b"content-type":
+            if line[0] == b"content-type":
                 mimetype = None
-            raw.append((key, value.encode()))
+            raw.append(line)
     if mimetype:
         raw.append(_type_line(mimetype))
     raw.append((b"content-length", b"%d" % len(data)))
@@ -157,6 +157,15 @@ _LOOKED_AT = frozenset([b"content-length", b"location", b"content-location"])
 def raw_name(name: str) -> bytes:
     """Return a header's name as ASGI wants it."""
     return name.lower().encode("latin-1")
+
+
+@functools.lru_cache(maxsize=256)
+def _header_line(name: str, value: str) -> tuple[bytes, bytes] | None:
+    """Return a header as it is sent, or None: a response has to look at it."""
+    key = raw_name(name)
+    if key in _LOOKED_AT or "\n" in value or "\r" in value or not value.isascii():
+        return None
+    return key, value.encode()
 
 
 @functools.cache

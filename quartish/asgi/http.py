@@ -13,7 +13,9 @@ import io
 import typing as t
 from contextvars import copy_context
 
+from .._bridge import DONE
 from .._bridge import drive
+from .._bridge import go_on
 from .._bridge import Lane
 from .._bridge import to_thread
 from .._bridge import within
@@ -53,10 +55,12 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
     try:
         if app.config["DEBUG"]:
             await run_debugged(exchange, context)
-        elif context.run(exchange.begin):
-            await within(context, exchange.on_loop(), exchange.suspended)
         else:
-            await exchange.in_thread(context)
+            waiting = context.run(exchange.start)
+            if exchange.steps is None:
+                await exchange.in_thread(context)
+            elif waiting is not DONE:
+                await go_on(context, exchange.steps, waiting, exchange.suspended)
     finally:
         if exchange.idle or (
             exchange.has_inbox and (exchange.inbox.reader or exchange.inbox.gone)
@@ -67,7 +71,17 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
 class HttpExchange(Exchange):
     """One request and the answer to it."""
 
+    #: The coroutine of the loop lane, begun.
+    steps: t.Generator[t.Any, t.Any, None] | None = None
+
     # --- the loop lane ----------------------------------------------------------------------
+
+    def start(self) -> t.Any:
+        """Begin, and on the loop lane run until the flow waits; return what it waits for."""
+        if not self.begin():
+            return None
+        self.steps = self.on_loop().__await__()
+        return next(self.steps, DONE)
 
     async def on_loop(self) -> None:
         """Run the flow, end the context and send the response, in the request's own task."""
