@@ -205,7 +205,8 @@ class Core(Registry):
     @property
     def debug(self) -> bool:
         """Whether debug mode is on. Set it before the app runs."""
-        return t.cast(bool, self.config["DEBUG"])
+        debug: bool = self.config["DEBUG"]
+        return debug
 
     @debug.setter
     def debug(self, value: bool) -> None:

@@ -175,7 +175,7 @@ class Flow:
         try:
             if not self.lazy_session:
                 await ctx.open_session()
-            if "full_dispatch" in self.replaced:
+            if self.replaced and "full_dispatch" in self.replaced:
                 return await self.full_dispatch(ctx)
             rv = await self.produce(ctx)
             if self.unchanged and ctx.on_loop and not self.looks_at_response(ctx):
@@ -203,18 +203,17 @@ class Flow:
                 await self.send(self.started)
             if ctx.reads_ahead:
                 await ctx.conn.read_ahead()
-            # PERF(0.2 us): a step that nobody overrode and that has nothing to do.
-            if (
-                self.before
-                or app.url_value_preprocessors
-                or "preprocess" in self.replaced
-            ):
+            # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
+            if self.before or app.url_value_preprocessors or self.replaced:
                 rv = await self.preprocess(ctx)
                 if rv is not None:
                     return rv
             if ctx.reads_ahead:  # a before function may have raised the limit
                 await ctx.conn.read_ahead(last=True)
-            return await self.dispatch(ctx)
+            if self.replaced:
+                return await self.dispatch(ctx)
+            rv = self.view_call(ctx)  # PERF(0.1 us): `dispatch`, without a call
+            return await (rv if ctx.on_loop and type(rv) is CoroutineType else self.settle(rv))
         except Exception as error:
             rv = await self.handle_user_exception(ctx, error)
             if error is ctx.conn.routing_exception:
@@ -235,19 +234,22 @@ class Flow:
         return None
 
     async def dispatch(self, ctx: AppContext) -> t.Any:
-        conn = ctx.conn
+        return await self.settle(self.view_call(ctx))
+
+    def view_call(self, ctx: AppContext) -> t.Any:
+        """Call the view that matched, or what takes its place, and return what it returns."""
+        app, conn = self.app, ctx.conn
         if conn.routing_exception is not None:
-            self.app.raise_routing_exception(conn)
-        rule = conn.url_rule
+            app.raise_routing_exception(conn)
+        rule, arguments = conn.url_rule, conn.view_args
+        view: t.Any
         if conn.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-            return await self.call(self.app.make_default_options_response)
-        view: t.Any = self.app.view_functions[rule.endpoint]
+            view, arguments = app.make_default_options_response, {}
+        else:
+            view = app.view_functions[rule.endpoint]
         if self.overridden:
-            view = self.app.ensure_sync(view)
-        rv = view(**conn.view_args)
-        if ctx.on_loop and type(rv) is CoroutineType:
-            return await rv  # PERF(0.5 us): the usual case, without a call
-        return await self.settle(rv)
+            view = app.ensure_sync(view)
+        return view(**arguments)
 
     async def call(self, func: t.Callable[..., t.Any], *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Call what the user registered: in this very thread, whatever colour it has."""
@@ -313,10 +315,9 @@ class Flow:
         permanent one, which is renewed with each response (`SESSION_REFRESH_EACH_REQUEST`)."""
         if ctx.session_opened:
             return True
-        cookies = ctx.conn.raw_cookie
+        app, cookies = self.app, ctx.conn.raw_cookie
         if not cookies or not self.lazy_session:
             return False
-        app = self.app
         if self.own_cookie:
             name = app.config["SESSION_COOKIE_NAME"]
         else:
@@ -343,7 +344,7 @@ class Flow:
             error.show_exception = True
         if isinstance(error, HTTPException) and not app.trap_http_exception(error):
             return await self.handle_http_exception(ctx, error)
-        handler = app._find_error_handler(error, ctx.conn.blueprints)
+        handler = self.handler_of(ctx, error)
         if handler is None:
             try:
                 raise error
@@ -355,8 +356,15 @@ class Flow:
         # Without a code it is for the server; a redirect of routing is no error of the user's.
         if error.code is None or isinstance(error, RoutingException):
             return error
-        handler = self.app._find_error_handler(error, ctx.conn.blueprints)
+        handler = self.handler_of(ctx, error)
         return error if handler is None else await self.call(handler, error)
+
+    def handler_of(self, ctx: AppContext, error: Exception) -> t.Any:
+        """Return the handler that was registered for an error, or None."""
+        app = self.app
+        if not app.error_handler_spec:
+            return None
+        return app._find_error_handler(error, ctx.conn.blueprints)
 
     async def handle_exception(self, ctx: AppContext, error: Exception) -> t.Any:
         app = self.app
@@ -372,7 +380,7 @@ class Flow:
         if is_awaitable(logged):
             await awaited(logged)
         rv: t.Any = InternalServerError(original_exception=error)
-        handler = app._find_error_handler(rv, ctx.conn.blueprints)
+        handler = self.handler_of(ctx, rv)
         if handler is not None:
             rv = await self.call(handler, rv)
         return await self.finalize(ctx, rv, from_error_handler=True)

@@ -197,7 +197,7 @@ _pages: dict[t.Any, bytes] = {}
 
 
 @functools.lru_cache(maxsize=256)
-def _has_page(kind: type[HTTPException]) -> bool:
+def _has_page(kind: t.Any) -> bool:
     """Say whether errors of a class are Werkzeug's own, which do not look at the environ."""
     return kind.__module__.startswith("werkzeug.") and all(
         getattr(kind, name) is getattr(HTTPException, name) for name in _PAGE_METHODS
@@ -209,8 +209,8 @@ def _error_page(error: HTTPException) -> bytes | None:
 
     PERF(12 us): it says the same each time.
     """
-    kind = type(error)
-    if error.response is not None or not _has_page(t.cast(t.Hashable, kind)):
+    kind: t.Any = type(error)
+    if error.response is not None or not _has_page(kind):
         return None
     key = (kind, error.code, error.description)
     page = _pages.get(key)

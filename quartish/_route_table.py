@@ -18,7 +18,6 @@ from werkzeug.routing import BaseConverter
 from werkzeug.routing import IntegerConverter
 from werkzeug.routing import Map
 from werkzeug.routing import Rule
-from werkzeug.routing import ValidationError
 
 Found = tuple[Rule, dict[str, t.Any]]
 Key = t.Callable[[list[str]], t.Any]
@@ -134,17 +133,20 @@ class RouteTable:
                 try:
                     for name, convert in converters:
                         arguments[name] = convert(arguments[name])
-                except ValidationError:
+                except ValueError:  # ValidationError, or digits past what Python reads
                     return None
                 return rule, arguments
         return None
 
     def _fits(self, path: str) -> bool:
         """Say whether a rule has the path's literal segments at their places."""
+        if path in self.static:
+            return True
         segments = path.split("/")
-        return path in self.static or any(
-            key(segments) in table for key, table in self.shapes.get(len(segments), {}).values()
-        )
+        for key, table in self.shapes.get(len(segments), _NO_TABLES).values():
+            if key(segments) in table:
+                return True
+        return False
 
 
 def _conversion(converter: BaseConverter) -> Convert | None:
