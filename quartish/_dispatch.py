@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import sys
 import typing as t
-from itertools import chain
 from types import CoroutineType
 
 from werkzeug.exceptions import BadRequest
@@ -31,32 +30,23 @@ from werkzeug.routing import RoutingException
 from werkzeug.sansio.response import Response as SansioResponse
 
 from ._bridge import awaited
-from ._bridge import is_async_callable
 from ._bridge import is_awaitable
 from ._bridge import spare
-from ._core import Core
-from ._overrides import as_step
-from ._overrides import HELPERS
-from ._overrides import is_default
 from ._responses import make_answer
+from ._survey import Survey
 from .ctx import AppContext
-from .ctx import opens_lazily
-from .sessions import SessionInterface
-from .signals import appcontext_popped
 from .signals import appcontext_tearing_down
 from .signals import got_request_exception
 from .signals import request_finished
 from .signals import request_started
 from .signals import request_tearing_down
-from .wrappers import Response
-from .wrappers.awaitable_response import Response as AwaitableResponse
 
 #: What reading a malformed, too large or too slow request raises. *Flask:* a 500 where it is
 #: raised after the view.
 UNREADABLE = (BadRequest, RequestEntityTooLarge, RequestTimeout)
 
 
-class Flow:
+class Flow(Survey):
     """The flow of one app's requests. `_dispatch_websocket` says how a websocket's differs."""
 
     started = request_started
@@ -84,85 +74,6 @@ class Flow:
         "teardown_connection": "do_teardown_request",
         "teardown_app": "do_teardown_appcontext",
     }
-
-    def __init__(self, app: Core) -> None:
-        self.app = app
-        #: The registries themselves: they may be edited at any time, and the flow is made
-        #: anew where one is replaced.
-        self.before, self.after, self.teardown = (getattr(app, name) for name in self.HOOKS)
-        #: The steps whose place a method of the app's takes.
-        self.replaced: set[str] = set()
-        #: Whether one of them was written as `def`: then the whole request runs in a thread.
-        self.overridden = False
-        for step, name in self.METHODS.items():
-            method = getattr(app, name)
-            if not is_default(method):
-                setattr(self, step, as_step(method))
-                self.replaced.add(step)
-                self.overridden = self.overridden or not is_async_callable(method)
-        for name in HELPERS:
-            method = getattr(app, name, None)
-            if method and not is_default(method):
-                self.overridden = self.overridden or not is_async_callable(method)
-        #: Whether responses are what they would be without the app's word.
-        self.unchanged = (
-            not self.replaced
-            and is_default(app.make_response)
-            and app.response_class in (Response, AwaitableResponse)
-        )
-        #: Whether a WSGI middleware was put around the app: http requests go through it.
-        self.through_wsgi = not is_default(app.wsgi_app) or hasattr(
-            type(app).__call__, "for_wsgi"
-        )
-
-        #: The view of an endpoint, when it was last looked at, and whether it is an `async def`.
-        #: PERF(0.5 us): to find out takes a call or two.
-        self._colours: dict[str, tuple[t.Any, bool]] = {}
-        #: Whether sessions may be opened when first touched.
-        self.lazy_session = opens_lazily(app.session_interface)
-        #: Whether the session's cookie has the name that the config gives it.
-        self.own_cookie = (
-            type(app.session_interface).get_cookie_name is SessionInterface.get_cookie_name
-        )
-
-    # --- the lane ---------------------------------------------------------------------------
-
-    def takes_loop(self, ctx: AppContext) -> bool:
-        """Say whether the request's own task can run it: its view is an `async def`, and no
-        step was overridden by a `def`. Without a view (a 404) the hooks decide."""
-        if self.overridden:
-            return False
-        conn = ctx.conn
-        if conn.routing_exception is None:
-            endpoint = conn.url_rule.endpoint
-            view: t.Any = self.app.view_functions.get(endpoint)
-            known = self._colours.get(endpoint)
-            if known is None or known[0] is not view:
-                known = view, view is None or is_async_callable(view)
-                self._colours[endpoint] = known
-            return known[1]
-        hooks = (self.before, self.after, self.teardown)
-        return not any(hooks) or all(
-            is_async_callable(func)
-            for registry in hooks
-            for func in chain.from_iterable(registry.values())
-        )
-
-    def serves_file(self, ctx: AppContext) -> bool:
-        """Say whether the view only sends a static file: blocked views must not delay it."""
-        return getattr(self._view(ctx), "__name__", "") == "send_static_file"
-
-    def survives_disconnect(self, ctx: AppContext) -> bool:
-        """Say whether the view is to finish although the client has left."""
-        return getattr(self._view(ctx), "survives_disconnect", False) is True
-
-    def describe(self, ctx: AppContext) -> str:
-        """Name the view and the path, for the log."""
-        return f"view {ctx.conn.endpoint!r} [{ctx.conn.method} {ctx.conn.path}]"
-
-    def _view(self, ctx: AppContext) -> t.Any:
-        endpoint = ctx.conn.endpoint
-        return None if endpoint is None else self.app.view_functions.get(endpoint)
 
     # --- the flow -------------------------------------------------------------------------
 
@@ -228,9 +139,11 @@ class Flow:
                 func(conn.endpoint, conn.view_args)
         for name in names:
             for func in self.before.get(name, ()):
-                rv = await self.call(func)
+                rv = self.call(func)
                 if rv is not None:
-                    return rv
+                    rv = await self.settle(rv)
+                    if rv is not None:
+                        return rv
         return None
 
     async def dispatch(self, ctx: AppContext) -> t.Any:
@@ -251,11 +164,12 @@ class Flow:
             view = app.ensure_sync(view)
         return view(**arguments)
 
-    async def call(self, func: t.Callable[..., t.Any], *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Call what the user registered: in this very thread, whatever colour it has."""
+    def call(self, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+        """Call what the user registered: in this very thread, whatever colour it has. Return
+        what it returns, which is to be settled."""
         if self.overridden:
             func = self.app.ensure_sync(func)
-        return await self.settle(func(*args, **kwargs))
+        return func(*args)
 
     async def settle(self, rv: t.Any) -> t.Any:
         """Return a value; await it first if it is an awaitable and no response."""
@@ -302,37 +216,13 @@ class Flow:
 
     async def call_after(self, func: t.Callable[..., t.Any], response: t.Any) -> t.Any:
         """Call an after function, which has to return a response."""
-        rv = await self.call(func, response)
+        rv = await self.settle(self.call(func, response))
         if rv is None:
             raise TypeError(
                 f"The after function {getattr(func, '__qualname__', func)!r} returned None;"
                 " it has to return the response it was given or another one."
             )
         return rv
-
-    def saves_session(self, ctx: AppContext) -> bool:
-        """Say whether the session has to be saved: it was touched; or it came in, and may be a
-        permanent one, which is renewed with each response (`SESSION_REFRESH_EACH_REQUEST`)."""
-        if ctx.session_opened:
-            return True
-        app, cookies = self.app, ctx.conn.raw_cookie
-        if not cookies or not self.lazy_session:
-            return False
-        if self.own_cookie:
-            name = app.config["SESSION_COOKIE_NAME"]
-        else:
-            name = app.session_interface.get_cookie_name(app)
-        return name in cookies and bool(app.config["SESSION_REFRESH_EACH_REQUEST"])
-
-    def looks_at_response(self, ctx: AppContext) -> bool:
-        """Say whether anybody wants to see or change the response: an after function, the
-        session, a receiver of the signal."""
-        return bool(
-            ctx._after_request_functions
-            or self.finished.receivers
-            or self.after
-            or self.saves_session(ctx)
-        )
 
     # --- errors ---------------------------------------------------------------------------
 
@@ -350,14 +240,14 @@ class Flow:
                 raise error
             finally:
                 del error  # its traceback holds this frame
-        return await self.call(handler, error)
+        return await self.settle(self.call(handler, error))
 
     async def handle_http_exception(self, ctx: AppContext, error: HTTPException) -> t.Any:
         # Without a code it is for the server; a redirect of routing is no error of the user's.
         if error.code is None or isinstance(error, RoutingException):
             return error
         handler = self.handler_of(ctx, error)
-        return error if handler is None else await self.call(handler, error)
+        return error if handler is None else await self.settle(self.call(handler, error))
 
     def handler_of(self, ctx: AppContext, error: Exception) -> t.Any:
         """Return the handler that was registered for an error, or None."""
@@ -382,26 +272,10 @@ class Flow:
         rv: t.Any = InternalServerError(original_exception=error)
         handler = self.handler_of(ctx, rv)
         if handler is not None:
-            rv = await self.call(handler, rv)
+            rv = await self.settle(self.call(handler, rv))
         return await self.finalize(ctx, rv, from_error_handler=True)
 
     # --- the end --------------------------------------------------------------------------
-
-    def has_end(self, ctx: AppContext) -> bool:
-        """Say whether anything is left to do when the request ends.
-
-        PERF(0.8 us): most have no teardown functions, and nothing to close.
-        """
-        app = self.app
-        return bool(
-            app.teardown_appcontext_funcs
-            or self.teardown
-            or self.replaced
-            or ctx.conn.needs_close
-            or self.tearing_down.receivers
-            or appcontext_tearing_down.receivers
-            or appcontext_popped.receivers
-        )
 
     async def end_context(self, ctx: AppContext, exc: BaseException | None) -> None:
         """Run all teardown functions, whether or not one of them raises; then raise what the
@@ -447,7 +321,7 @@ class Flow:
         if self.teardown:
             for name in (*ctx.conn.blueprints, None):
                 for func in reversed(self.teardown.get(name, ())):
-                    await _collect(errors, self.call(func, exc))
+                    await self._tear_down(errors, func, exc)
         if self.tearing_down.receivers:
             await _collect(errors, self.send(self.tearing_down, exc=exc))
         if errors:
@@ -456,11 +330,21 @@ class Flow:
     async def teardown_app(self, ctx: AppContext, exc: BaseException | None) -> None:
         errors: list[BaseException] = []
         for func in reversed(self.app.teardown_appcontext_funcs):
-            await _collect(errors, self.call(func, exc))
+            await self._tear_down(errors, func, exc)
         if appcontext_tearing_down.receivers:
             await _collect(errors, self.send(appcontext_tearing_down, exc=exc))
         if errors:
             raise errors[0]
+
+    async def _tear_down(
+        self, errors: list[BaseException], func: t.Callable[..., t.Any], exc: BaseException | None
+    ) -> None:
+        try:
+            rv = self.call(func, exc)
+            if rv is not None:
+                await self.settle(rv)
+        except Exception as error:
+            errors.append(error)
 
     async def send(self, signal: t.Any, **kwargs: t.Any) -> None:
         """Send a signal with the app as its sender; async receivers are awaited."""

@@ -80,7 +80,7 @@ class WebsocketFlow(Flow):
 
     async def call_after(self, func: t.Callable[..., t.Any], response: t.Any) -> t.Any:
         """Call an after function; for a websocket it may return nothing."""
-        rv = await self.call(func, response)
+        rv = await self.settle(self.call(func, response))
         return response if rv is None else rv
 
 

@@ -55,6 +55,7 @@ FLOORS = {
     "_dispatch": 4,
     "_dispatch_websocket": 4,
     "_overrides": 4,
+    "_survey": 4,
     "ctx": 4,
     "globals": 4,
     "testing": 4,
