@@ -43,6 +43,7 @@ from werkzeug.serving import get_interface_ip
 from werkzeug.serving import is_running_from_reloader
 from werkzeug.serving import make_ssl_devcert
 
+from ._doors import check_served
 from .logging import create_serving_logger
 from .typing import ASGIApp
 from .typing import ASGIReceive
@@ -142,8 +143,9 @@ async def serve(
     """Serve `app` until `shutdown_trigger()` returns, by default until SIGINT or SIGTERM.
 
     Then requests have `config.graceful_timeout` seconds to end and are cancelled. Without
-    a trigger this must run in the main thread.
+    a trigger this must run in the main thread. Raises TypeError for a WSGI app.
     """
+    check_served(app)
     triggered = stop_on_signals().wait if shutdown_trigger is None else shutdown_trigger
     grace = config.graceful_timeout
     # After that Hypercorn drops connections, not gently, or waits without end (Python 3.12).
@@ -213,11 +215,12 @@ def run(
     `host` may be `unix:/path`. `ssl_context` is a context, a pair of files, or "adhoc".
     With `use_reloader` the app runs in a child process, replaced when a source file
     changes, and this call ends in SystemExit. SystemExit with a message is raised where
-    the address cannot be had or the app refuses to start.
+    the address cannot be had or the app refuses to start. Raises TypeError for a WSGI app.
 
     *Flask:* the other options of Werkzeug's server mean nothing here and are let pass,
     but `static_files` is refused.
     """
+    check_served(app)
     unknown = ignored.keys() - IGNORED
     if unknown:
         raise TypeError(f"run() has no option {', '.join(map(repr, sorted(unknown)))}.")
