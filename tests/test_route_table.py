@@ -142,3 +142,20 @@ def test_a_slash_more_or_less_is_for_the_matcher(path: str) -> None:
     rules = [Rule("/a", endpoint="a", strict_slashes=False), Rule("/b/<int:n>/", endpoint="b")]
     find = Map(rules).table.find
     assert find(path, "GET", False) is None or path == "/b/1/"
+
+
+class Dated(BaseConverter):
+    """Has groups of its own, one of them named."""
+
+    regex = r"(\d{4})-(?P<month>\d\d)"
+
+
+def test_a_converter_may_have_groups_of_its_own() -> None:
+    url_map = Map(
+        [Rule("/<v>/<dated:day>/<int:n>", endpoint="e"), Rule("/<dated:day>", endpoint="f")],
+        converters={"dated": Dated},
+    )
+    found = url_map.table.find("/x/2026-11/7", "GET", False)
+    assert found is not None and found[1] == {"v": "x", "day": "2026-11", "n": 7}
+    found = url_map.table.find("/2026-11", "GET", False)
+    assert found is not None and found[1] == {"day": "2026-11"}
