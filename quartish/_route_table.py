@@ -24,6 +24,8 @@ Key = t.Callable[[list[str]], t.Any]
 Match = t.Callable[[str], re.Match[str] | None]
 Convert = t.Callable[[str], t.Any]
 
+_ABSENT: t.Any = object()
+
 
 class Shape:
     """The rules whose literal segments, and whose patterns for the others, are the same.
@@ -39,24 +41,28 @@ class Shape:
         self.groups = groups
         self.rules: tuple[Rule, ...] = ()
         self.match: Match | None = None
-        #: The rules with their converters; None for one that gives the text as it is.
-        self.targets: list[tuple[Rule, list[tuple[str, Convert | None]]]] = []
+        #: The rules with their variables: name, converter (None gives the text), group.
+        self.targets: list[tuple[Rule, list[tuple[str, Convert | None, int]]]] = []
 
     def prepare(self) -> Match:
-        """Compile the pattern, and look up how the values are converted."""
+        """Compile the pattern, and look up where the values are and how they are converted."""
+        compiled = re.compile(self.pattern)
+        # A converter may have groups of its own, so that these need not be the first ones.
+        groups = [compiled.groupindex[f"_{number}"] - 1 for number in range(self.groups)]
         self.targets = [
-            (rule, [(name, _conversion(of)) for name, of in rule._converters.items()])
+            (
+                rule,
+                [
+                    (name, _conversion(converter), group)
+                    for group, (name, converter) in zip(
+                        groups, rule._converters.items(), strict=True
+                    )
+                ],
+            )
             for rule in self.rules
         ]
-        self.match = re.compile(self.pattern).match
+        self.match = compiled.match
         return self.match
-
-    def values(self, match: re.Match[str]) -> t.Sequence[str]:
-        """Return what the variables match; a converter may have groups of its own."""
-        values = match.groups()
-        if len(values) == self.groups:
-            return values
-        return [match[f"_{number}"] for number in range(self.groups)]
 
 
 def _conversion(converter: BaseConverter) -> Convert | None:
@@ -140,13 +146,11 @@ class RouteTable:
         shapes = self.shapes.get(len(segments), {})
         only: Shape | None = None
         for key, table in shapes.values():
-            literals = key(segments)
-            if literals in table:
-                if only is not None:
+            shape = table.get(key(segments), _ABSENT)
+            if shape is not _ABSENT:
+                if shape is None or only is not None:
                     return None  # two shapes: which one wins, the matcher knows
-                only = table[literals]
-                if only is None:
-                    return None
+                only = shape
         if only is None:
             if self.whole and not self._fits(path[:-1] if path[-1] == "/" else path + "/"):
                 raise NotFound
@@ -154,13 +158,13 @@ class RouteTable:
         match = (only.match or only.prepare())(path)
         if match is None:
             return None
-        for rule, converters in only.targets:
+        for rule, variables in only.targets:
             if rule.websocket == websocket and (rule.methods is None or method in rule.methods):
+                values = match.groups()
                 found: dict[str, t.Any] = {}
                 try:
-                    for (name, convert), value in zip(
-                        converters, only.values(match), strict=True
-                    ):
+                    for name, convert, group in variables:
+                        value = values[group]
                         found[name] = value if convert is None else convert(value)
                 except ValidationError:
                     return None
