@@ -16,6 +16,7 @@ LATER = {
     "werkzeug._reloader": "serving in debug mode",
     "werkzeug.debug": "an error's page in debug mode",
     "importlib.metadata": "a test client, the command line",
+    "decimal": "JSON of what is no plain value",
     "flask": "",
     "quart": "",
 }
