@@ -38,7 +38,8 @@ def both_doors(call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 def _takes_asgi(call: t.Any) -> bool:
     """Say whether a `__call__` was made for ASGI too. A wrapper that takes whatever comes does
     not say; it counts as a tool for Flask, which looks at its arguments as WSGI's."""
-    if inspect.iscoroutinefunction(call):
+    # Not `iscoroutinefunction`: a wrapper has copied the mark that says so (Python 3.12).
+    if getattr(getattr(call, "__code__", None), "co_flags", 0) & inspect.CO_COROUTINE:
         return True
     if hasattr(call, "__wrapped__") and (
         not inspect.isfunction(call) or call.__code__.co_flags & inspect.CO_VARARGS
