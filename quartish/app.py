@@ -22,6 +22,7 @@ from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from ._dispatch import Flow
 from ._dispatch_websocket import WebsocketFlow
+from ._doors import wsgi_only
 from ._overrides import default
 from .ctx import AppContext
 from .routing import Rule as Rule
@@ -175,6 +176,7 @@ class Flask(App):
     # --- doors ------------------------------------------------------------------------------
 
     @default
+    @wsgi_only
     def wsgi_app(self, environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
         """Serve WSGI, in the caller's thread. Assign to it to put a WSGI middleware around the
         app, for ASGI requests too: `app.wsgi_app = ProxyFix(app.wsgi_app)`."""

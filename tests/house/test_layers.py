@@ -26,6 +26,7 @@ FLOORS = {
     "_environ": 1,
     "_lazy": 1,
     "_packages": 1,
+    "_doors": 1,
     "config": 1,
     "datastructures": 1,
     "debughelpers": 1,
