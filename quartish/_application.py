@@ -7,7 +7,6 @@ then passes is written in `asgi`, `wsgi`, `ctx` and `_dispatch`; this room conne
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import os
 import sys
@@ -26,12 +25,16 @@ from ._bridge import to_thread
 from ._commands import is_running_from_cli
 from ._core import Core
 from ._current import find_context
-from ._dispatch import default
 from ._dispatch import Flow
-from ._dispatch import HELPERS
 from ._dispatch_websocket import WebsocketFlow
+from ._doors import both_doors
+from ._doors import check_middleware
+from ._doors import wrong_call
+from ._doors import wsgi_only
 from ._lazy import lazy
 from ._locate import load_dotenv as _load_dotenv
+from ._overrides import default
+from ._overrides import HELPERS
 from ._registry import setupmethod
 from ._responses import build_url
 from ._responses import make_response
@@ -69,12 +72,15 @@ T_after_serving = t.TypeVar("T_after_serving", bound=AfterServingCallable)
 T_before_serving = t.TypeVar("T_before_serving", bound=BeforeServingCallable)
 T_while_serving = t.TypeVar("T_while_serving", bound=WhileServingCallable)
 
-#: Redefining one of these, on a class or an app, changes how requests are dispatched.
+#: To set one of these, on a class or an app, changes how requests are dispatched.
 FAMILY = frozenset(
     [
         *Flow.METHODS.values(),
         *WebsocketFlow.METHODS.values(),
         *HELPERS,
+        *Flow.HOOKS,
+        *WebsocketFlow.HOOKS,
+        "response_class",
         "session_interface",
         "wsgi_app",
         "__call__",
@@ -102,24 +108,6 @@ class AppType(type):
         if name in FAMILY:
             for app in AppType.apps:
                 app.forget_flows()
-
-
-def both_doors(call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-    """Return a `__call__` for WSGI, as tools for Flask put it on the class, that lets ASGI in
-    as well: http requests then go through it, as through a replaced `wsgi_app`."""
-    try:
-        inspect.signature(call).bind("self", "scope", "receive", "send")
-    except TypeError:
-        pass
-    else:
-        return call
-
-    @functools.wraps(call)
-    def __call__(self: App, *args: t.Any) -> t.Any:
-        return self.asgi_app(*args) if len(args) == 3 else call(self, *args)
-
-    __call__.for_wsgi = True  # type: ignore[attr-defined]
-    return __call__
 
 
 # Servers that take ASGI and WSGI look whether `app.__call__` is an `async def`. It cannot be
@@ -172,6 +160,8 @@ class App(Core, metaclass=AppType):
         self._serving = Serving(weakref.ref(self))
 
     def __setattr__(self, name: str, value: t.Any) -> None:
+        if name in ("asgi_app", "wsgi_app"):
+            check_middleware(self, name, value)
         super().__setattr__(name, value)
         if name in FAMILY:
             self.forget_flows()
@@ -183,16 +173,19 @@ class App(Core, metaclass=AppType):
 
     # --- doors ------------------------------------------------------------------------------
 
-    def __call__(self, *args: t.Any) -> t.Any:
+    def __call__(self, scope: t.Any, receive: t.Any = None, send: t.Any = None) -> t.Any:
         """Serve `(scope, receive, send)` as ASGI, `(environ, start_response)` as WSGI."""
-        if len(args) == 3:
-            return self.asgi_app(*args)
-        return self.wsgi_app(*args)
+        if send is not None:
+            return self.asgi_app(scope, receive, send)
+        return self.wsgi_app(scope, receive)
 
     async def asgi_app(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
         """Serve ASGI. Assign to it to put a middleware around the app, and keep the app:
         `app.asgi_app = Middleware(app.asgi_app)`."""
-        kind = scope["type"]
+        try:
+            kind = scope["type"]
+        except (KeyError, TypeError):
+            raise wrong_call(self, scope, receive, send) from None
         if kind == "http":
             await handle_http(self, scope, receive, send)
         elif kind == "websocket":
@@ -203,6 +196,7 @@ class App(Core, metaclass=AppType):
             raise ValueError(f"This app cannot serve the ASGI scope type {kind!r}.")
 
     @default
+    @wsgi_only
     def wsgi_app(self, environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
         raise TypeError(
             f"{type(self).__name__} was called with two arguments, as a WSGI app. Its requests"

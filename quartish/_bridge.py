@@ -25,6 +25,8 @@ from contextvars import copy_context
 T = t.TypeVar("T")
 
 _MISSING: t.Any = object()
+#: What `next` returns for a coroutine that ended.
+DONE: t.Any = object()
 
 
 class _Thread(threading.local):
@@ -298,29 +300,44 @@ async def to_thread(
 @types.coroutine
 def within(
     context: Context,
-    coro: t.Coroutine[t.Any, t.Any, T],
+    coro: t.Coroutine[t.Any, t.Any, None],
     suspended: t.Callable[[], None] | None = None,
-) -> t.Generator[t.Any, t.Any, T]:
+) -> t.Generator[t.Any, t.Any, None]:
     """Await `coro` in this task but in `context`; call `suspended` each time it waits.
 
     A ContextVar that it sets is gone with `context`, even when a server calls the app
     twice in one task, and no task has to be made for that.
     """
-    run = context.run
-    step: t.Callable[[t.Any], t.Any] = coro.send
-    value: t.Any = None
+    steps = coro.__await__()
+    waiting = context.run(next, steps, DONE)
+    if waiting is not DONE:
+        yield from go_on(context, steps, waiting, suspended)
+
+
+@types.coroutine
+def go_on(
+    context: Context,
+    steps: t.Generator[t.Any, t.Any, None],
+    waiting: t.Any,
+    suspended: t.Callable[[], None] | None = None,
+) -> t.Generator[t.Any, t.Any, None]:
+    """Await, as `within`, what was begun by `next(coro.__await__(), DONE)` and is `waiting`.
+
+    PERF(0.3 us): what was begun in this way, and never waits, ends without an exception.
+    """
     while True:
-        try:
-            waiting = run(step, value)
-        except StopIteration as stop:
-            return t.cast(T, stop.value)
         if suspended is not None:
             suspended()
+        step: t.Callable[[t.Any], t.Any] = steps.send
+        value: t.Any = None
         try:
             value = yield waiting
-            step = coro.send
         except GeneratorExit:
-            run(coro.close)
+            context.run(steps.close)
             raise
         except BaseException as exc:
-            step, value = coro.throw, exc
+            step, value = steps.throw, exc
+        try:
+            waiting = context.run(step, value)
+        except StopIteration:
+            return

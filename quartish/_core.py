@@ -205,7 +205,8 @@ class Core(Registry):
     @property
     def debug(self) -> bool:
         """Whether debug mode is on. Set it before the app runs."""
-        return t.cast(bool, self.config["DEBUG"])
+        debug: bool = self.config["DEBUG"]
+        return debug
 
     @debug.setter
     def debug(self, value: bool) -> None:
@@ -407,7 +408,7 @@ class Core(Registry):
         RequestRedirect (308), WebsocketMismatch (400), SecurityError (400).
         """
         conn = ctx.conn
-        websocket = "websocket" in ctx.__dict__
+        websocket = ctx.kind == "websocket"
         url_map = self.url_map
         if (
             type(url_map) is Map

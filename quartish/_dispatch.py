@@ -1,8 +1,9 @@
 """The dispatch flow: what happens to a request between door and view.
 
-    full_dispatch                          errors go to handle_user_exception
-      preprocess                           url value preprocessors, before functions
-      dispatch                             the view
+    full_dispatch
+      produce                              errors go to handle_user_exception
+        preprocess                         url value preprocessors, before functions
+        dispatch                           the view
       finalize                             make_response, postprocess (after functions, session)
     handle_exception                       what nothing above could answer
     end_context                            teardown functions
@@ -15,12 +16,9 @@ the step's place, whichever step calls it.
 
 from __future__ import annotations
 
-import inspect
 import sys
 import typing as t
-from itertools import chain
 from types import CoroutineType
-from types import MethodType
 
 from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import BadRequestKeyError
@@ -32,55 +30,23 @@ from werkzeug.routing import RoutingException
 from werkzeug.sansio.response import Response as SansioResponse
 
 from ._bridge import awaited
-from ._bridge import is_async_callable
 from ._bridge import is_awaitable
 from ._bridge import spare
-from ._core import Core
+from ._responses import make_answer
+from ._survey import Survey
 from .ctx import AppContext
-from .ctx import opens_lazily
-from .sessions import SessionInterface
 from .signals import appcontext_tearing_down
 from .signals import got_request_exception
 from .signals import request_finished
 from .signals import request_started
 from .signals import request_tearing_down
 
-Step = t.Callable[..., t.Awaitable[t.Any]]
-F = t.TypeVar("F", bound=t.Callable[..., t.Any])
-
 #: What reading a malformed, too large or too slow request raises. *Flask:* a 500 where it is
 #: raised after the view.
 UNREADABLE = (BadRequest, RequestEntityTooLarge, RequestTimeout)
 
-#: Methods that steps call through the app, whoever defines them; a `def` that redefines one
-#: may expect to run in a thread, as it would under Flask.
-HELPERS = (
-    "ensure_sync",
-    "async_to_sync",
-    "make_response",
-    "log_exception",
-    "raise_routing_exception",
-    "make_default_options_response",
-    "create_url_adapter",
-)
 
-
-_defaults: set[object] = set()
-
-
-def default(method: F) -> F:
-    """Mark a method of the app as the step's own, so that an override can be told from it."""
-    _defaults.add(method)
-    return method
-
-
-def is_default(method: object) -> bool:
-    """Say whether a method was marked. The function itself is looked up: an attribute would
-    be copied by what wraps it."""
-    return type(method) is MethodType and method.__func__ in _defaults
-
-
-class Flow:
+class Flow(Survey):
     """The flow of one app's requests. `_dispatch_websocket` says how a websocket's differs."""
 
     started = request_started
@@ -88,10 +54,12 @@ class Flow:
     failed = got_request_exception
     tearing_down = request_tearing_down
 
-    #: The app's registries of the hooks.
-    before = "before_request_funcs"
-    after = "after_request_funcs"
-    teardown = "teardown_request_funcs"
+    #: The app's registries of the hooks, by name.
+    HOOKS: t.ClassVar[tuple[str, str, str]] = (
+        "before_request_funcs",
+        "after_request_funcs",
+        "teardown_request_funcs",
+    )
 
     #: The app's method for each step that it may override.
     METHODS: t.ClassVar[dict[str, str]] = {
@@ -107,81 +75,25 @@ class Flow:
         "teardown_app": "do_teardown_appcontext",
     }
 
-    def __init__(self, app: Core) -> None:
-        self.app = app
-        #: Whether a method written as `def` was put in a step's place: then the whole
-        #: request runs in a thread.
-        self.overridden = False
-        for step, name in self.METHODS.items():
-            method = getattr(app, name)
-            if not is_default(method):
-                setattr(self, step, _overridden(method))
-                self.overridden = self.overridden or not is_async_callable(method)
-        for name in HELPERS:
-            method = getattr(app, name, None)
-            if method and not is_default(method):
-                self.overridden = self.overridden or not is_async_callable(method)
-        #: Whether a WSGI middleware was put around the app: http requests go through it.
-        self.through_wsgi = not is_default(app.wsgi_app) or hasattr(
-            type(app).__call__, "for_wsgi"
-        )
-
-        #: Whether sessions may be opened when first touched.
-        self.lazy_session = opens_lazily(app.session_interface)
-        #: Whether the session's cookie has the name that the config gives it.
-        self.own_cookie = (
-            type(app.session_interface).get_cookie_name is SessionInterface.get_cookie_name
-        )
-
-    # --- the lane ---------------------------------------------------------------------------
-
-    def takes_loop(self, ctx: AppContext) -> bool:
-        """Say whether the request's own task can run it: its view is an `async def`, and no
-        step was overridden by a `def`. Without a view (a 404) the hooks decide."""
-        if self.overridden:
-            return False
-        conn = ctx.conn
-        if conn.routing_exception is None:
-            view: t.Any = self.app.view_functions.get(conn.url_rule.endpoint)
-            try:
-                # PERF(0.5 us): the same as is_async_callable for an ordinary function.
-                return bool(view.__code__.co_flags & inspect.CO_COROUTINE)
-            except AttributeError:
-                return view is None or is_async_callable(view)
-        hooks = [getattr(self.app, name) for name in (self.before, self.after, self.teardown)]
-        return not any(hooks) or all(
-            is_async_callable(func)
-            for registry in hooks
-            for func in chain.from_iterable(registry.values())
-        )
-
-    def serves_file(self, ctx: AppContext) -> bool:
-        """Say whether the view only sends a static file: blocked views must not delay it."""
-        return getattr(self._view(ctx), "__name__", "") == "send_static_file"
-
-    def survives_disconnect(self, ctx: AppContext) -> bool:
-        """Say whether the view is to finish although the client has left."""
-        return getattr(self._view(ctx), "survives_disconnect", False) is True
-
-    def describe(self, ctx: AppContext) -> str:
-        """Name the view and the path, for the log."""
-        return f"view {ctx.conn.endpoint!r} [{ctx.conn.method} {ctx.conn.path}]"
-
-    def _view(self, ctx: AppContext) -> t.Any:
-        endpoint = ctx.conn.endpoint
-        return None if endpoint is None else self.app.view_functions.get(endpoint)
-
     # --- the flow -------------------------------------------------------------------------
 
     async def handle(self, ctx: AppContext) -> t.Any:
-        """Return the response to the request. The caller ends the context afterwards.
+        """Return the response to the request; on the loop lane its answer, if nobody looks at
+        the response before it is sent. The caller ends the context afterwards.
 
         Raises what went wrong where `PROPAGATE_EXCEPTIONS`, testing or debugging say so.
         """
         try:
             if not self.lazy_session:
                 await ctx.open_session()
-            return await self.full_dispatch(ctx)
+            if self.replaced and "full_dispatch" in self.replaced:
+                return await self.full_dispatch(ctx)
+            rv = await self.produce(ctx)
+            if self.unchanged and ctx.on_loop and not self.looks_at_response(ctx):
+                answer = make_answer(self.app, rv)
+                if answer is not None:
+                    return answer
+            return await self.finalize(ctx, rv)
         except Exception as error:
             ctx.error = error
             if isinstance(error, UNREADABLE) and not self.app.trap_http_exception(error):
@@ -190,60 +102,74 @@ class Flow:
             return await self.handle_exception(ctx, error)
 
     async def full_dispatch(self, ctx: AppContext) -> t.Any:
-        if not self.app._got_first_request:
-            self.app._got_first_request = True
+        return await self.finalize(ctx, await self.produce(ctx))
+
+    async def produce(self, ctx: AppContext) -> t.Any:
+        """Return what a before function, the view or an error handler returned."""
+        app = self.app
+        if not app._got_first_request:
+            app._got_first_request = True
         try:
             if self.started.receivers:
                 await self.send(self.started)
             if ctx.reads_ahead:
                 await ctx.conn.read_ahead()
-            rv = None
-            app, own = self.app, self.__dict__
-            # PERF(0.2 us): a step that nobody overrode and that has nothing to do.
-            if getattr(app, self.before) or app.url_value_preprocessors or "preprocess" in own:
+            # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
+            if self.before or app.url_value_preprocessors or self.replaced:
                 rv = await self.preprocess(ctx)
-            if rv is None:
-                if ctx.reads_ahead:  # a before function may have raised the limit
-                    await ctx.conn.read_ahead(last=True)
-                rv = await self.dispatch(ctx)
+                if rv is not None:
+                    return rv
+            if ctx.reads_ahead:  # a before function may have raised the limit
+                await ctx.conn.read_ahead(last=True)
+            if self.replaced:
+                return await self.dispatch(ctx)
+            rv = self.view_call(ctx)  # PERF(0.1 us): `dispatch`, without a call
+            return await (rv if ctx.on_loop and type(rv) is CoroutineType else self.settle(rv))
         except Exception as error:
             rv = await self.handle_user_exception(ctx, error)
-        return await self.finalize(ctx, rv)
+            if error is ctx.conn.routing_exception:
+                error.__traceback__ = None  # holds the connection
+            return rv
 
     async def preprocess(self, ctx: AppContext) -> t.Any:
         app, conn = self.app, ctx.conn
-        before = getattr(app, self.before)
         names = (None, *reversed(conn.blueprints))
         for name in names:
             for func in app.url_value_preprocessors.get(name, ()):
                 func(conn.endpoint, conn.view_args)
         for name in names:
-            for func in before.get(name, ()):
-                rv = await self.call(func)
+            for func in self.before.get(name, ()):
+                rv = self.call(func)
                 if rv is not None:
-                    return rv
+                    rv = await self.settle(rv)
+                    if rv is not None:
+                        return rv
         return None
 
     async def dispatch(self, ctx: AppContext) -> t.Any:
-        conn = ctx.conn
-        if conn.routing_exception is not None:
-            self.app.raise_routing_exception(conn)
-        rule = conn.url_rule
-        if conn.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-            return await self.call(self.app.make_default_options_response)
-        view: t.Any = self.app.view_functions[rule.endpoint]
-        if self.overridden:
-            view = self.app.ensure_sync(view)
-        rv = view(**conn.view_args)
-        if ctx.on_loop and type(rv) is CoroutineType:
-            return await rv  # PERF(0.5 us): the usual case, without a call
-        return await self.settle(rv)
+        return await self.settle(self.view_call(ctx))
 
-    async def call(self, func: t.Callable[..., t.Any], *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Call what the user registered: in this very thread, whatever colour it has."""
+    def view_call(self, ctx: AppContext) -> t.Any:
+        """Call the view that matched, or what takes its place, and return what it returns."""
+        app, conn = self.app, ctx.conn
+        if conn.routing_exception is not None:
+            app.raise_routing_exception(conn)
+        rule, arguments = conn.url_rule, conn.view_args
+        view: t.Any
+        if conn.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
+            view, arguments = app.make_default_options_response, {}
+        else:
+            view = app.view_functions[rule.endpoint]
+        if self.overridden:
+            view = app.ensure_sync(view)
+        return view(**arguments)
+
+    def call(self, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+        """Call what the user registered: in this very thread, whatever colour it has. Return
+        what it returns, which is to be settled."""
         if self.overridden:
             func = self.app.ensure_sync(func)
-        return await self.settle(func(*args, **kwargs))
+        return func(*args)
 
     async def settle(self, rv: t.Any) -> t.Any:
         """Return a value; await it first if it is an awaitable and no response."""
@@ -274,20 +200,13 @@ class Flow:
 
     async def postprocess(self, ctx: AppContext, response: t.Any) -> t.Any:
         app = self.app
-        late = ctx.__dict__.get("_after_request_functions")
-        if late:
-            for func in late:
-                response = await self.call_after(func, response)
-        after = getattr(app, self.after)
-        if after:
+        for func in ctx._after_request_functions:
+            response = await self.call_after(func, response)
+        if self.after:
             for name in (*ctx.conn.blueprints, None):
-                for func in reversed(after.get(name, ())):
+                for func in reversed(self.after.get(name, ())):
                     response = await self.call_after(func, response)
-        if "_session" in ctx.__dict__ or (
-            ctx.conn.raw_cookie
-            and (not self.own_cookie or app.config["SESSION_COOKIE_NAME"] in ctx.conn.raw_cookie)
-            and self.refreshes_session(ctx)
-        ):
+        if self.saves_session(ctx):
             session = ctx._session
             if not app.session_interface.is_null_session(session):
                 saved: t.Any = app.session_interface.save_session(app, session, response)
@@ -297,21 +216,13 @@ class Flow:
 
     async def call_after(self, func: t.Callable[..., t.Any], response: t.Any) -> t.Any:
         """Call an after function, which has to return a response."""
-        rv = await self.call(func, response)
+        rv = await self.settle(self.call(func, response))
         if rv is None:
             raise TypeError(
                 f"The after function {getattr(func, '__qualname__', func)!r} returned None;"
                 " it has to return the response it was given or another one."
             )
         return rv
-
-    def refreshes_session(self, ctx: AppContext) -> bool:
-        """Say whether an untouched session has to be saved: a permanent one may be renewed
-        with each response (`SESSION_REFRESH_EACH_REQUEST`)."""
-        app = self.app
-        if not self.lazy_session or not app.config["SESSION_REFRESH_EACH_REQUEST"]:
-            return False
-        return app.session_interface.get_cookie_name(app) in ctx.conn.raw_cookie
 
     # --- errors ---------------------------------------------------------------------------
 
@@ -323,20 +234,27 @@ class Flow:
             error.show_exception = True
         if isinstance(error, HTTPException) and not app.trap_http_exception(error):
             return await self.handle_http_exception(ctx, error)
-        handler = app._find_error_handler(error, ctx.conn.blueprints)
+        handler = self.handler_of(ctx, error)
         if handler is None:
             try:
                 raise error
             finally:
                 del error  # its traceback holds this frame
-        return await self.call(handler, error)
+        return await self.settle(self.call(handler, error))
 
     async def handle_http_exception(self, ctx: AppContext, error: HTTPException) -> t.Any:
         # Without a code it is for the server; a redirect of routing is no error of the user's.
         if error.code is None or isinstance(error, RoutingException):
             return error
-        handler = self.app._find_error_handler(error, ctx.conn.blueprints)
-        return error if handler is None else await self.call(handler, error)
+        handler = self.handler_of(ctx, error)
+        return error if handler is None else await self.settle(self.call(handler, error))
+
+    def handler_of(self, ctx: AppContext, error: Exception) -> t.Any:
+        """Return the handler that was registered for an error, or None."""
+        app = self.app
+        if not app.error_handler_spec:
+            return None
+        return app._find_error_handler(error, ctx.conn.blueprints)
 
     async def handle_exception(self, ctx: AppContext, error: Exception) -> t.Any:
         app = self.app
@@ -352,9 +270,9 @@ class Flow:
         if is_awaitable(logged):
             await awaited(logged)
         rv: t.Any = InternalServerError(original_exception=error)
-        handler = app._find_error_handler(rv, ctx.conn.blueprints)
+        handler = self.handler_of(ctx, rv)
         if handler is not None:
-            rv = await self.call(handler, rv)
+            rv = await self.settle(self.call(handler, rv))
         return await self.finalize(ctx, rv, from_error_handler=True)
 
     # --- the end --------------------------------------------------------------------------
@@ -364,25 +282,25 @@ class Flow:
         first of them raised."""
         errors: list[BaseException] = []
         ctx.error = None  # its traceback holds the context
-        app, state = self.app, ctx.__dict__
-        if "conn" in state:
+        app = self.app
+        if ctx.kind is not None:
             if ctx.conn.routing_exception is not None:  # its traceback holds the connection
                 ctx.conn.routing_exception.__traceback__ = None
             # PERF(1.5 us): steps that nobody overrode are left out where they have nothing to do.
             if (
                 self.overridden
-                or getattr(app, self.teardown)
+                or self.teardown
                 or self.tearing_down.receivers
-                or "teardown_connection" in self.__dict__
+                or "teardown_connection" in self.replaced
             ):
                 await _collect(errors, self.teardown_connection(ctx, exc))
-            if "request" in state and ctx.request.needs_close:
+            if ctx.kind == "request" and ctx.request.needs_close:
                 await self._close(errors, ctx.request)
         if ctx._outer is None and (
             self.overridden
             or app.teardown_appcontext_funcs
             or appcontext_tearing_down.receivers
-            or "teardown_app" in self.__dict__
+            or "teardown_app" in self.replaced
         ):
             await _collect(errors, self.teardown_app(ctx, exc))
         if errors:
@@ -400,11 +318,10 @@ class Flow:
 
     async def teardown_connection(self, ctx: AppContext, exc: BaseException | None) -> None:
         errors: list[BaseException] = []
-        teardown = getattr(self.app, self.teardown)
-        if teardown:
+        if self.teardown:
             for name in (*ctx.conn.blueprints, None):
-                for func in reversed(teardown.get(name, ())):
-                    await _collect(errors, self.call(func, exc))
+                for func in reversed(self.teardown.get(name, ())):
+                    await self._tear_down(errors, func, exc)
         if self.tearing_down.receivers:
             await _collect(errors, self.send(self.tearing_down, exc=exc))
         if errors:
@@ -413,11 +330,21 @@ class Flow:
     async def teardown_app(self, ctx: AppContext, exc: BaseException | None) -> None:
         errors: list[BaseException] = []
         for func in reversed(self.app.teardown_appcontext_funcs):
-            await _collect(errors, self.call(func, exc))
+            await self._tear_down(errors, func, exc)
         if appcontext_tearing_down.receivers:
             await _collect(errors, self.send(appcontext_tearing_down, exc=exc))
         if errors:
             raise errors[0]
+
+    async def _tear_down(
+        self, errors: list[BaseException], func: t.Callable[..., t.Any], exc: BaseException | None
+    ) -> None:
+        try:
+            rv = self.call(func, exc)
+            if rv is not None:
+                await self.settle(rv)
+        except Exception as error:
+            errors.append(error)
 
     async def send(self, signal: t.Any, **kwargs: t.Any) -> None:
         """Send a signal with the app as its sender; async receivers are awaited."""
@@ -444,21 +371,3 @@ async def _collect(errors: list[BaseException], step: t.Awaitable[t.Any]) -> Non
         await step
     except Exception as error:
         errors.append(error)
-
-
-def _overridden(method: t.Callable[..., t.Any]) -> Step:
-    """Return a step that calls the app's own method in its place.
-
-    *Flask:* 3.1 gives these methods no context, 3.2 and Quart 0.23 give it first: one whose
-    first parameter is named `ctx` gets it.
-    """
-    parameters = list(inspect.signature(method).parameters)
-    takes_ctx = parameters[:1] == ["ctx"]
-
-    async def step(ctx: AppContext, *args: t.Any) -> t.Any:
-        rv = method(ctx, *args) if takes_ctx else method(*args)
-        if is_awaitable(rv) and not isinstance(rv, SansioResponse):
-            rv = await awaited(rv)
-        return rv
-
-    return step

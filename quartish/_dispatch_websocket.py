@@ -27,9 +27,7 @@ class WebsocketFlow(Flow):
     failed = got_websocket_exception
     tearing_down = websocket_tearing_down
 
-    before = "before_websocket_funcs"
-    after = "after_websocket_funcs"
-    teardown = "teardown_websocket_funcs"
+    HOOKS = ("before_websocket_funcs", "after_websocket_funcs", "teardown_websocket_funcs")
 
     METHODS: t.ClassVar[dict[str, str]] = {
         "full_dispatch": "full_dispatch_websocket",
@@ -82,7 +80,7 @@ class WebsocketFlow(Flow):
 
     async def call_after(self, func: t.Callable[..., t.Any], response: t.Any) -> t.Any:
         """Call an after function; for a websocket it may return nothing."""
-        rv = await self.call(func, response)
+        rv = await self.settle(self.call(func, response))
         return response if rv is None else rv
 
 

@@ -11,8 +11,9 @@ class lazy(t.Generic[T]):  # noqa: N801: used like `property`
     """An attribute computed when first read, then an ordinary instance attribute.
 
     PERF(0.05 us): unlike `cached_property` it is no data descriptor and takes no lock, so
-    every later read is a plain dictionary look-up. Where the function raises, the next
-    read tries again.
+    every later read is a plain look-up; and it is set without asking for `__dict__`, which
+    would make one for an object that has its values inline. Where the function raises, the
+    next read tries again.
     """
 
     def __init__(self, func: t.Callable[[t.Any], T]) -> None:
@@ -31,5 +32,6 @@ class lazy(t.Generic[T]):  # noqa: N801: used like `property`
     def __get__(self, obj: object | None, owner: type) -> lazy[T] | T:
         if obj is None:
             return self
-        value = obj.__dict__[self.name] = self.func(obj)
+        value = self.func(obj)
+        object.__setattr__(obj, self.name, value)
         return value

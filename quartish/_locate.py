@@ -20,6 +20,9 @@ import click
 
 from ._commands import AppLoader
 from ._core import Core
+from ._doors import is_for_asgi
+from ._doors import name_of
+from ._doors import put_inside
 from .helpers import get_debug_flag
 from .helpers import get_load_dotenv
 
@@ -67,10 +70,34 @@ def find_best_app(module: ModuleType) -> Core:
         if isinstance(app, Core):
             return app
 
+    for name, value in vars(module).items():
+        _refuse_middleware(f"{module.__name__}:{name}", value)
     raise NoAppException(
         f"Module '{module.__name__}' holds no application or factory that could be found."
         f" Name one with '{module.__name__}:name'."
     )
+
+
+def _refuse_middleware(place: str, value: object) -> None:
+    """Raise NoAppException if `value` is a middleware around an app."""
+    app = _find_inside(value)
+    if app is not None:
+        door = "asgi_app" if is_for_asgi(t.cast(t.Any, value)) else "wsgi_app"
+        raise NoAppException(
+            f"'{place}' is {name_of(value)} around {app!r}, and the app itself is wanted."
+            f" Write '{put_inside(door, value)}' instead, and keep 'app'."
+        )
+
+
+def _find_inside(value: object, depth: int = 3) -> Core | None:
+    """Return the app that a middleware, or one inside of it, holds."""
+    if depth and callable(value) and not inspect.isroutine(value) and not inspect.isclass(value):
+        for held in getattr(value, "__dict__", {}).values():
+            held = getattr(held, "__self__", held)  # of `app.wsgi_app`
+            app = held if isinstance(held, Core) else _find_inside(held, depth - 1)
+            if app is not None:
+                return app
+    return None
 
 
 def _called_with_wrong_args(f: t.Callable[..., t.Any]) -> bool:
@@ -106,6 +133,7 @@ def find_app_by_string(module: ModuleType, app_name: str) -> Core:
 
     if isinstance(app, Core):
         return app
+    _refuse_middleware(f"{module.__name__}:{app_name}", app)
     raise NoAppException(
         f"'{module.__name__}:{app_name}' is no application, it is of type {type(app).__name__!r}."
     )

@@ -20,9 +20,10 @@ from ._current import current_context
 from ._current import find_context
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
-from ._dispatch import default
 from ._dispatch import Flow
 from ._dispatch_websocket import WebsocketFlow
+from ._doors import wsgi_only
+from ._overrides import default
 from .ctx import AppContext
 from .routing import Rule as Rule
 from .serving import serve
@@ -175,6 +176,7 @@ class Flask(App):
     # --- doors ------------------------------------------------------------------------------
 
     @default
+    @wsgi_only
     def wsgi_app(self, environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
         """Serve WSGI, in the caller's thread. Assign to it to put a WSGI middleware around the
         app, for ASGI requests too: `app.wsgi_app = ProxyFix(app.wsgi_app)`."""

@@ -37,7 +37,7 @@ vars(sys.modules["flask"])["__version__"] = VERSION  # which extensions still lo
 def main() -> None:
     """Be the `flask` command: `quartish`'s, in a process where `flask` means quartish.
 
-    The distribution `quartish-flask-command` installs it under that name.
+    The extra `flask-command` installs it under that name.
     """
     _main()
 

@@ -96,7 +96,11 @@ class AppContext:
     with that context's `g`, and `app_ctx` stays what it was.
     """
 
+    #: What it was made for: "request", "websocket", or None.
+    kind: t.Literal["request", "websocket"] | None = None
     flashes: list[tuple[str, str]] | None = None
+    #: Whether anybody touched the session.
+    session_opened = False
     #: The context that `g` and `app_ctx` are taken from, where it is not this one.
     _outer: AppContext | None = None
     _pushes = 0
@@ -128,10 +132,14 @@ class AppContext:
             request.json_module = app.json
         if request is not None:
             self.request = self.conn = request
+            self.kind = "request"
         elif websocket is not None:
             self.websocket = self.conn = websocket
+            self.kind = "websocket"
         if session is not None:
             self._session = session
+            self.session_opened = True
+        self._after_request_functions: list[t.Callable[[t.Any], t.Any]] = []
 
     # --- what is in it --------------------------------------------------------------------
 
@@ -152,11 +160,11 @@ class AppContext:
 
     @property
     def has_request(self) -> bool:
-        return "request" in self.__dict__
+        return self.kind == "request"
 
     @property
     def has_websocket(self) -> bool:
-        return "websocket" in self.__dict__
+        return self.kind == "websocket"
 
     @property
     def app_ctx(self) -> AppContext:
@@ -177,11 +185,8 @@ class AppContext:
     @lazy
     def url_adapter(self) -> MapAdapter | None:
         """What builds and matches URLs here; None without a request and `SERVER_NAME`."""
-        return t.cast("MapAdapter | None", self.app.create_url_adapter(self.__dict__.get("conn")))
-
-    @lazy
-    def _after_request_functions(self) -> list[t.Callable[[t.Any], t.Any]]:
-        return []
+        conn = None if self.kind is None else self.conn
+        return t.cast("MapAdapter | None", self.app.create_url_adapter(conn))
 
     @lazy
     def _session(self) -> SessionMixin:
@@ -190,16 +195,18 @@ class AppContext:
         conn = self.conn
         interface = self.app.session_interface
         session = interface.open_session(self.app, conn)
-        return t.cast(
-            SessionMixin, interface.make_null_session(self.app) if session is None else session
-        )
+        if session is None:
+            session = interface.make_null_session(self.app)
+        self.session_opened = True
+        return t.cast(SessionMixin, session)
 
     @property
     def session(self) -> SessionMixin:
         """The session. To read this, as the `session` proxy does, marks it as accessed, and
         so the response varies by cookie."""
-        self._session.accessed = True
-        return self._session
+        session = self._session
+        session.accessed = True
+        return session
 
     # --- life -----------------------------------------------------------------------------
 
@@ -219,7 +226,7 @@ class AppContext:
     async def open_session(self) -> None:
         """Open the session now, unless it is one that may wait until it is touched."""
         interface = self.app.session_interface
-        if "_session" in self.__dict__ or opens_lazily(interface):
+        if self.session_opened or opens_lazily(interface):
             return
         session = interface.open_session(self.app, self.conn)
         if is_awaitable(session):
@@ -229,12 +236,13 @@ class AppContext:
             if is_awaitable(session):
                 session = await awaited(session)
         self._session = session
+        self.session_opened = True
 
     def begin(self) -> Token[t.Any]:
         """Become active in the current Context. The doors do just this, in a Context made
         for the request that is thrown away after it; `release` ends it."""
         outer = _cv_app.get(None)
-        if outer is not None and outer.app is self.app and "conn" in self.__dict__:
+        if outer is not None and outer.app is self.app and self.kind is not None:
             self._outer = t.cast(AppContext, outer).app_ctx
         token = _cv_app.set(self)
         self._pushes = 1
@@ -253,7 +261,7 @@ class AppContext:
             self._tokens.append(_cv_app.set(self))
             return
         self._tokens.append(self.begin())
-        if "conn" in self.__dict__:
+        if self.kind is not None:
             await self.open_session()
             if not self._matched:
                 self.match_request()
@@ -283,10 +291,14 @@ class AppContext:
         """Count one more user of the context, such as a stream, without making it active."""
         self._pushes += 1
 
+    def let_go(self) -> bool:
+        """Count one user less; say whether it was the last."""
+        self._pushes -= 1
+        return self._pushes <= 0
+
     async def release(self, exc: BaseException | None = None) -> None:
         """Count one user less; the last one runs the teardown functions."""
-        self._pushes -= 1
-        if self._pushes > 0:
+        if not self.let_go():
             return
         self.ending = True
         await self.flow.end_context(self, exc)
@@ -322,17 +334,18 @@ class AppContext:
         """Return a context of its own for the same request or websocket and session."""
         ctx = type(self)(
             self.app,
-            request=self.__dict__.get("request"),
-            session=self.__dict__.get("_session"),
-            websocket=self.__dict__.get("websocket"),
+            request=self.request if self.has_request else None,
+            session=self._session if self.session_opened else None,
+            websocket=self.websocket if self.has_websocket else None,
         )
         ctx._matched = self._matched
         return ctx
 
     def __repr__(self) -> str:
-        name, conn = type(self).__name__, self.__dict__.get("conn")
-        if conn is None:
+        name = type(self).__name__
+        if self.kind is None:
             return f"<{name} of {self.app.name}>"
+        conn = self.conn
         return f"<{name} {conn.url!r} [{conn.method}] of {self.app.name}>"
 
 

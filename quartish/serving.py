@@ -5,6 +5,9 @@ reloader, so that signals and debuggers work as they do elsewhere; a signal or a
 file lets running requests end, for a bounded time, and then the lifespan; the socket is
 bound before anything else happens and stays bound across reloads, so that no client is
 refused meanwhile.
+
+Hypercorn and Werkzeug's reloader are imported by the functions that need them, so that an app
+under another server, and a test, does without: PERF(40 ms): a quarter of `import quartish`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import functools
+import logging
 import math
 import os
 import signal
@@ -28,26 +33,22 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import click
-from hypercorn.asyncio import serve as hypercorn_serve
-from hypercorn.config import Config
-from hypercorn.config import Sockets
-from hypercorn.logging import Logger
-from hypercorn.typing import ResponseSummary
-from hypercorn.typing import WWWScope
-from hypercorn.utils import LifespanFailureError
-from hypercorn.utils import LifespanTimeoutError
-from werkzeug._reloader import ensure_echo_on
-from werkzeug._reloader import reloader_loops
-from werkzeug._reloader import ReloaderLoop
 from werkzeug.serving import get_interface_ip
 from werkzeug.serving import is_running_from_reloader
 from werkzeug.serving import make_ssl_devcert
 
+from ._doors import check_served
 from .logging import create_serving_logger
 from .typing import ASGIApp
 from .typing import ASGIReceive
 from .typing import ASGISend
 from .typing import Scope
+
+if t.TYPE_CHECKING:
+    from hypercorn.config import Config
+    from hypercorn.typing import ResponseSummary
+    from hypercorn.typing import WWWScope
+    from werkzeug._reloader import ReloaderLoop
 
 SSLArgument = ssl.SSLContext | tuple[str, str | None] | t.Literal["adhoc"]
 
@@ -62,15 +63,24 @@ IGNORED = frozenset(
 )
 
 
-class ServerConfig(Config):
-    """Hypercorn's configuration, which may also be given a ready socket and `SSLContext`."""
+class ServerConfig:
+    """What to serve by: what of Hypercorn's settings is set here, by their names, and a ready
+    socket and `SSLContext`."""
 
+    bind: list[str]
+    ca_certs: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    graceful_timeout: float = 3.0
+    logger_class: type[t.Any]
+    accesslog: logging.Logger | None = None
+    errorlog: logging.Logger | None = None
     listener: socket.socket | None = None
     ssl_context: ssl.SSLContext | None = None
 
     @property
     def ssl_enabled(self) -> bool:
-        return self.ssl_context is not None or super().ssl_enabled
+        return self.ssl_context is not None or None not in (self.certfile, self.keyfile)
 
     def set_certificate(self, certificate: ssl.SSLContext | tuple[str | None, str | None]) -> None:
         """Serve by TLS: with a context, or a certificate file and its key file, which may
@@ -81,18 +91,37 @@ class ServerConfig(Config):
             self.certfile, keyfile = certificate
             self.keyfile = keyfile or self.certfile
 
-    def create_ssl_context(self) -> ssl.SSLContext | None:
-        return self.ssl_context or super().create_ssl_context()
+    def to_hypercorn(self) -> Config:
+        """Return Hypercorn's own configuration."""
+        from hypercorn.config import Config
+        from hypercorn.config import Sockets
 
-    def create_sockets(self) -> Sockets:
-        if self.listener is None:
-            return super().create_sockets()
-        mine = [self.listener]
-        return Sockets(mine, [], []) if self.ssl_enabled else Sockets([], mine, [])
+        ours = self
+
+        class Ready(Config):
+            @property
+            def ssl_enabled(self) -> bool:
+                return ours.ssl_enabled
+
+            def create_ssl_context(self) -> ssl.SSLContext | None:
+                return ours.ssl_context or super().create_ssl_context()
+
+            def create_sockets(self) -> Sockets:
+                if ours.listener is None:
+                    return super().create_sockets()
+                mine = [ours.listener]
+                return Sockets(mine, [], []) if self.ssl_enabled else Sockets([], mine, [])
+
+        return Ready.from_mapping(vars(self))
 
 
-class AccessLog(Logger):
-    """One line for each request: who, what, the status, and how long it took."""
+class AccessLog:
+    """Hypercorn's logger, with one line for each request: who, what, the status, and how long
+    it took. What it has to say otherwise goes to the other log."""
+
+    def __init__(self, config: t.Any) -> None:
+        self.access_logger: logging.Logger | None = config.accesslog
+        self.error_logger: logging.Logger | None = config.errorlog
 
     async def access(
         self, request: WWWScope, response: ResponseSummary | None, request_time: float
@@ -111,6 +140,19 @@ class AccessLog(Logger):
             response["status"] if response else "-",
             request_time * 1000,
         )
+
+    async def log(self, level: int, message: str, *args: t.Any, **options: t.Any) -> None:
+        if self.error_logger is not None:
+            self.error_logger.log(level, message, *args, **options)
+
+    async def exception(self, message: str, *args: t.Any, **options: t.Any) -> None:
+        await self.log(logging.ERROR, message, *args, **{"exc_info": True, **options})
+
+    critical = functools.partialmethod(log, logging.CRITICAL)
+    error = functools.partialmethod(log, logging.ERROR)
+    warning = functools.partialmethod(log, logging.WARNING)
+    info = functools.partialmethod(log, logging.INFO)
+    debug = functools.partialmethod(log, logging.DEBUG)
 
 
 def resolve_address(
@@ -136,18 +178,21 @@ def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
 
 async def serve(
     app: ASGIApp,
-    config: Config,
+    config: Config | ServerConfig,
     shutdown_trigger: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
     """Serve `app` until `shutdown_trigger()` returns, by default until SIGINT or SIGTERM.
 
     Then requests have `config.graceful_timeout` seconds to end and are cancelled. Without
-    a trigger this must run in the main thread.
+    a trigger this must run in the main thread. Raises TypeError for a WSGI app.
     """
+    from hypercorn.asyncio import serve as hypercorn_serve
+
+    check_served(app)
     triggered = stop_on_signals().wait if shutdown_trigger is None else shutdown_trigger
     grace = config.graceful_timeout
+    config = config.to_hypercorn() if isinstance(config, ServerConfig) else copy.copy(config)
     # After that Hypercorn drops connections, not gently, or waits without end (Python 3.12).
-    config = copy.copy(config)
     config.graceful_timeout += 1.0
     running: set[asyncio.Task[t.Any]] = set()
     loop = asyncio.get_running_loop()
@@ -213,11 +258,12 @@ def run(
     `host` may be `unix:/path`. `ssl_context` is a context, a pair of files, or "adhoc".
     With `use_reloader` the app runs in a child process, replaced when a source file
     changes, and this call ends in SystemExit. SystemExit with a message is raised where
-    the address cannot be had or the app refuses to start.
+    the address cannot be had or the app refuses to start. Raises TypeError for a WSGI app.
 
     *Flask:* the other options of Werkzeug's server mean nothing here and are let pass,
     but `static_files` is refused.
     """
+    check_served(app)
     unknown = ignored.keys() - IGNORED
     if unknown:
         raise TypeError(f"run() has no option {', '.join(map(repr, sorted(unknown)))}.")
@@ -248,6 +294,9 @@ def run(
 
         watcher = None
         if use_reloader:
+            from werkzeug._reloader import ensure_echo_on
+            from werkzeug._reloader import reloader_loops
+
             ensure_echo_on()  # a debugger may have left the terminal without
             watch = reloader_loops[reloader_type]
             watcher = _Watcher(watch(extra_files, exclude_patterns, reloader_interval))
@@ -257,7 +306,7 @@ def run(
         _leave_for_reload()
 
 
-def _listen(config: Config, host: str, port: int) -> socket.socket:
+def _listen(config: ServerConfig, host: str, port: int) -> socket.socket:
     """Return a listening socket and say where it is, or raise SystemExit saying why not."""
     if host.startswith(("unix:", "fd:")):
         address = host.replace("unix://", "unix:")
@@ -265,9 +314,10 @@ def _listen(config: Config, host: str, port: int) -> socket.socket:
         address = f"{host}:{port}"
     config.bind = [address]
     try:
-        sockets = config.create_sockets()
+        bound = config.to_hypercorn()
+        sockets = bound.create_sockets()
         [sock] = sockets.secure_sockets + sockets.insecure_sockets
-        sock.listen(config.backlog)
+        sock.listen(bound.backlog)
     except OSError as error:
         sys.exit(
             f"Cannot listen on {address}: {error.strerror or error}.\n"
@@ -289,7 +339,12 @@ def _urls(sock: socket.socket, scheme: str) -> list[str]:
     return [f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}" for name in hosts]
 
 
-def _serve_in_loop(app: ASGIApp, config: Config, watcher: _Watcher | None, debug: bool) -> None:
+def _serve_in_loop(
+    app: ASGIApp, config: ServerConfig, watcher: _Watcher | None, debug: bool
+) -> None:
+    from hypercorn.utils import LifespanFailureError
+    from hypercorn.utils import LifespanTimeoutError
+
     try:
         with asyncio.Runner(debug=debug) as runner:
             runner.run(_serve_until_stopped(app, config, watcher))
@@ -300,7 +355,9 @@ def _serve_in_loop(app: ASGIApp, config: Config, watcher: _Watcher | None, debug
         watcher.join()
 
 
-async def _serve_until_stopped(app: ASGIApp, config: Config, watcher: _Watcher | None) -> None:
+async def _serve_until_stopped(
+    app: ASGIApp, config: ServerConfig, watcher: _Watcher | None
+) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_lost_exception)
     loop.slow_callback_duration = math.inf  # in debug mode; views that block are named elsewhere

@@ -121,6 +121,23 @@ def test_stands_aside(rules: list[str], path: str) -> None:
     assert url_map.table.find(path, "GET", False) is None
 
 
+class Grouped(BaseConverter):
+    regex = r"(a|b)(?P<tail>\d?)"
+
+
+@pytest.mark.parametrize("name", ["v", "tail"])
+def test_groups_of_a_converter_are_no_arguments(name: str) -> None:
+    url_map = Map([Rule(f"/<g:{name}>", endpoint="e")], converters={"g": Grouped})
+    assert url_map.table.find("/a1", "GET", False) is None
+    assert url_map.bind("").match("/a1") == ("e", {name: "a1"})
+
+
+@pytest.mark.parametrize("rule", ["/<int:n>", "/<int(fixed_digits=3):n>", "/<int(max=9):n>"])
+def test_numbers_that_python_does_not_read(rule: str) -> None:
+    url_map = Map([Rule(rule, endpoint="e")])
+    assert url_map.table.find("/" + "9" * 5000, "GET", False) is None
+
+
 def test_a_rule_that_is_added_later_is_found() -> None:
     url_map = Map([Rule("/a", endpoint="a")])
     with pytest.raises(NotFound):

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypercorn.config import Config
+from hypercorn.logging import Logger
 from werkzeug.serving import make_ssl_devcert
 
 from quartish import serving
@@ -482,3 +484,41 @@ if os.environ.get("WERKZEUG_RUN_MAIN") and not os.path.exists("blocked"):
     os.utime(tmp_path / "program.py", (later, later))
     program.wait_for("startup ", times=2)
     assert program.end() == 0
+
+
+# --- What is taken from inside Hypercorn --------------------------------------------------------
+
+
+def test_hypercorn_calls_nothing_that_its_logger_has_and_ours_lacks() -> None:
+    known = {name for name in vars(Logger) if not name.startswith("_")} - {"atoms"}
+    assert not known - set(dir(AccessLog))
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error", "critical", "exception"])
+async def test_errors_go_to_the_error_log(level: str, caplog: pytest.LogCaptureFixture) -> None:
+    config = ServerConfig()
+    await getattr(AccessLog(config), level)("into the void")
+    config.errorlog = create_serving_logger()
+    caplog.set_level("DEBUG", config.errorlog.name)
+    try:
+        raise ValueError("ill")
+    except ValueError:
+        await getattr(AccessLog(config), level)("this %s", "one")
+    [record] = caplog.records
+    assert record.getMessage() == "this one"
+    assert record.levelname == ("ERROR" if level == "exception" else level.upper())
+    assert bool(record.exc_info) == (level == "exception")
+
+
+def test_settings_are_hypercorns_by_name() -> None:
+    names = set(t.get_type_hints(ServerConfig)) - {"listener", "ssl_context"}
+    assert not {name for name in names if not hasattr(Config, name)}
+    config = ServerConfig()
+    config.bind, config.ca_certs, config.graceful_timeout = ["localhost:1"], "ca.pem", 7.0
+    config.keep_alive_timeout = 9  # type: ignore[attr-defined]  # one that we do not name
+    theirs = config.to_hypercorn()
+    assert (theirs.bind, theirs.ca_certs) == (["localhost:1"], "ca.pem")
+    assert (theirs.graceful_timeout, theirs.keep_alive_timeout) == (7.0, 9)
+    # What is not set is as Hypercorn has it.
+    assert theirs.errorlog == Config.errorlog and theirs.logger_class is Config.logger_class
+    assert ServerConfig.graceful_timeout == Config.graceful_timeout

@@ -9,9 +9,12 @@ from werkzeug.exceptions import BadRequest
 
 from .._bridge import Lane
 from .._dispatch import Flow
+from .._lazy import lazy
 from .._streaming import Body
+from .._streaming import HTTP_READ_AHEAD
 from .._streaming import Inbox
 from ..ctx import AppContext
+from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Message
 from ..wrappers._conn import Conn
@@ -94,6 +97,10 @@ class IdleTimer:
 class Exchange:
     """A connection, its context and the flow that answers it."""
 
+    #: How many messages are read ahead while the view waits for something else.
+    AHEAD = HTTP_READ_AHEAD
+    #: Whether anybody has asked for the client's messages, or waited for anything.
+    has_inbox = False
     #: The task of the app call, once it is known.
     task: asyncio.Task[t.Any] | None = None
     #: The stay in a worker thread, while there is one.
@@ -108,13 +115,21 @@ class Exchange:
     answered = False
 
     def __init__(
-        self, app: t.Any, ctx: AppContext, flow: Flow, inbox: Inbox, send: ASGISend
+        self, app: t.Any, ctx: AppContext, flow: Flow, receive: ASGIReceive, send: ASGISend
     ) -> None:
         self.app = app
         self.ctx = ctx
         self.flow = ctx.flow = flow
-        self.inbox = inbox
+        self.receive = receive
         self.send = send
+
+    @lazy
+    def inbox(self) -> Inbox:
+        """The client's messages."""
+        inbox = self.ctx.conn.inbox = Inbox(self.receive, self.AHEAD)
+        inbox.left = self.left
+        self.has_inbox = True
+        return inbox
 
     def know_task(self) -> None:
         """Note the task of the app call, which has to be the one that calls this.
@@ -243,5 +258,5 @@ class Exchange:
         if self.timer is not None:
             self.timer.cancel()
         self.took_back()
-        if self.inbox.reader is not None:
+        if self.has_inbox and self.inbox.reader is not None:
             await self.inbox.close()

@@ -5,7 +5,6 @@ Source: ASGI specification, "HTTP", response start and body.
 
 from __future__ import annotations
 
-import functools
 import os
 import typing as t
 from contextvars import copy_context
@@ -19,9 +18,12 @@ from werkzeug.wsgi import FileWrapper
 from .._bridge import awaited
 from .._bridge import is_awaitable
 from .._bridge import to_thread
+from .._responses import raw_name
 from .._streaming import Inbox
+from ..typing import Answer
 from ..typing import ASGISend
 from ..typing import Message
+from ..typing import RawHeaders
 from ..wrappers._bodies import FileBody
 from ..wrappers._bodies import IterableBody
 from ._exchange import Exchange
@@ -34,13 +36,7 @@ FILE_PIECE = 262144
 _LOCATIONS = (b"location", b"content-location")
 
 
-@functools.lru_cache(maxsize=1024)
-def _lower(name: str) -> bytes:
-    """Return a header's name as ASGI wants it."""
-    return name.lower().encode("latin-1")
-
-
-def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> list[tuple[bytes, bytes]]:
+def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
     """Return the headers to send; `length` is the body's size in bytes, None if unknown."""
     status: int = response.status_code
     headers: Headers = response.headers
@@ -50,9 +46,9 @@ def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> list[tuple[
         if status == 304:
             remove_entity_headers(headers)
         length = None
-    raw: list[tuple[bytes, bytes]] = []
+    raw: RawHeaders = []
     for name, value in headers:
-        key = _lower(name)
+        key = raw_name(name)
         if key == b"content-length":
             length = None
         elif key in _LOCATIONS:
@@ -110,6 +106,24 @@ def _read_more_at_once(response: t.Any) -> None:
 
 class ClientGone(Exception):
     """The client left while a response was sent: nothing to tell anybody."""
+
+
+async def send_answer(exchange: Exchange, answer: Answer) -> None:
+    """Send an answer, on the loop, unless the client has left."""
+    status, headers, data = answer
+    send = exchange.send if len(data) <= AT_ONCE else exchange.send_timed(answer)
+    if exchange.ctx.conn.method == "HEAD":
+        data = b""
+    try:
+        if exchange.has_inbox and exchange.inbox.gone is not None:
+            return
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": data})
+    except OSError:  # since ASGI 2.4 that is how a server says that the client left
+        return
+    finally:
+        if exchange.has_inbox:
+            exchange.inbox.left = None
 
 
 async def send_response(exchange: Exchange, response: t.Any) -> None:

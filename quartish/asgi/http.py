@@ -13,12 +13,13 @@ import io
 import typing as t
 from contextvars import copy_context
 
+from .._bridge import DONE
 from .._bridge import drive
+from .._bridge import go_on
 from .._bridge import Lane
 from .._bridge import to_thread
 from .._bridge import within
 from .._streaming import BodyReader
-from .._streaming import Inbox
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
@@ -26,6 +27,7 @@ from ._debug import handle_through_wsgi_debugged
 from ._debug import run_debugged
 from ._exchange import body_of
 from ._exchange import Exchange
+from ._send import send_answer
 from ._send import send_here
 from ._send import send_response
 from ._send import streams_here
@@ -40,52 +42,70 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
         handle = handle_through_wsgi_debugged if debug else handle_through_wsgi
         await handle(app, scope, receive, send)
         return
-    inbox = Inbox(receive)
     request = app.request_class.from_scope(scope)
     request.json_module = app.json
+    exchange = HttpExchange(app, app.context_class(app, None, request), flow, receive, send)
     if scope["method"] != "GET" or b"content-length" in request.raw_headers:
-        body = body_of(app, request, inbox)
+        body = body_of(app, request, exchange.inbox)
         if body is not None:
             request.receive_body(body)
     if not app.plain:
-        request.inbox, request.asgi_send = inbox, send
-    ctx = app.context_class(app, request=request)
+        request.asgi_send = send
     context = copy_context()
-    exchange = HttpExchange(app, ctx, flow, inbox, send)
-    inbox.left = exchange.left
     try:
         if app.config["DEBUG"]:
             await run_debugged(exchange, context)
-        elif context.run(exchange.begin):
-            await within(context, exchange.on_loop(), exchange.suspended)
         else:
-            await exchange.in_thread(context)
+            waiting = context.run(exchange.start)
+            if exchange.steps is None:
+                await exchange.in_thread(context)
+            elif waiting is not DONE:
+                await go_on(context, exchange.steps, waiting, exchange.suspended)
     finally:
-        if inbox.reader or inbox.gone or exchange.idle:
+        if exchange.idle or (
+            exchange.has_inbox and (exchange.inbox.reader or exchange.inbox.gone)
+        ):
             await exchange.close()
 
 
 class HttpExchange(Exchange):
     """One request and the answer to it."""
 
+    #: The coroutine of the loop lane, begun.
+    steps: t.Generator[t.Any, t.Any, None] | None = None
+
     # --- the loop lane ----------------------------------------------------------------------
+
+    def start(self) -> t.Any:
+        """Begin, and on the loop lane run until the flow waits; return what it waits for."""
+        if not self.begin():
+            return None
+        self.steps = self.on_loop().__await__()
+        return next(self.steps, DONE)
 
     async def on_loop(self) -> None:
         """Run the flow, end the context and send the response, in the request's own task."""
-        app, ctx = self.app, self.ctx
+        app, ctx, flow = self.app, self.ctx, self.flow
         ctx.on_loop = True
         conn = ctx.conn
         if app.plain and conn.body is not None:
             ctx.reads_ahead = not getattr(conn.url_rule, "stream_body", False)
         try:
             try:  # PERF(0.2 us): `respond`, without a call; the call budget counts it
-                response = await self.flow.handle(ctx)
+                response = await flow.handle(ctx)
             except BaseException as error:
                 ctx.error = error
                 raise
             finally:
-                await self.end()
-            await send_response(self, response)
+                if ctx.error is None and not flow.has_end(ctx):
+                    ctx.let_go()
+                    self.answered = True
+                else:
+                    await self.end()
+            if type(response) is tuple:
+                await send_answer(self, response)
+            else:
+                await send_response(self, response)
         except asyncio.CancelledError:
             if not self.took_back():
                 raise

@@ -18,7 +18,6 @@ from .._bridge import drive
 from .._bridge import Lane
 from .._bridge import to_thread
 from .._bridge import within
-from .._streaming import Inbox
 from .._streaming import WEBSOCKET_READ_AHEAD
 from ..typing import ASGIReceive
 from ..typing import ASGISend
@@ -39,15 +38,15 @@ LAST_WORD = 1.0
 async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
     """Run a websocket's handler."""
     await receive()  # websocket.connect
-    inbox = Inbox(receive, WEBSOCKET_READ_AHEAD)
     websocket = app.websocket_class.from_scope(scope)
-    websocket.connect(inbox, send)
     websocket.json_module = app.json
     ctx = app.context_class(app, websocket=websocket)
     context = copy_context()
-    exchange = WebsocketExchange(app, ctx, app.flow_of(ctx), inbox, send)
+    exchange = WebsocketExchange(app, ctx, app.flow_of(ctx), receive, send)
     exchange.know_task()
-    inbox.left, ctx.took_back = exchange.left, exchange.took_back
+    ctx.took_back = exchange.took_back
+    inbox = exchange.inbox
+    websocket.connect(inbox, send)
     app.websockets.add(exchange)
     try:
         if context.run(exchange.begin):
@@ -75,6 +74,7 @@ async def end_websockets(exchanges: t.Iterable[WebsocketExchange], grace: float)
 class WebsocketExchange(Exchange):
     """One websocket and the handler that talks over it."""
 
+    AHEAD = WEBSOCKET_READ_AHEAD
     #: Whether the server stops.
     restarting = False
 

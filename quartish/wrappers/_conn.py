@@ -53,20 +53,18 @@ class Conn(SansioRequest):
         below are for the rest, and for connections that were made another way.
         """
         self = cls.__new__(cls)
-        state = self.__dict__
-        state["scope"] = scope
-        raw = state["raw_headers"] = dict(scope["headers"])
-        if len(raw) == len(scope["headers"]):
-            state["raw_host"] = raw[b"host"].decode("latin-1") if b"host" in raw else ""
-        if b"cookie" not in raw:
-            state["raw_cookie"] = ""
-        elif scope.get("http_version", "1.1")[0] == "1":  # has one at most (RFC 6265, 5.4)
-            state["raw_cookie"] = raw[b"cookie"].decode("latin-1")
-        state["method"] = scope["method"] if "method" in scope else "GET"
+        self.scope = scope
+        lines = scope["headers"]
+        self.raw_headers = raw = dict(lines)
+        if len(raw) == len(lines):
+            self.raw_host = raw[b"host"].decode("latin-1") if b"host" in raw else ""
+            self.raw_cookie = raw[b"cookie"].decode("latin-1") if b"cookie" in raw else ""
+        if "method" in scope:
+            self.method = scope["method"]
         path = scope["path"]
-        if not scope.get("root_path") and path[:1] == "/" and path.isascii():
-            state["root_path"] = ""
-            state["path"] = path
+        if path[:1] == "/" and path.isascii() and not scope.get("root_path"):
+            self.root_path = ""
+            self.path = path
         return self
 
     @lazy

@@ -17,7 +17,12 @@ from .._bridge import from_thread
 from .._current import find_context
 
 STATUS_LINES = {code: f"{code} {phrase}".upper() for code, phrase in HTTP_STATUS_CODES.items()}
-_content_type = functools.cache(lambda mimetype: get_content_type(mimetype, "utf-8"))
+
+
+@functools.cache
+def content_type(mimetype: str) -> str:
+    """Return the Content-Type of a mimetype, with its charset where it is text."""
+    return get_content_type(mimetype, "utf-8")
 
 
 class Response(WerkzeugResponse):
@@ -85,7 +90,7 @@ class Response(WerkzeugResponse):
         if mimetype is None:
             mimetype = self.default_mimetype
         if mimetype:
-            lines.append(("Content-Type", _content_type(mimetype)))
+            lines.append(("Content-Type", content_type(mimetype)))
         return lines
 
     @property

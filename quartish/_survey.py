@@ -1,0 +1,160 @@
+"""What an app says of requests to come, before one of them is dispatched.
+
+It is read from the app's registries: which lane a request takes, whether anybody looks at its
+response, whether its end has anything to do. What is redefined is looked up once, as the app
+forgets its flows when anything of the dispatch family is set; what is registered is looked up
+each time, as it may be edited at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from itertools import chain
+
+from ._bridge import is_async_callable
+from ._core import Core
+from ._overrides import as_step
+from ._overrides import HELPERS
+from ._overrides import is_default
+from .ctx import AppContext
+from .ctx import opens_lazily
+from .sessions import SessionInterface
+from .signals import appcontext_popped
+from .signals import appcontext_tearing_down
+from .wrappers import Response
+from .wrappers.awaitable_response import Response as AwaitableResponse
+
+
+class Survey:
+    """What is known of the flow of one app's connections of one kind."""
+
+    #: The app's registries of the hooks, by name: before, after, teardown.
+    HOOKS: t.ClassVar[tuple[str, str, str]]
+    #: The app's method for each step that it may override.
+    METHODS: t.ClassVar[dict[str, str]]
+    #: The signals of its begin, its end, its failure and its teardown.
+    started: t.Any
+    finished: t.Any
+    failed: t.Any
+    tearing_down: t.Any
+
+    def __init__(self, app: Core) -> None:
+        self.app = app
+        #: The registries themselves: they may be edited at any time, and the flow is made
+        #: anew where one is replaced.
+        self.before, self.after, self.teardown = (getattr(app, name) for name in self.HOOKS)
+        #: The steps whose place a method of the app's takes.
+        self.replaced: set[str] = set()
+        #: Whether one of them was written as `def`: then the whole request runs in a thread.
+        self.overridden = False
+        for step, name in self.METHODS.items():
+            method = getattr(app, name)
+            if not is_default(method):
+                setattr(self, step, as_step(method))
+                self.replaced.add(step)
+                self.overridden = self.overridden or not is_async_callable(method)
+        for name in HELPERS:
+            method = getattr(app, name, None)
+            if method and not is_default(method):
+                self.overridden = self.overridden or not is_async_callable(method)
+        #: Whether responses are what they would be without the app's word.
+        self.unchanged = (
+            not self.replaced
+            and is_default(app.make_response)
+            and app.response_class in (Response, AwaitableResponse)
+        )
+        #: Whether a WSGI middleware was put around the app: http requests go through it.
+        self.through_wsgi = not is_default(app.wsgi_app) or hasattr(
+            type(app).__call__, "for_wsgi"
+        )
+
+        #: The view of an endpoint, when it was last looked at, and whether it is an `async def`.
+        #: PERF(0.5 us): to find out takes a call or two.
+        self._colours: dict[str, tuple[t.Any, bool]] = {}
+        #: Whether sessions may be opened when first touched.
+        self.lazy_session = opens_lazily(app.session_interface)
+        #: Whether the session's cookie has the name that the config gives it.
+        self.own_cookie = (
+            type(app.session_interface).get_cookie_name is SessionInterface.get_cookie_name
+        )
+
+    # --- the lane ---------------------------------------------------------------------------
+
+    def takes_loop(self, ctx: AppContext) -> bool:
+        """Say whether the request's own task can run it: its view is an `async def`, and no
+        step was overridden by a `def`. Without a view (a 404) the hooks decide."""
+        if self.overridden:
+            return False
+        conn = ctx.conn
+        if conn.routing_exception is None:
+            endpoint = conn.url_rule.endpoint
+            view: t.Any = self.app.view_functions.get(endpoint)
+            known = self._colours.get(endpoint)
+            if known is None or known[0] is not view:
+                known = view, view is None or is_async_callable(view)
+                self._colours[endpoint] = known
+            return known[1]
+        hooks = (self.before, self.after, self.teardown)
+        return not any(hooks) or all(
+            is_async_callable(func)
+            for registry in hooks
+            for func in chain.from_iterable(registry.values())
+        )
+
+    def serves_file(self, ctx: AppContext) -> bool:
+        """Say whether the view only sends a static file: blocked views must not delay it."""
+        return getattr(self._view(ctx), "__name__", "") == "send_static_file"
+
+    def survives_disconnect(self, ctx: AppContext) -> bool:
+        """Say whether the view is to finish although the client has left."""
+        return getattr(self._view(ctx), "survives_disconnect", False) is True
+
+    def describe(self, ctx: AppContext) -> str:
+        """Name the view and the path, for the log."""
+        return f"view {ctx.conn.endpoint!r} [{ctx.conn.method} {ctx.conn.path}]"
+
+    def _view(self, ctx: AppContext) -> t.Any:
+        endpoint = ctx.conn.endpoint
+        return None if endpoint is None else self.app.view_functions.get(endpoint)
+
+    # --- who wants to see it ---------------------------------------------------------------
+
+    def saves_session(self, ctx: AppContext) -> bool:
+        """Say whether the session has to be saved: it was touched; or it came in, and may be a
+        permanent one, which is renewed with each response (`SESSION_REFRESH_EACH_REQUEST`)."""
+        if ctx.session_opened:
+            return True
+        app, cookies = self.app, ctx.conn.raw_cookie
+        if not cookies or not self.lazy_session:
+            return False
+        if self.own_cookie:
+            name = app.config["SESSION_COOKIE_NAME"]
+        else:
+            name = app.session_interface.get_cookie_name(app)
+        return name in cookies and bool(app.config["SESSION_REFRESH_EACH_REQUEST"])
+
+    def looks_at_response(self, ctx: AppContext) -> bool:
+        """Say whether anybody wants to see or change the response: an after function, the
+        session, a receiver of the signal."""
+        return bool(
+            ctx._after_request_functions
+            or self.finished.receivers
+            or self.after
+            or self.saves_session(ctx)
+        )
+
+    def has_end(self, ctx: AppContext) -> bool:
+        """Say whether anything is left to do when the request ends.
+
+        PERF(0.8 us): most have no teardown functions, and nothing to close.
+        """
+        app = self.app
+        return bool(
+            app.teardown_appcontext_funcs
+            or self.teardown
+            or self.replaced
+            or ctx.conn.needs_close
+            or self.tearing_down.receivers
+            or appcontext_tearing_down.receivers
+            or appcontext_popped.receivers
+        )

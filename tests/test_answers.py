@@ -1,0 +1,280 @@
+"""A plain answer goes out without a Response: the very messages that a Response would give,
+and only where nobody wants to see it."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+import pytest
+from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import NotFound
+
+from quartish import after_this_request
+from quartish import request_finished
+from quartish import session
+from quartish.json.provider import DefaultJSONProvider
+
+Messages = list[dict[str, t.Any]]
+
+
+async def ask(app: t.Any, method: str = "GET", path: str = "/", **headers: str) -> Messages:
+    """Send a request as a server does; return what came back."""
+    sent: Messages = []
+
+    async def receive() -> dict[str, t.Any]:
+        return await asyncio.Future()
+
+    async def send(message: dict[str, t.Any]) -> None:
+        sent.append(message)
+
+    lines = [(b"host", b"localhost")]
+    lines += [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": lines,
+    }
+    await app(scope, receive, send)
+    return sent
+
+
+@pytest.fixture
+def app(colour: type[t.Any], monkeypatch: pytest.MonkeyPatch) -> t.Any:
+    app = colour(__name__)
+    app.secret_key = "k"
+    app.responses = []  # what was made, for those who look at it
+
+    make = app.response_class.__init__
+
+    def init(self: t.Any, *args: t.Any, **kwargs: t.Any) -> None:
+        app.responses.append(self)
+        make(self, *args, **kwargs)
+
+    monkeypatch.setattr(app.response_class, "__init__", init)
+    return app
+
+
+def answer_with(app: t.Any, rv: t.Any) -> None:
+    @app.get("/")
+    async def view() -> t.Any:
+        if isinstance(rv, Exception):
+            raise rv
+        return rv
+
+
+AT_HAND: list[t.Any] = [
+    "text",
+    "tëxt",
+    b"bytes",
+    "",
+    {"b": 1, "a": [1, "ä"]},
+    [1, 2],
+    ("text", 201),
+    ("text", {"X-One": "1"}),
+    ("text", 404, {"X-One": "1", "x-two": "2"}),
+    ("text", 200, {"content-type": "text/plain; charset=utf-8"}),
+    ("text", {"Content-Type": "text/css"}),
+    ("text", 200, None),
+    ({"a": 1}, 422),
+    ([1], 201),
+    Forbidden("no"),
+    NotFound(),
+]
+
+LOOKED_AT: list[t.Any] = [
+    ("text", {"Location": "/ä"}),
+    ("text", {"Content-Length": "4"}),
+    ("text", {"X-Text": "ä"}),
+    ("text", {"X-Number": 1}),
+    ("text", [("A", "1"), ("A", "2")]),
+    ("text", "299 Odd"),
+    ("text", 299),
+    ("text", 204),
+    ("text", 304),
+    ({"a": 1}, {"X-One": "1"}),
+    (NotFound(), 200),
+    (Forbidden("no"), {"X-One": "1"}),
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("rv", [*AT_HAND, *LOOKED_AT], ids=repr)
+async def test_as_a_response_is_sent(app: t.Any, method: str, rv: t.Any) -> None:
+    answer_with(app, rv)
+    answered = await ask(app, method)
+    made = len(app.responses)
+
+    app.after_request_funcs.setdefault(None, []).append(lambda response: response)
+    responded = await ask(app, method)
+    assert answered == responded
+    assert len(app.responses) > made
+    assert (made == 0) == (rv in AT_HAND)
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\rb"])
+async def test_no_line_break_gets_into_a_header(app: t.Any, value: str) -> None:
+    app.logger.disabled = True
+    answer_with(app, ("text", {"X-Bad": value}))
+    start, _ = await ask(app)
+    assert start["status"] == 500
+
+
+async def test_a_body_past_what_a_server_takes_at_once_is_timed(app: t.Any) -> None:
+    answer_with(app, "x" * 100_000)
+    start, body = await ask(app)
+    assert dict(start["headers"])[b"content-length"] == b"100000"
+    assert len(body["body"]) == 100_000 and not app.responses
+
+
+# --- who looks ------------------------------------------------------------------------------
+
+
+async def test_after_this_request(app: t.Any) -> None:
+    @app.get("/")
+    async def view() -> str:
+        @after_this_request
+        def add(response: t.Any) -> t.Any:
+            response.headers["X-Late"] = "1"
+            return response
+
+        return "text"
+
+    start, _ = await ask(app)
+    assert (b"x-late", b"1") in start["headers"]
+
+
+async def test_request_finished(app: t.Any) -> None:
+    answer_with(app, "text")
+    seen: list[t.Any] = []
+
+    def receiver(sender: t.Any, response: t.Any, **extra: t.Any) -> None:
+        response.status_code = 202
+        seen.append(response)
+
+    with request_finished.connected_to(receiver, app):
+        start, _ = await ask(app)
+    assert start["status"] == 202 and isinstance(seen[0], app.response_class)
+
+
+async def test_the_session(app: t.Any) -> None:
+    @app.get("/")
+    async def view() -> str:
+        session["n"] = 1
+        return "text"
+
+    start, _ = await ask(app)
+    assert b"set-cookie" in dict(start["headers"])
+
+
+async def test_a_permanent_session_is_renewed_untouched(app: t.Any) -> None:
+    @app.get("/log-in")
+    async def log_in() -> str:
+        session.permanent = True
+        return "text"
+
+    answer_with(app, "text")
+    start, _ = await ask(app, path="/log-in")
+    cookie = dict(start["headers"])[b"set-cookie"].decode().partition(";")[0]
+    start, _ = await ask(app, cookie=cookie)
+    assert b"set-cookie" in dict(start["headers"])
+    start, _ = await ask(app, cookie="other=1")
+    assert b"set-cookie" not in dict(start["headers"])
+
+
+@pytest.mark.parametrize("on_class", [False, True])
+async def test_a_response_class_that_is_set_late(app: t.Any, on_class: bool) -> None:
+    class App(type(app)):  # type: ignore[misc]
+        pass
+
+    app.__class__ = App
+    answer_with(app, "text")
+    assert (await ask(app))[0]["status"] == 200
+
+    class Teapot(app.response_class):  # type: ignore[misc, name-defined]
+        default_status = 418
+
+    if on_class:
+        App.response_class = Teapot
+    else:
+        app.response_class = Teapot
+    assert (await ask(app))[0]["status"] == 418
+
+
+async def test_defaults_that_are_changed_on_the_response_class(
+    app: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with(app, "text")
+    monkeypatch.setattr(app.response_class, "default_mimetype", "text/plain")
+    monkeypatch.setattr(app.response_class, "default_status", 203)
+    start, _ = await ask(app)
+    assert start["status"] == 203
+    assert (b"content-type", b"text/plain; charset=utf-8") in start["headers"]
+
+
+async def test_json_providers(app: t.Any) -> None:
+    class Dumps(DefaultJSONProvider):
+        mimetype = "application/vnd.x+json"
+
+        def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
+            return "dumped"
+
+    class Responds(Dumps):
+        def response(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+            return self._app.response_class("responded", 418)
+
+    answer_with(app, {"a": 1})
+    app.json = Dumps(app)
+    start, body = await ask(app)
+    assert body["body"] == b"dumped\n" and not app.responses
+    assert (b"content-type", b"application/vnd.x+json") in start["headers"]
+    app.json = Responds(app)
+    start, body = await ask(app)
+    assert (start["status"], body["body"]) == (418, b"responded")
+
+
+async def test_json_that_cannot_be_made_is_an_error_of_the_view(app: t.Any) -> None:
+    app.logger.disabled = True
+    answer_with(app, {"a": object()})
+    assert (await ask(app))[0]["status"] == 500
+
+
+@pytest.mark.parametrize("name", ["make_response", "process_response", "finalize_request"])
+async def test_an_override_gets_a_response(app: t.Any, name: str) -> None:
+    answer_with(app, "text")
+    assert (await ask(app))[0]["status"] == 200 and not app.responses
+    own = getattr(app, name)
+    called: list[str] = []
+
+    def override(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        called.append(name)
+        return own(*args, **kwargs)
+
+    setattr(app, name, override)
+    assert (await ask(app))[0]["status"] == 200
+    assert called == [name] and len(app.responses) == 1
+    delattr(app, name)
+    assert (await ask(app))[0]["status"] == 200 and len(app.responses) == 1
+
+
+async def test_a_view_that_dispatches_anew_gets_a_response(app: t.Any) -> None:
+    seen: list[t.Any] = []
+
+    @app.get("/")
+    async def view() -> str:
+        if not seen:
+            seen.append(None)
+            rv = app.full_dispatch_request()
+            seen.append(rv if app.plain else await rv)
+        return "text"
+
+    if app.plain:  # synchronous, and so out of reach of an async view on the loop
+        app.logger.disabled = True
+        assert (await ask(app))[0]["status"] == 200
+    else:
+        assert (await ask(app))[0]["status"] == 200
+        assert isinstance(seen[1], app.response_class)
