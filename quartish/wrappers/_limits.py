@@ -23,9 +23,11 @@ class Limits(Conn):
 
     def _limit(self, option: str, key: str, default: t.Any = None) -> t.Any:
         """Return what the route says, else what the config says under `key`."""
-        value = None if self.url_rule is None else getattr(self.url_rule, option, None)
-        if value is not None:
-            return value
+        rule = self.url_rule
+        if rule is not None:
+            value = getattr(rule, option, None)
+            if value is not None:
+                return value
         ctx = find_context()
         return default if ctx is None else ctx.app.config[key]
 

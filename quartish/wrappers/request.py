@@ -190,6 +190,7 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
         `parse_form_data` the form is parsed first, and only what that leaves is returned."""
         if cache and not parse_form_data and (data := self._take()) is not None:
             self._cached_data = data
+            return data.decode(errors="replace") if as_text else data
         parent: t.Any = super()
         return t.cast("bytes | str", parent.get_data(cache, as_text, parse_form_data))
 
