@@ -6,9 +6,11 @@ import decimal
 import gc
 import io
 import json as stdlib
+import threading
 import typing as t
 import uuid
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from datetime import datetime
@@ -419,3 +421,28 @@ def test_what_is_no_text_is_refused(provider: DefaultJSONProvider) -> None:
     for value in (None, 5, ["["], {}):
         with pytest.raises(TypeError, match="must be str, bytes or bytearray"):
             provider.loads(t.cast(t.Any, value))
+
+
+def test_one_text_is_made_while_another_is(provider: DefaultJSONProvider) -> None:
+    class Inner:
+        def __html__(self) -> str:
+            return provider.dumps([[shared]])
+
+    shared = {"a": 1}
+    expected = [shared, '[[{"a": 1}]]', shared]
+    for _ in range(3):
+        assert stdlib.loads(provider.dumps([shared, Inner(), shared])) == expected
+
+
+def test_threads_make_texts_of_the_same_object(provider: DefaultJSONProvider) -> None:
+    class Slow:
+        def __html__(self) -> str:
+            barrier.wait(10)
+            return "slow"
+
+    barrier = threading.Barrier(4)
+    shared = {"a": [Slow()]}
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            texts = pool.map(provider.dumps, [shared] * 4)
+            assert list(texts) == ['{"a": ["slow"]}'] * 4

@@ -77,8 +77,8 @@ def _encode_with(
 ) -> t.Callable[[t.Any], str]:
     """Return what serializes with these settings.
 
-    PERF(1.1 of 1.8 us for a small dict): `json.dumps` makes an encoder for every call, and
-    that asks itself anew how to begin.
+    PERF(1.4 of 1.8 us for a small dict): `json.dumps` makes an encoder for every call, and
+    that makes what walks through the object.
     """
     own = {"default": default, "ensure_ascii": ensure_ascii, "sort_keys": sort_keys}
     encoder = json.JSONEncoder(**{**own, **settings})
@@ -100,15 +100,23 @@ def _encode_with(
         make_walk({}, *setup)
     except TypeError:  # there is none, or it is made in another way by now
         return encoder.encode
-    join = "".join
+    join, spare = "".join, list[t.Any]()
 
     def encode(obj: t.Any) -> str:
-        return join(make_walk({}, *setup)(obj, 0))  # the dict is for noticing circles
+        # Each walk has a dict of what it is in, to notice circles. So only one at a time may
+        # use it, and none where an error has left something in it.
+        try:
+            walk = spare.pop()
+        except IndexError:
+            walk = make_walk({}, *setup)
+        text = join(walk(obj, 0))
+        spare.append(walk)
+        return text
 
     return encode
 
 
-_decoder = json.JSONDecoder()
+_scan = json.JSONDecoder().scan_once
 _BEGINNINGS = ("{", "[")
 
 # A backslash that is escaped itself begins nothing.
@@ -165,9 +173,12 @@ class DefaultJSONProvider(JSONProvider):
         try:
             if not kwargs and type(s) is str and s[:1] in _BEGINNINGS:
                 # PERF(0.7 us): without a look for white space around it.
-                value, end = _decoder.raw_decode(s)
+                value, end = _scan(s, 0)
                 if end == len(s):
                     return value
+        except (RecursionError, StopIteration):
+            pass
+        try:
             return json.loads(s, **kwargs)
         except RecursionError:
             raise ValueError("JSON is nested too deeply") from None
