@@ -116,7 +116,8 @@ def _encode_with(
     return encode
 
 
-_scan = json.JSONDecoder().scan_once
+# Documented nowhere: reads one value and says where it ends, or raises StopIteration.
+_scan: t.Callable[[str, int], tuple[t.Any, int]] = t.cast(t.Any, json.JSONDecoder()).scan_once
 _BEGINNINGS = ("{", "[")
 
 # A backslash that is escaped itself begins nothing.
