@@ -18,6 +18,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.exceptions import RequestTimeout
 
 import quartish
+from quartish._formparser import FormDataParser
 from quartish._streaming import Body as IncomingBody
 from quartish._streaming import Inbox
 from quartish.datastructures import FileStorage
@@ -142,6 +143,65 @@ async def test_a_read_that_was_cancelled_loses_nothing() -> None:
         await asyncio.wait_for(request.get_data(), 0.01)
     peer.send(b"b", more=False)
     assert await request.get_data() == b"ab"
+
+
+@pytest.mark.parametrize("content_type", [URLENCODED, "multipart/form-data; boundary=b"])
+async def test_many_tasks_want_the_form_and_some_give_up(content_type: str) -> None:
+    request = make(peer := Slow(), Content_Type=content_type)
+
+    async def read() -> t.Any:
+        return await request.form
+
+    tasks = [asyncio.create_task(read()) for _ in range(5)]
+    await asyncio.sleep(0)
+    for task in tasks[:2]:  # the one that reads, and the next
+        task.cancel()
+        await asyncio.sleep(0)
+    if content_type is URLENCODED:
+        peer.send(b"a=1", more=False)
+    else:
+        peer.send(b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\n', more=True)
+        await asyncio.sleep(0.01)
+        peer.send(b"1\r\n--b--\r\n", more=False)
+    first, *others = await asyncio.gather(*tasks[2:])
+    assert first["a"] == "1" and all(form is first for form in others)
+    assert all(task.cancelled() for task in tasks[:2])
+
+
+async def test_a_form_that_is_too_large_is_so_for_each_task() -> None:
+    request = make(peer := Slow(), Content_Type=URLENCODED)
+    request.max_form_memory_size = 2
+
+    async def read() -> t.Any:
+        return await request.form
+
+    tasks = [asyncio.create_task(read()) for _ in range(3)]
+    await asyncio.sleep(0)
+    peer.send(b"a=1", more=False)
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(error) for error in found] == [RequestEntityTooLarge] * 3
+
+
+async def test_a_parser_of_ones_own_is_used() -> None:
+    class Parser(FormDataParser):
+        async def parse(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+            await super().parse(*args, **kwargs)
+            return self.cls([("a", "own")]), self.cls()
+
+    class ByClass(Request):
+        form_data_parser_class = Parser
+
+    class ByMethod(Request):
+        def make_form_data_parser(self) -> FormDataParser:
+            return Parser(cls=self.parameter_storage_class)
+
+    class ByGetData(Request):
+        async def get_data(self, *args: t.Any, **kwargs: t.Any) -> t.Any:  # type: ignore[override]
+            return b"[2]"
+
+    for kind in (ByClass, ByMethod):
+        assert (await make(Peer(b"a=1"), kind, Content_Type=URLENCODED).form)["a"] == "own"
+    assert await make(Peer(b"[1]"), ByGetData).get_json(force=True) == [2]
 
 
 async def test_text_that_is_no_utf_8_is_no_error() -> None:

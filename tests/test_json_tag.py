@@ -158,6 +158,11 @@ def test_a_tag_is_seen_however_it_is_spelled(serializer: TaggedJSONSerializer, t
     assert serializer.loads(text) in ({"a": b"\xff"}, [b"\xff"])
 
 
+def test_bytes_are_read_too(serializer: TaggedJSONSerializer) -> None:
+    text = serializer.dumps({"a": (1,)}).encode()
+    assert serializer.loads(t.cast(t.Any, text)) == {"a": (1,)}
+
+
 def test_a_tag_may_begin_with_any_letter(serializer: TaggedJSONSerializer) -> None:
     class Complex(JSONTag):
         key = "c"

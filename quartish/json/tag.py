@@ -255,7 +255,7 @@ class TaggedJSONSerializer:
         """Return what `dumps` was given."""
         data = loads(value)
         # PERF(2 us): where no text begins with a space, nothing is tagged.
-        if self._spaced and '" ' not in value and '"\\u0020' not in value:
+        if self._spaced and type(value) is str and '" ' not in value and '"\\u0020' not in value:
             return data
         return self._untag_scan(data)
 
