@@ -375,7 +375,7 @@ class SecureCookieSessionInterface(SessionInterface):
             _vary_by_cookie(response)
 
     def _cookie_options(self, app: t.Any) -> dict[str, t.Any]:
-        return {
+        return {  # in the order in which `_cookie_frame` takes them
             "key": self.get_cookie_name(app),
             "domain": self.get_cookie_domain(app),
             "path": self.get_cookie_path(app),
