@@ -114,29 +114,26 @@ class Body(_Turn):
             if self.taken:  # two tasks may want it at once
                 await self.wait()
             if self._data is None:
+                source, chunks = self._source, self._chunks
+                assert source is not None
                 self.taken = True
                 try:
-                    self._data = await self._read_source(limit)
+                    source.check(limit)
+                    more = True
+                    while more:
+                        source.limit, source.timeout = self.limit, self.timeout
+                        chunk = await source.next()
+                        if chunk:
+                            chunks.append(chunk)
+                            source.check(limit)
+                        more = bool(chunk) and not source.complete
                 finally:
                     self.end()
+                self._data = bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
+                chunks.clear()
         if limit is not None and len(self._data) > limit:
             raise RequestEntityTooLarge()
         return self._data
-
-    async def _read_source(self, limit: int | None) -> bytes:
-        source, chunks = self._source, self._chunks
-        assert source is not None
-        source.check(limit)
-        source.limit, source.timeout = self.limit, self.timeout
-        while chunk := await source.next():
-            chunks.append(chunk)
-            source.check(limit)
-            if source.complete:
-                break
-            source.limit, source.timeout = self.limit, self.timeout
-        data = bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        return data
 
     def __await__(self) -> t.Generator[t.Any, t.Any, bytes]:
         return self.read().__await__()
