@@ -124,7 +124,7 @@ class _Collect:
 # --- how it is written ----------------------------------------------------------------------
 
 
-LOCATED = re.compile(r"\b(?!Load|Store|Eq|Is|In|And|Or)([A-Z]\w+)\(")
+NODE = re.compile(r"\b([A-Z]\w+)\(")
 PART = re.compile(r"Name\(id='([A-Z])', ctx=\w+\(\)\)")
 
 
@@ -138,8 +138,13 @@ def _maker(source: str) -> t.Callable[..., t.Any]:
     statement = ast.parse(source).body[0]
     tree = ast.dump(statement.value if isinstance(statement, ast.Expr) else statement)
     parts = ", ".join(sorted(set(PART.findall(tree))))
-    tree = LOCATED.sub(r"\1(**at, ", PART.sub(r"\1", tree))
+    tree = NODE.sub(_located, PART.sub(r"\1", tree))
     return t.cast("t.Callable[..., t.Any]", eval(f"lambda at, {parts}: {tree}", vars(ast)))
+
+
+def _located(node: re.Match[str]) -> str:
+    stands_somewhere = "lineno" in getattr(ast, node[1])._attributes
+    return f"{node[1]}(**at, " if stands_somewhere else node[0]
 
 
 def _at(node: t.Any) -> dict[str, int]:
@@ -152,6 +157,8 @@ def _at(node: t.Any) -> dict[str, int]:
 
 
 # `_q` is taken anew by each expression, after those within it.
+# PERF(the page of 50 rows, 203 us and 151 us in the two colours: 45 us and 43 us): of that, a
+# lookup gives 500 ns each, an escaping 350 ns, an await 200 ns, a step of a loop 300 ns.
 make_lookup = {
     method: _maker(f"_q[K] if type(_q := X) is dict and K in _q else environment.{method}(_q, K)")
     for method in ("getattr", "getitem")
