@@ -33,6 +33,7 @@ FLOORS = {
     "json": 1,
     "logging": 1,
     "_route_table": 1,
+    "_template_code": 1,
     "routing": 1,
     "serving": 1,
     "signals": 1,
