@@ -72,7 +72,7 @@ async def _wait(tasks: set[asyncio.Task[t.Any]]) -> None:
     await asyncio.wait(tasks)
 
 
-_thread = _Thread()
+this_thread = _Thread()
 
 
 def is_awaitable(value: object) -> bool:
@@ -148,12 +148,12 @@ def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
         coro = _as_coroutine(awaitable)
     context = copy_context()
     try:
-        if _thread.lane is not None:
-            prepare = _thread.lane.prepare
+        if this_thread.lane is not None:
+            prepare = this_thread.lane.prepare
             if prepare is not None and not prepared:
-                _thread.lane.prepare = None
+                this_thread.lane.prepare = None
                 prepare()
-            return _thread.lane.run(coro, context)
+            return this_thread.lane.run(coro, context)
         return own_loop().run(coro, context)
     finally:
         for var, value in context.items():
@@ -163,31 +163,31 @@ def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
 
 def in_lane() -> bool:
     """Say whether this thread is a worker that serves a request of the thread lane."""
-    return _thread.lane is not None
+    return this_thread.lane is not None
 
 
 def spare(on: bool) -> None:
     """Say whether async pieces are to run although the request that this worker serves was
     cancelled: those of its end are."""
-    if _thread.lane is not None:
-        _thread.lane.spared = on
+    if this_thread.lane is not None:
+        this_thread.lane.spared = on
 
 
 def lane_loop() -> asyncio.AbstractEventLoop | None:
     """Return the loop that lent this worker thread its request, or None."""
-    return None if _thread.lane is None else _thread.lane.loop
+    return None if this_thread.lane is None else this_thread.lane.loop
 
 
 def own_loop() -> _OwnLoop:
     """Return the event loop that belongs to this thread, made on first use."""
-    if _thread.own is None:
-        _thread.own = _OwnLoop()
-    return _thread.own
+    if this_thread.own is None:
+        this_thread.own = _OwnLoop()
+    return this_thread.own
 
 
 def close_own_loop() -> None:
     """Close the loop that belongs to this thread, which is about to end."""
-    own, _thread.own = _thread.own, None
+    own, this_thread.own = this_thread.own, None
     if own is not None:
         own.close()
 
@@ -261,13 +261,13 @@ async def to_thread(
 
     def work() -> None:
         nonlocal value, error
-        previous, _thread.lane = _thread.lane, lane
+        previous, this_thread.lane = this_thread.lane, lane
         try:
             value = context.run(func, *args)
         except BaseException as exc:
             error = exc
         finally:
-            _thread.lane = previous
+            this_thread.lane = previous
         loop.call_soon_threadsafe(land)
 
     def land() -> None:
