@@ -17,8 +17,10 @@ import types
 import typing as t
 import weakref
 from asyncio import _get_running_loop
+from collections import deque
 from concurrent.futures import Executor
 from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from contextvars import copy_context
 
@@ -32,6 +34,8 @@ class _Thread(threading.local):
 
     lane: Lane | None = None
     own: _OwnLoop | None = None
+    #: Where work comes back to that a coroutine in this thread waits for.
+    landings: _Landings | None = None
 
 
 class _OwnLoop:
@@ -240,6 +244,94 @@ class Lane:
             task.cancel()
 
 
+class _Landings:
+    """What workers have done for one loop, on its way back there: one wake-up of the loop
+    lets everything land that is done by then."""
+
+    __slots__ = ("loop", "_done", "_called")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._done: deque[_Work] = deque()
+        self._called = False
+
+    def add(self, work: _Work) -> None:
+        """Announce that `work` is done; called in its worker."""
+        self._done.append(work)
+        if not self._called:
+            self._called = True
+            try:
+                self.loop.call_soon_threadsafe(self._land)
+            except RuntimeError:
+                pass  # the loop was closed: nobody waits
+
+    def _land(self) -> None:
+        self._called = False  # first: what is added from now on may be too late for the rest
+        while self._done:
+            self._done.popleft().land()
+
+
+class _Work:
+    """What a worker does for a coroutine that waits; for `Workers`, an item of their queue."""
+
+    __slots__ = ("_call", "_lane", "_landings", "landing", "landed", "value", "error")
+
+    def __init__(
+        self, context: Context, func: t.Callable[..., t.Any], args: t.Any, lane: Lane
+    ) -> None:
+        self._call = (context.run, func, args)
+        self._lane = lane
+        landings = this_thread.landings
+        if landings is None or landings.loop is not lane.loop:
+            landings = this_thread.landings = _Landings(lane.loop)
+        self._landings = landings
+        #: Done when the work is, unless the one that waits for it was cancelled.
+        self.landing: asyncio.Future[None] = lane.loop.create_future()
+        self.landed = False
+        self.value: t.Any = None
+        self.error: BaseException | None = None
+
+    def run(self, *worker: object) -> None:
+        run, func, args = self._call
+        previous, this_thread.lane = this_thread.lane, self._lane
+        try:
+            self.value = run(func, *args)
+        except BaseException as error:
+            self.error = error
+        finally:
+            this_thread.lane = previous
+        self._landings.add(self)
+
+    def land(self) -> None:
+        self.landed = True
+        if not self.landing.done():
+            self.landing.set_result(None)
+
+    @property
+    def future(self) -> _Work:
+        """Whom a pool that is shut down tells that this will not be done."""
+        return self
+
+    def cancel(self) -> None:
+        self.error = RuntimeError("The pool of worker threads was shut down.")
+        self._landings.add(self)
+
+
+class Workers(ThreadPoolExecutor):
+    """Worker threads, which take work of `to_thread` without a Future and its locks.
+
+    PERF(8 us of 13 where requests come side by side, 5 of 40 where they come one by one)
+    """
+
+    def start(self, work: _Work) -> None:
+        """Do `work` as soon as a thread is free. Raises RuntimeError after the shutdown."""
+        with self._shutdown_lock:
+            if self._shutdown:
+                raise RuntimeError("The pool of worker threads was shut down.")
+            self._work_queue.put(work)  # type: ignore[arg-type]
+            self._adjust_thread_count()
+
+
 async def to_thread(
     pool: Executor,
     context: Context,
@@ -253,38 +345,20 @@ async def to_thread(
     thread waits for are cancelled, and the cancellation goes on once the thread is done.
     """
     lane = Lane() if lane is None else lane
-    loop = lane.loop
-    landing: asyncio.Future[None] = loop.create_future()
-    landed = False
-    value: t.Any = None
-    error: BaseException | None = None
-
-    def work() -> None:
-        nonlocal value, error
-        previous, this_thread.lane = this_thread.lane, lane
-        try:
-            value = context.run(func, *args)
-        except BaseException as exc:
-            error = exc
-        finally:
-            this_thread.lane = previous
-        loop.call_soon_threadsafe(land)
-
-    def land() -> None:
-        nonlocal landed
-        landed = True
-        if not landing.done():
-            landing.set_result(None)
-
-    pool.submit(work)
+    work = _Work(context, func, args, lane)
+    if isinstance(pool, Workers):
+        pool.start(work)
+    else:
+        pool.submit(work.run)
     cancellation: asyncio.CancelledError | None = None
-    while not landed:
+    while not work.landed:
         try:
-            await landing
+            await work.landing
         except asyncio.CancelledError as exc:
             cancellation = exc
             lane.cancel()
-            landing = loop.create_future()  # the cancelled one can be waited for no more
+            work.landing = lane.loop.create_future()  # a cancelled one can be waited for no more
+    error, work.error = work.error, None
     if cancellation is not None and not isinstance(error, Exception):
         raise cancellation
     if error is not None:
@@ -292,7 +366,7 @@ async def to_thread(
             raise error
         finally:
             del error  # the traceback holds this frame
-    return t.cast(T, value)
+    return t.cast(T, work.value)
 
 
 @types.coroutine
