@@ -12,7 +12,6 @@ import os
 import sys
 import typing as t
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 
@@ -22,6 +21,7 @@ from werkzeug.routing import RequestRedirect
 from ._bridge import from_thread
 from ._bridge import is_async_callable
 from ._bridge import to_thread
+from ._bridge import Workers
 from ._commands import is_running_from_cli
 from ._core import Core
 from ._current import find_context
@@ -304,14 +304,14 @@ class App(Core, metaclass=AppType):
     # --- threads ------------------------------------------------------------------------------
 
     @lazy
-    def view_pool(self) -> ThreadPoolExecutor:
+    def view_pool(self) -> Workers:
         """The worker threads of `def` views: `VIEW_THREADS` at most."""
-        return ThreadPoolExecutor(self.config["VIEW_THREADS"], f"{self.name}-view")
+        return Workers(self.config["VIEW_THREADS"], f"{self.name}-view")
 
     @lazy
-    def file_pool(self) -> ThreadPoolExecutor:
+    def file_pool(self) -> Workers:
         """The worker threads that read and write files: `FILE_THREADS` at most."""
-        return ThreadPoolExecutor(self.config["FILE_THREADS"], f"{self.name}-file")
+        return Workers(self.config["FILE_THREADS"], f"{self.name}-file")
 
     async def to_file_thread(self, func: t.Callable[..., T], *args: t.Any) -> T:
         """Run a file operation off the loop."""

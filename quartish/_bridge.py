@@ -17,8 +17,9 @@ import types
 import typing as t
 import weakref
 from asyncio import _get_running_loop
+from collections import deque
 from concurrent.futures import Executor
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from contextvars import copy_context
 
@@ -34,6 +35,8 @@ class _Thread(threading.local):
 
     lane: Lane | None = None
     own: _OwnLoop | None = None
+    #: Where work comes back to that a coroutine in this thread waits for.
+    landings: _Landings | None = None
 
 
 class _OwnLoop:
@@ -74,7 +77,7 @@ async def _wait(tasks: set[asyncio.Task[t.Any]]) -> None:
     await asyncio.wait(tasks)
 
 
-_thread = _Thread()
+this_thread = _Thread()
 
 
 def is_awaitable(value: object) -> bool:
@@ -150,12 +153,12 @@ def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
         coro = _as_coroutine(awaitable)
     context = copy_context()
     try:
-        if _thread.lane is not None:
-            prepare = _thread.lane.prepare
+        if this_thread.lane is not None:
+            prepare = this_thread.lane.prepare
             if prepare is not None and not prepared:
-                _thread.lane.prepare = None
+                this_thread.lane.prepare = None
                 prepare()
-            return _thread.lane.run(coro, context)
+            return this_thread.lane.run(coro, context)
         return own_loop().run(coro, context)
     finally:
         for var, value in context.items():
@@ -165,31 +168,31 @@ def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
 
 def in_lane() -> bool:
     """Say whether this thread is a worker that serves a request of the thread lane."""
-    return _thread.lane is not None
+    return this_thread.lane is not None
 
 
 def spare(on: bool) -> None:
     """Say whether async pieces are to run although the request that this worker serves was
     cancelled: those of its end are."""
-    if _thread.lane is not None:
-        _thread.lane.spared = on
+    if this_thread.lane is not None:
+        this_thread.lane.spared = on
 
 
 def lane_loop() -> asyncio.AbstractEventLoop | None:
     """Return the loop that lent this worker thread its request, or None."""
-    return None if _thread.lane is None else _thread.lane.loop
+    return None if this_thread.lane is None else this_thread.lane.loop
 
 
 def own_loop() -> _OwnLoop:
     """Return the event loop that belongs to this thread, made on first use."""
-    if _thread.own is None:
-        _thread.own = _OwnLoop()
-    return _thread.own
+    if this_thread.own is None:
+        this_thread.own = _OwnLoop()
+    return this_thread.own
 
 
 def close_own_loop() -> None:
     """Close the loop that belongs to this thread, which is about to end."""
-    own, _thread.own = _thread.own, None
+    own, this_thread.own = this_thread.own, None
     if own is not None:
         own.close()
 
@@ -212,7 +215,10 @@ class Lane:
 
     def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
         """Run `coro` on the lane's loop; called in the worker, which waits."""
-        outcome: Future[T] = Future()
+        # PERF(4 us): of a concurrent Future, a lock is all that is needed.
+        done = threading.Lock()
+        done.acquire()
+        outcome: list[asyncio.Task[T]] = []
 
         def start() -> None:
             task = self.loop.create_task(coro, context=context)
@@ -225,21 +231,106 @@ class Lane:
 
         def finish(task: asyncio.Task[T]) -> None:
             self.children.discard(task)
-            if task.cancelled():
-                outcome.set_exception(asyncio.CancelledError())
-            elif (exc := task.exception()) is not None:
-                outcome.set_exception(exc)
-            else:
-                outcome.set_result(task.result())
+            outcome.append(task)
+            done.release()
 
         self.loop.call_soon_threadsafe(start)
-        return outcome.result()
+        done.acquire()
+        return outcome.pop().result()  # kept by no name: what it raised holds this frame
 
     def cancel(self) -> None:
         """Cancel the async pieces, running and to come; sync code itself cannot be."""
         self.cancelled = True
         for task in self.children:
             task.cancel()
+
+
+class _Landings:
+    """What workers have done for one loop, on its way back there: one wake-up of the loop
+    lets everything land that is done by then."""
+
+    __slots__ = ("loop", "_done", "_called")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._done: deque[_Work] = deque()
+        self._called = False
+
+    def add(self, work: _Work) -> None:
+        """Announce that `work` is done; called in its worker."""
+        self._done.append(work)
+        if not self._called:
+            self._called = True
+            try:
+                self.loop.call_soon_threadsafe(self._land)
+            except RuntimeError:
+                pass  # the loop was closed: nobody waits
+
+    def _land(self) -> None:
+        self._called = False  # first: what is added from now on may be too late for the rest
+        while self._done:
+            self._done.popleft().land()
+
+
+class _Work:
+    """What a worker does for a coroutine that waits; for `Workers`, an item of their queue."""
+
+    __slots__ = ("_call", "_lane", "_landings", "landing", "landed", "value", "error")
+
+    def __init__(
+        self, context: Context, func: t.Callable[..., t.Any], args: t.Any, lane: Lane
+    ) -> None:
+        self._call = (context.run, func, args)
+        self._lane = lane
+        landings = this_thread.landings
+        if landings is None or landings.loop is not lane.loop:
+            landings = this_thread.landings = _Landings(lane.loop)
+        self._landings = landings
+        #: Done when the work is, unless the one that waits for it was cancelled.
+        self.landing: asyncio.Future[None] = lane.loop.create_future()
+        self.landed = False
+        self.value: t.Any = None
+        self.error: BaseException | None = None
+
+    def run(self, *worker: object) -> None:
+        run, func, args = self._call
+        previous, this_thread.lane = this_thread.lane, self._lane
+        try:
+            self.value = run(func, *args)
+        except BaseException as error:
+            self.error = error
+        finally:
+            this_thread.lane = previous
+        self._landings.add(self)
+
+    def land(self) -> None:
+        self.landed = True
+        if not self.landing.done():
+            self.landing.set_result(None)
+
+    @property
+    def future(self) -> _Work:
+        """Whom a pool that is shut down tells that this will not be done."""
+        return self
+
+    def cancel(self) -> None:
+        self.error = RuntimeError("The pool of worker threads was shut down.")
+        self._landings.add(self)
+
+
+class Workers(ThreadPoolExecutor):
+    """Worker threads, which take work of `to_thread` without a Future and its locks.
+
+    PERF(8 us of 13 where requests come side by side, 5 of 40 where they come one by one)
+    """
+
+    def start(self, work: _Work) -> None:
+        """Do `work` as soon as a thread is free. Raises RuntimeError after the shutdown."""
+        with self._shutdown_lock:
+            if self._shutdown:
+                raise RuntimeError("The pool of worker threads was shut down.")
+            self._work_queue.put(work)  # type: ignore[arg-type]
+            self._adjust_thread_count()
 
 
 async def to_thread(
@@ -255,38 +346,20 @@ async def to_thread(
     thread waits for are cancelled, and the cancellation goes on once the thread is done.
     """
     lane = Lane() if lane is None else lane
-    loop = lane.loop
-    landing: asyncio.Future[None] = loop.create_future()
-    landed = False
-    value: t.Any = None
-    error: BaseException | None = None
-
-    def work() -> None:
-        nonlocal value, error
-        previous, _thread.lane = _thread.lane, lane
-        try:
-            value = context.run(func, *args)
-        except BaseException as exc:
-            error = exc
-        finally:
-            _thread.lane = previous
-        loop.call_soon_threadsafe(land)
-
-    def land() -> None:
-        nonlocal landed
-        landed = True
-        if not landing.done():
-            landing.set_result(None)
-
-    pool.submit(work)
+    work = _Work(context, func, args, lane)
+    if isinstance(pool, Workers):
+        pool.start(work)
+    else:
+        pool.submit(work.run)
     cancellation: asyncio.CancelledError | None = None
-    while not landed:
+    while not work.landed:
         try:
-            await landing
+            await work.landing
         except asyncio.CancelledError as exc:
             cancellation = exc
             lane.cancel()
-            landing = loop.create_future()  # the cancelled one can be waited for no more
+            work.landing = lane.loop.create_future()  # a cancelled one can be waited for no more
+    error, work.error = work.error, None
     if cancellation is not None and not isinstance(error, Exception):
         raise cancellation
     if error is not None:
@@ -294,7 +367,7 @@ async def to_thread(
             raise error
         finally:
             del error  # the traceback holds this frame
-    return t.cast(T, value)
+    return t.cast(T, work.value)
 
 
 @types.coroutine

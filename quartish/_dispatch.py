@@ -283,7 +283,7 @@ class Flow(Survey):
         errors: list[BaseException] = []
         ctx.error = None  # its traceback holds the context
         app = self.app
-        if ctx.kind is not None:
+        if ctx.conn is not None:
             if ctx.conn.routing_exception is not None:  # its traceback holds the connection
                 ctx.conn.routing_exception.__traceback__ = None
             # PERF(1.5 us): steps that nobody overrode are left out where they have nothing to do.

@@ -29,6 +29,7 @@ T = t.TypeVar("T")
 
 HTTP_READ_AHEAD = 1
 WEBSOCKET_READ_AHEAD = 16
+DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
 SPOOL_SIZE = 500_000
 """Bytes of a request body that stay in memory; what is longer goes to a temporary file."""
 
@@ -41,20 +42,23 @@ class Inbox:
     `left` is called once, from the reader, when the client is seen to have gone.
     """
 
-    _messages: deque[Message] | None = None
-    _reading = False
     #: The task that reads ahead; where there is one, `close` has to be awaited at the end.
     reader: asyncio.Task[None] | None = None
-    _waiter: asyncio.Future[None] | None = None
     left: t.Callable[[], None] | None = None
-    #: The disconnect message, once it was received.
-    gone: Message | None = None
-    #: How often anybody read.
-    reads = 0
+    _messages: deque[Message] | None = None
 
     def __init__(self, receive: ASGIReceive, ahead: int = HTTP_READ_AHEAD) -> None:
-        self._receive = receive
+        self.receive = receive
         self._ahead = ahead
+        #: Whether who wants a message may call `receive`: nobody is in it, nothing was read
+        #: ahead, and the client did not leave.
+        self.free = True
+        #: Those that wait for what somebody else is about to receive.
+        self.waiting: list[asyncio.Future[None]] | None = None
+        #: The disconnect message, once it was received.
+        self.gone: Message | None = None
+        #: How often anybody read.
+        self.reads = 0
 
     @property
     def pending(self) -> int:
@@ -64,48 +68,59 @@ class Inbox:
     async def get(self) -> Message:
         """Return the next message; after a disconnect, that message again and again."""
         self.reads += 1
-        while True:
+        while not self.free:
             if self._messages:
                 message = self._messages.popleft()
+                self._settle()
                 if self._ahead > 1:  # there is room again, and nobody else may notice
                     self.watch()
                 return message
             if self.gone is not None:
                 return self.gone
-            if self.reader is None and not self._reading:
-                return await self._read()
             # The reader, or another task, is in `receive` already: wait for what it gets.
-            if self._waiter is None:
-                self._waiter = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._waiter)
-
-    async def _read(self) -> Message:
-        self._reading = True
+            await self._turn()
+        self.free = False
         try:
-            message = await self._receive()
+            message = await self.receive()
         finally:
-            self._reading = False
-            if self._waiter is not None:
-                self._wake()
-        if message["type"].endswith(".disconnect"):
-            self.gone = message
+            self.free = True
+            if self.waiting:
+                self.wake()
+        if message["type"] in DISCONNECTS:
+            self.end(message)
         return message
 
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+    def end(self, message: Message) -> None:
+        """Note the message that says that the client left."""
+        self.gone = message
+        self.free = False
+
+    def _turn(self) -> asyncio.Future[None]:
+        turn = asyncio.get_running_loop().create_future()
+        if self.waiting is None:
+            self.waiting = []
+        self.waiting.append(turn)
+        return turn
+
+    def wake(self) -> None:
+        waiting, self.waiting = self.waiting, None
+        for turn in waiting or ():
+            if not turn.done():  # its task may have been cancelled
+                turn.set_result(None)
+
+    def _settle(self) -> None:
+        self.free = self.reader is None and self.gone is None and not self._messages
 
     def watch(self) -> None:
         """Read ahead from now on, unless somebody reads or enough was read."""
-        if (
-            self._reading
-            or self.reader is not None
-            or self.gone is not None
-            or self.pending >= self._ahead
+        if self.free or (
+            self._messages
+            and len(self._messages) < self._ahead
+            and self.reader is None
+            and self.gone is None
         ):
-            return
-        self.reader = asyncio.get_running_loop().create_task(self._read_ahead())
+            self.free = False
+            self.reader = asyncio.get_running_loop().create_task(self._read_ahead())
 
     async def _read_ahead(self) -> None:
         messages = self._messages
@@ -115,18 +130,20 @@ class Inbox:
             complete = False
             # After the end of a body nothing but the disconnect can follow.
             while len(messages) < self._ahead or complete:
-                message = await self._receive()
-                if message["type"].endswith(".disconnect"):
+                message = await self.receive()
+                if message["type"] in DISCONNECTS:
                     self.gone = message
                     if self.left is not None:
                         self.left()
                     return
                 messages.append(message)
                 complete = message["type"] == "http.request" and not message.get("more_body")
-                self._wake()
+                if self.waiting:
+                    self.wake()
         finally:
             self.reader = None
-            self._wake()
+            self._settle()
+            self.wake()
 
     async def close(self) -> None:
         """Stop the reader and wait until it has stopped."""

@@ -44,7 +44,10 @@ T = t.TypeVar("T")
 
 
 def _ctx() -> AppContext:
-    return t.cast(AppContext, current_context(NO_REQUEST))
+    ctx = t.cast(AppContext, current_context(NO_REQUEST))
+    if ctx.conn is None:
+        raise RuntimeError(NO_REQUEST)
+    return ctx
 
 
 class Flask(App):

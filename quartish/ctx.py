@@ -127,6 +127,8 @@ class AppContext:
         websocket: t.Any = None,
     ) -> None:
         self.app = app
+        #: The request or the websocket, or None.
+        self.conn: t.Any = None
         if environ is not None and request is None:
             request = app.request_class(environ)
             request.json_module = app.json
@@ -152,11 +154,6 @@ class AppContext:
     def websocket(self) -> t.Any:
         """The websocket; RuntimeError where the context was not made for one."""
         raise RuntimeError(NO_WEBSOCKET)
-
-    @lazy
-    def conn(self) -> t.Any:
-        """The request or the websocket; RuntimeError where there is neither."""
-        raise RuntimeError(NO_REQUEST)
 
     @property
     def has_request(self) -> bool:
@@ -185,14 +182,15 @@ class AppContext:
     @lazy
     def url_adapter(self) -> MapAdapter | None:
         """What builds and matches URLs here; None without a request and `SERVER_NAME`."""
-        conn = None if self.kind is None else self.conn
-        return t.cast("MapAdapter | None", self.app.create_url_adapter(conn))
+        return t.cast("MapAdapter | None", self.app.create_url_adapter(self.conn))
 
     @lazy
     def _session(self) -> SessionMixin:
         """The session, opened now. Only a session interface that keeps it in the cookie is
         opened this late; any other is opened before the first hook."""
         conn = self.conn
+        if conn is None:
+            raise RuntimeError(NO_REQUEST)
         interface = self.app.session_interface
         session = interface.open_session(self.app, conn)
         if session is None:
@@ -242,7 +240,7 @@ class AppContext:
         """Become active in the current Context. The doors do just this, in a Context made
         for the request that is thrown away after it; `release` ends it."""
         outer = _cv_app.get(None)
-        if outer is not None and outer.app is self.app and self.kind is not None:
+        if outer is not None and outer.app is self.app and self.conn is not None:
             self._outer = t.cast(AppContext, outer).app_ctx
         token = _cv_app.set(self)
         self._pushes = 1
@@ -261,7 +259,7 @@ class AppContext:
             self._tokens.append(_cv_app.set(self))
             return
         self._tokens.append(self.begin())
-        if self.kind is not None:
+        if self.conn is not None:
             await self.open_session()
             if not self._matched:
                 self.match_request()
@@ -342,10 +340,9 @@ class AppContext:
         return ctx
 
     def __repr__(self) -> str:
-        name = type(self).__name__
-        if self.kind is None:
+        name, conn = type(self).__name__, self.conn
+        if conn is None:
             return f"<{name} of {self.app.name}>"
-        conn = self.conn
         return f"<{name} {conn.url!r} [{conn.method}] of {self.app.name}>"
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 from werkzeug.local import LocalProxy
 
 from ._core import Core
-from ._current import current_context
+from ._current import _cv_app as _cv_context
 from ._current import find_context
 from ._current import NO_APP
 from ._current import NO_REQUEST
@@ -50,10 +51,26 @@ _cv_request = _View(lambda ctx: ctx if ctx.has_request else None, NO_REQUEST)
 _cv_websocket = _View(lambda ctx: ctx if ctx.has_websocket else None, NO_WEBSOCKET)
 
 
+def _refuse(unbound: str, _: object) -> t.NoReturn:
+    raise RuntimeError(unbound)
+
+
+class _Outside:
+    """Stands for the context where none is active: whatever it is asked for, it says so."""
+
+    app = g = property(partial(_refuse, NO_APP))
+    request = session = property(partial(_refuse, NO_REQUEST))
+    websocket = property(partial(_refuse, NO_WEBSOCKET))
+
+
 _OWN = frozenset([*dir(LocalProxy), "_get_current_object", "_LocalProxy__wrapped"])
 
+_own: t.Any = object.__getattribute__
 
-def _proxy(read: t.Callable[[], t.Any]) -> t.Any:
+
+def _proxy(
+    read: t.Callable[[], t.Any], look_up: t.Callable[[t.Any, str], t.Any] | None = None
+) -> t.Any:
     class Proxy(LocalProxy[t.Any]):
         """Werkzeug's proxy, faster at what views do with it.
 
@@ -64,7 +81,10 @@ def _proxy(read: t.Callable[[], t.Any]) -> t.Any:
         __slots__ = ()
 
         def __getattribute__(self, name: str) -> t.Any:
-            return own(self, name) if name in _OWN else getattr(read(), name)
+            return _own(self, name) if name in _OWN else getattr(read(), name)
+
+        if look_up is not None:
+            __getattribute__ = look_up
 
         def __setattr__(self, name: str, value: t.Any) -> None:
             setattr(read(), name, value)
@@ -78,7 +98,6 @@ def _proxy(read: t.Callable[[], t.Any]) -> t.Any:
         def __contains__(self, key: t.Any) -> bool:
             return key in read()
 
-    own = object.__getattribute__
     Proxy.__name__ = LocalProxy.__name__  # its repr says so where it is unbound
     return Proxy(read)
 
@@ -86,8 +105,34 @@ def _proxy(read: t.Callable[[], t.Any]) -> t.Any:
 app_ctx: AppContext = _proxy(_cv_app)
 request_ctx: AppContext = _proxy(_cv_request)
 websocket_ctx: AppContext = _proxy(_cv_websocket)
-current_app: Core = _proxy(lambda: current_context().app)
-g: _AppCtxGlobals = _proxy(lambda: current_context().g)
-request: Request = _proxy(lambda: current_context(NO_REQUEST).request)
-websocket: Websocket = _proxy(lambda: current_context(NO_WEBSOCKET).websocket)
-session: SessionMixin = _proxy(lambda: current_context(NO_REQUEST).session)
+
+# PERF(0.06 us each time, of 0.19): the ContextVar itself is read, in the one function that an
+# attribute takes; and without asking whether there is a context, for there always is one.
+_get: t.Any = _cv_context.get
+_outside = _Outside()
+current_app: Core = _proxy(
+    lambda: _get(_outside).app,
+    lambda self, name: _own(self, name) if name in _OWN else getattr(_get(_outside).app, name),
+)
+g: _AppCtxGlobals = _proxy(
+    lambda: _get(_outside).g,
+    lambda self, name: _own(self, name) if name in _OWN else getattr(_get(_outside).g, name),
+)
+request: Request = _proxy(
+    lambda: _get(_outside).request,
+    lambda self, name: (
+        _own(self, name) if name in _OWN else getattr(_get(_outside).request, name)
+    ),
+)
+websocket: Websocket = _proxy(
+    lambda: _get(_outside).websocket,
+    lambda self, name: (
+        _own(self, name) if name in _OWN else getattr(_get(_outside).websocket, name)
+    ),
+)
+session: SessionMixin = _proxy(
+    lambda: _get(_outside).session,
+    lambda self, name: (
+        _own(self, name) if name in _OWN else getattr(_get(_outside).session, name)
+    ),
+)

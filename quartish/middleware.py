@@ -12,7 +12,6 @@ import asyncio
 import typing as t
 from collections.abc import Collection
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 from werkzeug.exceptions import SecurityError
@@ -21,6 +20,7 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from ._bridge import is_async_callable
 from ._bridge import to_thread
+from ._bridge import Workers
 from ._defaults import DEFAULTS
 from ._lazy import lazy
 from .asgi._through_wsgi import handle_through_wsgi
@@ -173,9 +173,9 @@ class FromWSGI:
         self.threads = threads
 
     @lazy
-    def view_pool(self) -> ThreadPoolExecutor:
+    def view_pool(self) -> Workers:
         """The worker threads."""
-        return ThreadPoolExecutor(self.threads, "quartish-wsgi")
+        return Workers(self.threads, "quartish-wsgi")
 
     async def to_file_thread(self, func: t.Callable[..., T], *args: t.Any) -> T:
         """Run a file operation off the loop."""

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
+import subprocess
+import sys
 import threading
+import time
 import typing as t
+import weakref
+from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import pytest
 
 import quartish
 from quartish import request
+from quartish._bridge import from_thread
+from quartish._bridge import to_thread
+from quartish._bridge import Workers
 
 
 def through_ensure_sync(app: t.Any, view: t.Any) -> t.Any:
@@ -158,3 +169,172 @@ async def test_a_server_that_can_sends_the_file_itself(
     assert dict(sent[0]["headers"])[b"content-length"] == b"300000"
     sent = await get(app)
     assert sum(len(message["body"]) for message in sent[1:]) == 300_000
+
+
+# --- the worker threads ---------------------------------------------------------------------------
+
+
+async def test_a_pool_is_an_executor_too(colour: type[t.Any]) -> None:
+    app = colour(__name__)
+    pool = app.view_pool
+    assert isinstance(pool, Executor)
+    assert await asyncio.get_running_loop().run_in_executor(pool, sum, [1, 2]) == 3
+    assert pool.submit(sum, [1, 2]).result(5) == 3
+    assert list(pool.map(abs, [-1, -2])) == [1, 2]
+    assert await to_thread(pool, copy_context(), sum, [1, 2]) == 3
+    app.view_pool = ThreadPoolExecutor(1, "other")
+    assert await to_thread(app.view_pool, copy_context(), _thread_name) == "other_0"
+    app.view_pool.shutdown()
+
+
+def _thread_name() -> str:
+    return threading.current_thread().name
+
+
+async def test_no_more_threads_than_were_asked_for() -> None:
+    pool = Workers(3, "few")
+    most = running = 0
+
+    def work() -> None:
+        nonlocal most, running
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.001)
+        with lock:
+            running -= 1
+
+    lock = threading.Lock()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(to_thread(pool, copy_context(), work))
+    assert most <= 3
+    pool.shutdown()
+    assert not [each for each in threading.enumerate() if each.name.startswith("few")]
+
+
+async def test_work_of_several_loops_lands_where_it_came_from() -> None:
+    pool = Workers(2)
+
+    async def here() -> int:
+        for _ in range(20):
+            await to_thread(pool, copy_context(), int)
+        return threading.get_ident()
+
+    elsewhere = [asyncio.to_thread(lambda: asyncio.run(here())) for _ in range(3)]
+    threads = await asyncio.gather(here(), *elsewhere)
+    assert threads[0] == threading.get_ident() and len(set(threads)) > 1
+    pool.shutdown()
+
+
+@pytest.mark.parametrize("cancel_futures", [True, False])
+async def test_a_pool_that_is_shut_down_leaves_nobody_waiting(cancel_futures: bool) -> None:
+    pool = Workers(1)
+    go = threading.Event()
+    first = asyncio.create_task(to_thread(pool, copy_context(), go.wait))
+    second = asyncio.create_task(to_thread(pool, copy_context(), int))
+    await asyncio.sleep(0)
+    pool.shutdown(wait=False, cancel_futures=cancel_futures)
+    go.set()
+    async with asyncio.timeout(5):
+        assert await first is True
+        if cancel_futures:
+            with pytest.raises(RuntimeError, match="shut down"):
+                await second
+        else:
+            assert await second == 0
+        with pytest.raises(RuntimeError, match="shut down"):
+            await to_thread(pool, copy_context(), int)
+
+
+async def test_a_worker_outlives_a_loop_that_was_closed() -> None:
+    pool = Workers(1)
+    go = threading.Event()
+
+    def leave() -> None:
+        loop = asyncio.new_event_loop()
+        waiting = loop.create_task(to_thread(pool, copy_context(), go.wait))
+        loop.run_until_complete(asyncio.sleep(0))
+        waiting._log_destroy_pending = False  # type: ignore[attr-defined]
+        loop.close()
+
+    await asyncio.to_thread(leave)
+    go.set()
+    assert await to_thread(pool, copy_context(), int) == 0
+    pool.shutdown()
+
+
+async def test_what_a_worker_raised_keeps_nothing() -> None:
+    pool = Workers(1)
+
+    class Thing:
+        pass
+
+    def fail() -> None:
+        thing = Thing()
+        seen.append(weakref.ref(thing))
+        raise LookupError
+
+    async def ask() -> None:
+        thing = Thing()
+        seen.append(weakref.ref(thing))
+        raise LookupError
+
+    seen: list[weakref.ref[Thing]] = []
+    gc.disable()
+    try:
+        for func in (fail, lambda: from_thread(ask())):
+            with pytest.raises(LookupError):
+                await to_thread(pool, copy_context(), func)
+        await to_thread(pool, copy_context(), int)  # the worker is done with the last one
+        assert [each() for each in seen] == [None, None]
+    finally:
+        gc.enable()
+    pool.shutdown()
+
+
+def test_threads_end_with_their_pool() -> None:
+    pool = Workers(1, "brief")
+    asyncio.run(to_thread(pool, copy_context(), int))
+    (thread,) = [each for each in threading.enumerate() if each.name.startswith("brief")]
+    del pool
+    gc.collect()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_the_process_ends_when_the_work_is_done() -> None:
+    code = (
+        "import asyncio, sys, time; from contextvars import copy_context\n"
+        "from quartish._bridge import to_thread, Workers\n"
+        "pool = Workers(2)\n"
+        "def work(): time.sleep(0.1); print('done', flush=True)\n"
+        "async def main():\n"
+        "    asyncio.ensure_future(to_thread(pool, copy_context(), int))\n"
+        "    loop.create_task(to_thread(pool, copy_context(), work))\n"
+        "    await asyncio.sleep(0.01)\n"
+        "loop = asyncio.new_event_loop()\n"
+        "loop.run_until_complete(main())\n"
+        "loop.set_exception_handler(lambda *args: None)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.stdout == "done\n" and done.returncode == 0, done.stderr
+
+
+def test_what_workers_take_from_inside_the_executor() -> None:
+    """`Workers.start` puts its work where `ThreadPoolExecutor.submit` puts its own."""
+    put: list[t.Any] = []
+
+    class Seen(Workers):
+        def _adjust_thread_count(self) -> None:
+            assert self._shutdown_lock.locked()
+            put.append(self._work_queue.get_nowait())
+
+    pool = Seen(1)
+    pool.submit(int)
+    item = put.pop()
+    assert callable(item.run) and callable(item.future.cancel)
+    pool.start(item)
+    assert put == [item] and pool._shutdown is False
+    pool.shutdown()
+    assert pool._shutdown is True

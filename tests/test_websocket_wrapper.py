@@ -288,3 +288,70 @@ async def test_a_subclass_with_an_init_of_its_own() -> None:
     assert websocket.extra == "set" and websocket.path == "/ws" and websocket.host == "h"
     assert websocket.requested_subprotocols == ["one", "two"]
     assert await websocket.receive() == "a" and sent == [ACCEPT]
+
+
+async def test_two_tasks_receive_and_one_gives_up() -> None:
+    arrived: asyncio.Queue[dict[str, t.Any]] = asyncio.Queue()
+    websocket, _ = make()
+    websocket.connect(Inbox(arrived.get, WEBSOCKET_READ_AHEAD), websocket.asgi_send)
+    first, second, third = [asyncio.create_task(websocket.receive()) for _ in range(3)]
+    await asyncio.sleep(0.001)
+    second.cancel()
+    for data in "ab":
+        arrived.put_nowait(text(data))
+    assert {await first, await third} == {"a", "b"}
+    fourth, fifth = [asyncio.create_task(websocket.receive()) for _ in range(2)]
+    await asyncio.sleep(0.001)
+    fourth.cancel()  # the one that is in the server's `receive`
+    arrived.put_nowait(text("c"))
+    assert await fifth == "c"
+    assert second.cancelled() and fourth.cancelled()
+
+
+async def test_a_task_that_waits_for_the_reader_gives_up() -> None:
+    arrived: asyncio.Queue[dict[str, t.Any]] = asyncio.Queue()
+    websocket, _ = make()
+    websocket.connect(Inbox(arrived.get, WEBSOCKET_READ_AHEAD), websocket.asgi_send)
+    await websocket.accept()
+    await read_ahead(websocket)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(websocket.receive(), 0.001)
+    waiting = asyncio.create_task(websocket.receive())
+    await asyncio.sleep(0)
+    arrived.put_nowait(text("a"))
+    assert await waiting == "a"
+    assert websocket.inbox.pending == 0
+    await websocket.inbox.close()
+
+
+async def test_steps_of_a_subclass_see_every_message() -> None:
+    class Shouting(Websocket):
+        async def _receive(self) -> str | bytes:
+            return (await super()._receive()).upper()
+
+        async def _send(self, data: str | bytes) -> None:
+            await super()._send(data + data[-1:])
+
+    websocket, sent = make(text("a"), text("b"), LEAVES, cls=Shouting)
+    async for message in websocket:
+        await websocket.send(message)
+    assert [message.get("text") for message in sent] == [None, "AA", "BB"]
+
+
+async def test_steps_put_on_it_before_the_handshake() -> None:
+    websocket, sent = make(text("a"))
+    seen: list[t.Any] = []
+
+    async def _send(data: str | bytes) -> None:
+        seen.append(data)
+
+    websocket._send = _send
+    await websocket.send(await websocket.receive())
+    assert seen == ["a"] and sent == [ACCEPT]
+
+
+async def test_a_send_that_nobody_awaits_is_reported() -> None:
+    websocket, sent = make()
+    with pytest.warns(RuntimeWarning, match="Websocket._sent' was never awaited"):
+        websocket.send("lost")
+    assert sent == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import typing as t
+from time import monotonic
 
 from werkzeug.exceptions import BadRequest
 
@@ -65,24 +66,25 @@ class IdleTimer:
         self._loop = loop
         self._send = send
         self._expired = expired
-        self._moved = 0.0
+        #: When something was sent last, as `monotonic` says.
+        self.moved = 0.0
 
     def start(self) -> None:
         """Begin to look, in whatever thread this is called."""
-        self._moved = self._loop.time()
+        self.moved = monotonic()
         if self.seconds is not None:
             self._loop.call_soon_threadsafe(self._look)
 
     async def send(self, message: Message) -> None:
         """Send a message and note that something moved."""
         await self._send(message)
-        self._moved = self._loop.time()
+        self.moved = monotonic()
 
     def _look(self) -> None:
         """Look whether anything moved, and look again when it should have."""
         if self._stopped or self.seconds is None:
             return
-        rest = self._moved + self.seconds - self._loop.time()
+        rest = self.moved + self.seconds - monotonic()
         if rest > 0:
             self._timer = self._loop.call_later(rest, self._look)
         else:

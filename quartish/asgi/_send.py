@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 from contextvars import copy_context
+from time import monotonic
 
 from werkzeug.datastructures import Headers
 from werkzeug.http import remove_entity_headers
@@ -167,7 +168,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
         if is_sync_stream(response):
             await _send_from_threads(app, response, send, inbox)
         else:
-            await _send_async(response, send, inbox)
+            await _send_async(exchange, response)
         await _send_chunk(send, b"", more=False)
     except ClientGone:
         pass
@@ -258,20 +259,21 @@ async def _send(send: ASGISend, message: Message) -> None:
         raise ClientGone from error
 
 
-async def _send_async(response: t.Any, send: ASGISend, inbox: Inbox) -> None:
+async def _send_async(exchange: Exchange, response: t.Any) -> None:
     body = response.response
     if hasattr(body, "__aenter__"):
         async with body as chunks:
-            await _send_chunks(chunks, send, inbox)
+            await _send_chunks(exchange, chunks)
     else:
-        await _send_chunks(body, send, inbox)
+        await _send_chunks(exchange, body)
 
 
-async def _send_chunks(chunks: t.Any, send: ASGISend, inbox: Inbox) -> None:
+async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
+    send, inbox, idle = exchange.send, exchange.inbox, exchange.idle
     iterator = aiter(chunks)
     sending = False
     try:
-        # PERF(0.2 us a chunk): what `_send_chunk` does, without a call.
+        # PERF(0.4 us a chunk): what `_send_chunk` and `IdleTimer.send` do, without a call.
         async for chunk in iterator:
             if inbox.gone is not None:
                 break
@@ -281,6 +283,8 @@ async def _send_chunks(chunks: t.Any, send: ASGISend, inbox: Inbox) -> None:
                 sending = True
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 sending = False
+                if idle is not None:
+                    idle.moved = monotonic()
     except OSError as error:
         if not sending:
             raise  # the generator's own

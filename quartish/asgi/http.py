@@ -33,6 +33,9 @@ from ._send import send_response
 from ._send import streams_here
 from ._through_wsgi import handle_through_wsgi
 
+IN_THREAD: t.Any = object()
+"""Says that a request takes the thread lane."""
+
 
 async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
     """Answer one request."""
@@ -57,7 +60,7 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
             await run_debugged(exchange, context)
         else:
             waiting = context.run(exchange.start)
-            if exchange.steps is None:
+            if waiting is IN_THREAD:
                 await exchange.in_thread(context)
             elif waiting is not DONE:
                 await go_on(context, exchange.steps, waiting, exchange.suspended)
@@ -72,14 +75,15 @@ class HttpExchange(Exchange):
     """One request and the answer to it."""
 
     #: The coroutine of the loop lane, begun.
-    steps: t.Generator[t.Any, t.Any, None] | None = None
+    steps: t.Generator[t.Any, t.Any, None]
 
     # --- the loop lane ----------------------------------------------------------------------
 
     def start(self) -> t.Any:
-        """Begin, and on the loop lane run until the flow waits; return what it waits for."""
+        """Begin. On the loop lane run until the flow waits, and return what it waits for; else
+        return `IN_THREAD`."""
         if not self.begin():
-            return None
+            return IN_THREAD
         self.steps = self.on_loop().__await__()
         return next(self.steps, DONE)
 

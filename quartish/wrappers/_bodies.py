@@ -13,13 +13,13 @@ import typing as t
 from abc import ABC
 from abc import abstractmethod
 from concurrent.futures import Executor
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
 
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from .._bridge import to_thread
+from .._bridge import Workers
 from .._current import find_context
 
 T = t.TypeVar("T")
@@ -30,7 +30,7 @@ _END: t.Any = object()
 
 @functools.cache
 def _spare_pool() -> Executor:
-    return ThreadPoolExecutor(thread_name_prefix="quartish")  # of responses without an app
+    return Workers(thread_name_prefix="quartish")  # of responses without an app
 
 
 def view_pool() -> Executor:

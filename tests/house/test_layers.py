@@ -34,6 +34,7 @@ FLOORS = {
     "logging": 1,
     "_route_table": 1,
     "_signing": 1,
+    "_template_code": 1,
     "routing": 1,
     "serving": 1,
     "signals": 1,
