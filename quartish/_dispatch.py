@@ -112,14 +112,13 @@ class Flow(Survey):
         try:
             if self.started.receivers:
                 await self.send(self.started)
-            if ctx.reads_ahead:
-                await ctx.conn.read_ahead()
+            unread = ctx.reads_ahead and not await ctx.conn.read_ahead()
             # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
             if self.before or app.url_value_preprocessors or self.replaced:
                 rv = await self.preprocess(ctx)
                 if rv is not None:
                     return rv
-            if ctx.reads_ahead:  # a before function may have raised the limit
+            if unread:  # a before function may have raised the limit
                 await ctx.conn.read_ahead(last=True)
             if self.replaced:
                 return await self.dispatch(ctx)

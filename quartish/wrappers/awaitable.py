@@ -204,11 +204,15 @@ class Request(Limits):
             self.__dict__["_send_push_promise"] = send_push_promise
         self._body = Body.by_hand()
 
+    def __init_subclass__(cls, **kwargs: t.Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # PERF(0.2 us): settled now, not for each request.
+        if cls.__init__ is not Request.__init__ and "from_scope" not in cls.__dict__:
+            cls.from_scope = cls._from_scope_by_init  # type: ignore[method-assign]
+
     @classmethod
-    def from_scope(cls, scope: Scope) -> t.Self:
-        """Make a request of an ASGI http scope. `__init__` is called where a subclass has one."""
-        if cls.__init__ is Request.__init__:
-            return super().from_scope(scope)
+    def _from_scope_by_init(cls, scope: Scope) -> t.Self:
+        """Make a request of an ASGI http scope by the `__init__` that a subclass has."""
         conn = Conn.from_scope(scope)
         self = cls(
             conn.method,

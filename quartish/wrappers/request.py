@@ -111,30 +111,32 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
         if (self.content_length or 0) > limit:
             raise RequestEntityTooLarge()
 
-    async def read_ahead(self, last: bool = False) -> None:
-        """Read the body so that the view finds it: in memory, past 500 kB on disk.
+    async def read_ahead(self, last: bool = False) -> bool:
+        """Read the body so that the view finds it: in memory, past 500 kB on disk. Say whether
+        it was read.
 
         Where it is too large, raise RequestEntityTooLarge (413) only the `last` time: until
         then a before function may raise `max_content_length`, and reading goes on.
         """
         body = self.body
         if body is None or self._whole is not None or self._file is not None:
-            return
+            return True
         try:
             self._check_limit()
             read = await body.gather()
         except RequestEntityTooLarge:
             if last:
                 raise
-            return
+            return False
         if isinstance(read, bytes):
             self._whole = read
             if "environ" in self.__dict__:
                 self._open_input()
-            return
+            return True
         self.receive_input(read)
         if self.mimetype == "multipart/form-data":
             await body.offload(self.parse_ahead)
+        return True
 
     def receive_body(self, body: Body) -> None:
         """Take the body that the server is about to hand over."""
