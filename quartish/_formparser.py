@@ -176,7 +176,7 @@ def _split_urlencoded(data: bytes, max_parts: int | None) -> list[tuple[str, str
     if "%" in text:
         how = ("utf-8", "werkzeug.url_quote")
         return [(unquote(name, *how), unquote(value, *how)) for name, value in pairs]
-    return t.cast("list[tuple[str, str]]", pairs)
+    return pairs  # type: ignore[no-any-return]
 
 
 class BlockingFormDataParser(WerkzeugFormDataParser):

@@ -115,7 +115,7 @@ def make_answer(app: Core, rv: t.Any) -> Answer | None:
         return _answer(status, headers, response_class.default_mimetype, data)
     if kind is dict or kind is list:
         if not headers and type(app.json).response is DefaultJSONProvider.response:
-            json = t.cast(DefaultJSONProvider, app.json)
+            json: t.Any = app.json
             return _answer(status, None, json.mimetype, json.response_text(rv).encode())
     elif isinstance(rv, HTTPException) and rv.code in _WITH_BODY:
         page = _error_page(rv)

@@ -196,7 +196,7 @@ class AppContext:
         if session is None:
             session = interface.make_null_session(self.app)
         self.session_opened = True
-        return t.cast(SessionMixin, session)
+        return session  # type: ignore[no-any-return]
 
     @property
     def session(self) -> SessionMixin:

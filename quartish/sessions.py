@@ -43,7 +43,8 @@ class SessionMixin(MutableMapping[str, t.Any]):
     @property
     def permanent(self) -> bool:
         """Whether the session outlives the browser's; kept under the key `_permanent`."""
-        return t.cast(bool, self.get("_permanent", False))
+        permanent: bool = self.get("_permanent", False)
+        return permanent
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
@@ -142,26 +143,33 @@ class SessionInterface:
         return isinstance(obj, self.null_session_class)
 
     def get_cookie_name(self, app: t.Any) -> str:
-        return t.cast(str, app.config["SESSION_COOKIE_NAME"])
+        name: str = app.config["SESSION_COOKIE_NAME"]
+        return name
 
     def get_cookie_domain(self, app: t.Any) -> str | None:
         """Return the domain of the cookie; None keeps it to the very host that set it."""
-        return t.cast("str | None", app.config["SESSION_COOKIE_DOMAIN"])
+        domain: str | None = app.config["SESSION_COOKIE_DOMAIN"]
+        return domain
 
     def get_cookie_path(self, app: t.Any) -> str:
-        return t.cast(str, app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"])
+        path: str = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
+        return path
 
     def get_cookie_httponly(self, app: t.Any) -> bool:
-        return t.cast(bool, app.config["SESSION_COOKIE_HTTPONLY"])
+        http_only: bool = app.config["SESSION_COOKIE_HTTPONLY"]
+        return http_only
 
     def get_cookie_secure(self, app: t.Any) -> bool:
-        return t.cast(bool, app.config["SESSION_COOKIE_SECURE"])
+        secure: bool = app.config["SESSION_COOKIE_SECURE"]
+        return secure
 
     def get_cookie_samesite(self, app: t.Any) -> str | None:
-        return t.cast("str | None", app.config["SESSION_COOKIE_SAMESITE"])
+        same_site: str | None = app.config["SESSION_COOKIE_SAMESITE"]
+        return same_site
 
     def get_cookie_partitioned(self, app: t.Any) -> bool:
-        return t.cast(bool, app.config["SESSION_COOKIE_PARTITIONED"])
+        partitioned: bool = app.config["SESSION_COOKIE_PARTITIONED"]
+        return partitioned
 
     def get_expiration_time(self, app: t.Any, session: SessionMixin) -> datetime | None:
         """Return when the cookie expires; None for a session that ends with the browser's."""
@@ -359,7 +367,7 @@ class SecureCookieSessionInterface(SessionInterface):
         accessed = session.accessed
         varies = True
         if session and self.should_set_cookie(app, session):
-            serializer = t.cast(URLSafeTimedSerializer, self.get_signing_serializer(app))
+            serializer: t.Any = self.get_signing_serializer(app)
             value = serializer.dumps(_items_of(session))
             expires, options = self.get_expiration_time(app, session), self._cookie_options(app)
             if type(serializer) is SigningSerializer:

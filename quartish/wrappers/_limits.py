@@ -9,7 +9,7 @@ import typing as t
 from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request as WerkzeugRequest
 
-from .._current import find_context
+from .._current import _cv_app
 from .._lazy import lazy
 from ._conn import Conn
 
@@ -28,15 +28,16 @@ class Limits(Conn):
             value = getattr(rule, option, None)
             if value is not None:
                 return value
-        ctx = find_context()
+        ctx = _cv_app.get(None)  # PERF(0.05 us): not by `find_context`, four times a form
         return default if ctx is None else ctx.app.config[key]
 
     @property
     def max_content_length(self) -> int | None:
         """Bytes of body that are read at most; more is answered 413. None: no limit."""
-        if self._max_content_length is not None:
-            return self._max_content_length
-        return t.cast("int | None", self._limit("max_content_length", "MAX_CONTENT_LENGTH"))
+        limit = self._max_content_length
+        if limit is None:
+            limit = self._limit("max_content_length", "MAX_CONTENT_LENGTH")
+        return limit
 
     @max_content_length.setter
     def max_content_length(self, value: int | None) -> None:
@@ -45,11 +46,11 @@ class Limits(Conn):
     @property
     def max_form_memory_size(self) -> int | None:
         """Bytes that form fields which are no files may have; more is answered 413."""
-        if self._max_form_memory_size is not None:
-            return self._max_form_memory_size
-        default = WerkzeugRequest.max_form_memory_size
-        limit = self._limit("max_form_memory_size", "MAX_FORM_MEMORY_SIZE", default)
-        return t.cast("int | None", limit)
+        limit = self._max_form_memory_size
+        if limit is None:
+            default = WerkzeugRequest.max_form_memory_size
+            limit = self._limit("max_form_memory_size", "MAX_FORM_MEMORY_SIZE", default)
+        return limit
 
     @max_form_memory_size.setter
     def max_form_memory_size(self, value: int | None) -> None:
@@ -58,10 +59,11 @@ class Limits(Conn):
     @property
     def max_form_parts(self) -> int | None:
         """Fields and files that a form may have; more is answered 413."""
-        if self._max_form_parts is not None:
-            return self._max_form_parts
-        default = WerkzeugRequest.max_form_parts
-        return t.cast("int | None", self._limit("max_form_parts", "MAX_FORM_PARTS", default))
+        limit = self._max_form_parts
+        if limit is None:
+            default = WerkzeugRequest.max_form_parts
+            limit = self._limit("max_form_parts", "MAX_FORM_PARTS", default)
+        return limit
 
     @max_form_parts.setter
     def max_form_parts(self, value: int | None) -> None:

@@ -248,9 +248,10 @@ class Request(Limits):
     @property
     def body_timeout(self) -> float | None:
         """Seconds in which more of the body has to come (`BODY_TIMEOUT`); 408 past it."""
-        if self._body_timeout is not None:
-            return self._body_timeout
-        return t.cast("float | None", self._limit("body_timeout", "BODY_TIMEOUT"))
+        timeout = self._body_timeout
+        if timeout is None:
+            timeout = self._limit("body_timeout", "BODY_TIMEOUT")
+        return timeout
 
     @body_timeout.setter
     def body_timeout(self, value: float | None) -> None:

@@ -214,7 +214,8 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
     def form(self) -> ImmutableMultiDict[str, str]:
         """The form's fields."""
         self._load_form_data()
-        return t.cast("ImmutableMultiDict[str, str]", self.__dict__["form"])
+        form: ImmutableMultiDict[str, str] = self.__dict__["form"]
+        return form
 
     @lazy
     def files(self) -> ImmutableMultiDict[str, t.Any]:
@@ -222,7 +223,8 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
         self._load_form_data()
         if "files" not in self.__dict__:  # an urlencoded form has none
             self.__dict__["files"] = self.parameter_storage_class()
-        return t.cast("ImmutableMultiDict[str, t.Any]", self.__dict__["files"])
+        files: ImmutableMultiDict[str, t.Any] = self.__dict__["files"]
+        return files
 
     def parse_ahead(self) -> None:
         """Parse the form now, in a thread, leaving the raw body to be read as well.
