@@ -25,7 +25,8 @@ Found = dict[str, dict[str, float]]  # framework -> workload -> seconds
 SMALLEST = 0.03
 """The share of a module that a profile has a line for."""
 NOTES = {
-    "def": "a `def` view: thread lane, thread pool or executor; Flask calls it where it is",
+    "def": "a `def` view: thread lane, thread pool or executor; Flask calls it where it is."
+    " Where threads have more cores than one, each is woken later, in all of them alike",
     "hooks": "ten synchronous hooks around an async view",
     "nested": "a view three blueprints deep, a hook in each",
     "upload": "10 MB as multipart/form-data",
