@@ -384,11 +384,10 @@ def within(
     steps = coro.__await__()
     waiting = context.run(next, steps, DONE)
     if waiting is not DONE:
-        yield from go_on(context, steps, waiting, suspended)
+        yield from _go_on(context, steps, waiting, suspended)
 
 
-@types.coroutine
-def go_on(
+def _go_on(
     context: Context,
     steps: t.Generator[t.Any, t.Any, None],
     waiting: t.Any,
@@ -414,3 +413,6 @@ def go_on(
             waiting = context.run(step, value)
         except StopIteration:
             return
+
+
+go_on = types.coroutine(_go_on)

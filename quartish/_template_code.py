@@ -27,6 +27,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
+import threading
 import types
 import typing as t
 from functools import cache
@@ -139,7 +140,7 @@ def _maker(source: str) -> t.Callable[..., t.Any]:
     tree = ast.dump(statement.value if isinstance(statement, ast.Expr) else statement)
     parts = ", ".join(sorted(set(PART.findall(tree))))
     tree = NODE.sub(_located, PART.sub(r"\1", tree))
-    return t.cast("t.Callable[..., t.Any]", eval(f"lambda at, {parts}: {tree}", vars(ast)))
+    return t.cast("t.Callable[..., t.Any]", eval(f"lambda at, {parts}: {tree}", dict(vars(ast))))
 
 
 def _located(node: re.Match[str]) -> str:
@@ -330,23 +331,33 @@ def _whole(generator: ast.AsyncFunctionDef) -> ast.AsyncFunctionDef:
     return node
 
 
+# Python counts how deep it is in a tree for all threads at once, and raises SystemError where
+# two of them make trees side by side (CPython's issue 106905).
+_one_at_a_time = threading.Lock()
+
+
 def compile_template(environment: Environment, source: str, filename: str) -> types.CodeType:
     """Compile what Jinja wrote for a template of `environment`."""
     try:
-        tree = _Rewriter(environment).visit(ast.parse(source))
-        names = SYNC_IMPORTS
-        if environment.is_async:
-            names = ASYNC_IMPORTS
-            body: list[ast.stmt] = []
-            for node in tree.body:
-                body.append(_with_bodies(node, False))
-                if _generates(node):
-                    body.append(_whole(node))
-            tree.body = body
-        tree.body[1:1] = ast.parse(f"from {__name__} import {names}").body
-        return compile(tree, filename, "exec", dont_inherit=True)
-    except RecursionError:  # hundreds of levels, or of elif
+        with _one_at_a_time:
+            return _compile(environment, source, filename)
+    except (RecursionError, SystemError):  # hundreds of levels, or of elif; others' trees
         return compile(source, filename, "exec", dont_inherit=True)
+
+
+def _compile(environment: Environment, source: str, filename: str) -> types.CodeType:
+    tree = _Rewriter(environment).visit(ast.parse(source))
+    names = SYNC_IMPORTS
+    if environment.is_async:
+        names = ASYNC_IMPORTS
+        body: list[ast.stmt] = []
+        for node in tree.body:
+            body.append(_with_bodies(node, False))
+            if _generates(node):
+                body.append(_whole(node))
+        tree.body = body
+    tree.body[1:1] = ast.parse(f"from {__name__} import {names}").body
+    return compile(tree, filename, "exec", dont_inherit=True)
 
 
 class Shelf(BytecodeCache):

@@ -68,9 +68,7 @@ _OWN = frozenset([*dir(LocalProxy), "_get_current_object", "_LocalProxy__wrapped
 _own: t.Any = object.__getattribute__
 
 
-def _proxy(
-    read: t.Callable[[], t.Any], look_up: t.Callable[[t.Any, str], t.Any] | None = None
-) -> t.Any:
+def _proxy(read: t.Callable[[], t.Any], look_up: t.Any = None) -> t.Any:
     class Proxy(LocalProxy[t.Any]):
         """Werkzeug's proxy, faster at what views do with it.
 

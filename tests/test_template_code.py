@@ -11,10 +11,13 @@ from __future__ import annotations
 import asyncio
 import dis
 import enum
+import gc
 import re
+import time
 import traceback
 import types
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -631,6 +634,30 @@ def test_a_tree_that_is_too_deep(monkeypatch: pytest.MonkeyPatch) -> None:
     template = environments(enable_async=True)[1].from_string("{{ f() }}")
     assert not hasattr(template.root_render_func, "whole")
     assert asyncio.run(template.render_async(f=lambda: "x")) == "x"
+
+
+def test_threads_that_compile_side_by_side() -> None:
+    """Python raises SystemError where trees are made in two threads at once, as they are when
+    the garbage collector lets another thread go on."""
+    source = "".join(f"{{{{ row.n{n} }}}}" for n in range(30))
+
+    def compiled(_: int) -> bytes:
+        ours = environments(enable_async=True)[1]
+        return t.cast(types.CodeType, ours.compile(source)).co_code
+
+    def let_others(phase: str, info: dict[str, int]) -> None:
+        time.sleep(1e-5)
+
+    alone = compiled(0)
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(let_others)
+    gc.set_threshold(200, 10_000, 10_000)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert set(pool.map(compiled, range(8))) == {alone}
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(let_others)
 
 
 def test_hundreds_of_branches() -> None:

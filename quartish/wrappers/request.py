@@ -221,10 +221,10 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
     def files(self) -> ImmutableMultiDict[str, t.Any]:
         """The uploaded files."""
         self._load_form_data()
-        if "files" not in self.__dict__:  # an urlencoded form has none
-            self.__dict__["files"] = self.parameter_storage_class()
-        files: ImmutableMultiDict[str, t.Any] = self.__dict__["files"]
-        return files
+        state: dict[str, t.Any] = self.__dict__
+        if "files" not in state:  # an urlencoded form has none
+            state["files"] = self.parameter_storage_class()
+        return state["files"]  # type: ignore[no-any-return]
 
     def parse_ahead(self) -> None:
         """Parse the form now, in a thread, leaving the raw body to be read as well.
