@@ -128,7 +128,11 @@ class Exchange:
     @lazy
     def inbox(self) -> Inbox:
         """The client's messages."""
-        inbox = self.ctx.conn.inbox = Inbox(self.receive, self.AHEAD)
+        return self.open_inbox()
+
+    def open_inbox(self) -> Inbox:
+        """Make the inbox, which is known to be needed."""
+        inbox = self.inbox = self.ctx.conn.inbox = Inbox(self.receive, self.AHEAD)
         inbox.left = self.left
         self.has_inbox = True
         return inbox

@@ -49,7 +49,7 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
     request.json_module = app.json
     exchange = HttpExchange(app, app.context_class(app, None, request), flow, receive, send)
     if scope["method"] != "GET" or b"content-length" in request.raw_headers:
-        body = body_of(app, request, exchange.inbox)
+        body = body_of(app, request, exchange.open_inbox())
         if body is not None:
             request.receive_body(body)
     if not app.plain:

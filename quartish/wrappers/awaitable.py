@@ -9,6 +9,7 @@ from functools import partial
 
 from werkzeug.datastructures import CombinedMultiDict
 from werkzeug.datastructures import Headers
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
@@ -34,6 +35,7 @@ from ._pending import Pending
 T = t.TypeVar("T")
 Coroutine = cabc.Coroutine[t.Any, t.Any, T]
 
+_NO_FILES: MultiDict[str, t.Any] = ImmutableMultiDict()
 _PUSHED_HEADERS = ("accept", "accept-encoding", "accept-language", "cache-control", "user-agent")
 
 
@@ -360,7 +362,8 @@ class Request(Limits):
                     data = await self.body.read(self.max_form_memory_size)
                     if self._form is None:
                         cls = self.parameter_storage_class
-                        self._form = parse_urlencoded(data, cls, self.max_form_parts), cls()
+                        fields = parse_urlencoded(data, cls, self.max_form_parts)
+                        self._form = fields, _NO_FILES if cls is ImmutableMultiDict else cls()
                 else:
                     await self._parse_in_turn()
             except HTTPException as error:

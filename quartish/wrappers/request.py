@@ -254,7 +254,7 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
         ctx = find_context()
         if (
             ctx is not None
-            and ctx.app.debug
+            and ctx.app.config["DEBUG"]
             and self.mimetype != "multipart/form-data"
             and not self.files
         ):
