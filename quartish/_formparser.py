@@ -153,10 +153,10 @@ def parse_urlencoded(
     if cls is not ImmutableMultiDict:
         return cls(pairs)
     # PERF(0.4 us): what its constructor does, after asking what it was given.
-    form: MultiDict[str, str] = cls.__new__(cls)
+    form: t.Any = cls.__new__(cls)  # without `__init__`, which sets nothing
     for name, value in pairs:
         _setdefault(form, name, []).append(value)
-    return form
+    return form  # type: ignore[no-any-return]
 
 
 _setdefault: t.Callable[..., t.Any] = dict.setdefault

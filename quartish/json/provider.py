@@ -116,6 +116,16 @@ def _encode_with(
     return encode
 
 
+_COMPACT = (",", ":")
+
+
+@functools.lru_cache(maxsize=64)
+def _encode_compact(
+    default: t.Any, ensure_ascii: bool, sort_keys: bool, /
+) -> t.Callable[[t.Any], str]:
+    return _encode_with(default, ensure_ascii, sort_keys, separators=_COMPACT)
+
+
 # Documented nowhere: reads one value and says where it ends, or raises StopIteration.
 _scan: t.Callable[[str, int], tuple[t.Any, int]] = t.cast(t.Any, json.JSONDecoder()).scan_once
 _BEGINNINGS = ("{", "[")
@@ -191,6 +201,15 @@ class DefaultJSONProvider(JSONProvider):
 
     def response_text(self, obj: t.Any) -> str:
         """Return the body of the response to be, compact or indented."""
-        if self.compact or (self.compact is None and not self._app.debug):
-            return self.dumps(obj, separators=(",", ":")) + "\n"
-        return self.dumps(obj, indent=2) + "\n"
+        if not (self.compact or (self.compact is None and not self._app.debug)):
+            return self.dumps(obj, indent=2) + "\n"
+        dumps: t.Any = self.dumps
+        if getattr(dumps, "__func__", None) is DefaultJSONProvider.dumps:
+            # PERF(0.4 us): what it does, found without keywords.
+            try:
+                encode = _encode_compact(self.default, self.ensure_ascii, self.sort_keys)
+            except TypeError:  # something unhashable
+                pass
+            else:
+                return encode(obj) + "\n"
+        return t.cast(str, dumps(obj, separators=_COMPACT)) + "\n"
