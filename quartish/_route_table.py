@@ -47,19 +47,20 @@ class Shape:
 
     def prepare(self) -> Targets:
         """Compile the patterns; without a target where the matcher has to be asked."""
-        self.targets = []
+        targets: Targets = []
         for rule in self.rules:
             match = _match(rule)
             if match is None:
-                self.targets.clear()
+                targets.clear()
                 break
             converted = [
                 (name, convert)
                 for name, converter in rule._converters.items()
                 if (convert := _conversion(converter)) is not None
             ]
-            self.targets.append((rule, match, converted))
-        return self.targets
+            targets.append((rule, match, converted))
+        self.targets = targets  # whole: other threads may be looking
+        return targets
 
 
 class RouteTable:
