@@ -6,6 +6,7 @@ import typing as t
 import warnings
 from copy import copy
 from keyword import iskeyword
+from urllib.parse import quote
 
 from werkzeug.routing import BaseConverter
 from werkzeug.routing import Map as WerkzeugMap
@@ -21,6 +22,8 @@ __all__ = ["BaseConverter", "Map", "MapAdapter", "Rule", "is_valid_host"]
 
 #: The module that warnings about hosts name, for filters; `as_flask` says `flask.app`.
 WARNS_AS = "quartish.app"
+#: What a query may hold as it is, beside letters and digits. *Source:* RFC 3986, section 3.4.
+QUERY_SAFE = "-._~!$&'()*+,;=:@/?%"
 
 
 class Rule(WerkzeugRule):
@@ -143,7 +146,7 @@ class AdapterCache:
         adapter = copy(adapter)
         adapter.default_method = conn.method
         adapter.path_info = conn.path
-        adapter.query_args = conn.query_string.decode("utf-8", "replace")
+        adapter.query_args = quote(conn.query_string, safe=QUERY_SAFE)  # of redirects
         return adapter
 
 

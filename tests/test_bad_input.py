@@ -133,6 +133,20 @@ def test_query_that_is_no_text(ways: dict[str, Send], query: bytes) -> None:
 QUERIES = [b"%ff", b"%", b"&&&", b"=", b";;;", b"a=%00", b"\x00", b"%ed%a0%80"]
 
 
+@pytest.mark.parametrize(
+    ("query", "quoted"),
+    [
+        (b"a\r\nX-Handled: no", "a%0D%0AX-Handled:%20no"),
+        (b"a=\xc3\xa9&b=\xff", "a=%C3%A9&b=%FF"),
+        (b"a=%0d+b;c|d", "a=%0d+b;c%7Cd"),
+    ],
+)
+def test_query_of_a_redirect(ways: dict[str, Send], query: bytes, quoted: str) -> None:
+    for send in ways.values():
+        reply = check(send(Ask("/slash/x", query=query)), Ask())
+        assert reply.headers["Location"] == f"http://localhost/slash/x/?{quoted}"
+
+
 @pytest.mark.parametrize("query", [*QUERIES, b"a" * 70_000, b"&a" * 9999], ids=ids)
 def test_odd_query(ways: dict[str, Send], query: bytes) -> None:
     assert statuses(ways, Ask(query=query)) == {200}
