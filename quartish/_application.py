@@ -187,7 +187,9 @@ class App(Core, metaclass=AppType):
         except (KeyError, TypeError):
             raise wrong_call(self, scope, receive, send) from None
         if kind == "http":
-            await handle_http(self, scope, receive, send)
+            rest = handle_http(self, scope, receive, send)
+            if rest is not None:  # PERF(0.1 us): most are answered before anybody waits
+                await rest
         elif kind == "websocket":
             await handle_websocket(self, scope, receive, send)
         elif kind == "lifespan":

@@ -257,12 +257,23 @@ class Exchange:
             self.task.uncancel()
         return self.task.cancelling() == 0
 
-    async def close(self) -> None:
-        """Leave nothing behind: no timer, no reader, no count of our cancellations."""
+    def stop(self) -> None:
+        """Stop the timers, and count our cancellations no more."""
         if self.idle is not None:
             self.idle.stop()
         if self.timer is not None:
             self.timer.cancel()
         self.took_back()
+
+    async def close(self) -> None:
+        """Leave nothing behind: no timer, no reader, no count of our cancellations."""
+        self.stop()
         if self.has_inbox and self.inbox.reader is not None:
             await self.inbox.close()
+
+    async def closing(self, rest: t.Awaitable[None]) -> None:
+        """Await the rest of the app call, then leave nothing behind."""
+        try:
+            await rest
+        finally:
+            await self.close()

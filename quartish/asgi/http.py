@@ -37,14 +37,15 @@ IN_THREAD: t.Any = object()
 """Says that a request takes the thread lane."""
 
 
-async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-    """Answer one request."""
+def handle_http(
+    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
+) -> t.Awaitable[None] | None:
+    """Answer one request as far as nobody has to wait; return what is left to be awaited."""
     flow = app.http_flow
     if flow.through_wsgi:
         debug = app.config["DEBUG"]
         handle = handle_through_wsgi_debugged if debug else handle_through_wsgi
-        await handle(app, scope, receive, send)
-        return
+        return handle(app, scope, receive, send)
     request = app.request_class.from_scope(scope)
     request.json_module = app.json
     exchange = HttpExchange(app, app.context_class(app, None, request), flow, receive, send)
@@ -55,20 +56,20 @@ async def handle_http(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGI
     if not app.plain:
         request.asgi_send = send
     context = copy_context()
+    if app.config["DEBUG"]:
+        return exchange.closing(run_debugged(exchange, context))
     try:
-        if app.config["DEBUG"]:
-            await run_debugged(exchange, context)
-        else:
-            waiting = context.run(exchange.start)
-            if waiting is IN_THREAD:
-                await exchange.in_thread(context)
-            elif waiting is not DONE:
-                await go_on(context, exchange.steps, waiting, exchange.suspended)
-    finally:
-        if exchange.idle or (
-            exchange.has_inbox and (exchange.inbox.reader or exchange.inbox.gone)
-        ):
-            await exchange.close()
+        waiting = context.run(exchange.start)
+    except BaseException:
+        exchange.stop()
+        raise
+    if waiting is DONE:
+        if exchange.idle or (exchange.has_inbox and exchange.inbox.gone):
+            exchange.stop()
+        return None
+    if waiting is IN_THREAD:
+        return exchange.closing(exchange.in_thread(context))
+    return exchange.closing(go_on(context, exchange.steps, waiting, exchange.suspended))
 
 
 class HttpExchange(Exchange):
