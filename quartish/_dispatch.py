@@ -112,7 +112,9 @@ class Flow(Survey):
         try:
             if self.started.receivers:
                 await self.send(self.started)
-            unread = ctx.reads_ahead and not await ctx.conn.read_ahead()
+            unread = ctx.reads_ahead and not (
+                ctx.conn.read_at_once() or await ctx.conn.read_ahead()
+            )
             # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
             if self.before or app.url_value_preprocessors or self.replaced:
                 rv = await self.preprocess(ctx)

@@ -141,42 +141,42 @@ def _damaged(error: ValueError) -> BadRequest:
 def parse_urlencoded(
     data: bytes, cls: type[MultiDict[str, str]], max_parts: int | None
 ) -> MultiDict[str, str]:
-    """Return the fields of an urlencoded form.
+    """Return the fields of an urlencoded form, as `urllib.parse.parse_qsl` reads it when it
+    keeps blank values. Percent-encoded bytes that are no UTF-8 stay as they are, as in Werkzeug.
 
     Raises BadRequest (400) for a damaged form, RequestEntityTooLarge (413) for one of more
     than `max_parts` fields.
     """
+    if max_parts is not None and data.count(b"&") >= max_parts:
+        raise RequestEntityTooLarge()
     try:
-        pairs = _split_urlencoded(data, max_parts)
+        text = data.decode()
     except ValueError as error:
         raise _damaged(error) from error
+    if "+" in text:
+        text = text.replace("+", " ")
+    parts: list[tuple[str, str, str]] = [item.partition("=") for item in text.split("&") if item]
+    if "%" in text:  # PERF(1.8 us): seen for all of it at once
+        parts = [(_unquote(name), equals, _unquote(value)) for name, equals, value in parts]
     if cls is not ImmutableMultiDict:
-        return cls(pairs)
-    # PERF(0.4 us): what its constructor does, after asking what it was given.
+        return cls([(name, value) for name, _, value in parts])
+    # PERF(0.7 us): what its constructor does, after asking what it was given.
+    fields: dict[str, list[str]] = {}
+    for name, _, value in parts:
+        if name in fields:
+            fields[name].append(value)
+        else:
+            fields[name] = [value]
     form: t.Any = cls.__new__(cls)  # without `__init__`, which sets nothing
-    for name, value in pairs:
-        _setdefault(form, name, []).append(value)
+    _update(form, fields)
     return form  # type: ignore[no-any-return]
 
 
-_setdefault: t.Callable[..., t.Any] = dict.setdefault
+_update: t.Any = dict.update
 
 
-def _split_urlencoded(data: bytes, max_parts: int | None) -> list[tuple[str, str]]:
-    """Return names and values, as `urllib.parse.parse_qsl` does when it keeps blank values.
-
-    Percent-encoded bytes that are no UTF-8 stay as they are, as in Werkzeug.
-    PERF(1.8 of 2.8 us): most text has nothing to decode, which is seen for all of it at once.
-    """
-    if max_parts is not None and data.count(b"&") >= max_parts:
-        raise RequestEntityTooLarge()
-    text = data.decode()
-    text = text.replace("+", " ")
-    pairs: t.Any = [item.partition("=")[::2] for item in text.split("&") if item]
-    if "%" in text:
-        how = ("utf-8", "werkzeug.url_quote")
-        return [(unquote(name, *how), unquote(value, *how)) for name, value in pairs]
-    return pairs  # type: ignore[no-any-return]
+def _unquote(text: str) -> str:
+    return unquote(text, "utf-8", "werkzeug.url_quote")
 
 
 class BlockingFormDataParser(WerkzeugFormDataParser):

@@ -14,6 +14,7 @@ import typing as t
 import pytest
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request as WerkzeugRequest
@@ -23,6 +24,7 @@ from quartish._formparser import BlockingFormDataParser
 from quartish._formparser import parse_urlencoded
 from quartish._streaming import Body
 from quartish._streaming import Inbox
+from quartish.routing import Rule
 from quartish.wrappers.request import Request
 
 FORM = "application/x-www-form-urlencoded"
@@ -63,7 +65,7 @@ async def read_ahead(
 
     request = kind.from_scope(scope_of(content_type, body))
     request.receive_body(Body(Inbox(receive)))
-    await request.read_ahead()
+    assert request.read_at_once() or await request.read_ahead()
     return request
 
 
@@ -277,7 +279,39 @@ async def test_limits_of_a_form(limits: dict[str, int]) -> None:
     request = await read_ahead(Request, FORM, b"a=1&b=2")
     for name, value in limits.items():
         setattr(request, name, value)
+    for _ in range(2):
+        with pytest.raises(RequestEntityTooLarge):
+            request.form  # noqa: B018
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+async def test_a_damaged_form_is_no_empty_one_the_next_time(at_hand: bool) -> None:
+    body = b"a=\xff"
+    request = await read_ahead(Request, FORM, body) if at_hand else of_file(Request, FORM, body)
+    for _ in range(2):
+        with pytest.raises(BadRequest, match="damaged"):
+            request.form  # noqa: B018
+
+
+async def test_limits_of_a_form_that_a_subclass_or_the_route_has() -> None:
+    class Limited(Request):
+        max_form_parts = 1
+
+    request = await read_ahead(Limited, FORM, b"a=1&b=2")
     with pytest.raises(RequestEntityTooLarge):
+        request.form  # noqa: B018
+    request = await read_ahead(Request, FORM, b"a=1&b=2")
+    request.url_rule = Rule("/", max_form_memory_size=6)
+    with quartish.Flask(__name__).app_context(), pytest.raises(RequestEntityTooLarge):
+        request.form  # noqa: B018
+
+
+async def test_a_limit_of_forms_in_the_config() -> None:
+    app = quartish.Flask(__name__)
+    app.config["MAX_FORM_PARTS"] = 1
+    request = await read_ahead(Request, FORM, b"a=1&b=2")
+    request.url_rule = Rule("/")
+    with app.app_context(), pytest.raises(RequestEntityTooLarge):
         request.form  # noqa: B018
 
 

@@ -43,9 +43,7 @@ def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
         )
     if not expected:
         return None
-    # The awaitable request has a timer of its own, which each request may set.
-    timeout = app.config["BODY_TIMEOUT"] if app.plain else None
-    return Body(inbox, None, app.to_file_thread, timeout)
+    return Body(inbox, None, app.to_file_thread, app.config["BODY_TIMEOUT"])
 
 
 class IdleTimer:
@@ -270,10 +268,3 @@ class Exchange:
         self.stop()
         if self.has_inbox and self.inbox.reader is not None:
             await self.inbox.close()
-
-    async def closing(self, rest: t.Awaitable[None]) -> None:
-        """Await the rest of the app call, then leave nothing behind."""
-        try:
-            await rest
-        finally:
-            await self.close()

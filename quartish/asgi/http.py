@@ -57,7 +57,7 @@ def handle_http(
         request.asgi_send = send
     context = copy_context()
     if app.config["DEBUG"]:
-        return exchange.closing(run_debugged(exchange, context))
+        return exchange.complete(run_debugged(exchange, context))
     try:
         waiting = context.run(exchange.start)
     except BaseException:
@@ -68,8 +68,8 @@ def handle_http(
             exchange.stop()
         return None
     if waiting is IN_THREAD:
-        return exchange.closing(exchange.in_thread(context))
-    return exchange.closing(go_on(context, exchange.steps, waiting, exchange.suspended))
+        return exchange.complete(exchange.in_thread(context))
+    return exchange.complete(go_on(context, exchange.steps, waiting, exchange.suspended))
 
 
 class HttpExchange(Exchange):
@@ -77,6 +77,13 @@ class HttpExchange(Exchange):
 
     #: The coroutine of the loop lane, begun.
     steps: t.Generator[t.Any, t.Any, None]
+
+    async def complete(self, rest: t.Awaitable[None]) -> None:
+        """Await the rest of the app call, then leave nothing behind."""
+        try:
+            await rest
+        finally:
+            await self.close()
 
     # --- the loop lane ----------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ class Body(_Turn):
 
     #: Bytes that may be received in all; RequestEntityTooLarge (413) past it.
     limit: int | None = None
-    #: Seconds to wait for more; RequestTimeout (408) then.
+    #: Seconds to wait for more, where they are not `BODY_TIMEOUT`; RequestTimeout (408) then.
     timeout: float | None = None
 
     def __init__(
@@ -113,29 +113,38 @@ class Body(_Turn):
     async def read(self, limit: int | None = None) -> bytes:
         """Return the whole body. Raises RequestEntityTooLarge (413) past `limit` bytes."""
         if self._data is None:
-            if self.taken:  # two tasks may want it at once
-                await self.wait()
-            if self._data is None:
-                source, chunks = self._source, self._chunks
-                assert source is not None
-                self.taken = True
-                try:
-                    source.check(limit)
-                    more = True
-                    while more:
-                        source.limit, source.timeout = self.limit, self.timeout
-                        chunk = await source.next()
-                        if chunk:
-                            chunks.append(chunk)
-                            source.check(limit)
-                        more = bool(chunk) and not source.complete
-                finally:
-                    self.end()
-                self._data = bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
-                chunks.clear()
-        if limit is not None and len(self._data) > limit:
+            source = self._source
+            assert source is not None
+            chunk = None
+            if not self.taken:
+                source.limit = self.limit
+                chunk = source.pull()
+            if chunk is not None and source.complete and not self._chunks:
+                self._data = bytes(chunk)  # PERF(0.5 us): the usual case
+            else:
+                if chunk:
+                    self._chunks.append(chunk)
+                await self._read_on(source, limit)
+        data: t.Any = self._data
+        if limit is not None and len(data) > limit:
             raise RequestEntityTooLarge()
-        return self._data
+        return data  # type: ignore[no-any-return]
+
+    async def _read_on(self, source: IncomingBody, limit: int | None) -> None:
+        """Read the rest of the body, unless another task does."""
+        await self.wait()
+        if self._data is None:
+            chunks = self._chunks
+            self.taken = True
+            try:
+                source.check(limit)
+                while not source.complete and (chunk := await self._pull()):
+                    chunks.append(chunk)
+                    source.check(limit)
+            finally:
+                self.end()
+            self._data = b"".join(chunks)
+            chunks.clear()
 
     def __await__(self) -> t.Generator[t.Any, t.Any, bytes]:
         return self.read().__await__()
@@ -151,7 +160,9 @@ class Body(_Turn):
         """Return the next chunk, b"" at the end."""
         source = self._source
         assert source is not None
-        source.limit, source.timeout = self.limit, self.timeout
+        source.limit = self.limit
+        if self.timeout is not None:
+            source.timeout = self.timeout
         return await source.next()
 
 
@@ -244,7 +255,8 @@ class Request(Limits):
         if limit is not None and (self.content_length or 0) > limit:
             raise RequestEntityTooLarge()
         body.limit = limit
-        body.timeout = self.body_timeout
+        if self._body_timeout is not None:
+            body.timeout = self._body_timeout
         return body
 
     @property
@@ -252,7 +264,8 @@ class Request(Limits):
         """Seconds in which more of the body has to come (`BODY_TIMEOUT`); 408 past it."""
         timeout = self._body_timeout
         if timeout is None:
-            timeout = self._limit("body_timeout", "BODY_TIMEOUT")
+            ctx = find_context()
+            timeout = None if ctx is None else ctx.app.config["BODY_TIMEOUT"]
         return timeout
 
     @body_timeout.setter
@@ -298,7 +311,7 @@ class Request(Limits):
 
     async def _read_data(self, cache: bool, as_text: bool, parse_form_data: bool) -> bytes | str:
         if parse_form_data:
-            await self._parse_form()
+            await self._read_form()
         body = self.body
         data = await body.read()
         if not cache:
@@ -315,23 +328,17 @@ class Request(Limits):
     @property
     def form(self) -> Coroutine[MultiDict[str, str]]:
         """Await the form's fields. BadRequest (400) where the form is damaged."""
-        return Pending("request.form", self._read_form)
+        return Pending("request.form", self._read_form, 0)
 
     @property
     def files(self) -> Coroutine[MultiDict[str, FileStorage]]:
         """Await the uploaded files of a `multipart/form-data` form."""
-        return Pending("request.files", self._read_files)
+        return Pending("request.files", self._read_form, 1)
 
     @property
     def values(self) -> Coroutine[CombinedMultiDict[str, str]]:
         """Await the query arguments and, unless the method is GET, the form's fields."""
         return Pending("request.values", self._read_values)
-
-    async def _read_form(self) -> MultiDict[str, str]:
-        return (await self._parse_form())[0]
-
-    async def _read_files(self) -> MultiDict[str, FileStorage]:
-        return (await self._parse_form())[1]
 
     async def _read_values(self) -> CombinedMultiDict[str, str]:
         sources = [self.args]
@@ -350,7 +357,8 @@ class Request(Limits):
             parser.offload = self._incoming.offload
         return parser
 
-    async def _parse_form(self) -> Form:
+    async def _read_form(self, part: int = 0) -> t.Any:
+        """Return the fields (`part` 0) or the files (1) of the form."""
         if self._form is None:
             try:
                 if (
@@ -359,18 +367,20 @@ class Request(Limits):
                     and type(self).make_form_data_parser is Request.make_form_data_parser
                 ):
                     # PERF(3 us): what the parser does.
-                    data = await self.body.read(self.max_form_memory_size)
+                    memory, parts = self._form_limits()
+                    data = await self.body.read(memory)
                     if self._form is None:
                         cls = self.parameter_storage_class
-                        fields = parse_urlencoded(data, cls, self.max_form_parts)
+                        fields = parse_urlencoded(data, cls, parts)
                         self._form = fields, _NO_FILES if cls is ImmutableMultiDict else cls()
                 else:
                     await self._parse_in_turn()
             except HTTPException as error:
                 self._form = error  # half of the body is gone: no second try
-        if isinstance(self._form, HTTPException):
-            raise self._form
-        return t.cast(Form, self._form)
+        form: t.Any = self._form
+        if isinstance(form, HTTPException):
+            raise form
+        return form[part]
 
     @lazy
     def _parsing(self) -> _Turn:
