@@ -123,8 +123,7 @@ class FormDataParser:
                 for start in range(0, len(chunk), SLICE):
                     if decoder.state is State.EPILOGUE:  # of no meaning, of any length
                         break
-                    decoder.receive_data(chunk[start : start + SLICE])
-                    await parts.take(decoder)
+                    await parts.feed(decoder, chunk[start : start + SLICE])
             if not empty:
                 decoder.receive_data(None)
                 await parts.take(decoder)
@@ -238,6 +237,20 @@ class _Decoder(MultipartDecoder):
     """Werkzeug's decoder, which else takes the CR before a closing boundary that comes in two
     chunks for data (its issue 3285)."""
 
+    def split(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return what belongs to the current part for sure, and the rest, which the decoder is
+        to be given.
+
+        PERF(20 us of 45 for 64 kB): most of a large file is passed on as it came.
+        """
+        if self.buffer:
+            data = bytes(self.buffer) + data
+            self.buffer.clear()
+        if b"--" + self.boundary in data:
+            return b"", data
+        end = self._last_partial_boundary_index(data)
+        return data[:end], data[end:]
+
     def _last_partial_boundary_index(self, data: bytes | bytearray) -> int:
         # Line break, dashes before and after, padding.
         window = max(0, len(data) - len(self.boundary) - 64)
@@ -257,6 +270,16 @@ class _Parts:
         self._part: Field | File
         self._file: t.IO[bytes] | None = None
         self._size = 0
+
+    async def feed(self, decoder: _Decoder, data: bytes) -> None:
+        """Take a piece of the body, of `SLICE` bytes at most."""
+        if self._file is not None and decoder.state is State.DATA:
+            content, data = decoder.split(data)
+            if content:
+                await self._write(self._file, content)
+        if data:
+            decoder.receive_data(data)
+            await self.take(decoder)
 
     async def take(self, decoder: MultipartDecoder) -> None:
         """Take all that the decoder has by now."""
