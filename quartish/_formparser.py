@@ -36,7 +36,9 @@ from .datastructures import FileStorage
 
 URLENCODED = "application/x-www-form-urlencoded"
 SLICE = 64 * 1024
-"""Bytes that the decoder is given at once; it searches what it holds again and again."""
+"""Bytes that a decoder on the loop is given at once; nothing else runs meanwhile."""
+FILE_SLICE = 256 * 1024
+"""The same where a form is parsed in a thread. PERF(1 ms for 10 MB): each is read and written."""
 MAX_HEADERS = 16 * 1024
 """Bytes of a part's headers, and of what precedes the first part."""
 _LINE_ENDS = (b"\r", b"\n")
@@ -71,6 +73,8 @@ class FormDataParser:
     """
 
     file_storage_class: type[WerkzeugFileStorage] = FileStorage
+    #: Bytes that the decoder is given at once.
+    slice = SLICE
 
     def __init__(
         self,
@@ -120,10 +124,10 @@ class FormDataParser:
                 empty = False
                 if not boundary:
                     raise ValueError("the Content-Type has no boundary")
-                for start in range(0, len(chunk), SLICE):
+                for start in range(0, len(chunk), self.slice):
                     if decoder.state is State.EPILOGUE:  # of no meaning, of any length
                         break
-                    await parts.feed(decoder, chunk[start : start + SLICE])
+                    await parts.feed(decoder, chunk[start : start + self.slice])
             if not empty:
                 decoder.receive_data(None)
                 await parts.take(decoder)
@@ -204,6 +208,7 @@ class BlockingFormDataParser(WerkzeugFormDataParser):
             offload=_at_once,
         )
         parser.file_storage_class = WerkzeugFileStorage
+        parser.slice = FILE_SLICE
         form, files = drive(parser.parse(_FileBody(stream), mimetype, content_length, options))
         return stream, form, files
 
@@ -219,7 +224,7 @@ class _FileBody:
         self.file = file
 
     async def __aiter__(self) -> t.AsyncIterator[bytes]:
-        while chunk := self.file.read(SLICE):
+        while chunk := self.file.read(FILE_SLICE):
             yield chunk
 
     async def read(self, limit: int | None = None) -> bytes:
@@ -272,7 +277,7 @@ class _Parts:
         self._size = 0
 
     async def feed(self, decoder: _Decoder, data: bytes) -> None:
-        """Take a piece of the body, of `SLICE` bytes at most."""
+        """Take a piece of the body."""
         if self._file is not None and decoder.state is State.DATA:
             content, data = decoder.split(data)
             if content:

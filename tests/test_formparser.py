@@ -7,6 +7,9 @@ import random
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
@@ -84,6 +87,25 @@ async def test_multipart_however_it_is_cut() -> None:
     check(*await parse(*[FORM[i : i + 1] for i in range(len(FORM))]))
     for cut in range(len(FORM)):
         check(*await parse(FORM[:cut], FORM[cut:]))
+
+
+CONTENT = st.lists(
+    st.sampled_from([b"\r", b"\n", b"\r\n", b"--", b"--xy", b"\r\n--xy", b"xyz", b"-", b"a" * 90]),
+    max_size=12,
+).map(b"".join)
+
+
+@given(content=CONTENT, cuts=st.lists(st.integers(0, 700), max_size=8))
+@settings(deadline=None)
+def test_a_file_however_it_is_cut(content: bytes, cuts: list[int]) -> None:
+    if b"--xyz" in content:  # a boundary, where a line begins
+        content = content.replace(b"xyz", b"xyx")
+    body = part("f", content, filename="f") + part("a", b"1") + END
+    ends = sorted({*cuts, len(body)})
+    pieces = [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    form, files = asyncio.run(parse(*filter(None, pieces)))
+    assert files["f"].read() == content and form.to_dict() == {"a": "1"}
+    files["f"].close()
 
 
 async def test_a_chunk_larger_than_the_memory_of_fields_is_no_error() -> None:
