@@ -141,7 +141,7 @@ def _answer(
             raw.append(line)
     if mimetype:
         raw.append(_type_line(mimetype))
-    raw.append((b"content-length", b"%d" % len(data)))
+    raw.append(length_line(len(data)))
     return status, raw, data
 
 
@@ -166,6 +166,12 @@ def _header_line(name: str, value: str) -> tuple[bytes, bytes] | None:
     if key in _LOOKED_AT or "\n" in value or "\r" in value or not value.isascii():
         return None
     return key, value.encode()
+
+
+@functools.lru_cache(maxsize=1024)
+def length_line(length: int) -> tuple[bytes, bytes]:
+    """Return the Content-Length header of a body of `length` bytes, as it is sent."""
+    return b"content-length", b"%d" % length
 
 
 @functools.cache

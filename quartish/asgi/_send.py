@@ -19,6 +19,7 @@ from werkzeug.wsgi import FileWrapper
 from .._bridge import awaited
 from .._bridge import is_awaitable
 from .._bridge import to_thread
+from .._responses import length_line
 from .._responses import raw_name
 from .._streaming import Inbox
 from ..typing import Answer
@@ -62,7 +63,7 @@ def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
         except UnicodeEncodeError:
             raw.append((key, value.encode("utf-8")))
     if length is not None:
-        raw.append((b"content-length", str(length).encode()))
+        raw.append(length_line(length))
     return raw
 
 
