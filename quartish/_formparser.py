@@ -36,9 +36,9 @@ from .datastructures import FileStorage
 
 URLENCODED = "application/x-www-form-urlencoded"
 SLICE = 64 * 1024
-"""Bytes that a decoder on the loop is given at once; nothing else runs meanwhile."""
+"""Bytes that the decoder is given at once; it searches what it holds again and again."""
 FILE_SLICE = 256 * 1024
-"""The same where a form is parsed in a thread. PERF(1 ms for 10 MB): each is read and written."""
+"""Bytes that are read from a file, and may be written to one, at once. PERF(1 ms for 10 MB)"""
 MAX_HEADERS = 16 * 1024
 """Bytes of a part's headers, and of what precedes the first part."""
 _LINE_ENDS = (b"\r", b"\n")
@@ -73,7 +73,7 @@ class FormDataParser:
     """
 
     file_storage_class: type[WerkzeugFileStorage] = FileStorage
-    #: Bytes that the decoder is given at once.
+    #: Bytes that are looked through at once, and may be written to a file.
     slice = SLICE
 
     def __init__(
@@ -125,8 +125,6 @@ class FormDataParser:
                 if not boundary:
                     raise ValueError("the Content-Type has no boundary")
                 for start in range(0, len(chunk), self.slice):
-                    if decoder.state is State.EPILOGUE:  # of no meaning, of any length
-                        break
                     await parts.feed(decoder, chunk[start : start + self.slice])
             if not empty:
                 decoder.receive_data(None)
@@ -282,8 +280,10 @@ class _Parts:
             content, data = decoder.split(data)
             if content:
                 await self._write(self._file, content)
-        if data:
-            decoder.receive_data(data)
+        for start in range(0, len(data), SLICE):
+            if decoder.state is State.EPILOGUE:  # of no meaning, of any length
+                return
+            decoder.receive_data(data[start : start + SLICE])
             await self.take(decoder)
 
     async def take(self, decoder: MultipartDecoder) -> None:

@@ -4,13 +4,17 @@ and only where nobody wants to see it."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import typing as t
+import weakref
 
 import pytest
 from werkzeug.exceptions import Forbidden
 from werkzeug.exceptions import NotFound
 
 from quartish import after_this_request
+from quartish import has_request_context
+from quartish import request
 from quartish import request_finished
 from quartish import session
 from quartish.json.provider import DefaultJSONProvider
@@ -18,14 +22,16 @@ from quartish.json.provider import DefaultJSONProvider
 Messages = list[dict[str, t.Any]]
 
 
-async def ask(app: t.Any, method: str = "GET", path: str = "/", **headers: str) -> Messages:
+async def ask(
+    app: t.Any, method: str = "GET", path: str = "/", send: t.Any = None, **headers: str
+) -> Messages:
     """Send a request as a server does; return what came back."""
     sent: Messages = []
 
     async def receive() -> dict[str, t.Any]:
         return await asyncio.Future()
 
-    async def send(message: dict[str, t.Any]) -> None:
+    async def keep(message: dict[str, t.Any]) -> None:
         sent.append(message)
 
     lines = [(b"host", b"localhost")]
@@ -39,7 +45,7 @@ async def ask(app: t.Any, method: str = "GET", path: str = "/", **headers: str) 
         "query_string": b"",
         "headers": lines,
     }
-    await app(scope, receive, send)
+    await app(scope, receive, send or keep)
     return sent
 
 
@@ -278,3 +284,41 @@ async def test_a_view_that_dispatches_anew_gets_a_response(app: t.Any) -> None:
     else:
         assert (await ask(app))[0]["status"] == 200
         assert isinstance(seen[1], app.response_class)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("looked_at", [False, True])
+async def test_what_a_server_begins_while_it_sends_keeps_no_request(
+    app: t.Any, looked_at: bool, waits: bool
+) -> None:
+    # As Hypercorn, which begins the timer of an idle connection with the last message.
+    contexts: list[bool] = []
+    requests: list[weakref.ref[t.Any]] = []
+
+    @app.get("/")
+    async def view() -> str:
+        requests.append(weakref.ref(request._get_current_object()))
+        if waits:
+            await asyncio.sleep(0)
+        return "text"
+
+    if looked_at:
+        app.after_request(lambda response: response)
+
+    tasks: list[asyncio.Task[None]] = []
+    forever = asyncio.Event()
+
+    async def idle() -> None:
+        contexts.append(has_request_context())
+        await forever.wait()
+
+    async def send(message: dict[str, t.Any]) -> None:
+        tasks.append(asyncio.create_task(idle()))
+        await asyncio.sleep(0)
+
+    assert await ask(app, send=send) == []
+    gc.collect()
+    assert contexts == [False, False]
+    assert [kept() for kept in requests] == [None]
+    forever.set()
+    await asyncio.gather(*tasks)

@@ -5,6 +5,7 @@ Source: ASGI specification, "HTTP", response start and body.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import typing as t
 from contextvars import copy_context
@@ -35,6 +36,8 @@ AT_ONCE = 65536
 """Bytes of a body that a server takes at once, however slow the client reads."""
 FILE_PIECE = 262144
 """Bytes of a file that are read and sent in one piece."""
+BODILESS = frozenset([*range(200), 204, 304])
+"""Statuses of responses without a body. *Source:* RFC 9110, section 6.4.1."""
 _LOCATIONS = (b"location", b"content-location")
 
 
@@ -42,7 +45,7 @@ def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
     """Return the headers to send; `length` is the body's size in bytes, None if unknown."""
     status: int = response.status_code
     headers: Headers = response.headers
-    if status < 200 or status == 204 or status == 304:
+    if status in BODILESS:
         headers = Headers(headers)
         headers.remove("Content-Length")
         if status == 304:
@@ -110,6 +113,18 @@ class ClientGone(Exception):
     """The client left while a response was sent: nothing to tell anybody."""
 
 
+def as_answer(conn: t.Any, response: t.Any) -> Answer | None:
+    """Return what is sent of a response; None where that takes its time, or where something has
+    to be closed after it."""
+    if response._on_close:
+        return None
+    data = body_in_memory(response)
+    if data is None or len(data) > AT_ONCE:
+        return None
+    status: int = response.status_code
+    return status, _head(conn, response, len(data)), b"" if status in BODILESS else data
+
+
 async def send_answer(exchange: Exchange, answer: Answer) -> None:
     """Send an answer, on the loop, unless the client has left."""
     status, headers, data = answer
@@ -123,6 +138,9 @@ async def send_answer(exchange: Exchange, answer: Answer) -> None:
         await send({"type": "http.response.body", "body": data})
     except OSError:  # since ASGI 2.4 that is how a server says that the client left
         return
+    except asyncio.CancelledError:
+        if not exchange.took_back():
+            raise
     finally:
         if exchange.has_inbox:
             exchange.inbox.left = None
@@ -141,23 +159,13 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
             return
         data = body_in_memory(response)
         status: int = response.status_code
-        start: dict[str, t.Any] = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": raw_headers(conn, response, None if data is None else len(data)),
-        }
-        if conn.method == "HEAD" or status < 200 or status == 204 or status == 304:
-            payload: bytes | None = b""
-        else:
-            payload = data
+        headers = _head(conn, response, None if data is None else len(data))
+        payload = b"" if conn.method == "HEAD" or status in BODILESS else data
         if payload is None or len(payload) > AT_ONCE:
             send = exchange.send_timed(response)
-        if status == 413 and conn.http_version < "2":
-            # What the client still sends of the body will not be read.
-            start["headers"].append((b"connection", b"close"))
         path = None if payload is not None else _path_of(conn, response)
         try:
-            await send(start)
+            await send({"type": "http.response.start", "status": status, "headers": headers})
             if path is not None:
                 await send({"type": "http.response.pathsend", "path": path})
                 return
@@ -183,6 +191,14 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
             closed: t.Any = response.close()
             if is_awaitable(closed):
                 await closed
+
+
+def _head(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
+    headers = raw_headers(conn, response, length)
+    if response.status_code == 413 and conn.http_version < "2":
+        # What the client still sends of the body will not be read.
+        headers.append((b"connection", b"close"))
+    return headers
 
 
 async def _send_from_threads(
@@ -231,7 +247,7 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
     try:
         start = {"type": "http.response.start", "status": status, "headers": headers}
         await awaited(_send(send, start))
-        if not (conn.method == "HEAD" or status < 200 or status == 204 or status == 304):
+        if not (conn.method == "HEAD" or status in BODILESS):
             for chunk in _chunks_here(response):
                 if inbox.gone is not None:
                     return

@@ -20,6 +20,7 @@ from .._bridge import Lane
 from .._bridge import to_thread
 from .._bridge import within
 from .._streaming import BodyReader
+from ..typing import Answer
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
@@ -27,6 +28,8 @@ from ._debug import handle_through_wsgi_debugged
 from ._debug import run_debugged
 from ._exchange import body_of
 from ._exchange import Exchange
+from ._send import as_answer
+from ._send import AT_ONCE
 from ._send import send_answer
 from ._send import send_here
 from ._send import send_response
@@ -63,13 +66,13 @@ def handle_http(
     except BaseException:
         exchange.stop()
         raise
-    if waiting is DONE:
-        if exchange.idle or (exchange.has_inbox and exchange.inbox.gone):
-            exchange.stop()
-        return None
     if waiting is IN_THREAD:
         return exchange.complete(exchange.in_thread(context))
-    return exchange.complete(go_on(context, exchange.steps, waiting, exchange.suspended))
+    if waiting is not DONE:
+        return exchange.complete(go_on(context, exchange.steps, waiting, exchange.suspended))
+    if exchange.idle or (exchange.has_inbox and exchange.inbox.gone):
+        exchange.stop()
+    return None if exchange.answer is None else send_answer(exchange, exchange.answer)
 
 
 class HttpExchange(Exchange):
@@ -77,11 +80,15 @@ class HttpExchange(Exchange):
 
     #: The coroutine of the loop lane, begun.
     steps: t.Generator[t.Any, t.Any, None]
+    #: What is left to be sent when the loop lane is done.
+    answer: Answer | None = None
 
     async def complete(self, rest: t.Awaitable[None]) -> None:
         """Await the rest of the app call, then leave nothing behind."""
         try:
             await rest
+            if self.answer is not None:
+                await send_answer(self, self.answer)
         finally:
             await self.close()
 
@@ -96,7 +103,9 @@ class HttpExchange(Exchange):
         return next(self.steps, DONE)
 
     async def on_loop(self) -> None:
-        """Run the flow, end the context and send the response, in the request's own task."""
+        """Run the flow, end the context and send the response, in the request's own task. An
+        answer is left to be sent outside of the request's Context: tasks that a server begins
+        meanwhile, such as Hypercorn's timer of an idle connection, would keep it."""
         app, ctx, flow = self.app, self.ctx, self.flow
         ctx.on_loop = True
         conn = ctx.conn
@@ -114,10 +123,13 @@ class HttpExchange(Exchange):
                     self.answered = True
                 else:
                     await self.end()
-            if type(response) is tuple:
-                await send_answer(self, response)
-            else:
+            answer = response if type(response) is tuple else as_answer(conn, response)
+            if answer is None:
                 await send_response(self, response)
+            elif len(answer[2]) > AT_ONCE:
+                await send_answer(self, answer)
+            else:
+                self.answer = answer
         except asyncio.CancelledError:
             if not self.took_back():
                 raise
