@@ -286,22 +286,25 @@ async def test_a_view_that_dispatches_anew_gets_a_response(app: t.Any) -> None:
         assert isinstance(seen[1], app.response_class)
 
 
-@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("kind", ["async", "waits", "def"])
 @pytest.mark.parametrize("looked_at", [False, True])
 async def test_what_a_server_begins_while_it_sends_keeps_no_request(
-    app: t.Any, looked_at: bool, waits: bool
+    app: t.Any, looked_at: bool, kind: str
 ) -> None:
     # As Hypercorn, which begins the timer of an idle connection with the last message.
     contexts: list[bool] = []
     requests: list[weakref.ref[t.Any]] = []
 
-    @app.get("/")
-    async def view() -> str:
+    def in_thread() -> str:
         requests.append(weakref.ref(request._get_current_object()))
-        if waits:
-            await asyncio.sleep(0)
         return "text"
 
+    async def on_loop() -> str:
+        if kind == "waits":
+            await asyncio.sleep(0)
+        return in_thread()
+
+    app.get("/")(in_thread if kind == "def" else on_loop)
     if looked_at:
         app.after_request(lambda response: response)
 

@@ -149,7 +149,9 @@ class HttpExchange(Exchange):
             response = await to_thread(pool, context, self.work, lane=lane)
             self.lane, self.cancels = None, 0
             if response is not None:
-                await within(context, send_response(self, response), self.suspended)
+                self.answer = context.run(as_answer, conn, response)
+                if self.answer is None:
+                    await within(context, send_response(self, response), self.suspended)
         except asyncio.CancelledError:
             if not self.took_back():
                 raise
