@@ -325,3 +325,20 @@ async def test_what_a_server_begins_while_it_sends_keeps_no_request(
     assert [kept() for kept in requests] == [None]
     forever.set()
     await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+@pytest.mark.parametrize("colour_of_view", ["def", "async"])
+async def test_head(app: t.Any, colour_of_view: str, looked_at: bool) -> None:
+    def in_thread() -> str:
+        return "text"
+
+    async def on_loop() -> str:
+        return "text"
+
+    app.get("/")(in_thread if colour_of_view == "def" else on_loop)
+    if looked_at:
+        app.after_request(lambda response: response)
+    start, body = await ask(app, "HEAD")
+    assert dict(start["headers"])[b"content-length"] == b"4"
+    assert body == {"type": "http.response.body", "body": b""}

@@ -122,27 +122,28 @@ def as_answer(conn: t.Any, response: t.Any) -> Answer | None:
     if data is None or len(data) > AT_ONCE:
         return None
     status: int = response.status_code
-    return status, _head(conn, response, len(data)), b"" if status in BODILESS else data
+    headers = _head(conn, response, len(data))
+    return status, headers, b"" if conn.method == "HEAD" or status in BODILESS else data
 
 
-async def send_answer(exchange: Exchange, answer: Answer) -> None:
-    """Send an answer, on the loop, unless the client has left."""
+async def send_answer(
+    send: ASGISend, answer: Answer, exchange: Exchange | None = None
+) -> None:
+    """Send an answer, on the loop; unless the client has left, as the exchange knows that got
+    any of its messages."""
     status, headers, data = answer
-    send = exchange.send if len(data) <= AT_ONCE else exchange.send_timed(answer)
-    if exchange.ctx.conn.method == "HEAD":
-        data = b""
     try:
-        if exchange.has_inbox and exchange.inbox.gone is not None:
+        if exchange is not None and exchange.has_inbox and exchange.inbox.gone is not None:
             return
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": data})
     except OSError:  # since ASGI 2.4 that is how a server says that the client left
         return
     except asyncio.CancelledError:
-        if not exchange.took_back():
+        if exchange is None or not exchange.took_back():
             raise
     finally:
-        if exchange.has_inbox:
+        if exchange is not None and exchange.has_inbox:
             exchange.inbox.left = None
 
 

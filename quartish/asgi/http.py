@@ -70,9 +70,13 @@ def handle_http(
         return exchange.complete(exchange.in_thread(context))
     if waiting is not DONE:
         return exchange.complete(go_on(context, exchange.steps, waiting, exchange.suspended))
+    answer = exchange.answer
+    if not exchange.has_inbox and answer is not None:
+        # PERF(1 us of 180 under Hypercorn): nothing of the request is kept while it is sent.
+        return send_answer(send, answer)
     if exchange.idle or (exchange.has_inbox and exchange.inbox.gone):
         exchange.stop()
-    return None if exchange.answer is None else send_answer(exchange, exchange.answer)
+    return None if answer is None else send_answer(send, answer, exchange)
 
 
 class HttpExchange(Exchange):
@@ -88,7 +92,7 @@ class HttpExchange(Exchange):
         try:
             await rest
             if self.answer is not None:
-                await send_answer(self, self.answer)
+                await send_answer(self.send, self.answer, self)
         finally:
             await self.close()
 
@@ -126,8 +130,10 @@ class HttpExchange(Exchange):
             answer = response if type(response) is tuple else as_answer(conn, response)
             if answer is None:
                 await send_response(self, response)
+            elif conn.method == "HEAD":
+                self.answer = (*answer[:2], b"")
             elif len(answer[2]) > AT_ONCE:
-                await send_answer(self, answer)
+                await send_answer(self.send_timed(answer), answer, self)
             else:
                 self.answer = answer
         except asyncio.CancelledError:
