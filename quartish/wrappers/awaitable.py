@@ -115,6 +115,8 @@ class Body(_Turn):
         if self._data is None:
             source = self._source
             assert source is not None
+            if limit is not None and source.received > limit:
+                raise RequestEntityTooLarge()
             chunk = None
             if not self.taken:
                 source.limit = self.limit
