@@ -131,7 +131,7 @@ class HttpExchange(Exchange):
             if answer is None:
                 await send_response(self, response)
             elif conn.method == "HEAD":
-                self.answer = (*answer[:2], b"")
+                self.answer = answer[0], answer[1], b""
             elif len(answer[2]) > AT_ONCE:
                 await send_answer(self.send_timed(answer), answer, self)
             else:
