@@ -116,7 +116,8 @@ def make_answer(app: Core, rv: t.Any) -> Answer | None:
     if kind is dict or kind is list:
         if not headers and type(app.json).response is DefaultJSONProvider.response:
             json: t.Any = app.json
-            return _answer(status, None, json.mimetype, json.response_text(rv).encode())
+            text: str = json.response_text(rv, app.config["DEBUG"])
+            return _answer(status, None, json.mimetype, text.encode())
     elif isinstance(rv, HTTPException) and rv.code in _WITH_BODY:
         page = _error_page(rv)
         if page is not None:

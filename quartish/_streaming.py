@@ -21,14 +21,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.exceptions import RequestTimeout
 from werkzeug.wsgi import LimitedStream
 
+from ._bridge import DONE
 from ._bridge import from_thread
 from ._lazy import lazy
 from .typing import ASGIReceive
 from .typing import Message
 
-T = t.TypeVar("T")
 #: What was begun, and what it waits for.
-Begun = tuple[t.Generator[t.Any, t.Any, Message], t.Any]
+Begun = tuple[t.Generator[t.Any, t.Any, None], t.Any]
 
 HTTP_READ_AHEAD = 1
 WEBSOCKET_READ_AHEAD = 16
@@ -53,6 +53,8 @@ class Inbox:
     free = True
     #: Those that wait for what somebody else is about to receive.
     waiting: list[asyncio.Future[None]] | None = None
+    #: What was fetched last.
+    message: Message
     #: The disconnect message, once it was received.
     gone: Message | None = None
     #: How often anybody read.
@@ -70,28 +72,36 @@ class Inbox:
 
     async def get(self) -> Message:
         """Return the next message; after a disconnect, that message again and again."""
+        await self.fetch()
+        return self.message
+
+    async def fetch(self) -> None:
+        """Make the next message `message`, as `get` returns it.
+
+        PERF(0.1 us): who steps through a coroutine finds its value in an exception.
+        """
         self.reads += 1
         while not self.free:
             if self._messages:
-                message = self._messages.popleft()
+                self.message = self._messages.popleft()
                 self._settle()
                 if self._ahead > 1:  # there is room again, and nobody else may notice
                     self.watch()
-                return message
+                return
             if self.gone is not None:
-                return self.gone
+                self.message = self.gone
+                return
             # The reader, or another task, is in `receive` already: wait for what it gets.
             await self._turn()
         self.free = False
         try:
-            message = await self.receive()
+            self.message = message = await self.receive()
         finally:
             self.free = True
             if self.waiting:
                 self.wake()
         if message["type"] in DISCONNECTS:
             self.end(message)
-        return message
 
     def end(self, message: Message) -> None:
         """Note the message that says that the client left."""
@@ -157,19 +167,21 @@ class Inbox:
 
 
 async def _in_time(
-    steps: t.Generator[t.Any, t.Any, T], waiting: t.Any, seconds: float | None
-) -> T:
+    steps: t.Generator[t.Any, t.Any, None], waiting: t.Any, seconds: float | None
+) -> None:
     """Await a piece of a body that was begun. Raises RequestTimeout (408) when it does not
     come in time."""
     try:
         async with asyncio.timeout(seconds):
-            return await _go_on(steps, waiting)
+            await _go_on(steps, waiting)
     except TimeoutError as error:
         raise RequestTimeout() from error
 
 
 @types.coroutine
-def _go_on(steps: t.Generator[t.Any, t.Any, T], waiting: t.Any) -> t.Generator[t.Any, t.Any, T]:
+def _go_on(
+    steps: t.Generator[t.Any, t.Any, None], waiting: t.Any
+) -> t.Generator[t.Any, t.Any, None]:
     """Await what was begun: `steps` waits for `waiting`."""
     while True:
         step: t.Callable[[t.Any], t.Any] = steps.send
@@ -180,8 +192,8 @@ def _go_on(steps: t.Generator[t.Any, t.Any, T], waiting: t.Any) -> t.Generator[t
             step, value = steps.throw, error
         try:
             waiting = step(value)
-        except StopIteration as stop:
-            return t.cast(T, stop.value)
+        except StopIteration:
+            return
 
 
 class Body:
@@ -231,7 +243,8 @@ class Body:
         while (chunk := self.pull()) is None:
             steps, waiting = t.cast(Begun, self._begun)
             self._begun = None
-            self._held = self._take(await _in_time(steps, waiting, self.timeout))
+            await _in_time(steps, waiting, self.timeout)
+            self._held = self._take()
         return chunk
 
     def pull(self) -> bytes | None:
@@ -249,20 +262,19 @@ class Body:
         if self._begun is not None:
             return None
         while not self.complete:
-            steps = self._inbox.get().__await__()
-            try:
-                waiting = next(steps)
-            except StopIteration as stop:
-                chunk = self._take(stop.value)
-                if chunk:
-                    return chunk
-            else:
+            steps = self._inbox.fetch().__await__()
+            waiting = next(steps, DONE)
+            if waiting is not DONE:
                 self._begun = steps, waiting
                 return None
+            chunk = self._take()
+            if chunk:
+                return chunk
         return b""
 
-    def _take(self, message: Message) -> bytes:
-        """Return what a message holds of the body, b"" if it holds nothing."""
+    def _take(self) -> bytes:
+        """Return what the message that was fetched holds of the body, b"" if nothing."""
+        message = self._inbox.message
         if message["type"] == "http.disconnect":
             raise ClientDisconnected()
         chunk: bytes = message.get("body") or b""

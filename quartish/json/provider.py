@@ -196,12 +196,14 @@ class DefaultJSONProvider(JSONProvider):
 
     def response(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Return a response of the app with `mimetype`, compact or indented."""
-        text = self.response_text(self._prepare_response_obj(args, kwargs))
+        obj = self._prepare_response_obj(args, kwargs)
+        text = self.response_text(obj, self._app.debug)
         return self._app.response_class(text, mimetype=self.mimetype)
 
-    def response_text(self, obj: t.Any) -> str:
-        """Return the body of the response to be, compact or indented."""
-        if not (self.compact or (self.compact is None and not self._app.debug)):
+    def response_text(self, obj: t.Any, debug: bool) -> str:
+        """Return the body of the response to be, compact or indented, as `compact` says, or
+        `debug` where it says nothing."""
+        if not self.compact and (debug or self.compact is not None):
             return self.dumps(obj, indent=2) + "\n"
         dumps: t.Any = self.dumps
         if getattr(dumps, "__func__", None) is DefaultJSONProvider.dumps:

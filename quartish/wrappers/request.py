@@ -116,13 +116,15 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
         body = self.body
         if body is None:
             return True
-        if self._whole is None and self._file is None and self.max_content_length is None:
-            self._whole = body.take_whole()
-            if self._whole is not None:
-                if "environ" in self.__dict__:
-                    self._open_input()
-                return True
-        return False
+        if self._whole is not None or self._file is not None:
+            return True
+        if self.max_content_length is not None:  # there is more to be looked at
+            return False
+        whole = body.take_whole()
+        if whole is None:
+            return False
+        self._keep(whole)
+        return True
 
     async def read_ahead(self, last: bool = False) -> bool:
         """Read the body so that the view finds it: in memory, past 500 kB on disk. Say whether
@@ -142,14 +144,18 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
                 raise
             return False
         if isinstance(read, bytes):
-            self._whole = read
-            if "environ" in self.__dict__:
-                self._open_input()
+            self._keep(read)
             return True
         self.receive_input(read)
         if self.mimetype == "multipart/form-data":
             await body.offload(self.parse_ahead)
         return True
+
+    def _keep(self, whole: bytes) -> None:
+        """Keep what was read ahead; in the environ, if there is one, as a file."""
+        self._whole = whole
+        if "environ" in self.__dict__:
+            self._open_input()
 
     def receive_body(self, body: Body) -> None:
         """Take the body that the server is about to hand over."""
