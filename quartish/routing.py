@@ -52,11 +52,6 @@ class Rule(WerkzeugRule):
         self.max_form_parts = max_form_parts
         super().__init__(string, *args, **options)
 
-    @property
-    def limits_forms(self) -> bool:
-        """Whether it has limits of its own for forms."""
-        return self.max_form_memory_size is not None or self.max_form_parts is not None
-
     def get_empty_kwargs(self) -> dict[str, t.Any]:
         return {
             **super().get_empty_kwargs(),

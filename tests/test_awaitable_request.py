@@ -389,6 +389,16 @@ async def test_a_body_that_stops_coming() -> None:
         await request.get_data()
 
 
+async def test_a_subclass_has_its_own_patience() -> None:
+    class Hasty(Request):
+        body_timeout = 0.01
+
+    request = Hasty.from_scope(make(Peer()).scope)
+    request.receive_body(IncomingBody(Inbox(Peer(b"a", ends=False).receive)))
+    with pytest.raises(RequestTimeout):
+        await request.get_data()
+
+
 async def test_a_body_that_comes_slowly_has_time() -> None:
     request = make(peer := Slow())
     request.body_timeout = 0.2

@@ -306,6 +306,18 @@ async def test_limits_of_a_form_that_a_subclass_or_the_route_has() -> None:
         request.form  # noqa: B018
 
 
+@pytest.mark.parametrize("limits", [{"max_form_memory_size": 6}, {"max_form_parts": 1}], ids=str)
+async def test_limits_that_are_set_on_the_class(
+    limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in limits.items():  # as many a Flask app does
+        monkeypatch.setattr(Request, name, value)
+    request = await read_ahead(Request, FORM, b"a=1&b=2")
+    request.url_rule = Rule("/")
+    with quartish.Flask(__name__).app_context(), pytest.raises(RequestEntityTooLarge):
+        request.form  # noqa: B018
+
+
 async def test_a_limit_of_forms_in_the_config() -> None:
     app = quartish.Flask(__name__)
     app.config["MAX_FORM_PARTS"] = 1

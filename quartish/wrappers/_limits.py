@@ -20,15 +20,6 @@ class Limits(Conn):
     _max_content_length: int | None = None
     _max_form_memory_size: int | None = None
     _max_form_parts: int | None = None
-    #: Whether a subclass has its own `max_form_memory_size` or `max_form_parts`.
-    _own_form_limits = False
-
-    def __init_subclass__(cls, **kwargs: t.Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._own_form_limits = (cls.max_form_memory_size, cls.max_form_parts) != (
-            Limits.max_form_memory_size,
-            Limits.max_form_parts,
-        )
 
     def _limit(self, option: str, key: str, default: t.Any = None) -> t.Any:
         """Return what the route says, else what the config says under `key`."""
@@ -37,21 +28,6 @@ class Limits(Conn):
             return value
         ctx = _cv_app.get(None)  # PERF(0.05 us): not by `find_context`, four times a form
         return default if ctx is None else ctx.app.config[key]
-
-    def _form_limits(self) -> tuple[int | None, int | None]:
-        """Return `max_form_memory_size` and `max_form_parts`. PERF(0.2 us): asked for at once,
-        where neither the request nor its route has a word of its own."""
-        ctx = _cv_app.get(None)
-        if (
-            ctx is not None
-            and self._max_form_memory_size is None
-            and self._max_form_parts is None
-            and not self._own_form_limits
-            and not getattr(self.url_rule, "limits_forms", True)
-        ):
-            config = ctx.app.config
-            return config["MAX_FORM_MEMORY_SIZE"], config["MAX_FORM_PARTS"]
-        return self.max_form_memory_size, self.max_form_parts
 
     @property
     def max_content_length(self) -> int | None:

@@ -71,7 +71,7 @@ class Body(_Turn):
 
     #: Bytes that may be received in all; RequestEntityTooLarge (413) past it.
     limit: int | None = None
-    #: Seconds to wait for more, where they are not `BODY_TIMEOUT`; RequestTimeout (408) then.
+    #: Seconds to wait for more; RequestTimeout (408) then.
     timeout: float | None = None
 
     def __init__(
@@ -162,9 +162,7 @@ class Body(_Turn):
         """Return the next chunk, b"" at the end."""
         source = self._source
         assert source is not None
-        source.limit = self.limit
-        if self.timeout is not None:
-            source.timeout = self.timeout
+        source.limit, source.timeout = self.limit, self.timeout
         return await source.next()
 
 
@@ -257,8 +255,7 @@ class Request(Limits):
         if limit is not None and (self.content_length or 0) > limit:
             raise RequestEntityTooLarge()
         body.limit = limit
-        if self._body_timeout is not None:
-            body.timeout = self._body_timeout
+        body.timeout = self.body_timeout
         return body
 
     @property
@@ -266,8 +263,7 @@ class Request(Limits):
         """Seconds in which more of the body has to come (`BODY_TIMEOUT`); 408 past it."""
         timeout = self._body_timeout
         if timeout is None:
-            ctx = find_context()
-            timeout = None if ctx is None else ctx.app.config["BODY_TIMEOUT"]
+            timeout = self._limit("body_timeout", "BODY_TIMEOUT")
         return timeout
 
     @body_timeout.setter
@@ -369,11 +365,10 @@ class Request(Limits):
                     and type(self).make_form_data_parser is Request.make_form_data_parser
                 ):
                     # PERF(3 us): what the parser does.
-                    memory, parts = self._form_limits()
-                    data = await self.body.read(memory)
+                    data = await self.body.read(self.max_form_memory_size)
                     if self._form is None:
                         cls = self.parameter_storage_class
-                        fields = parse_urlencoded(data, cls, parts)
+                        fields = parse_urlencoded(data, cls, self.max_form_parts)
                         self._form = fields, _NO_FILES if cls is ImmutableMultiDict else cls()
                 else:
                     await self._parse_in_turn()

@@ -232,11 +232,9 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
     @lazy
     def form(self) -> ImmutableMultiDict[str, str]:
         """The form's fields."""
-        fields = self._urlencoded()
-        if fields is None:
-            self._load_form_data()
-            fields = self.__dict__["form"]
-        return fields
+        self._load_form_data()
+        form: ImmutableMultiDict[str, str] = self.__dict__["form"]
+        return form
 
     @lazy
     def files(self) -> ImmutableMultiDict[str, t.Any]:
@@ -300,11 +298,11 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
         data = self._take()
         if data is None:
             return None
-        memory, parts = self._form_limits()
+        limit = self.max_form_memory_size
         try:
-            if memory is not None and len(data) > memory:
+            if limit is not None and len(data) > limit:
                 raise RequestEntityTooLarge()
-            return parse_urlencoded(data, self.parameter_storage_class, parts)  # type: ignore[return-value]
+            return parse_urlencoded(data, self.parameter_storage_class, self.max_form_parts)  # type: ignore[return-value]
         except HTTPException as error:
             self._parsed = error
             raise
@@ -336,5 +334,5 @@ def _is_debugging() -> bool:
 _NO_JSON = WerkzeugRequest._cached_json
 _READING = (
     *("stream", "max_content_length", "want_form_data_parsed"),
-    *("make_form_data_parser", "_get_stream_for_parsing", "_load_form_data"),
+    *("make_form_data_parser", "_get_stream_for_parsing"),
 )
