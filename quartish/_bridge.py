@@ -384,16 +384,17 @@ def within(
     steps = coro.__await__()
     waiting = context.run(next, steps, DONE)
     if waiting is not DONE:
-        yield from _go_on(context, steps, waiting, suspended)
+        yield from _go_on(context.run, steps, waiting, suspended)
 
 
 def _go_on(
-    context: Context,
+    run: t.Callable[..., t.Any],
     steps: t.Generator[t.Any, t.Any, None],
     waiting: t.Any,
     suspended: t.Callable[[], None] | None = None,
 ) -> t.Generator[t.Any, t.Any, None]:
-    """Await, as `within`, what was begun by `next(coro.__await__(), DONE)` and is `waiting`.
+    """Await, as `within`, what was begun by `next(coro.__await__(), DONE)` and is `waiting`;
+    `run(func, *args)` takes each step, as `Context.run` does.
 
     PERF(0.3 us): what was begun in this way, and never waits, ends without an exception.
     """
@@ -405,12 +406,12 @@ def _go_on(
         try:
             value = yield waiting
         except GeneratorExit:
-            context.run(steps.close)
+            run(steps.close)
             raise
         except BaseException as exc:
             step, value = steps.throw, exc
         try:
-            waiting = context.run(step, value)
+            waiting = run(step, value)
         except StopIteration:
             return
 

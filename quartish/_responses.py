@@ -146,10 +146,12 @@ def _answer(
     return status, raw, data
 
 
+BODILESS = frozenset([*range(200), 204, 304])
+"""Statuses of responses without a body. *Source:* RFC 9110, section 6.4.1."""
 #: Bodies of which no more has to be known.
 _AT_HAND = frozenset([str, bytes, dict, list])
 #: Statuses that are sent with a body and nothing else.
-_WITH_BODY = frozenset(code for code in STATUS_LINES if code >= 200) - {204, 304, 413}
+_WITH_BODY = frozenset(STATUS_LINES) - BODILESS - {413}
 #: Headers in which a response looks before it is sent.
 _LOOKED_AT = frozenset([b"content-length", b"location", b"content-location"])
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import operator
 import tempfile
-import types
 import typing as t
 from collections import deque
 
@@ -23,6 +23,7 @@ from werkzeug.wsgi import LimitedStream
 
 from ._bridge import DONE
 from ._bridge import from_thread
+from ._bridge import go_on
 from ._lazy import lazy
 from .typing import ASGIReceive
 from .typing import Message
@@ -173,27 +174,9 @@ async def _in_time(
     come in time."""
     try:
         async with asyncio.timeout(seconds):
-            await _go_on(steps, waiting)
+            await go_on(operator.call, steps, waiting)
     except TimeoutError as error:
         raise RequestTimeout() from error
-
-
-@types.coroutine
-def _go_on(
-    steps: t.Generator[t.Any, t.Any, None], waiting: t.Any
-) -> t.Generator[t.Any, t.Any, None]:
-    """Await what was begun: `steps` waits for `waiting`."""
-    while True:
-        step: t.Callable[[t.Any], t.Any] = steps.send
-        value: t.Any = None
-        try:
-            value = yield waiting
-        except BaseException as error:
-            step, value = steps.throw, error
-        try:
-            waiting = step(value)
-        except StopIteration:
-            return
 
 
 class Body:

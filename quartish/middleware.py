@@ -23,6 +23,7 @@ from ._bridge import to_thread
 from ._bridge import Workers
 from ._defaults import DEFAULTS
 from ._lazy import lazy
+from ._responses import length_line
 from .asgi._through_wsgi import handle_through_wsgi
 from .routing import is_valid_host
 from .typing import ASGIApp
@@ -155,7 +156,7 @@ async def _refuse(
         prefix = "websocket.http"
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
+        length_line(len(body)),
     ]
     await send({"type": f"{prefix}.response.start", "status": status, "headers": headers})
     await send({"type": f"{prefix}.response.body", "body": body})

@@ -14,6 +14,7 @@ from contextvars import Context
 
 from .._bridge import is_awaitable
 from .._bridge import within
+from .._responses import length_line
 from ..debugger import render_traceback
 from ..typing import ASGIReceive
 from ..typing import ASGISend
@@ -86,7 +87,7 @@ async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception) -> N
     kind = b"text/html" if html else b"text/plain"
     headers = [
         (b"content-type", kind + b"; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
+        length_line(len(body)),
     ]
     try:
         await send({"type": "http.response.start", "status": 500, "headers": headers})

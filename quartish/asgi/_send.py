@@ -20,6 +20,7 @@ from werkzeug.wsgi import FileWrapper
 from .._bridge import awaited
 from .._bridge import is_awaitable
 from .._bridge import to_thread
+from .._responses import BODILESS
 from .._responses import length_line
 from .._responses import raw_name
 from .._streaming import Inbox
@@ -36,8 +37,6 @@ AT_ONCE = 65536
 """Bytes of a body that a server takes at once, however slow the client reads."""
 FILE_PIECE = 262144
 """Bytes of a file that are read and sent in one piece."""
-BODILESS = frozenset([*range(200), 204, 304])
-"""Statuses of responses without a body. *Source:* RFC 9110, section 6.4.1."""
 _LOCATIONS = (b"location", b"content-location")
 
 

@@ -69,7 +69,7 @@ def handle_http(
     if waiting is IN_THREAD:
         return exchange.complete(exchange.in_thread(context))
     if waiting is not DONE:
-        return exchange.complete(go_on(context, exchange.steps, waiting, exchange.suspended))
+        return exchange.complete(go_on(context.run, exchange.steps, waiting, exchange.suspended))
     answer = exchange.answer
     if not exchange.has_inbox and answer is not None:
         # PERF(1 us of 180 under Hypercorn): nothing of the request is kept while it is sent.
