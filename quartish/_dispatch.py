@@ -1,12 +1,16 @@
 """The dispatch flow: what happens to a request between door and view.
 
     full_dispatch
-      produce                              errors go to handle_user_exception
+      produce                              errors go to recover: handle_user_exception
         preprocess                         url value preprocessors, before functions
         dispatch                           the view
       finalize                             make_response, postprocess (after functions, session)
-    handle_exception                       what nothing above could answer
+    fail: handle_exception                 what nothing above could answer
     end_context                            teardown functions
+
+A request in which nobody takes part but the view, on the loop lane, is shorter: the door calls
+the view itself, and comes here with what it returned (`answer`, else `conclude`) or raised
+(`rescue`).
 
 It is written once. The doors drive it on a loop or in a thread (`_bridge`); it must not
 await anything but its own steps and `awaited(...)`. Every step may be overridden: where a
@@ -18,6 +22,7 @@ from __future__ import annotations
 
 import sys
 import typing as t
+from itertools import chain
 from types import CoroutineType
 
 from werkzeug.exceptions import BadRequest
@@ -29,11 +34,12 @@ from werkzeug.exceptions import RequestTimeout
 from werkzeug.routing import RoutingException
 from werkzeug.sansio.response import Response as SansioResponse
 
+from ._answers import Answers
 from ._bridge import awaited
+from ._bridge import is_async_callable
 from ._bridge import is_awaitable
 from ._bridge import spare
-from ._responses import make_answer
-from ._survey import Survey
+from ._core import Core
 from .ctx import AppContext
 from .signals import appcontext_tearing_down
 from .signals import got_request_exception
@@ -44,9 +50,11 @@ from .signals import request_tearing_down
 #: What reading a malformed, too large or too slow request raises. *Flask:* a 500 where it is
 #: raised after the view.
 UNREADABLE = (BadRequest, RequestEntityTooLarge, RequestTimeout)
+#: What is known of a view that was not looked at.
+_UNKNOWN: tuple[t.Any, bool, t.Any] = (object(), False, None)
 
 
-class Flow(Survey):
+class Flow(Answers):
     """The flow of one app's requests. `_dispatch_websocket` says how a websocket's differs."""
 
     started = request_started
@@ -75,62 +83,116 @@ class Flow(Survey):
         "teardown_app": "do_teardown_appcontext",
     }
 
+    def __init__(self, app: Core) -> None:
+        super().__init__(app)
+        #: The view of an endpoint, when it was last looked at, whether it is an `async def`,
+        #: and the view again if it is and nothing but hooks may have a word in its call.
+        #: PERF(0.5 us): to find out takes a call or two.
+        self._colours: dict[str, tuple[t.Any, bool, t.Any]] = {}
+
+    # --- the lane -------------------------------------------------------------------------
+
+    def takes_loop(self, ctx: AppContext) -> bool:
+        """Say whether the request's own task can run it: its view is an `async def`, and no
+        step was overridden by a `def`. Without a view (a 404) the hooks decide."""
+        if self.overridden:
+            return False
+        conn = ctx.conn
+        if conn.routing_exception is None:
+            endpoint = conn.url_rule.endpoint
+            view: t.Any = self.app.view_functions.get(endpoint)
+            known, on_loop, bare = self._colours.get(endpoint, _UNKNOWN)
+            if known is not view:
+                on_loop = view is None or is_async_callable(view)
+                bare = view if on_loop and self.direct and not self.replaced else None
+                self._colours[endpoint] = view, on_loop, bare
+            if conn.method != "OPTIONS":  # which has no view where it is answered automatically
+                ctx.view = bare
+            return on_loop
+        hooks = (self.before, self.after, self.teardown)
+        return not any(hooks) or all(
+            is_async_callable(func)
+            for registry in hooks
+            for func in chain.from_iterable(registry.values())
+        )
+
     # --- the flow -------------------------------------------------------------------------
 
-    async def handle(self, ctx: AppContext) -> t.Any:
+    async def handle(self, ctx: AppContext, on_loop: bool = False) -> t.Any:
         """Return the response to the request; on the loop lane its answer, if nobody looks at
         the response before it is sent. The caller ends the context afterwards.
 
         Raises what went wrong where `PROPAGATE_EXCEPTIONS`, testing or debugging say so.
         """
-        try:
-            if not self.lazy_session:
-                await ctx.open_session()
-            if self.replaced and "full_dispatch" in self.replaced:
-                return await self.full_dispatch(ctx)
-            rv = await self.produce(ctx)
-            if self.unchanged and ctx.on_loop and not self.looks_at_response(ctx):
-                answer = make_answer(self.app, rv)
-                if answer is not None:
-                    return answer
-            return await self.finalize(ctx, rv)
-        except Exception as error:
-            ctx.error = error
-            if isinstance(error, UNREADABLE) and not self.app.trap_http_exception(error):
-                # An after function or an error handler read it: the client's fault still.
-                return await self.finalize(ctx, error, from_error_handler=True)
-            return await self.handle_exception(ctx, error)
-
-    async def full_dispatch(self, ctx: AppContext) -> t.Any:
-        return await self.finalize(ctx, await self.produce(ctx))
-
-    async def produce(self, ctx: AppContext) -> t.Any:
-        """Return what a before function, the view or an error handler returned."""
         app = self.app
         if not app._got_first_request:
             app._got_first_request = True
         try:
-            if self.started.receivers:
-                await self.send(self.started)
-            unread = ctx.reads_ahead and not (
-                ctx.conn.read_at_once() or await ctx.conn.read_ahead()
-            )
-            # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
-            if self.before or app.url_value_preprocessors or self.replaced:
-                rv = await self.preprocess(ctx)
-                if rv is not None:
-                    return rv
-            if unread:  # a before function may have raised the limit
-                await ctx.conn.read_ahead(last=True)
-            if self.replaced:
-                return await self.dispatch(ctx)
-            rv = self.view_call(ctx)  # PERF(0.1 us): `dispatch`, without a call
-            return await (rv if ctx.on_loop and type(rv) is CoroutineType else self.settle(rv))
+            if not self.direct:
+                await ctx.open_session()
+                if "full_dispatch" in self.replaced:
+                    return await self.full_dispatch(ctx)
+            try:
+                rv = await self.produce(ctx, on_loop)
+            except Exception as error:
+                rv = await self.recover(ctx, error)
+            return (on_loop and self.answer(ctx, rv)) or await self.finalize(ctx, rv)
         except Exception as error:
+            return await self.fail(ctx, error)
+
+    async def conclude(self, ctx: AppContext, rv: t.Any) -> t.Any:
+        """Return the response, as `handle` does, to a request whose view was called by the door
+        and returned this."""
+        try:
+            return await self.finalize(ctx, rv)
+        except Exception as error:
+            return await self.fail(ctx, error)
+
+    async def rescue(self, ctx: AppContext, error: Exception) -> t.Any:
+        """Return the response, or the answer, as `handle` does, to a request whose view was
+        called by the door and raised this."""
+        try:
+            rv = await self.recover(ctx, error)
+            return self.answer(ctx, rv) or await self.finalize(ctx, rv)
+        except Exception as unhandled:
+            return await self.fail(ctx, unhandled)
+        finally:
+            del error  # its traceback holds this frame
+
+    async def full_dispatch(self, ctx: AppContext) -> t.Any:
+        self.app._got_first_request = True
+        try:
+            rv = await self.produce(ctx, False)
+        except Exception as error:
+            rv = await self.recover(ctx, error)
+        return await self.finalize(ctx, rv)
+
+    async def produce(self, ctx: AppContext, on_loop: bool) -> t.Any:
+        """Return what a before function or the view returned."""
+        if self.started.receivers:
+            await self.send(self.started)
+        unread = ctx.reads_ahead and not (ctx.conn.read_at_once() or await ctx.conn.read_ahead())
+        # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
+        if self.before or self.app.url_value_preprocessors or self.replaced:
+            rv = await self.preprocess(ctx)
+            if rv is not None:
+                return rv
+        if unread:  # a before function may have raised the limit
+            await ctx.conn.read_ahead(last=True)
+        if self.replaced:
+            return await self.dispatch(ctx)
+        rv = self.view_call(ctx)  # PERF(0.1 us): `dispatch`, without a call
+        return await (rv if on_loop and type(rv) is CoroutineType else self.settle(rv))
+
+    async def recover(self, ctx: AppContext, error: Exception) -> t.Any:
+        """Return what an error handler returned; raise the error where there is none."""
+        try:
             rv = await self.handle_user_exception(ctx, error)
             if error is ctx.conn.routing_exception:
                 error.__traceback__ = None  # holds the connection
             return rv
+        finally:
+            del error  # its traceback holds this frame
 
     async def preprocess(self, ctx: AppContext) -> t.Any:
         app, conn = self.app, ctx.conn
@@ -256,6 +318,17 @@ class Flow(Survey):
         if not app.error_handler_spec:
             return None
         return app._find_error_handler(error, ctx.conn.blueprints)
+
+    async def fail(self, ctx: AppContext, error: Exception) -> t.Any:
+        """Return the response to what no error handler took, or raise it."""
+        ctx.error = error
+        try:
+            if isinstance(error, UNREADABLE) and not self.app.trap_http_exception(error):
+                # An after function or an error handler read it: the client's fault still.
+                return await self.finalize(ctx, error, from_error_handler=True)
+            return await self.handle_exception(ctx, error)
+        finally:
+            del error  # its traceback holds this frame
 
     async def handle_exception(self, ctx: AppContext, error: Exception) -> t.Any:
         app = self.app

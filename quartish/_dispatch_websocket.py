@@ -42,11 +42,11 @@ class WebsocketFlow(Flow):
         "teardown_app": "do_teardown_appcontext",
     }
 
-    async def handle(self, ctx: AppContext) -> t.Any:
+    async def handle(self, ctx: AppContext, on_loop: bool = False) -> t.Any:
         """Return the response, if any. When the door cancels the handler because the
         conversation is over, the after functions run too."""
         try:
-            return await super().handle(ctx)
+            return await super().handle(ctx, on_loop)
         except CancelledError:
             if ctx.ending or ctx.took_back is None or not ctx.took_back():
                 raise

@@ -17,11 +17,6 @@ from ._bridge import from_thread
 from ._bridge import is_awaitable
 from ._core import Core
 from ._current import find_context
-from .json.provider import DefaultJSONProvider
-from .typing import Answer
-from .typing import RawHeaders
-from .wrappers.response import content_type
-from .wrappers.response import STATUS_LINES
 
 _BODIES = (str, bytes, bytearray, cabc.Iterator, cabc.AsyncIterator)
 _KINDS = (
@@ -90,70 +85,10 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
     return rv
 
 
-def make_answer(app: Core, rv: t.Any) -> Answer | None:
-    """Return what would be sent of `make_response(app, rv)`; None where that has to be asked.
-
-    PERF(3 us): what most views return goes out without a Response, its Headers and its list.
-    """
-    response_class = app.response_class
-    status, headers, kind = response_class.default_status, None, type(rv)
-    if kind is tuple:
-        if len(rv) == 3:
-            rv, status, headers = rv
-        elif len(rv) == 2:
-            rv, status = rv
-            if type(status) is dict:
-                status, headers = response_class.default_status, status
-        kind = type(rv)
-        plain = type(status) is int and (headers is None or type(headers) is dict)
-        if not plain or kind not in _AT_HAND:
-            return None
-    if status not in _WITH_BODY:
-        return None
-    if kind is str or kind is bytes:
-        data = rv.encode() if kind is str else rv
-        return _answer(status, headers, response_class.default_mimetype, data)
-    if kind is dict or kind is list:
-        if not headers and type(app.json).response is DefaultJSONProvider.response:
-            json: t.Any = app.json
-            text: str = json.response_text(rv, app.config["DEBUG"])
-            return _answer(status, None, json.mimetype, text.encode())
-    elif isinstance(rv, HTTPException) and rv.code in _WITH_BODY:
-        page = _error_page(rv)
-        if page is not None:
-            return _answer(rv.code, None, "text/html", page)
-    return None
-
-
-def _answer(
-    status: int, headers: dict[t.Any, t.Any] | None, mimetype: str | None, data: bytes
-) -> Answer | None:
-    """Return an answer, or None: a response has to look at the headers."""
-    raw: RawHeaders = []
-    if headers:
-        for name, value in headers.items():
-            if type(name) is not str or type(value) is not str:
-                return None
-            line = _header_line(name, value)
-            if line is None:
-                return None
-            if line[0] == b"content-type":
-                mimetype = None
-            raw.append(line)
-    if mimetype:
-        raw.append(_type_line(mimetype))
-    raw.append(length_line(len(data)))
-    return status, raw, data
-
-
+AT_ONCE = 65536
+"""Bytes of a body that a server takes at once, however slow the client reads."""
 BODILESS = frozenset([*range(200), 204, 304])
 """Statuses of responses without a body. *Source:* RFC 9110, section 6.4.1."""
-#: Bodies of which no more has to be known.
-_AT_HAND = frozenset([str, bytes, dict, list])
-#: Statuses that are sent with a body and nothing else.
-_WITH_BODY = frozenset(STATUS_LINES) - BODILESS - {413}
-#: Headers in which a response looks before it is sent.
-_LOOKED_AT = frozenset([b"content-length", b"location", b"content-location"])
 
 
 @functools.lru_cache(maxsize=1024)
@@ -162,30 +97,16 @@ def raw_name(name: str) -> bytes:
     return name.lower().encode("latin-1")
 
 
-@functools.lru_cache(maxsize=256)
-def _header_line(name: str, value: str) -> tuple[bytes, bytes] | None:
-    """Return a header as it is sent, or None: a response has to look at it."""
-    key = raw_name(name)
-    if key in _LOOKED_AT or "\n" in value or "\r" in value or not value.isascii():
-        return None
-    return key, value.encode()
-
-
 @functools.lru_cache(maxsize=1024)
 def length_line(length: int) -> tuple[bytes, bytes]:
     """Return the Content-Length header of a body of `length` bytes, as it is sent."""
     return b"content-length", b"%d" % length
 
 
-@functools.cache
-def _type_line(mimetype: str) -> tuple[bytes, bytes]:
-    return b"content-type", content_type(mimetype).encode()
-
-
 def _coerce(app: Core, rv: t.Any) -> t.Any:
     """Coerce another response class, call a WSGI callable."""
     if isinstance(rv, HTTPException) and type(rv).__module__.startswith("werkzeug."):
-        page = _error_page(rv)
+        page = error_page(rv)
         if page is not None:
             return app.response_class(page, rv.code, dict(_HTML))
         return app.response_class.force_type(rv.get_response(), None)
@@ -213,7 +134,7 @@ def _has_page(kind: t.Any) -> bool:
     )
 
 
-def _error_page(error: HTTPException) -> bytes | None:
+def error_page(error: HTTPException) -> bytes | None:
     """Return the page that Werkzeug makes of one of its errors, or None: ask the error.
 
     PERF(12 us): it says the same each time.

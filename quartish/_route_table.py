@@ -23,12 +23,20 @@ Found = tuple[Rule, dict[str, t.Any]]
 Key = t.Callable[[list[str]], t.Any]
 Match = t.Callable[[str], re.Match[str] | None]
 Convert = t.Callable[[str], t.Any]
-#: Each rule, what finds its arguments in a path, and those that are converted, by what.
-Targets = list[tuple[Rule, Match, list[tuple[str, Convert]]]]
+#: A request's method; False for a websocket.
+Method = str | t.Literal[False]
+#: Stands for all methods. It is none itself: they are not empty (RFC 9110, section 9.1).
+ANY = ""
+#: The first rule that takes each method; None: the matcher has to be asked.
+ByMethod = dict[Method, Rule | None]
+#: Each rule and its methods, what finds its arguments in a path, and those that are
+#: converted, by what.
+Targets = list[tuple[Rule, frozenset[Method], Match, list[tuple[str, Convert]]]]
 Tables = dict[tuple[int, ...], tuple[Key, dict[t.Any, "Shape | None"]]]
 
 _ABSENT: t.Any = object()
 _NO_TABLES: Tables = {}
+NO_RULES: ByMethod = {}
 
 
 class Shape:
@@ -58,17 +66,18 @@ class Shape:
                 for name, converter in rule._converters.items()
                 if (convert := _conversion(converter)) is not None
             ]
-            targets.append((rule, match, converted))
+            targets.append((rule, _methods(rule), match, converted))
         self.targets = targets  # whole: other threads may be looking
         return targets
 
 
 class RouteTable:
-    """The rules of a map that can be found by a look-up, as they are when it is made."""
+    """The rules of a map that can be found by a look-up, as they are when it is made; `rules`
+    has them in the order in which they were added."""
 
-    def __init__(self, url_map: Map) -> None:
-        #: Rules by their text; an empty list says that the matcher has to be asked.
-        self.static: dict[str, list[Rule]] = {}
+    def __init__(self, url_map: Map, rules: t.Iterable[Rule]) -> None:
+        #: Rules by their text, then by method. Where one is not there, the matcher is asked.
+        self.static: dict[str, ByMethod] = {}
         #: By the number of segments: how to read a path's literal ones, and what they give.
         #: None says that the matcher has to be asked.
         self.shapes: dict[int, Tables] = {}
@@ -79,7 +88,7 @@ class RouteTable:
         if url_map.host_matching:
             self.whole = False
             return
-        rules = [rule for rule in url_map.iter_rules() if not rule.build_only]
+        rules = [rule for rule in rules if not rule.build_only]
         defaulted = {rule.endpoint for rule in rules if rule.defaults}
         for rule in rules:
             simple = (
@@ -90,9 +99,10 @@ class RouteTable:
                 and "//" not in rule.rule
             )
             if not rule.arguments:
-                self.static.setdefault(rule.rule, [])
-                if simple:
-                    self.static[rule.rule].append(rule)
+                by_method = self.static.setdefault(rule.rule, {})
+                for method in _methods(rule):
+                    if method is False or ANY not in by_method:
+                        by_method.setdefault(method, rule if simple else None)
             elif not self._add(rule, simple):
                 self.shapes.clear()  # a rule that may match anything
                 self.whole = False
@@ -127,12 +137,13 @@ class RouteTable:
         Raises NotFound (404) where no rule has the path's shape, with or without a slash at
         its end.
         """
-        rules = self.static.get(path)
-        if rules is not None:
-            for rule in rules:
-                if rule.websocket == websocket and (rule.methods is None or method in rule.methods):
-                    return rule, {}
-            return None
+        asked: Method = not websocket and method
+        by_method = self.static.get(path)
+        if by_method is not None:
+            static = by_method.get(asked)
+            if static is None and asked not in by_method and not websocket:
+                static = by_method.get(ANY)
+            return None if static is None else (static, {})
         segments = path.split("/")
         if segments[1] in self.deep or "//" in path:
             return None
@@ -148,8 +159,8 @@ class RouteTable:
                 raise NotFound
             return None
         targets = only.prepare() if only.targets is None else only.targets
-        for rule, match, converted in targets:
-            if rule.websocket == websocket and (rule.methods is None or method in rule.methods):
+        for rule, methods, match, converted in targets:
+            if asked in methods or (ANY in methods and not websocket):
                 found = match(path)
                 if found is None:
                     return None
@@ -171,6 +182,13 @@ class RouteTable:
             if key(segments) in table:
                 return True
         return False
+
+
+def _methods(rule: Rule) -> frozenset[Method]:
+    """Return the methods that a rule takes; `ANY` for all but a websocket's."""
+    if rule.websocket:  # its handshake is a GET
+        return frozenset([False] if "GET" in (rule.methods or ("GET",)) else [])
+    return frozenset([ANY] if rule.methods is None else rule.methods)
 
 
 def _conversion(converter: BaseConverter) -> Convert | None:

@@ -16,6 +16,7 @@ from werkzeug.routing import RuleFactory
 from werkzeug.sansio.utils import host_is_trusted
 
 from ._lazy import lazy
+from ._route_table import NO_RULES as NO_RULES
 from ._route_table import RouteTable
 
 __all__ = ["BaseConverter", "Map", "MapAdapter", "Rule", "is_valid_host"]
@@ -85,18 +86,37 @@ def _is_reserved(name: str) -> bool:
     return iskeyword(name) or name == "__debug__"
 
 
+class _Noting(RuleFactory):
+    """Notes the rules that a factory gives."""
+
+    def __init__(self, factory: RuleFactory, rules: list[WerkzeugRule]) -> None:
+        self._factory = factory
+        self._rules = rules
+
+    def get_rules(self, map: WerkzeugMap) -> t.Iterator[WerkzeugRule]:  # noqa: A002
+        for rule in self._factory.get_rules(map):
+            self._rules.append(rule)
+            yield rule
+
+
 class Map(WerkzeugMap):
     """A URL map with a table in front of its matcher."""
 
+    @lazy
+    def _in_order(self) -> list[WerkzeugRule]:
+        """The rules as they were added, which is how the matcher prefers them; `iter_rules`
+        goes by endpoint."""
+        return []
+
     def add(self, rulefactory: RuleFactory) -> None:
-        super().add(rulefactory)
+        super().add(_Noting(rulefactory, self._in_order))
         self.__dict__.pop("table", None)
 
     @lazy
     def table(self) -> RouteTable:
         """The rules that can be found without the matcher."""
         self.update()
-        return RouteTable(self)
+        return RouteTable(self, self._in_order)
 
     @lazy
     def matcher(self) -> MapAdapter:

@@ -159,3 +159,62 @@ def test_a_slash_more_or_less_is_for_the_matcher(path: str) -> None:
     rules = [Rule("/a", endpoint="a", strict_slashes=False), Rule("/b/<int:n>/", endpoint="b")]
     find = Map(rules).table.find
     assert find(path, "GET", False) is None or path == "/b/1/"
+
+
+# --- several rules for one path ---------------------------------------------------------------
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["/", "/a", "/<v>", "/<int:v>/x"]),
+            st.sampled_from(["x", "y", "z"]),
+            st.sampled_from([None, ["GET"], ["POST"], ["GET", "POST"]]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.sampled_from(["/", "/a", "/b", "/1/x"]),
+    st.sampled_from([("GET", False), ("HEAD", False), ("POST", False), ("GET", True)]),
+)
+def test_the_first_of_several(
+    made: list[tuple[str, str, list[str] | None, bool]], path: str, asked: tuple[str, bool]
+) -> None:
+    # Rules of one text are equal; which one is found shows in its endpoint and its methods.
+    rules = []
+    for string, endpoint, methods, websocket in made:
+        takes = None if websocket else methods
+        rules.append(Rule(string, endpoint=endpoint, methods=takes, websocket=websocket))
+    url_map = Map(rules)
+    found = answer(lambda: url_map.table.find(path, *asked))
+    if type(found) is tuple:
+        method, websocket = asked
+        adapter = url_map.bind("localhost")
+        meant = adapter.match(path, method, return_rule=True, websocket=websocket)
+        assert found[0] is meant[0]
+
+
+async def test_a_second_rule_of_an_earlier_endpoint(colour: type[t.Any]) -> None:
+    app = colour(__name__)
+    app.add_url_rule("/x", "a", lambda: "a")
+    app.add_url_rule("/y", "b", lambda: "b")
+    app.add_url_rule("/y", "a")
+    assert (await app.async_test_client().get("/y")).status_code == 200
+    assert await (await app.async_test_client().get("/y")).get_data(as_text=True) == "b"
+
+
+def test_the_matcher_is_asked_for_a_path_that_it_would_redirect() -> None:
+    url_map = Map(
+        [
+            Rule("/a", endpoint="old", redirect_to="/b"),
+            Rule("/a", endpoint="new", methods=["GET"]),
+            Rule("/c", endpoint="new", methods=["GET"]),
+            Rule("/c", endpoint="old", redirect_to="/b"),
+        ]
+    )
+    assert url_map.table.find("/a", "GET", False) is None
+    found = url_map.table.find("/c", "GET", False)
+    assert found is not None and found[0].endpoint == "new"
+    assert url_map.table.find("/c", "POST", False) is None

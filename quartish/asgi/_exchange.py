@@ -15,6 +15,7 @@ from .._streaming import Body
 from .._streaming import HTTP_READ_AHEAD
 from .._streaming import Inbox
 from ..ctx import AppContext
+from ..typing import Answer
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Message
@@ -99,8 +100,6 @@ class Exchange:
 
     #: How many messages are read ahead while the view waits for something else.
     AHEAD = HTTP_READ_AHEAD
-    #: Whether anybody has asked for the client's messages, or waited for anything.
-    has_inbox = False
     #: The task of the app call, once it is known.
     task: asyncio.Task[t.Any] | None = None
     #: The stay in a worker thread, while there is one.
@@ -119,9 +118,13 @@ class Exchange:
     ) -> None:
         self.app = app
         self.ctx = ctx
-        self.flow = ctx.flow = flow
+        self.flow = flow
         self.receive = receive
         self.send = send
+        #: Whether anybody has asked for the client's messages, or waited for anything.
+        self.has_inbox = False
+        #: What is left to be sent when the loop lane is done.
+        self.answer: Answer | None = None
 
     @lazy
     def inbox(self) -> Inbox:
@@ -152,8 +155,6 @@ class Exchange:
     def begin(self) -> bool:
         """Match the URL in the connection's own Context; say whether the loop lane is taken."""
         ctx = self.ctx
-        if "quartish.preserve_context" in ctx.conn.scope:  # a test client's, in a `with` block
-            ctx.conn.scope["quartish.preserve_context"](ctx)
         ctx.begin()
         try:
             ctx.match_request()

@@ -20,6 +20,7 @@ from werkzeug.wsgi import FileWrapper
 from .._bridge import awaited
 from .._bridge import is_awaitable
 from .._bridge import to_thread
+from .._responses import AT_ONCE
 from .._responses import BODILESS
 from .._responses import length_line
 from .._responses import raw_name
@@ -33,8 +34,6 @@ from ..wrappers._bodies import IterableBody
 from ._exchange import Exchange
 
 _END: t.Any = object()
-AT_ONCE = 65536
-"""Bytes of a body that a server takes at once, however slow the client reads."""
 FILE_PIECE = 262144
 """Bytes of a file that are read and sent in one piece."""
 _LOCATIONS = (b"location", b"content-location")
@@ -125,24 +124,27 @@ def as_answer(conn: t.Any, response: t.Any) -> Answer | None:
     return status, headers, b"" if conn.method == "HEAD" or status in BODILESS else data
 
 
-async def send_answer(
-    send: ASGISend, answer: Answer, exchange: Exchange | None = None
-) -> None:
-    """Send an answer, on the loop; unless the client has left, as the exchange knows that got
-    any of its messages."""
+async def send_answer(send: ASGISend, answer: Answer) -> None:
+    """Send an answer, on the loop."""
     status, headers, data = answer
     try:
-        if exchange is not None and exchange.has_inbox and exchange.inbox.gone is not None:
-            return
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": data})
     except OSError:  # since ASGI 2.4 that is how a server says that the client left
-        return
+        pass
+
+
+async def send_answer_of(exchange: Exchange, send: ASGISend, answer: Answer) -> None:
+    """Send an answer as `send_answer` does, unless the client has left meanwhile."""
+    exchange.answered = True
+    try:
+        if not (exchange.has_inbox and exchange.inbox.gone):
+            await send_answer(send, answer)
     except asyncio.CancelledError:
-        if exchange is None or not exchange.took_back():
+        if not exchange.took_back():
             raise
     finally:
-        if exchange is not None and exchange.has_inbox:
+        if exchange.has_inbox:
             exchange.inbox.left = None
 
 

@@ -29,6 +29,17 @@ class Conn(SansioRequest):
     """
 
     scope: Scope
+    # What every request is asked for has no default in the class. PERF(0.01 us each time):
+    # that alone would keep the interpreter from looking it up its fast way.
+    #: "GET" for a websocket.
+    method: str
+    #: The path below `root_path`.
+    path: str
+    #: The Host header as it came, or "". One that came twice is malformed (RFC 9112, section
+    #: 3.2), and so are two of them joined.
+    raw_host: str
+    #: The Cookie headers as they came, joined, or "".
+    raw_cookie: str
     #: The URL rule that matched, or None.
     url_rule: Rule | None = None
     #: What the rule's converters made of the path, or None where matching failed.
@@ -59,12 +70,15 @@ class Conn(SansioRequest):
         if len(raw) == len(lines):
             self.raw_host = raw[b"host"].decode("latin-1") if b"host" in raw else ""
             self.raw_cookie = raw[b"cookie"].decode("latin-1") if b"cookie" in raw else ""
-        if "method" in scope:
-            self.method = scope["method"]
+        else:  # some name came twice
+            self.raw_host = ", ".join(_values(lines, b"host"))
+            self.raw_cookie = "; ".join(_values(lines, b"cookie"))
+        self.method = scope.get("method", "GET")
         path = scope["path"]
         if path[:1] == "/" and path.isascii() and not scope.get("root_path"):
-            self.root_path = ""
             self.path = path
+        else:
+            self.path = self._path()
         return self
 
     @lazy
@@ -77,28 +91,6 @@ class Conn(SansioRequest):
                 for name, value in self.headers
             }
         return dict(self.scope["headers"])
-
-    def _lines(self, name: bytes) -> list[str]:
-        if "headers" in self.__dict__:
-            return self.headers.getlist(name.decode())
-        return [value.decode("latin-1") for key, value in self.scope["headers"] if key == name]
-
-    @lazy
-    def raw_host(self) -> str:
-        """The Host header as it came, or "". One that came twice is malformed (RFC 9112,
-        section 3.2), and so are two of them joined."""
-        return ", ".join(self._lines(b"host"))
-
-    @lazy
-    def raw_cookie(self) -> str:
-        """The Cookie headers as they came, joined, or ""."""
-        if b"cookie" not in self.raw_headers:
-            return ""
-        return "; ".join(self._lines(b"cookie"))
-
-    @lazy
-    def method(self) -> str:
-        return str(self.scope.get("method", "GET")).upper()
 
     @lazy
     def scheme(self) -> str:
@@ -113,9 +105,8 @@ class Conn(SansioRequest):
     def root_path(self) -> str:
         return str(self.scope.get("root_path") or "").rstrip("/")
 
-    @lazy
-    def path(self) -> str:
-        """The path below `root_path`. Servers differ in whether the scope's path holds
+    def _path(self) -> str:
+        """Return the path below `root_path`. Servers differ in whether the scope's path holds
         `root_path`; it is taken off where it is there, by whole segments."""
         path: str = self.scope["path"]
         if not path.isascii():  # half a surrogate pair could not be encoded again
@@ -247,6 +238,10 @@ class _Titles(dict[bytes, str]):
         if len(self) < 512:
             self[name] = title
         return title
+
+
+def _values(lines: t.Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in lines if key == name]
 
 
 _TITLES = _Titles()

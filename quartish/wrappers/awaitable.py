@@ -176,7 +176,8 @@ class Request(Limits):
     form_data_parser_class = FormDataParser
     #: Where the client's messages come in and the server's go out, if it has a client.
     inbox: Inbox | None = None
-    asgi_send: ASGISend | None = None
+    #: ASGI's, of the server; no default in the class, as `Conn` says.
+    asgi_send: ASGISend
 
     _incoming: IncomingBody | None = None
     _body: Body | None = None
@@ -211,6 +212,8 @@ class Request(Limits):
             client[0] if client else headers.get("Remote-Addr"),
         )
         self.scope = {**scope, "http_version": http_version}
+        self.raw_host = ", ".join(headers.getlist("Host"))
+        self.raw_cookie = "; ".join(headers.getlist("Cookie"))
         self._max_content_length = max_content_length
         self._body_timeout = body_timeout
         if send_push_promise is not None:
@@ -454,7 +457,7 @@ class Request(Limits):
 
     async def _send_push_promise(self, path: str, headers: Headers) -> None:
         extensions = self.scope.get("extensions") or {}
-        if self.asgi_send is not None and "http.response.push" in extensions:
+        if hasattr(self, "asgi_send") and "http.response.push" in extensions:
             raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
             await self.asgi_send({"type": "http.response.push", "path": path, "headers": raw})
 

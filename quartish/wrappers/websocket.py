@@ -113,6 +113,8 @@ class Websocket(Conn):
             client[0] if client else headers.get("Remote-Addr"),
         )
         self._begin()
+        self.raw_host = ", ".join(headers.getlist("Host"))
+        self.raw_cookie = "; ".join(headers.getlist("Cookie"))
         self.scope = {**scope, "http_version": http_version, "subprotocols": subprotocols}
         steps = {"_receive": receive, "_send": send, "_accept": accept, "_close": close}
         self.__dict__.update((name, step) for name, step in steps.items() if step is not None)

@@ -12,8 +12,8 @@ from types import FrameType
 import pytest
 
 PACKAGE = str(Path(__file__).parents[2] / "quartish")
-INWARD = 17  # from the server's call to the view's first line
-OUTWARD = 7  # from the view's return to the end of the request
+INWARD = 12  # from the server's call to the view's first line
+OUTWARD = 1  # from the view's return to the end of the request
 
 SCOPE = {
     "type": "http",

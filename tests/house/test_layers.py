@@ -55,6 +55,7 @@ FLOORS = {
     "_registry": 3,
     "_responses": 3,
     "blueprints": 3,
+    "_answers": 4,
     "_dispatch": 4,
     "_dispatch_websocket": 4,
     "_overrides": 4,
