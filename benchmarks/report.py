@@ -40,8 +40,9 @@ SECTIONS = {
     ),
     "wire": (
         "Over the wire",
-        "Requests per second over loopback, measured with wrk. In brackets: the share of what"
-        " the raw ASGI app reaches on the same server.",
+        "Requests per second over loopback, measured with wrk. The apps of a server are loaded one"
+        " after the other for a second, in turns. In brackets: the share of what the raw ASGI app"
+        " reaches on the same server, the median over all turns.",
     ),
     "mixed": (
         "Waiting for a database",

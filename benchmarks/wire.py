@@ -152,7 +152,8 @@ def measure(
     seconds: float = 3,
     connections: int = 32,
 ) -> list[Table]:
-    """Return a table for each server, rounds interleaved; and one of those with their own."""
+    """Return a table for each server, and one of frameworks with their own; `seconds` are those
+    for which each path of each app is loaded in a round."""
     need_wrk()
     names = list(dict.fromkeys(("raw ASGI", *names)))
     tables = []
@@ -183,7 +184,8 @@ def _unit(connections: int) -> str:
 
 
 Pair = tuple[str, str]
-Rates = dict[tuple[Pair, str], list[float]]
+#: What each pair answered a second to each path, by turn. A turn is the same short while for all.
+Rates = dict[tuple[Pair, str], dict[tuple[int, int], float]]
 
 
 def _rounds(
@@ -194,34 +196,47 @@ def _rounds(
     seconds: float,
     connections: int,
 ) -> Rates:
+    """Start all servers anew in each round, and load one after the other for a second, in turns:
+    a machine that drifts drifts for all of them."""
     rates: Rates = {}
     for number in range(count):
-        for pair in pairs:
-            say(f"round {number + 1} of {count}: {pair[0]} on {pair[1]}")
-            try:
-                with serving(python, *pair) as address:
-                    for path in paths:
-                        if pair[0] == "raw ASGI":
-                            url = address + "/"  # the floor is the same for every path
+        with contextlib.ExitStack() as stack:
+            running: dict[Pair, str] = {}
+            for pair in pairs:
+                try:
+                    running[pair] = stack.enter_context(serving(python, *pair))
+                except Unable as reason:
+                    say(f"SKIPPED: {pair[0]} on {pair[1]}: {reason}")
+            servers = ", ".join(dict.fromkeys(server for _, server in running))
+            for path in paths:
+                say(f"round {number + 1} of {count}: {path} on {servers}")
+                for turn in range(-1, max(1, round(seconds))):
+                    for pair, address in list(running.items()):
+                        # The floor is the same for every path.
+                        url = address + ("/" if pair[0] == "raw ASGI" else path)
+                        try:
+                            rate = load(url, connections, 1)
+                        except (Unable, subprocess.TimeoutExpired) as reason:
+                            say(f"SKIPPED: {pair[0]} on {pair[1]}: {reason}")
+                            del running[pair]
                         else:
-                            url = address + path
-                        load(url, 8, 1)  # warms up
-                        rate = load(url, connections, seconds)
-                        rates.setdefault((pair, path), []).append(rate.requests)
-            except (Unable, subprocess.TimeoutExpired) as reason:
-                say(f"SKIPPED: {pair[0]} on {pair[1]}: {reason}")
+                            if turn >= 0:  # the first warms up
+                                rates.setdefault((pair, path), {})[number, turn] = rate.requests
     return rates
 
 
-def _middle(figures: list[float] | None) -> float | None:
-    return statistics.median(figures) if figures else None
+def _middle(rates: dict[t.Any, float] | None) -> float | None:
+    return statistics.median(rates.values()) if rates else None
 
 
 def _share(rates: Rates, pair: Pair, floor: Pair, path: str) -> str | None:
-    rate, most = _middle(rates.get((pair, path))), _middle(rates.get((floor, path)))
-    if rate is None:
+    """Return the rate, and its share of the floor's in the same turn: the median of each."""
+    own, most = rates.get((pair, path)), rates.get((floor, path), {})
+    rate = _middle(own)
+    if own is None or rate is None:
         return None
-    return f"{rate:,.0f}" + (f" ({rate / most:.2f})" if most else "")
+    share = _middle({turn: own[turn] / most[turn] for turn in own.keys() & most.keys()})
+    return f"{rate:,.0f}" + (f" ({share:.2f})" if share else "")
 
 
 def mixed(
