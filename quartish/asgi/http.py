@@ -124,7 +124,7 @@ class HttpExchange(Exchange):
                 ctx.error = error
                 raise
             finally:
-                if ctx.error or conn.needs_close or any(flow.at_end):
+                if ctx.error is not None or conn.needs_close or any(flow.at_end):
                     await self.end()
                 else:  # PERF(0.8 us): most have no teardown functions, and nothing to close
                     ctx._pushes -= 1  # PERF(0.05 us): `let_go`, without a call
