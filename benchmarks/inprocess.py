@@ -22,7 +22,7 @@ from .workloads import WORKLOADS
 
 Found = dict[str, dict[str, float]]  # framework -> workload -> seconds
 
-SMALLEST = 0.03
+SMALLEST = 0.01
 """The share of a module that a profile has a line for."""
 NOTES = {
     "def": "a `def` view: thread lane, thread pool or executor; Flask calls it where it is."
