@@ -190,6 +190,24 @@ async def test_a_view_that_waits(app: t.Any) -> None:
     assert (await ask(app))[2] == b"/"
 
 
+@pytest.mark.parametrize("at", ["http.response.start", "http.response.body"])
+async def test_a_client_that_has_left(app: t.Any, at: str) -> None:
+    # Since ASGI 2.4 `send` says so by an OSError.
+    sent: list[str] = []
+
+    async def receive() -> dict[str, t.Any]:
+        return await asyncio.Future()
+
+    async def send(message: dict[str, t.Any]) -> None:
+        sent.append(message["type"])
+        if message["type"] == at:
+            raise OSError
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+    await app(scope, receive, send)
+    assert sent[-1] == at and len(sent) == 1 + (at == "http.response.body")
+
+
 async def test_arguments_and_head(app: t.Any) -> None:
     @app.get("/<int:number>")
     async def number(number: int) -> str:
