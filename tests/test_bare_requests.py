@@ -21,31 +21,7 @@ from quartish import request_tearing_down
 from quartish import signals
 from quartish.ctx import AppContext
 
-Reply = tuple[int, dict[bytes, bytes], bytes]
-
-
-async def ask(app: t.Any, path: str = "/", method: str = "GET") -> Reply:
-    """Send a request as a server does; return status, headers and body."""
-    sent: list[dict[str, t.Any]] = []
-
-    async def receive() -> dict[str, t.Any]:
-        return await asyncio.Future()
-
-    async def send(message: dict[str, t.Any]) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "path": path,
-        "query_string": b"",
-        "headers": [(b"host", b"localhost")],
-    }
-    await app(scope, receive, send)
-    body = b"".join(message.get("body", b"") for message in sent[1:])
-    return sent[0]["status"], dict(sent[0]["headers"]), body
+from ._peer import ask
 
 
 @pytest.fixture
@@ -76,7 +52,7 @@ async def test_an_error_without_a_handler(app: t.Any) -> None:
 
     set_view(app, view)
     with got_request_exception.connected_to(lambda _, exception: seen.append(exception), app):
-        assert (await ask(app))[0] == 500
+        assert (await ask(app)).status == 500
     assert seen == [error]
 
 
@@ -106,9 +82,9 @@ async def test_an_error_with_a_handler(app: t.Any, colour_of_handler: str) -> No
     app.register_error_handler(
         LookupError, handle if colour_of_handler == "def" else handle_later
     )
-    status, headers, body = await ask(app)
-    assert (status, body) == (418, b"no at /")
-    assert headers[b"content-type"] == b"text/html; charset=utf-8"
+    answer = await ask(app)
+    assert (answer.status, answer.body) == (418, b"no at /")
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
 async def test_an_error_of_a_handler(app: t.Any) -> None:
@@ -123,8 +99,8 @@ async def test_an_error_of_a_handler(app: t.Any) -> None:
     app.register_error_handler(LookupError, handle)
     app.register_error_handler(500, lambda error: (str(error.original_exception), 500))
     app.teardown_request(ended.append)
-    status, _, body = await ask(app)
-    assert (status, body) == (500, b"second")
+    answer = await ask(app)
+    assert (answer.status, answer.body) == (500, b"second")
     assert str(ended) == "[ValueError('second')]"
 
 
@@ -139,8 +115,8 @@ async def test_an_http_error(app: t.Any, handled: bool) -> None:
     set_view(app, view)
     if handled:
         app.register_error_handler(410, handle)
-    status, _, body = await ask(app)
-    assert status == 410 and (body == b"handled") is handled
+    answer = await ask(app)
+    assert answer.status == 410 and (answer.body == b"handled") is handled
 
 
 async def test_what_no_response_can_be_made_of(app: t.Any) -> None:
@@ -149,8 +125,8 @@ async def test_what_no_response_can_be_made_of(app: t.Any) -> None:
 
     set_view(app, view)
     app.register_error_handler(500, lambda error: (str(error.original_exception), 500))
-    status, _, body = await ask(app)
-    assert status == 500 and b"The view function for 'index' did not return" in body
+    answer = await ask(app)
+    assert answer.status == 500 and b"The view function for 'index' did not return" in answer.body
 
 
 @pytest.mark.parametrize("rv", ["\ud800", ("text", {"X-Text": "\ud800"}), {"a": object()}])
@@ -162,7 +138,7 @@ async def test_what_cannot_be_sent_is_an_error_of_the_app(app: t.Any, rv: t.Any)
     seen: list[Exception] = []
     with got_request_exception.connected_to(lambda _, exception: seen.append(exception), app):
         try:
-            status = (await ask(app))[0]
+            status = (await ask(app)).status
         except UnicodeEncodeError:  # of a header: it is found when the response is sent
             assert type(rv) is tuple
         else:
@@ -178,7 +154,7 @@ async def test_a_stream(app: t.Any) -> None:
         return chunks()
 
     set_view(app, view)
-    assert (await ask(app))[2] == b"a/"
+    assert (await ask(app)).body == b"a/"
 
 
 async def test_a_view_that_waits(app: t.Any) -> None:
@@ -187,7 +163,7 @@ async def test_a_view_that_waits(app: t.Any) -> None:
         return request.path
 
     set_view(app, view)
-    assert (await ask(app))[2] == b"/"
+    assert (await ask(app)).body == b"/"
 
 
 @pytest.mark.parametrize("at", ["http.response.start", "http.response.body"])
@@ -213,15 +189,15 @@ async def test_arguments_and_head(app: t.Any) -> None:
     async def number(number: int) -> str:
         return str(number + 1)
 
-    assert (await ask(app, "/41"))[2] == b"42"
-    status, headers, body = await ask(app, "/41", "HEAD")
-    assert (status, headers[b"content-length"], body) == (200, b"2", b"")
+    assert (await ask(app, "/41")).body == b"42"
+    answer = await ask(app, "/41", "HEAD")
+    assert (answer.status, answer.headers["Content-Length"], answer.body) == (200, "2", b"")
 
 
 async def test_options(app: t.Any) -> None:
-    status, headers, body = await ask(app, method="OPTIONS")
-    assert (status, body) == (200, b"")
-    assert set(headers[b"allow"].split(b", ")) == {b"GET", b"HEAD", b"OPTIONS"}
+    answer = await ask(app, method="OPTIONS")
+    assert (answer.status, answer.body) == (200, b"")
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
 
 
 async def test_awaitables_that_are_no_coroutines(app: t.Any) -> None:
@@ -230,7 +206,7 @@ async def test_awaitables_that_are_no_coroutines(app: t.Any) -> None:
             return "object"
 
     set_view(app, View())
-    assert (await ask(app))[2] == b"object"
+    assert (await ask(app)).body == b"object"
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="nothing can be marked before 3.12")
@@ -244,7 +220,7 @@ async def test_a_function_that_is_marked(app: t.Any, waits: bool) -> None:
         return future
 
     set_view(app, inspect.markcoroutinefunction(view))  # type: ignore[attr-defined, unused-ignore]
-    assert (await ask(app))[2] == (b"later" if waits else b"at once")
+    assert (await ask(app)).body == (b"later" if waits else b"at once")
 
 
 async def test_nothing_is_set_up_after_the_first(app: t.Any) -> None:
@@ -271,16 +247,17 @@ async def test_a_receiver_that_is_connected_by_the_view(app: t.Any) -> None:
         request_tearing_down.connect(tearing_down, app)
         return "text"
 
-    assert (await ask(app))[0] == 200
+    assert (await ask(app)).status == 200
     set_view(app, view)
     try:
-        assert (await ask(app))[0] == 202
+        assert (await ask(app)).status == 202
     finally:
         request_finished.disconnect(finished, app)
         request_tearing_down.disconnect(tearing_down, app)
     assert heard == ["finished", "tearing down"]
     app.view_functions["index"] = lambda: "def"
-    assert (await ask(app))[0::2] == (200, b"def")
+    answer = await ask(app)
+    assert (answer.status, answer.body) == (200, b"def")
 
 
 async def test_a_receiver_that_is_connected_between_two_requests(app: t.Any) -> None:
@@ -322,7 +299,7 @@ async def test_registries(app: t.Any, name: str, replaced: bool) -> None:
         registry.append(hook)
     else:
         registry.setdefault(None, []).append(hook)
-    assert (await ask(app))[2] == b"text"
+    assert (await ask(app)).body == b"text"
     assert called == [name]
 
 
@@ -341,10 +318,10 @@ async def test_classes(app: t.Any) -> None:
             super().match_request()
 
     set_view(app, view)
-    assert (await ask(app))[2] == b"Request /"
+    assert (await ask(app)).body == b"Request /"
     app.request_class = Own
     app.context_class = OwnContext
-    assert (await ask(app))[2] == b"Own /"
+    assert (await ask(app)).body == b"Own /"
     assert [ctx.conn.path for ctx in made] == ["/"]
 
 
@@ -354,9 +331,9 @@ async def test_a_view_that_is_replaced_by_one_of_the_other_colour(app: t.Any) ->
 
     for _ in range(2):
         set_view(app, lambda: "def")
-        assert (await ask(app))[2] == b"def"
+        assert (await ask(app)).body == b"def"
         set_view(app, on_loop)
-        assert (await ask(app))[2] == b"async"
+        assert (await ask(app)).body == b"async"
 
 
 # --- what this rests on -----------------------------------------------------------------------
