@@ -192,7 +192,7 @@ class App(Core, metaclass=AppType):
             raise wrong_call(self, scope, receive, send) from None
         if kind == "http":
             rest = handle_http(self, scope, receive, send)
-            if type(rest) is tuple:  # PERF(0.2 us): `send_answer`, without a coroutine
+            if type(rest) is tuple:  # PERF(0.6 us of 14 under Hypercorn): `send_answer` here
                 status, headers, data = rest
                 try:
                     await send(

@@ -124,9 +124,6 @@ class Flow(Answers):
 
         Raises what went wrong where `PROPAGATE_EXCEPTIONS`, testing or debugging say so.
         """
-        app = self.app
-        if not app._got_first_request:
-            app._got_first_request = True
         try:
             if not self.direct:
                 await ctx.open_session()
@@ -160,7 +157,6 @@ class Flow(Answers):
             del error  # its traceback holds this frame
 
     async def full_dispatch(self, ctx: AppContext) -> t.Any:
-        self.app._got_first_request = True
         try:
             rv = await self.produce(ctx, False)
         except Exception as error:
@@ -169,11 +165,14 @@ class Flow(Answers):
 
     async def produce(self, ctx: AppContext, on_loop: bool) -> t.Any:
         """Return what a before function or the view returned."""
+        app = self.app
+        if not app._got_first_request:
+            app._got_first_request = True
         if self.started.receivers:
             await self.send(self.started)
         unread = ctx.reads_ahead and not (ctx.conn.read_at_once() or await ctx.conn.read_ahead())
         # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
-        if self.before or self.app.url_value_preprocessors or self.replaced:
+        if self.before or app.url_value_preprocessors or self.replaced:
             rv = await self.preprocess(ctx)
             if rv is not None:
                 return rv

@@ -155,6 +155,8 @@ class Exchange:
     def begin(self) -> bool:
         """Match the URL in the connection's own Context; say whether the loop lane is taken."""
         ctx = self.ctx
+        if "quartish.preserve_context" in ctx.conn.scope:  # a test client's, in a `with` block
+            ctx.conn.scope["quartish.preserve_context"](ctx)
         ctx.begin()
         try:
             ctx.match_request()

@@ -59,8 +59,6 @@ def handle_http(
             request.receive_body(body)
     if not flow.plain:
         request.asgi_send = send
-    if "quartish.preserve_context" in scope:  # a test client's, in a `with` block
-        scope["quartish.preserve_context"](exchange.ctx)
     context = copy_context()
     if app.config["DEBUG"]:
         return exchange.complete(run_debugged(exchange, context))

@@ -41,8 +41,6 @@ async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send:
     websocket = app.websocket_class.from_scope(scope)
     websocket.json_module = app.json
     ctx = app.context_class(app, websocket=websocket)
-    if "quartish.preserve_context" in scope:  # a test client's, in a `with` block
-        scope["quartish.preserve_context"](ctx)
     context = copy_context()
     exchange = WebsocketExchange(app, ctx, app.flow_of(ctx), receive, send)
     exchange.know_task()

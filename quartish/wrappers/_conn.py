@@ -51,6 +51,33 @@ class Conn(SansioRequest):
     #: Whether `close` has anything to do: something was opened, or a subclass has its own.
     needs_close = False
 
+    def __init__(
+        self,
+        method: str,
+        scheme: str,
+        path: str,
+        query_string: bytes,
+        headers: Headers,
+        root_path: str,
+        http_version: str,
+        scope: Scope,
+    ) -> None:
+        """Make a connection of *Quart's* pieces; `scope` says what they leave open."""
+        client = scope.get("client")
+        super().__init__(
+            method,
+            scheme,
+            scope.get("server"),
+            root_path,
+            path,
+            query_string,
+            headers,
+            client[0] if client else headers.get("Remote-Addr"),
+        )
+        self.raw_host = ", ".join(headers.getlist("Host"))
+        self.raw_cookie = "; ".join(headers.getlist("Cookie"))
+        self.scope = {**scope, "http_version": http_version}
+
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
         if "close" in cls.__dict__ and not cls.__module__.startswith("quartish."):

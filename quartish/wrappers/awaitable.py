@@ -200,20 +200,9 @@ class Request(Limits):
         body_timeout: float | None = None,
         send_push_promise: t.Callable[[str, Headers], t.Awaitable[None]] | None = None,
     ) -> None:
-        client = scope.get("client")
         super().__init__(
-            method,
-            scheme,
-            scope.get("server"),
-            root_path,
-            path,
-            query_string,
-            headers,
-            client[0] if client else headers.get("Remote-Addr"),
+            method, scheme, path, query_string, headers, root_path, http_version, scope
         )
-        self.scope = {**scope, "http_version": http_version}
-        self.raw_host = ", ".join(headers.getlist("Host"))
-        self.raw_cookie = "; ".join(headers.getlist("Cookie"))
         self._max_content_length = max_content_length
         self._body_timeout = body_timeout
         if send_push_promise is not None:

@@ -101,21 +101,11 @@ class Websocket(Conn):
         scope: Scope,
     ) -> None:
         """Make a websocket of Quart's pieces; the four callables take the place of ASGI's."""
-        client = scope.get("client")
+        scope = {**scope, "subprotocols": subprotocols}
         super().__init__(
-            "GET",
-            scheme,
-            scope.get("server"),
-            root_path,
-            path,
-            query_string,
-            headers,
-            client[0] if client else headers.get("Remote-Addr"),
+            "GET", scheme, path, query_string, headers, root_path, http_version, scope
         )
         self._begin()
-        self.raw_host = ", ".join(headers.getlist("Host"))
-        self.raw_cookie = "; ".join(headers.getlist("Cookie"))
-        self.scope = {**scope, "http_version": http_version, "subprotocols": subprotocols}
         steps = {"_receive": receive, "_send": send, "_accept": accept, "_close": close}
         self.__dict__.update((name, step) for name, step in steps.items() if step is not None)
 
