@@ -16,7 +16,7 @@ from ._responses import length_line
 from ._responses import raw_name
 from ._survey import Survey
 from .ctx import AppContext
-from .json.provider import DefaultJSONProvider
+from .json.provider import is_own
 from .typing import Answer
 from .typing import RawHeaders
 from .wrappers.response import content_type
@@ -41,7 +41,7 @@ class Answers(Survey):
             return None
         app = self.app
         response_class = app.response_class
-        mimetype: str | None = response_class.default_mimetype
+        mimetype: str | None
         status: t.Any
         headers, body, kind = None, rv, type(rv)
         if kind is tuple:
@@ -62,15 +62,21 @@ class Answers(Survey):
             return None
         try:
             if kind is str:
-                data = body.encode()
+                data, mimetype = body.encode(), response_class.default_mimetype
             elif kind is dict or kind is list:
-                json: t.Any = app.json
-                if headers or type(json).response is not DefaultJSONProvider.response:
+                if headers:
                     return None
-                data = json.response_text(body, app.config["DEBUG"]).encode()
-                mimetype = json.mimetype
+                json, debug = t.cast(t.Any, app.json), app.config["DEBUG"]
+                writer = None if debug else json._writer
+                if writer is not None:
+                    encode, mimetype = writer
+                    data = (encode(body) + "\n").encode()
+                elif is_own(json, "response"):
+                    data, mimetype = json.response_text(body, debug).encode(), json.mimetype
+                else:
+                    return None
             elif kind is bytes:
-                data = body
+                data, mimetype = body, response_class.default_mimetype
             elif body is rv and isinstance(rv, HTTPException) and rv.code in _WITH_BODY:
                 page = error_page(rv)
                 if page is None:

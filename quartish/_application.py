@@ -38,6 +38,8 @@ from ._overrides import HELPERS
 from ._registry import setupmethod
 from ._responses import build_url
 from ._responses import make_response
+from ._watched import Watched
+from ._watched import WatchedType
 from .asgi.background import BackgroundTasks
 from .asgi.http import handle_http
 from .asgi.lifespan import handle_lifespan
@@ -92,11 +94,8 @@ FAMILY = frozenset(
 )
 
 
-class AppType(type):
-    """The class of app classes. A method of the dispatch family that is patched on a class
-    late, as tracing tools do, is honoured by its apps from then on."""
-
-    apps: weakref.WeakSet[App] = weakref.WeakSet()
+class AppType(WatchedType):
+    """The class of app classes: a `__call__` that was made for WSGI lets ASGI in as well."""
 
     def __init__(
         cls, name: str, bases: tuple[type, ...], namespace: dict[str, t.Any], **options: t.Any
@@ -109,9 +108,6 @@ class AppType(type):
         if name == "__call__":
             value = _mark_async(both_doors(value))
         super().__setattr__(name, value)
-        if name in FAMILY:
-            for app in AppType.apps:
-                app.forget_flows()
 
 
 # Servers that take ASGI and WSGI look whether `app.__call__` is an `async def`. It cannot be
@@ -141,7 +137,7 @@ class _AsyncLooking:
         return type(app).__call__(app, *args)
 
 
-class App(Core, metaclass=AppType):
+class App(Core, Watched, metaclass=AppType):
     """What both colours share. Use `Flask` or `Quart`."""
 
     #: Whether request and response attributes are plain values (Flask) or awaitable (Quart).
@@ -151,7 +147,7 @@ class App(Core, metaclass=AppType):
     websocket_class: type[Websocket] = Websocket
 
     def _equip(self) -> None:
-        AppType.apps.add(self)
+        self._watch()
         if sys.version_info < (3, 12):
             vars(self)["__call__"] = _AsyncLooking(self)
         self.before_serving_funcs: list[BeforeServingCallable] = []
@@ -167,11 +163,8 @@ class App(Core, metaclass=AppType):
         if name in ("asgi_app", "wsgi_app"):
             check_middleware(self, name, value)
         super().__setattr__(name, value)
-        if name in FAMILY:
-            self.forget_flows()
 
-    def __delattr__(self, name: str) -> None:
-        super().__delattr__(name)
+    def _changed(self, name: str) -> None:
         if name in FAMILY:
             self.forget_flows()
 

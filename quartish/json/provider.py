@@ -16,6 +16,9 @@ from datetime import date
 
 from werkzeug.http import http_date
 
+from .._lazy import lazy
+from .._watched import Watched
+
 if t.TYPE_CHECKING:
     from ..typing import AppLike
 
@@ -118,14 +121,6 @@ def _encode_with(
 
 _COMPACT = (",", ":")
 
-
-@functools.lru_cache(maxsize=64)
-def _encode_compact(
-    default: t.Any, ensure_ascii: bool, sort_keys: bool, /
-) -> t.Callable[[t.Any], str]:
-    return _encode_with(default, ensure_ascii, sort_keys, separators=_COMPACT)
-
-
 # Documented nowhere: reads one value and says where it ends, or raises StopIteration.
 _scan: t.Callable[[str, int], tuple[t.Any, int]] = t.cast(t.Any, json.JSONDecoder()).scan_once
 _BEGINNINGS = ("{", "[")
@@ -138,7 +133,7 @@ def _has_lone_surrogate(text: str) -> bool:
     return any(match[3] for match in _ESCAPES.finditer(text))
 
 
-class DefaultJSONProvider(JSONProvider):
+class DefaultJSONProvider(JSONProvider, Watched):
     """JSON by the standard library.
 
     Also serialized: dates (as HTTP dates), UUID and Decimal (as text), dataclasses, and
@@ -203,15 +198,46 @@ class DefaultJSONProvider(JSONProvider):
     def response_text(self, obj: t.Any, debug: bool) -> str:
         """Return the body of the response to be, compact or indented, as `compact` says, or
         `debug` where it says nothing."""
-        if not self.compact and (debug or self.compact is not None):
+        if not debug and self._writer is not None:
+            encode, _ = self._writer
+            return encode(obj) + "\n"
+        if self.compact is False or (debug and not self.compact):
             return self.dumps(obj, indent=2) + "\n"
-        dumps: t.Any = self.dumps
-        if getattr(dumps, "__func__", None) is DefaultJSONProvider.dumps:
-            # PERF(0.4 us): what it does, found without keywords.
-            try:
-                encode = _encode_compact(self.default, self.ensure_ascii, self.sort_keys)
-            except TypeError:  # something unhashable
-                pass
-            else:
-                return encode(obj) + "\n"
-        return t.cast(str, dumps(obj, separators=_COMPACT)) + "\n"
+        return self.dumps(obj, separators=_COMPACT) + "\n"
+
+    @lazy
+    def _writer(self) -> tuple[t.Callable[[t.Any], str], str] | None:
+        """What serializes for a compact response, and its mimetype, until a setting changes.
+        None: it has to be found out for each response, as methods were overridden, or a
+        setting is worked out when it is read.
+
+        PERF(1.2 us of 16 under Hypercorn): settings are attributes of a class, which are slow
+        to look up, and there are many.
+        """
+        self._watch()
+        kind: t.Any = type(self)
+        if (
+            self.compact is False
+            or not all(is_own(self, name) for name in _OWN)
+            or any(hasattr(getattr(kind, name), "__set__") for name in _SETTINGS)
+        ):
+            return None
+        settings = (self.default, self.ensure_ascii, self.sort_keys)
+        try:
+            return _encode_with(*settings, separators=_COMPACT), self.mimetype
+        except TypeError:  # something unhashable
+            return None
+
+    def _changed(self, name: str) -> None:
+        vars(self).pop("_writer", None)
+
+
+_SETTINGS = ("default", "ensure_ascii", "sort_keys", "compact", "mimetype")
+_OWN: dict[str, t.Any] = {
+    name: vars(DefaultJSONProvider)[name] for name in ("response", "response_text", "dumps")
+}
+
+
+def is_own(provider: JSONProvider, name: str) -> bool:
+    """Say whether a provider's method is the one that was written here."""
+    return getattr(getattr(provider, name), "__func__", None) is _OWN[name]

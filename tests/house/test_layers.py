@@ -35,6 +35,7 @@ FLOORS = {
     "_route_table": 1,
     "_signing": 1,
     "_template_code": 1,
+    "_watched": 1,
     "routing": 1,
     "serving": 1,
     "signals": 1,
