@@ -85,36 +85,32 @@ def _encode_with(
     """
     own = {"default": default, "ensure_ascii": ensure_ascii, "sort_keys": sort_keys}
     encoder = json.JSONEncoder(**{**own, **settings})
-    if encoder.indent is not None or not encoder.check_circular:
+    if encoder.indent is not None:
         return encoder.encode
     module = json.encoder
     make_walk: t.Any = getattr(module, "c_make_encoder", None)
-    setup = (
-        encoder.default,
-        module.encode_basestring_ascii if encoder.ensure_ascii else module.encode_basestring,
-        encoder.indent,
-        encoder.key_separator,
-        encoder.item_separator,
-        encoder.sort_keys,
-        encoder.skipkeys,
-        encoder.allow_nan,
-    )
     try:
-        make_walk({}, *setup)
+        # It does not look for circles, and so keeps nothing between or during its calls.
+        walk = make_walk(
+            None,
+            encoder.default,
+            module.encode_basestring_ascii if encoder.ensure_ascii else module.encode_basestring,
+            encoder.indent,
+            encoder.key_separator,
+            encoder.item_separator,
+            encoder.sort_keys,
+            encoder.skipkeys,
+            encoder.allow_nan,
+        )
     except TypeError:  # there is none, or it is made in another way by now
         return encoder.encode
-    join, spare = "".join, list[t.Any]()
+    join = "".join
 
     def encode(obj: t.Any) -> str:
-        # Each walk has a dict of what it is in, to notice circles. So only one at a time may
-        # use it, and none where an error has left something in it.
         try:
-            walk = spare.pop()
-        except IndexError:
-            walk = make_walk({}, *setup)
-        text = join(walk(obj, 0))
-        spare.append(walk)
-        return text
+            return join(walk(obj, 0))
+        except RecursionError:
+            return encoder.encode(obj)  # says whether it was a circle
 
     return encode
 
