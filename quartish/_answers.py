@@ -39,8 +39,7 @@ class Answers(Survey):
             return None
         if ctx.conn.raw_cookie and self.saves_session(ctx):
             return None
-        app = self.app
-        response_class = app.response_class
+        app, response_class = self.app, self.response_class
         mimetype: str | None
         status: t.Any
         headers, body, kind = None, rv, type(rv)

@@ -43,6 +43,7 @@ class Survey:
         self.plain: bool = app.plain
         self.request_class: t.Any = app.request_class
         self.context_class: t.Any = app.context_class
+        self.response_class: t.Any = app.response_class
         #: The registries themselves: they may be edited at any time, and the flow is made
         #: anew where one is replaced.
         self.before, self.after, self.teardown = (getattr(app, name) for name in self.HOOKS)
@@ -64,7 +65,7 @@ class Survey:
         self.unchanged = (
             not self.replaced
             and is_default(app.make_response)
-            and app.response_class in (Response, AwaitableResponse)
+            and self.response_class in (Response, AwaitableResponse)
         )
         #: Who takes part before the view, after it and at the end. PERF(0.1 us each): `any`
         #: asks them all in one call.

@@ -243,6 +243,87 @@ async def test_json_providers(app: t.Any) -> None:
     assert (start["status"], body["body"]) == (418, b"responded")
 
 
+async def written(app: t.Any) -> bytes:
+    """Return the body that is sent; see that a Response has the same."""
+    _, answered = await ask(app)
+    made = len(app.responses)
+
+    def receiver(sender: t.Any, **extra: t.Any) -> None:
+        pass
+
+    with request_finished.connected_to(receiver, app):
+        _, message = await ask(app)
+    assert len(app.responses) > made
+    assert answered["body"] == message["body"]
+    return t.cast(bytes, message["body"])
+
+
+@pytest.mark.parametrize("on_class", [False, True])
+async def test_json_settings_may_change_at_any_time(
+    app: t.Any, monkeypatch: pytest.MonkeyPatch, on_class: bool
+) -> None:
+    answer_with(app, {"b": "ü", "a": 1j})
+    app.json.default = repr  # as an instance has it, it is no method
+    where = DefaultJSONProvider if on_class else app.json
+    first = await written(app)
+    assert first == b'{"a":"1j","b":"\\u00fc"}\n'
+    with monkeypatch.context() as patches:
+        for name, value, expected in [
+            ("ensure_ascii", False, '{"a":"1j","b":"ü"}\n'),
+            ("sort_keys", False, '{"b":"ü","a":"1j"}\n'),
+            ("compact", False, '{\n  "b": "ü",\n  "a": "1j"\n}\n'),
+            ("compact", True, '{"b":"ü","a":"1j"}\n'),
+        ]:
+            patches.setattr(where, name, value)
+            assert (await written(app)).decode() == expected
+        patches.setattr(where, "mimetype", "application/x+json")
+        start, _ = await ask(app)
+        assert (b"content-type", b"application/x+json") in start["headers"]
+    assert await written(app) == first
+    app.logger.disabled = True
+    del app.json.default  # nothing takes a complex number then
+    assert (await ask(app))[0]["status"] == 500
+
+
+@pytest.mark.parametrize("on_class", [False, True])
+@pytest.mark.parametrize("name", ["dumps", "response"])
+async def test_json_methods_that_are_patched_late(
+    app: t.Any, monkeypatch: pytest.MonkeyPatch, name: str, on_class: bool
+) -> None:
+    answer_with(app, {"a": 1})
+    assert await written(app) == b'{"a":1}\n'
+
+    def patched(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        return "patched" if name == "dumps" else app.response_class("patched\n")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(DefaultJSONProvider if on_class else app.json, name, patched)
+        assert await written(app) == b"patched\n"
+    assert await written(app) == b'{"a":1}\n'
+
+
+async def test_json_settings_that_are_worked_out_when_read(app: t.Any) -> None:
+    class Reads(DefaultJSONProvider):
+        @property
+        def sort_keys(self) -> bool:  # type: ignore[override]
+            return bool(app.config.get("SORT"))
+
+    app.json = Reads(app)
+    answer_with(app, {"b": 1, "a": 2})
+    assert await written(app) == b'{"b":1,"a":2}\n'
+    app.config["SORT"] = True
+    assert await written(app) == b'{"a":2,"b":1}\n'
+
+
+async def test_json_in_debug_mode_is_indented(app: t.Any) -> None:
+    answer_with(app, {"a": 1})
+    assert await written(app) == b'{"a":1}\n'
+    app.debug = True
+    assert await written(app) == b'{\n  "a": 1\n}\n'
+    app.json.compact = True
+    assert await written(app) == b'{"a":1}\n'
+
+
 async def test_json_that_cannot_be_made_is_an_error_of_the_view(app: t.Any) -> None:
     app.logger.disabled = True
     answer_with(app, {"a": object()})

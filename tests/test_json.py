@@ -155,6 +155,24 @@ def test_an_error_in_mid_dump_leaves_nothing_behind(provider: DefaultJSONProvide
         provider.dumps(shared)
 
 
+def test_circles_and_depths_are_told_apart(provider: DefaultJSONProvider) -> None:
+    """Circles are not looked for at first; the errors are those of the json module."""
+    branches: dict[str, t.Any] = {}
+    branches["all"] = [branches] * 9
+    deep: list[t.Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for settings in ({}, {"separators": (",", ":")}):
+        with pytest.raises(ValueError, match="Circular reference"):
+            provider.dumps(branches, **settings)
+        with pytest.raises(RecursionError):
+            provider.dumps(deep, **settings)
+        assert provider.dumps([1], **settings) == "[1]"
+    provider.default = lambda o: o
+    with pytest.raises(ValueError, match="Circular reference"):
+        provider.dumps(object())
+
+
 def test_a_default_of_one_call_is_not_kept(provider: DefaultJSONProvider) -> None:
     thing = Widget()
     gone = weakref.ref(thing)
