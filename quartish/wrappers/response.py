@@ -19,7 +19,7 @@ from .._current import find_context
 STATUS_LINES = {code: f"{code} {phrase}".upper() for code, phrase in HTTP_STATUS_CODES.items()}
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def content_type(mimetype: str) -> str:
     """Return the Content-Type of a mimetype, with its charset where it is text."""
     return get_content_type(mimetype, "utf-8")
