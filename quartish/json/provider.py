@@ -194,10 +194,11 @@ class DefaultJSONProvider(JSONProvider, Watched):
     def response_text(self, obj: t.Any, debug: bool) -> str:
         """Return the body of the response to be, compact or indented, as `compact` says, or
         `debug` where it says nothing."""
-        if not debug and self._writer is not None:
-            encode, _ = self._writer
+        writer = None if debug else self._writer
+        if writer is not None:
+            encode, _ = writer
             return encode(obj) + "\n"
-        if self.compact is False or (debug and not self.compact):
+        if self.compact is False or (debug and self.compact is None):
             return self.dumps(obj, indent=2) + "\n"
         return self.dumps(obj, separators=_COMPACT) + "\n"
 
