@@ -51,9 +51,8 @@ def handle_http(
     if not app._got_first_request:
         app._got_first_request = True
     request = flow.request_class.from_scope(scope)
-    context_class = flow.context_class  # PERF(0.1 us): looked up as what it is, no method
     request.json_module = app.json
-    exchange = HttpExchange(app, context_class(app, None, request), flow, receive, send)
+    exchange = HttpExchange(app, flow.context_class(app, None, request), flow, receive, send)
     if scope["method"] != "GET" or b"content-length" in request.raw_headers:
         body = body_of(app, request, exchange.open_inbox())
         if body is not None:

@@ -229,6 +229,7 @@ class DefaultJSONProvider(JSONProvider, Watched):
         vars(self).pop("_writer", None)
 
 
+#: What a user sets, and what a user overrides, of how a response is written.
 _SETTINGS = ("default", "ensure_ascii", "sort_keys", "compact", "mimetype")
 _OWN: dict[str, t.Any] = {
     name: vars(DefaultJSONProvider)[name] for name in ("response", "response_text", "dumps")
