@@ -37,7 +37,7 @@ class Answers(Survey):
         the signal), or only a response knows what is sent."""
         if ctx.touched or any(self.after_view):
             return None
-        if ctx.conn.raw_cookie and self.saves_session(ctx):
+        if b"cookie" in ctx.raw_headers and self.saves_session(ctx):
             return None
         app, response_class = self.app, self.response_class
         mimetype: str | None

@@ -88,6 +88,8 @@ FAMILY = frozenset(
         "response_class",
         "context_class",
         "session_interface",
+        "subdomain_matching",
+        "url_map",
         "wsgi_app",
         "__call__",
     ]

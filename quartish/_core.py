@@ -17,11 +17,9 @@ from jinja2 import Environment as JinjaEnvironment
 from werkzeug.exceptions import Aborter
 from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import BadRequestKeyError
-from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import SecurityError
 from werkzeug.routing import BuildError
 from werkzeug.routing import MapAdapter
-from werkzeug.routing import RequestRedirect
 from werkzeug.utils import cached_property
 from werkzeug.utils import redirect as _redirect
 
@@ -42,9 +40,7 @@ from .logging import create_logger
 from .routing import AdapterCache
 from .routing import is_valid_host
 from .routing import Map
-from .routing import NO_RULES
 from .routing import Rule
-from .routing import VALID_HOSTS
 from .sessions import SecureCookieSessionInterface
 from .sessions import SessionInterface
 from .templating import DispatchingJinjaLoader
@@ -63,11 +59,6 @@ F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 def _make_timedelta(value: timedelta | int | None) -> timedelta | None:
     """Return seconds as a timedelta; None and a timedelta as they are."""
     return value if value is None or isinstance(value, timedelta) else timedelta(seconds=value)
-
-
-def _match(adapter: MapAdapter, ctx: t.Any) -> t.Any:
-    conn, websocket = ctx.conn, ctx.kind == "websocket"
-    return adapter.match(conn.path, conn.method, return_rule=True, websocket=websocket)
 
 
 class Core(Registry):
@@ -404,38 +395,6 @@ class Core(Registry):
         return self.url_map.bind(
             self.config["SERVER_NAME"] or "", conn.root_path, url_scheme=conn.scheme
         )
-
-    def match_url(self, ctx: t.Any) -> None:
-        """Match the URL of the context's connection; what goes wrong is kept as its
-        `routing_exception`: NotFound (404), MethodNotAllowed (405), RequestRedirect (308),
-        WebsocketMismatch (400), SecurityError (400)."""
-        conn, url_map, found = ctx.conn, self.url_map, None
-        try:
-            if (
-                type(url_map) is Map
-                and not (url_map.host_matching or self.subdomain_matching)
-                and self.config["TRUSTED_HOSTS"] is None
-                and (conn.raw_host in VALID_HOSTS or is_valid_host(conn.raw_host))
-            ):
-                table, websocket = url_map.table, ctx.kind == "websocket"
-                # PERF(0.1 us): what `find` would find first, without a call.
-                rule = table.static.get(conn.path, NO_RULES).get(not websocket and conn.method)
-                if rule is not None:
-                    conn.url_rule, conn.view_args = rule, {}
-                    return
-                found = table.find(conn.path, conn.method, websocket)
-                if found is None:
-                    try:
-                        found = _match(url_map.matcher, ctx)
-                    except RequestRedirect:
-                        pass  # where to depends on the host
-            conn.url_rule, conn.view_args = found or _match(ctx.url_adapter, ctx)
-        except HTTPException as error:
-            conn.routing_exception = error
-            if isinstance(error, SecurityError):
-                # The host was refused. An error handler may still ask for it and build URLs.
-                conn.host = ""
-                ctx.url_adapter = self.bind_without_host(conn)
 
     def inject_url_defaults(self, endpoint: str, values: dict[str, t.Any]) -> None:
         """Let the `url_defaults` functions add to the values a URL is built of."""

@@ -40,6 +40,7 @@ from ._bridge import is_async_callable
 from ._bridge import is_awaitable
 from ._bridge import spare
 from ._core import Core
+from ._matching import Matching
 from .ctx import AppContext
 from .signals import appcontext_tearing_down
 from .signals import got_request_exception
@@ -54,7 +55,7 @@ UNREADABLE = (BadRequest, RequestEntityTooLarge, RequestTimeout)
 _UNKNOWN: tuple[t.Any, bool, t.Any] = (object(), False, None)
 
 
-class Flow(Answers):
+class Flow(Answers, Matching):
     """The flow of one app's requests. `_dispatch_websocket` says how a websocket's differs."""
 
     started = request_started
@@ -92,23 +93,39 @@ class Flow(Answers):
 
     # --- the lane -------------------------------------------------------------------------
 
-    def takes_loop(self, ctx: AppContext) -> bool:
-        """Say whether the request's own task can run it: its view is an `async def`, and no
-        step was overridden by a `def`. Without a view (a 404) the hooks decide."""
+    def enter(self, ctx: AppContext) -> bool:
+        """Make a connection's context active, match the URL, and say whether the loop lane is
+        taken: its view is an `async def`, and no step was overridden by a `def`. Without a view
+        (a 404) the hooks decide."""
+        ctx.begin()
+        try:
+            matched = not ctx.has_conn and self.match_scope(ctx)
+            if not matched:
+                ctx.match_request()
+        except Exception as error:  # a converter's own fault, too: dispatched like a view's
+            matched, ctx.conn.routing_exception = False, error
         if self.overridden:
             return False
-        conn = ctx.conn
-        if conn.routing_exception is None:
-            endpoint = conn.url_rule.endpoint
-            view: t.Any = self.app.view_functions.get(endpoint)
-            known, on_loop, bare = self._colours.get(endpoint, _UNKNOWN)
-            if known is not view:
-                on_loop = view is None or is_async_callable(view)
-                bare = view if on_loop and self.direct and not self.replaced else None
-                self._colours[endpoint] = view, on_loop, bare
-            if conn.method != "OPTIONS":  # which has no view where it is answered automatically
-                ctx.view = bare
-            return on_loop
+        if matched:
+            rule, method = ctx.url_rule, ctx.scope["method"]
+        else:
+            conn = ctx.conn
+            if conn.routing_exception is not None:
+                return self._hooks_are_async()
+            rule, method = conn.url_rule, conn.method
+            ctx.view_args = conn.view_args
+        endpoint = rule.endpoint
+        view: t.Any = self.app.view_functions.get(endpoint)
+        known, on_loop, bare = self._colours.get(endpoint, _UNKNOWN)
+        if known is not view:
+            on_loop = view is None or is_async_callable(view)
+            bare = view if on_loop and self.direct and not self.replaced else None
+            self._colours[endpoint] = view, on_loop, bare
+        if method != "OPTIONS":  # which has no view where it is answered automatically
+            ctx.view = bare
+        return on_loop
+
+    def _hooks_are_async(self) -> bool:
         hooks = (self.before, self.after, self.teardown)
         return not any(hooks) or all(
             is_async_callable(func)
@@ -356,9 +373,9 @@ class Flow(Answers):
         errors: list[BaseException] = []
         ctx.error = None  # its traceback holds the context
         app = self.app
-        if ctx.conn is not None:
-            if ctx.conn.routing_exception is not None:  # its traceback holds the connection
-                ctx.conn.routing_exception.__traceback__ = None
+        if ctx.kind is not None:
+            if ctx.has_conn and ctx.conn.routing_exception is not None:
+                ctx.conn.routing_exception.__traceback__ = None  # holds the connection
             # PERF(1.5 us): steps that nobody overrode are left out where they have nothing to do.
             if (
                 self.overridden
@@ -367,8 +384,8 @@ class Flow(Answers):
                 or "teardown_connection" in self.replaced
             ):
                 await _collect(errors, self.teardown_connection(ctx, exc))
-            if ctx.kind == "request" and ctx.request.needs_close:
-                await self._close(errors, ctx.request)
+            if ctx.has_conn and ctx.kind == "request" and ctx.conn.needs_close:
+                await self._close(errors, ctx.conn)
         if ctx._outer is None and (
             self.overridden
             or app.teardown_appcontext_funcs

@@ -21,7 +21,10 @@ from .sessions import SessionInterface
 from .signals import appcontext_popped
 from .signals import appcontext_tearing_down
 from .wrappers import Response
+from .wrappers._conn import Conn
 from .wrappers.awaitable_response import Response as AwaitableResponse
+
+_FROM_SCOPE: t.Any = vars(Conn)["from_scope"].__func__
 
 
 class Survey:
@@ -44,6 +47,13 @@ class Survey:
         self.request_class: t.Any = app.request_class
         self.context_class: t.Any = app.context_class
         self.response_class: t.Any = app.response_class
+        #: Whether a request may be made when it is first asked for: neither its class nor its
+        #: context's does anything of its own when one is made, or closed.
+        self.late_request = (
+            self.context_class.__init__ is AppContext.__init__
+            and getattr(self.request_class.from_scope, "__func__", None) is _FROM_SCOPE
+            and not self.request_class.needs_close
+        )
         #: The registries themselves: they may be edited at any time, and the flow is made
         #: anew where one is replaced.
         self.before, self.after, self.teardown = (getattr(app, name) for name in self.HOOKS)

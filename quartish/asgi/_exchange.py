@@ -155,14 +155,9 @@ class Exchange:
     def begin(self) -> bool:
         """Match the URL in the connection's own Context; say whether the loop lane is taken."""
         ctx = self.ctx
-        if "quartish.preserve_context" in ctx.conn.scope:  # a test client's, in a `with` block
-            ctx.conn.scope["quartish.preserve_context"](ctx)
-        ctx.begin()
-        try:
-            ctx.match_request()
-        except Exception as error:  # a converter's own fault: dispatched like a view's
-            ctx.conn.routing_exception = error
-        return self.flow.takes_loop(ctx)
+        if "quartish.preserve_context" in ctx.scope:  # a test client's, in a `with` block
+            ctx.scope["quartish.preserve_context"](ctx)
+        return self.flow.enter(ctx)
 
     async def respond(self) -> t.Any:
         """Run the flow and end the context; return the response."""

@@ -50,15 +50,14 @@ def handle_http(
         return handle(app, scope, receive, send)
     if not app._got_first_request:
         app._got_first_request = True
-    request = flow.request_class.from_scope(scope)
-    request.json_module = app.json
-    exchange = HttpExchange(app, flow.context_class(app, None, request), flow, receive, send)
-    if scope["method"] != "GET" or b"content-length" in request.raw_headers:
+    raw = dict(scope["headers"])
+    ctx = flow.context_class.of_scope(app, scope, raw, send, late=flow.late_request)
+    exchange = HttpExchange(app, ctx, flow, receive, send)
+    if scope["method"] != "GET" or b"content-length" in raw:
+        request = ctx.conn
         body = body_of(app, request, exchange.open_inbox())
         if body is not None:
             request.receive_body(body)
-    if not flow.plain:
-        request.asgi_send = send
     context = copy_context()
     if app.config["DEBUG"]:
         return exchange.complete(run_debugged(exchange, context))
@@ -100,9 +99,8 @@ class HttpExchange(Exchange):
         answer is left to be sent outside of the request's Context: tasks that a server begins
         meanwhile, such as Hypercorn's timer of an idle connection, would keep it."""
         ctx, flow = self.ctx, self.flow
-        conn = ctx.conn
-        if self.has_inbox and flow.plain and conn.body is not None:
-            ctx.reads_ahead = not getattr(conn.url_rule, "stream_body", False)
+        if self.has_inbox and flow.plain and ctx.conn.body is not None:
+            ctx.reads_ahead = not getattr(ctx.conn.url_rule, "stream_body", False)
         try:
             try:  # PERF(0.2 us): `respond`, without a call; the call budget counts it
                 if ctx.view is None or any(flow.before_view) or ctx.reads_ahead:
@@ -110,7 +108,7 @@ class HttpExchange(Exchange):
                 else:
                     # PERF(0.5 us): `handle`, where nobody takes part but the view.
                     try:
-                        rv = ctx.view(**conn.view_args)
+                        rv = ctx.view(**ctx.view_args)
                         if type(rv) is not CoroutineType:
                             rv = flow.settle(rv)
                         rv = await rv
@@ -122,15 +120,19 @@ class HttpExchange(Exchange):
                 ctx.error = error
                 raise
             finally:
-                if ctx.error is not None or conn.needs_close or any(flow.at_end):
+                if (
+                    ctx.error is not None
+                    or (ctx.has_conn and ctx.conn.needs_close)
+                    or any(flow.at_end)
+                ):
                     await self.end()
                 else:  # PERF(0.8 us): most have no teardown functions, and nothing to close
                     ctx._pushes -= 1  # PERF(0.05 us): `let_go`, without a call
-            answer = response if type(response) is tuple else as_answer(conn, response)
+            answer = response if type(response) is tuple else as_answer(ctx.conn, response)
             if answer is None:
                 self.answered = True
                 await send_response(self, response)
-            elif conn.method == "HEAD":
+            elif ctx.scope["method"] == "HEAD":
                 self.answer = answer[0], answer[1], b""
             elif len(answer[2]) > AT_ONCE:
                 await send_answer_of(self, self.send_timed(answer), answer)

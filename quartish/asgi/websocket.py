@@ -41,6 +41,7 @@ async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send:
     websocket = app.websocket_class.from_scope(scope)
     websocket.json_module = app.json
     ctx = app.context_class(app, websocket=websocket)
+    ctx.scope = scope
     context = copy_context()
     exchange = WebsocketExchange(app, ctx, app.flow_of(ctx), receive, send)
     exchange.know_task()

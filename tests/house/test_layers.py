@@ -59,6 +59,7 @@ FLOORS = {
     "_answers": 4,
     "_dispatch": 4,
     "_dispatch_websocket": 4,
+    "_matching": 4,
     "_overrides": 4,
     "_survey": 4,
     "ctx": 4,
