@@ -35,7 +35,7 @@ class Answers(Survey):
         """Return what would be sent of `make_response(rv)`. None: a response has to be made,
         as somebody wants to see or change it (an after function, the session, a receiver of
         the signal), or only a response knows what is sent."""
-        if ctx.touched or any(self.after_view):
+        if ctx.touched or self.after or self.finishing or not self.unchanged:
             return None
         if b"cookie" in ctx.raw_headers and self.saves_session(ctx):
             return None

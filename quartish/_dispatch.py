@@ -99,21 +99,22 @@ class Flow(Answers, Matching):
         (a 404) the hooks decide."""
         ctx.begin()
         try:
-            matched = not ctx.has_conn and self.match_scope(ctx)
-            if not matched:
-                ctx.match_request()
+            if not self.match_scope(ctx):
+                if self.matches:
+                    self.match_url(ctx)
+                else:
+                    ctx.match_request()
         except Exception as error:  # a converter's own fault, too: dispatched like a view's
-            matched, ctx.conn.routing_exception = False, error
+            ctx.conn.routing_exception = error
         if self.overridden:
             return False
-        if matched:
+        conn = ctx.made
+        if conn is None:
             rule, method = ctx.url_rule, ctx.scope["method"]
+        elif conn.routing_exception is None:
+            rule, method, ctx.view_args = conn.url_rule, conn.method, conn.view_args
         else:
-            conn = ctx.conn
-            if conn.routing_exception is not None:
-                return self._hooks_are_async()
-            rule, method = conn.url_rule, conn.method
-            ctx.view_args = conn.view_args
+            return self._hooks_are_async()
         endpoint = rule.endpoint
         view: t.Any = self.app.view_functions.get(endpoint)
         known, on_loop, bare = self._colours.get(endpoint, _UNKNOWN)
@@ -187,14 +188,14 @@ class Flow(Answers, Matching):
             app._got_first_request = True
         if self.started.receivers:
             await self.send(self.started)
-        unread = ctx.reads_ahead and not (ctx.conn.read_at_once() or await ctx.conn.read_ahead())
+        unread = ctx.reads_ahead and not (ctx.made.read_at_once() or await ctx.made.read_ahead())
         # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
         if self.before or app.url_value_preprocessors or self.replaced:
             rv = await self.preprocess(ctx)
             if rv is not None:
                 return rv
         if unread:  # a before function may have raised the limit
-            await ctx.conn.read_ahead(last=True)
+            await ctx.made.read_ahead(last=True)
         if self.replaced:
             return await self.dispatch(ctx)
         rv = self.view_call(ctx)  # PERF(0.1 us): `dispatch`, without a call
@@ -374,8 +375,8 @@ class Flow(Answers, Matching):
         ctx.error = None  # its traceback holds the context
         app = self.app
         if ctx.kind is not None:
-            if ctx.has_conn and ctx.conn.routing_exception is not None:
-                ctx.conn.routing_exception.__traceback__ = None  # holds the connection
+            if ctx.made is not None and ctx.made.routing_exception is not None:
+                ctx.made.routing_exception.__traceback__ = None  # holds the connection
             # PERF(1.5 us): steps that nobody overrode are left out where they have nothing to do.
             if (
                 self.overridden
@@ -384,8 +385,8 @@ class Flow(Answers, Matching):
                 or "teardown_connection" in self.replaced
             ):
                 await _collect(errors, self.teardown_connection(ctx, exc))
-            if ctx.has_conn and ctx.kind == "request" and ctx.conn.needs_close:
-                await self._close(errors, ctx.conn)
+            if ctx.kind == "request" and ctx.made is not None and ctx.made.needs_close:
+                await self._close(errors, ctx.made)
         if ctx._outer is None and (
             self.overridden
             or app.teardown_appcontext_funcs

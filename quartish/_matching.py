@@ -51,12 +51,18 @@ class Matching(Survey):
         # PERF(0.1 us): what `find` would find first, without a call.
         rule = table.static.get(path, NO_RULES).get(method)
         if rule is not None:
-            ctx.url_rule, ctx.view_args = rule, {}
-            return True
-        found = table.find(path, method, False) if path[:1] == "/" and path.isascii() else None
-        if found is None:
+            arguments: dict[str, t.Any] = {}
+        elif path[:1] == "/" and path.isascii():
+            found = table.find(path, method, False)
+            if found is None:
+                return False
+            rule, arguments = found
+        else:
             return False
-        ctx.url_rule, ctx.view_args = found
+        ctx.url_rule, ctx.view_args = rule, arguments
+        conn = ctx.made
+        if conn is not None:
+            conn.url_rule, conn.view_args = rule, arguments
         return True
 
     def match_url(self, ctx: AppContext) -> None:

@@ -45,7 +45,7 @@ T = t.TypeVar("T")
 
 def _ctx() -> AppContext:
     ctx = t.cast(AppContext, current_context(NO_REQUEST))
-    if ctx.conn is None:
+    if ctx.kind is None:
         raise RuntimeError(NO_REQUEST)
     return ctx
 

@@ -110,9 +110,9 @@ class AppContext:
     reads_ahead: bool
     #: Whether the session, or a function of `after_this_request`, may change the response.
     touched: bool
-    #: Whether `conn` is there: a request that came by ASGI is made when first asked for.
-    has_conn: bool
-    #: The ASGI scope that it is made of, and the scope's headers, the last of each name.
+    #: `conn`, if it has been made: a request that came by ASGI is when somebody asks for it.
+    made: t.Any
+    #: The ASGI scope, and its headers, the last of each name.
     scope: t.Any
     raw_headers: dict[bytes, bytes]
     #: The rule that matched and its arguments, where that took no request, or None.
@@ -145,14 +145,12 @@ class AppContext:
         if environ is not None and request is None:
             request = app.request_class(environ)
             request.json_module = app.json
-        self.kind = None
-        if request is not None:
-            self.kind, self.conn = "request", request
-        elif websocket is not None:
-            self.kind, self.conn = "websocket", websocket
-        self.has_conn = self.kind is not None
-        self.scope, self.raw_headers = None, _NO_HEADERS
-        self.view = self.error = self.url_rule = self.view_args = None
+        self.kind, self.made = "request", request
+        if request is None:
+            self.kind, self.made = None if websocket is None else "websocket", websocket
+        self.raw_headers = _NO_HEADERS
+        self.flow = self.scope = self.url_rule = self.view_args = None
+        self.view = self.error = None
         self.reads_ahead = self.touched = False
         self._pushes = 0
         if session is not None:
@@ -160,37 +158,34 @@ class AppContext:
             self.session_opened = self.touched = True
 
     @classmethod
-    def of_scope(
-        cls,
-        app: t.Any,
-        scope: Scope,
-        raw_headers: dict[bytes, bytes],
-        send: ASGISend,
-        *,
-        late: bool,
-    ) -> t.Self:
-        """Make the context of an ASGI http scope. The request is made of it now, or as `late` as
-        somebody asks for it."""
-        if late:
-            self = cls(app)
-            self.kind = "request"
-            self._send = send
-        else:
-            self = cls(app, None, _request_of(app, scope, send))
-        self.scope, self.raw_headers = scope, raw_headers
+    def of_scope(cls, flow: t.Any, scope: Scope, send: ASGISend) -> t.Self:
+        """Make the context of an ASGI http scope. The request is made of it when somebody asks
+        for it, unless it has something to do before: to read a body."""
+        app = flow.app
+        if flow.late_request and scope["method"] == "GET":
+            raw_headers = dict(scope["headers"])
+            if b"content-length" not in raw_headers:
+                self = cls(app)
+                self.kind, self._send = "request", send
+                self.flow, self.scope, self.raw_headers = flow, scope, raw_headers
+                return self
+        request = _request_of(app, send, app.request_class.from_scope(scope))
+        self = cls(app, None, request)
+        self.flow, self.scope, self.raw_headers = flow, scope, request.raw_headers
         return self
 
     # --- what is in it --------------------------------------------------------------------
 
-    @lazy
+    @property
     def conn(self) -> t.Any:
-        """The request or the websocket; None without one."""
-        if self.kind is None:
-            return None
-        conn = _request_of(self.app, self.scope, self._send)
-        conn.url_rule, conn.view_args = self.url_rule, self.view_args
-        self.has_conn = True
-        return conn
+        """The request or the websocket, made now if nobody has asked for it before; None without
+        one."""
+        if self.made is None and self.kind is not None:
+            app = self.app
+            request = app.request_class.from_scope(self.scope, self.raw_headers)
+            request.url_rule, request.view_args = self.url_rule, self.view_args
+            self.made = _request_of(app, self._send, request)
+        return self.made
 
     @lazy
     def request(self) -> t.Any:
@@ -218,11 +213,6 @@ class AppContext:
     def app_ctx(self) -> AppContext:
         """The application context that this one works with: itself, or the one around it."""
         return self if self._outer is None else self._outer
-
-    @lazy
-    def flow(self) -> t.Any:
-        """The dispatch flow for what the context was made for."""
-        return self.app.flow_of(self)
 
     @lazy
     def g(self) -> _AppCtxGlobals:
@@ -267,7 +257,7 @@ class AppContext:
 
     def match_request(self) -> None:
         """Match the connection's URL; what goes wrong is kept as its `routing_exception`."""
-        self.flow.match_url(self)
+        (self.flow or self.app.flow_of(self)).match_url(self)
 
     async def open_session(self) -> None:
         """Open the session now, unless it is one that may wait until it is touched."""
@@ -307,9 +297,10 @@ class AppContext:
             self._tokens.append(_cv_app.set(self))
             return
         self._tokens.append(self.begin())
-        if self.conn is not None:
+        if self.kind is not None:
             await self.open_session()
-            if self.conn.url_rule is None and self.conn.routing_exception is None:
+            conn = self.conn
+            if conn.url_rule is None and conn.routing_exception is None:
                 self.match_request()
 
     @lazy
@@ -347,7 +338,7 @@ class AppContext:
         if not self.let_go():
             return
         self.ending = True
-        await self.flow.end_context(self, exc)
+        await (self.flow or self.app.flow_of(self)).end_context(self, exc)
         self.ending = False  # the response may be yet to be sent
         if self._outer is None and appcontext_popped.receivers:
             appcontext_popped.send(self.app)
@@ -392,8 +383,7 @@ class AppContext:
         return f"<{name} {conn.url!r} [{conn.method}] of {self.app.name}>"
 
 
-def _request_of(app: t.Any, scope: Scope, send: ASGISend) -> t.Any:
-    request = app.request_class.from_scope(scope)
+def _request_of(app: t.Any, send: ASGISend, request: t.Any) -> t.Any:
     request.json_module = app.json
     if not app.plain:
         request.asgi_send = send

@@ -60,7 +60,7 @@ async def test_a_request_that_nobody_asks_for_is_not_made(app: t.Any, path: str)
     app.view_functions.update(index=view, number=view)
     await ask(app, path)  # the host is looked at the first time
     assert (await ask(app, path)).status == 200
-    assert not kept[-1].has_conn
+    assert kept[-1].made is None
 
 
 @pytest.mark.parametrize("path", ["/late", "/late/7"])

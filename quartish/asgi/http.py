@@ -50,11 +50,12 @@ def handle_http(
         return handle(app, scope, receive, send)
     if not app._got_first_request:
         app._got_first_request = True
-    raw = dict(scope["headers"])
-    ctx = flow.context_class.of_scope(app, scope, raw, send, late=flow.late_request)
+    ctx = flow.context_class.of_scope(flow, scope, send)
     exchange = HttpExchange(app, ctx, flow, receive, send)
-    if scope["method"] != "GET" or b"content-length" in raw:
-        request = ctx.conn
+    request = ctx.made
+    if request is not None and (
+        scope["method"] != "GET" or b"content-length" in ctx.raw_headers
+    ):
         body = body_of(app, request, exchange.open_inbox())
         if body is not None:
             request.receive_body(body)
@@ -99,11 +100,17 @@ class HttpExchange(Exchange):
         answer is left to be sent outside of the request's Context: tasks that a server begins
         meanwhile, such as Hypercorn's timer of an idle connection, would keep it."""
         ctx, flow = self.ctx, self.flow
-        if self.has_inbox and flow.plain and ctx.conn.body is not None:
-            ctx.reads_ahead = not getattr(ctx.conn.url_rule, "stream_body", False)
+        if self.has_inbox and flow.plain and ctx.made.body is not None:
+            ctx.reads_ahead = not getattr(ctx.made.url_rule, "stream_body", False)
         try:
             try:  # PERF(0.2 us): `respond`, without a call; the call budget counts it
-                if ctx.view is None or any(flow.before_view) or ctx.reads_ahead:
+                if (
+                    ctx.view is None
+                    or flow.before
+                    or flow.preprocessors
+                    or flow.starting
+                    or ctx.reads_ahead
+                ):
                     response = await flow.handle(ctx, True)
                 else:
                     # PERF(0.5 us): `handle`, where nobody takes part but the view.
@@ -122,7 +129,7 @@ class HttpExchange(Exchange):
             finally:
                 if (
                     ctx.error is not None
-                    or (ctx.has_conn and ctx.conn.needs_close)
+                    or (ctx.made is not None and ctx.made.needs_close)
                     or any(flow.at_end)
                 ):
                     await self.end()

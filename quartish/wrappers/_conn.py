@@ -84,7 +84,9 @@ class Conn(SansioRequest):
             cls.needs_close = True
 
     @classmethod
-    def from_scope(cls, scope: Scope) -> t.Self:
+    def from_scope(
+        cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None
+    ) -> t.Self:
         """Make a connection of an ASGI scope, without calling `__init__`.
 
         PERF(3 us): what every request is asked for is set here and now; the attributes
@@ -93,7 +95,7 @@ class Conn(SansioRequest):
         self = cls.__new__(cls)
         self.scope = scope
         lines = scope["headers"]
-        self.raw_headers = raw = dict(lines)
+        self.raw_headers = raw = dict(lines) if raw_headers is None else raw_headers
         if len(raw) == len(lines):
             self.raw_host = raw[b"host"].decode("latin-1") if b"host" in raw else ""
             self.raw_cookie = raw[b"cookie"].decode("latin-1") if b"cookie" in raw else ""

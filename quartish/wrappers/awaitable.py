@@ -216,7 +216,9 @@ class Request(Limits):
             cls.from_scope = cls._from_scope_by_init  # type: ignore[method-assign]
 
     @classmethod
-    def _from_scope_by_init(cls, scope: Scope) -> t.Self:
+    def _from_scope_by_init(
+        cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None
+    ) -> t.Self:
         """Make a request of an ASGI http scope by the `__init__` that a subclass has."""
         conn = Conn.from_scope(scope)
         self = cls(

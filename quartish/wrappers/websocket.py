@@ -110,7 +110,9 @@ class Websocket(Conn):
         self.__dict__.update((name, step) for name, step in steps.items() if step is not None)
 
     @classmethod
-    def from_scope(cls, scope: Scope) -> t.Self:
+    def from_scope(
+        cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None
+    ) -> t.Self:
         """Make a websocket of an ASGI websocket scope, after `websocket.connect` was read.
 
         `__init__` is called where a subclass has one.

@@ -12,7 +12,7 @@ from types import FrameType
 import pytest
 
 PACKAGE = str(Path(__file__).parents[2] / "quartish")
-INWARD = 12  # from the server's call to the view's first line
+INWARD = 11  # from the server's call to the view's first line
 OUTWARD = 1  # from the view's return to the end of the request
 
 SCOPE = {
