@@ -18,6 +18,8 @@ from .routing import Map
 from .routing import NO_RULES
 from .routing import VALID_HOSTS
 
+Found = t.Any  # a rule and its arguments, or None: Werkzeug's types do not tell them apart
+
 
 class Matching(Survey):
     """A flow that finds the rule for a connection."""
@@ -29,47 +31,49 @@ class Matching(Survey):
         self.url_map: Map | None = None
         if not app.subdomain_matching and is_default(app.create_url_adapter):
             self.url_map = app.url_map if type(app.url_map) is Map else None
-        #: Whether contexts leave that to the flow.
+        #: Whether contexts leave matching to the flow.
         self.matches = self.context_class.match_request is AppContext.match_request
+        #: Whether nobody has a word in what a scope's path and method are.
+        self.takes_scope = self.matches and self.late_request and self.url_map is not None
 
     def match_scope(self, ctx: AppContext) -> bool:
-        """Say whether the URL was matched by what the ASGI scope says, so that no request has to
-        be made for it. Raises NotFound (404)."""
-        raw, url_map = ctx.raw_headers, self.url_map
+        """Match the URL by what the ASGI scope says, so that no request has to be made for it;
+        say whether that was enough. Raises NotFound (404) and MethodNotAllowed (405)."""
+        raw_headers = ctx.raw_headers
         if (
-            raw.get(b"host") not in VALID_HOSTS
-            or url_map is None
-            or url_map.host_matching
+            not self.takes_scope
+            or raw_headers.get(b"host") not in VALID_HOSTS
             or self.app.config["TRUSTED_HOSTS"] is not None
-            or not self.matches
         ):
             return False
-        scope = ctx.scope
-        if len(raw) != len(scope["headers"]) or scope.get("root_path"):
-            return False  # some name came twice, or the path is more than the app's own
-        path, method, table = scope["path"], scope["method"], url_map.table
+        scope, url_map = ctx.scope, t.cast(Map, self.url_map)
+        if (
+            len(raw_headers) != len(scope["headers"])  # some name came twice
+            or scope.get("root_path")
+            or url_map.host_matching
+        ):
+            return False
+        path, method = scope["path"], scope["method"]
         # PERF(0.1 us): what `find` would find first, without a call.
-        rule = table.static.get(path, NO_RULES).get(method)
+        rule = url_map.table.static.get(path, NO_RULES).get(method)
         if rule is not None:
-            arguments: dict[str, t.Any] = {}
+            found: Found = rule, {}
         elif path[:1] == "/" and path.isascii():
-            found = table.find(path, method, False)
+            found = _find(url_map, path, method, False)
             if found is None:
                 return False
-            rule, arguments = found
         else:
             return False
-        ctx.url_rule, ctx.view_args = rule, arguments
-        conn = ctx.made
-        if conn is not None:
-            conn.url_rule, conn.view_args = rule, arguments
+        ctx.url_rule, ctx.view_args = found
+        if ctx.made is not None:
+            ctx.made.url_rule, ctx.made.view_args = found
         return True
 
     def match_url(self, ctx: AppContext) -> None:
         """Match the URL of a context's connection; what goes wrong is kept as its
         `routing_exception`: NotFound (404), MethodNotAllowed (405), RequestRedirect (308),
         WebsocketMismatch (400), SecurityError (400)."""
-        conn, url_map = ctx.conn, self.url_map
+        conn, url_map, websocket = ctx.conn, self.url_map, ctx.has_websocket
         found: t.Any = None
         try:
             if (
@@ -78,19 +82,10 @@ class Matching(Survey):
                 and self.app.config["TRUSTED_HOSTS"] is None
                 and is_valid_host(conn.raw_host)
             ):
-                found = url_map.table.find(conn.path, conn.method, ctx.has_websocket)
-                if found is None:
-                    try:
-                        found = url_map.matcher.match(
-                            conn.path,
-                            conn.method,
-                            return_rule=True,
-                            websocket=ctx.has_websocket,
-                        )
-                    except RequestRedirect:
-                        pass  # where to depends on the host
-            if found is None:  # the adapter says what path and method it is about
-                found = ctx.url_adapter.match(return_rule=True, websocket=ctx.has_websocket)  # type: ignore[union-attr]
+                found = _find(url_map, conn.path, conn.method, websocket)
+            if found is None:  # the adapter knows the path; an app's own may have another
+                adapter: t.Any = ctx.url_adapter
+                found = adapter.match(return_rule=True, websocket=websocket)
             conn.url_rule, conn.view_args = found
         except HTTPException as error:
             conn.routing_exception = error
@@ -98,3 +93,15 @@ class Matching(Survey):
                 # The host was refused. An error handler may still ask for it and build URLs.
                 conn.host = ""
                 ctx.url_adapter = self.app.bind_without_host(conn)
+
+
+def _find(url_map: Map, path: str, method: str, websocket: bool) -> Found:
+    """Return the rule for a path and its arguments; None for a redirect, as where to depends on
+    the host."""
+    found: Found = url_map.table.find(path, method, websocket)
+    if found is None:
+        try:
+            found = url_map.matcher.match(path, method, return_rule=True, websocket=websocket)
+        except RequestRedirect:
+            pass
+    return found

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import pytest
 from werkzeug.routing import Map as WerkzeugMap
@@ -135,6 +138,42 @@ async def test_a_class_that_makes_its_own_requests_makes_each_of_them(app: t.Any
     for path in ("/", "/a/1"):
         await ask(app, path)
     assert made == ["/", "/a/1"]
+
+
+async def test_a_class_of_its_own_says_what_the_path_is(app: t.Any) -> None:
+    class Own(app.request_class):  # type: ignore[misc, name-defined]
+        @classmethod
+        def from_scope(cls, scope: t.Any) -> t.Self:
+            self = super().from_scope(scope)
+            self.path = self.path.removeprefix("/tenant")
+            return t.cast(t.Self, self)
+
+    for _ in range(2):
+        assert (await ask(app, "/tenant/a/1")).status == 404
+    app.request_class = Own
+    for path in ("/tenant/a/1", "/a/1"):
+        assert (await ask(app, path)).text == "number 1"
+
+
+async def test_threads_that_ask_first_are_given_the_same_request(
+    app: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @app.get("/threads")
+    async def threads() -> str:
+        with ThreadPoolExecutor(4) as pool:
+            first = request._get_current_object
+            asked = [pool.submit(copy_context().run, first) for _ in range(4)]
+        return str(len({id(each.result()) for each in asked}))
+
+    make = app.request_class.from_scope
+
+    def make_slowly(*args: t.Any) -> t.Any:
+        time.sleep(0.05)
+        return make(*args)
+
+    assert (await ask(app, "/threads")).text == "1"
+    monkeypatch.setattr(app.request_class, "from_scope", make_slowly)
+    assert (await ask(app, "/threads")).text == "1"
 
 
 async def test_a_context_with_an_init_of_its_own_is_given_the_request(app: t.Any) -> None:
