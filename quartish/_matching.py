@@ -46,7 +46,8 @@ class Matching(Survey):
             or self.app.config["TRUSTED_HOSTS"] is not None
         ):
             return False
-        scope, url_map = ctx.scope, t.cast(Map, self.url_map)
+        scope = ctx.scope
+        url_map: t.Any = self.url_map
         if (
             len(raw_headers) != len(scope["headers"])  # some name came twice
             or scope.get("root_path")
