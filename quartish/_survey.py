@@ -16,7 +16,7 @@ from ._overrides import as_step
 from ._overrides import HELPERS
 from ._overrides import is_default
 from .ctx import AppContext
-from .ctx import opens_lazily
+from .sessions import opens_lazily
 from .sessions import SessionInterface
 from .signals import appcontext_popped
 from .signals import appcontext_tearing_down
@@ -49,9 +49,10 @@ class Survey:
         self.response_class: t.Any = app.response_class
         #: Whether a request may be made when it is first asked for: neither its class nor its
         #: context's does anything of its own when one is made, or closed.
+        from_scope = getattr(self.request_class, "from_scope", None)
         self.late_request = (
             self.context_class.__init__ is AppContext.__init__
-            and getattr(self.request_class.from_scope, "__func__", None) is _FROM_SCOPE
+            and getattr(from_scope, "__func__", None) is _FROM_SCOPE
             and not self.request_class.needs_close
         )
         #: The registries themselves: they may be edited at any time, and the flow is made

@@ -26,8 +26,7 @@ from ._current import find_context
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from ._lazy import lazy
-from .sessions import SecureCookieSessionInterface
-from .sessions import SessionInterface
+from .sessions import opens_lazily
 from .sessions import SessionMixin
 from .signals import appcontext_popped
 from .signals import appcontext_pushed
@@ -407,16 +406,6 @@ def _request_of(app: t.Any, send: ASGISend, request: t.Any) -> t.Any:
 RequestContext = AppContext
 #: *Quart:* the class of websocket contexts.
 WebsocketContext = AppContext
-
-
-def opens_lazily(interface: t.Any) -> bool:
-    """Say whether the interface's sessions may be opened when first touched: those that are
-    in the cookie, and nowhere that takes waiting."""
-    kind = type(interface)
-    return (
-        kind.open_session is SecureCookieSessionInterface.open_session
-        and kind.make_null_session is SessionInterface.make_null_session
-    )
 
 
 def has_app_context() -> bool:

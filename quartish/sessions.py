@@ -392,3 +392,13 @@ class SecureCookieSessionInterface(SessionInterface):
             "samesite": self.get_cookie_samesite(app),
             "httponly": self.get_cookie_httponly(app),
         }
+
+
+def opens_lazily(interface: t.Any) -> bool:
+    """Say whether the interface's sessions may be opened when first touched: those that are
+    in the cookie, and nowhere that takes waiting."""
+    kind = type(interface)
+    return (
+        kind.open_session is SecureCookieSessionInterface.open_session
+        and kind.make_null_session is SessionInterface.make_null_session
+    )
