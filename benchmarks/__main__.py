@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections.abc as cabc
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -131,4 +132,6 @@ def main(arguments: cabc.Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # Whoever ends it, ends the servers too: they are stopped as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -6,10 +6,15 @@ No duration is asserted: that is what the command is for.
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import socket
+import subprocess
 import sys
+import time
 import typing as t
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -186,6 +191,30 @@ def test_a_server_that_answers_with_errors_is_told() -> None:
         assert 20 <= rate.half <= rate.most
         with pytest.raises(environment.Unable, match="Non-2xx"):
             wire.load(address + "/nowhere", 2, 1)
+
+
+def test_servers_are_stopped_when_the_benchmark_is_ended(tmp_path: Path) -> None:
+    wrk, told = tmp_path / "wrk", tmp_path / "told"
+    wrk.write_text(f"#!/bin/sh\necho $* > {told}.part && mv {told}.part {told}\nexec sleep 60\n")
+    wrk.chmod(0o755)
+    command = ["-m", "benchmarks", "wire", "quartish.Flask", "-s", "uvicorn", "--here"]
+    benchmark = subprocess.Popen(
+        [PYTHON, *command],
+        cwd=environment.CHECKOUT,
+        env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    with benchmark:
+        end = time.monotonic() + 60
+        while not told.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        address = urlsplit(told.read_text().split()[-1])
+        benchmark.terminate()
+        assert benchmark.wait(30) != 0
+    assert address.port is not None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", address.port), 1).close()
 
 
 def test_a_server_that_does_not_start() -> None:
