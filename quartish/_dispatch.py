@@ -186,11 +186,11 @@ class Flow(Answers, Matching):
         app = self.app
         if not app._got_first_request:
             app._got_first_request = True
-        if self.started.receivers:
+        if self.starting:
             await self.send(self.started)
         unread = ctx.reads_ahead and not (ctx.made.read_at_once() or await ctx.made.read_ahead())
         # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
-        if self.before or app.url_value_preprocessors or self.replaced:
+        if self.before or self.preprocessors or self.replaced:
             rv = await self.preprocess(ctx)
             if rv is not None:
                 return rv
@@ -212,10 +212,10 @@ class Flow(Answers, Matching):
             del error  # its traceback holds this frame
 
     async def preprocess(self, ctx: AppContext) -> t.Any:
-        app, conn = self.app, ctx.conn
+        conn = ctx.conn
         names = (None, *reversed(conn.blueprints))
         for name in names:
-            for func in app.url_value_preprocessors.get(name, ()):
+            for func in self.preprocessors.get(name, ()):
                 func(conn.endpoint, conn.view_args)
         for name in names:
             for func in self.before.get(name, ()):
@@ -267,7 +267,7 @@ class Flow(Answers, Matching):
             response = await awaited(response)
         try:
             response = await self.postprocess(ctx, response)
-            if self.finished.receivers:
+            if self.finishing:
                 await self.send(self.finished, response=response)
         except BaseException as error:
             if not (from_error_handler and isinstance(error, Exception)):

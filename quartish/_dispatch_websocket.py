@@ -68,7 +68,7 @@ class WebsocketFlow(Flow):
             return await super().finalize(ctx, rv, from_error_handler)
         try:
             rv = await self.postprocess(ctx, None)
-            if self.finished.receivers:
+            if self.finishing:
                 await self.send(self.finished, response=rv)
         except Exception:
             if not from_error_handler:
