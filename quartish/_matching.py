@@ -6,6 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import NotFound
 from werkzeug.exceptions import SecurityError
 from werkzeug.routing import RequestRedirect
 
@@ -59,7 +60,7 @@ class Matching(Survey):
         rule = url_map.table.static.get(path, NO_RULES).get(method)
         if rule is not None:
             found: Found = rule, {}
-        elif path[:1] == "/" and path.isascii():
+        elif path[:1] == "/" and path[1:2] != "/" and path.isascii():
             found = _find(url_map, path, method, False)
             if found is None:
                 return False
@@ -77,13 +78,17 @@ class Matching(Survey):
         conn, url_map, websocket = ctx.conn, self.url_map, ctx.has_websocket
         found: t.Any = None
         try:
+            if not self.plain and conn.root_path and conn.is_outside_root():
+                raise NotFound  # as Quart has it; Flask's servers never send such a request
             if (
                 url_map is not None
                 and not url_map.host_matching
                 and self.app.config["TRUSTED_HOSTS"] is None
                 and is_valid_host(conn.raw_host)
             ):
-                found = _find(url_map, conn.path, conn.method, websocket)
+                path = conn.path
+                if path != "/" or conn.path_info:
+                    found = _find(url_map, path, conn.method, websocket)
             if found is None:  # the adapter knows the path; an app's own may have another
                 adapter: t.Any = ctx.url_adapter
                 found = adapter.match(return_rule=True, websocket=websocket)

@@ -202,10 +202,11 @@ class Mount:
     """Hands paths below a prefix to another app, ASGI or WSGI, and the rest to `app`.
 
     `Mount(app.asgi_app, {"/admin": admin, "/old": wsgi_app})`: `/admin` and `/admin/x` are
-    admin's, `/administrator` is not. Of several prefixes the longest wins. The mounted app
-    finds the prefix as its `root_path` (`SCRIPT_NAME`), so that its `url_for` includes it.
-    All ASGI apps are started and stopped with the server. What takes two arguments and is
-    not `async` counts as WSGI; say `FromWSGI(...)` to choose its number of threads.
+    admin's (which redirects the first to its slash), `/administrator` is not. Of several
+    prefixes the longest wins. The mounted app finds the prefix as its `root_path`
+    (`SCRIPT_NAME`), so that its `url_for` includes it. All ASGI apps are started and stopped
+    with the server. What takes two arguments and is not `async` counts as WSGI; say
+    `FromWSGI(...)` to choose its number of threads.
     """
 
     def __init__(self, app: ASGIApp, mounts: Mapping[str, t.Any]) -> None:
@@ -224,10 +225,10 @@ class Mount:
             await _Lifespans(scope, [self.app, *apps]).run(receive, send)
         elif scope["type"] in CONNECTIONS:
             conn = Conn.from_scope(scope)
+            path, root = conn.below_root(), conn.root_path
             for prefix, app in self.mounts.items():
-                if conn.path == prefix or conn.path.startswith(prefix + "/"):
-                    root = conn.root_path
-                    mounted = {**scope, "root_path": root + prefix, "path": root + conn.path}
+                if path == prefix or path.startswith(prefix + "/"):
+                    mounted = {**scope, "root_path": root + prefix, "path": root + path}
                     return await app(mounted, receive, send)
             await self.app(scope, receive, send)
         else:

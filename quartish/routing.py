@@ -168,7 +168,7 @@ class AdapterCache:
             )
         adapter = copy(adapter)
         adapter.default_method = conn.method
-        adapter.path_info = conn.path
+        adapter.path_info = conn.path_info
         adapter.query_args = quote(conn.query_string, safe=QUERY_SAFE)  # of redirects
         return adapter
 

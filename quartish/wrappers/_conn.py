@@ -33,7 +33,8 @@ class Conn(SansioRequest):
     # that alone would keep the interpreter from looking it up its fast way.
     #: "GET" for a websocket.
     method: str
-    #: The path below `root_path`.
+    #: The path below `root_path`. It begins with one slash, however many came: what a rule
+    #: matches and what guards look at is the same.
     path: str
     #: The Host header as it came, or "". One that came twice is malformed (RFC 9112, section
     #: 3.2), and so are two of them joined.
@@ -104,7 +105,12 @@ class Conn(SansioRequest):
             self.raw_cookie = "; ".join(_values(lines, b"cookie"))
         self.method = scope.get("method", "GET")
         path = scope["path"]
-        if path[:1] == "/" and path.isascii() and not scope.get("root_path"):
+        if (
+            path[:1] == "/"
+            and path[1:2] != "/"
+            and path.isascii()
+            and not scope.get("root_path")
+        ):
             self.path = path
         else:
             self.path = self._path()
@@ -135,17 +141,31 @@ class Conn(SansioRequest):
         return str(self.scope.get("root_path") or "").rstrip("/")
 
     def _path(self) -> str:
-        """Return the path below `root_path`. Servers differ in whether the scope's path holds
-        `root_path`; it is taken off where it is there, by whole segments."""
+        return "/" + self.below_root().lstrip("/")
+
+    def below_root(self) -> str:
+        """Return what the scope's path has below `root_path`. Servers differ in whether it holds
+        `root_path`; that is taken off where it is there, by whole segments."""
         path: str = self.scope["path"]
         if not path.isascii():  # half a surrogate pair could not be encoded again
             path = path.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-        if path[:1] != "/":  # the absolute form of RFC 9112, section 3.2.2
+        if path[:1] != "/" and "://" in path:  # the absolute form of RFC 9112, section 3.2.2
             path = "/" + path.partition("://")[2].partition("/")[2]
         root = self.root_path
         if root and (path == root or path.startswith(root + "/")):
             path = path[len(root) :]
-        return path or "/"
+        return path
+
+    @property
+    def path_info(self) -> str:
+        """The path as rules are matched by it: `path`, or "" where nothing came below
+        `root_path`, which a redirect to the slash answers."""
+        return self.path if self.path != "/" or self.below_root() else ""
+
+    def is_outside_root(self) -> bool:
+        """Say whether the scope's path is not below its `root_path`, by whole segments."""
+        root = self.root_path
+        return bool(root) and not f"{self.scope['path']}/".startswith(root + "/")
 
     @lazy
     def query_string(self) -> bytes:

@@ -68,10 +68,20 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
     def environ(self) -> dict[str, t.Any]:
         """The WSGI environ (PEP 3333), with the ASGI scope under `asgi.scope`."""
         file = self._open_input() or io.BytesIO()
-        environ = build_environ(self.scope, self.root_path, self.path, self.query_string, file)
+        environ = build_environ(
+            self.scope, self.root_path, self.path_info, self.query_string, file
+        )
         environ["werkzeug.request"] = self
         self.needs_close = True
         return environ
+
+    @property
+    def path_info(self) -> str:
+        """The path as rules are matched by it: `path`, or "" where nothing came below
+        `root_path`, which a redirect to the slash answers."""
+        if self.path == "/" and "environ" in self.__dict__:
+            return self.path if self.environ.get("PATH_INFO") else ""
+        return super().path_info
 
     # --- body ---------------------------------------------------------------------------
 
