@@ -15,7 +15,6 @@ from .signals import got_websocket_exception
 from .signals import websocket_finished
 from .signals import websocket_started
 from .signals import websocket_tearing_down
-from .wrappers.websocket import WebSocketDisconnect
 
 
 class WebsocketFlow(Flow):
@@ -47,18 +46,15 @@ class WebsocketFlow(Flow):
         conversation is over, the after functions run too."""
         try:
             return await super().handle(ctx, on_loop)
-        except CancelledError:
+        except (CancelledError, BaseExceptionGroup) as error:
+            others = _others(error)
             if ctx.ending or ctx.took_back is None or not ctx.took_back():
                 raise
-            return await self.finalize(ctx, None)
-
-    async def handle_user_exception(self, ctx: AppContext, error: Exception) -> t.Any:
-        try:
-            return await super().handle_user_exception(ctx, error)
-        except Exception as unhandled:
-            if unhandled is not error or not _only_left(error):
+            if others is None:
+                return await self.finalize(ctx, None)
+            if not isinstance(others, Exception):
                 raise
-            return None  # that a client leaves is no error of the app's
+            return await self.rescue(ctx, others)
 
     async def finalize(
         self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False
@@ -84,8 +80,6 @@ class WebsocketFlow(Flow):
         return response if rv is None else rv
 
 
-def _only_left(error: BaseException) -> bool:
-    """Say whether an error, or all that tasks of a group raised, is that the client left."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(_only_left, error.exceptions))
-    return isinstance(error, WebSocketDisconnect)
+def _others(error: BaseException) -> BaseException | None:
+    """Return what the tasks of a group raised beside cancellations, or None."""
+    return error.split(CancelledError)[1] if isinstance(error, BaseExceptionGroup) else None

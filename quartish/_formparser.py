@@ -31,7 +31,7 @@ from werkzeug.sansio.multipart import NeedData
 from werkzeug.sansio.multipart import State
 
 from ._bridge import drive
-from ._streaming import SPOOL_SIZE
+from ._inbox import SPOOL_SIZE
 from .datastructures import FileStorage
 
 URLENCODED = "application/x-www-form-urlencoded"

@@ -1,9 +1,7 @@
-"""Bodies and messages on their way in: pulled by the code that reads them, never pumped.
+"""Bodies on their way in: pulled by the code that reads them, never pumped.
 
-An `Inbox` owns a connection's ASGI `receive`. Whoever reads calls it; only while the
-request's code waits for something else does a reader task look ahead, a bounded number
-of messages, and so notices that the client left. A `Body` is the http view of an inbox:
-chunks, counted against a limit that never trusts Content-Length.
+A `Body` is the http view of an inbox: chunks, counted against a limit that never trusts
+Content-Length.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import io
 import operator
 import tempfile
 import typing as t
-from collections import deque
 
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.exceptions import HTTPException
@@ -24,147 +21,12 @@ from werkzeug.wsgi import LimitedStream
 from ._bridge import DONE
 from ._bridge import from_thread
 from ._bridge import go_on
+from ._inbox import Inbox
+from ._inbox import SPOOL_SIZE
 from ._lazy import lazy
-from .typing import ASGIReceive
-from .typing import Message
 
 #: What was begun, and what it waits for.
 Begun = tuple[t.Generator[t.Any, t.Any, None], t.Any]
-
-HTTP_READ_AHEAD = 1
-WEBSOCKET_READ_AHEAD = 16
-DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
-SPOOL_SIZE = 500_000
-"""Bytes of a request body that stay in memory; what is longer goes to a temporary file."""
-
-
-class Inbox:
-    """The messages of one connection, in order, a disconnect last.
-
-    `watch` is called each time the request's code suspends. It starts the reader unless
-    that code is itself reading, so an exchange that never waits costs no task.
-    `left` is called once, from the reader, when the client is seen to have gone.
-    """
-
-    #: The task that reads ahead; where there is one, `close` has to be awaited at the end.
-    reader: asyncio.Task[None] | None = None
-    left: t.Callable[[], None] | None = None
-    #: Whether who wants a message may call `receive`: nobody is in it, nothing was read
-    #: ahead, and the client did not leave.
-    free = True
-    #: Those that wait for what somebody else is about to receive.
-    waiting: list[asyncio.Future[None]] | None = None
-    #: What was fetched last.
-    message: Message
-    #: The disconnect message, once it was received.
-    gone: Message | None = None
-    #: How often anybody read.
-    reads = 0
-    _messages: deque[Message] | None = None
-
-    def __init__(self, receive: ASGIReceive, ahead: int = HTTP_READ_AHEAD) -> None:
-        self.receive = receive
-        self._ahead = ahead
-
-    @property
-    def pending(self) -> int:
-        """Messages received ahead and not read yet."""
-        return len(self._messages) if self._messages else 0
-
-    async def get(self) -> Message:
-        """Return the next message; after a disconnect, that message again and again."""
-        await self.fetch()
-        return self.message
-
-    async def fetch(self) -> None:
-        """Make the next message `message`, as `get` returns it.
-
-        PERF(0.1 us): who steps through a coroutine finds its value in an exception.
-        """
-        self.reads += 1
-        while not self.free:
-            if self._messages:
-                self.message = self._messages.popleft()
-                self._settle()
-                if self._ahead > 1:  # there is room again, and nobody else may notice
-                    self.watch()
-                return
-            if self.gone is not None:
-                self.message = self.gone
-                return
-            # The reader, or another task, is in `receive` already: wait for what it gets.
-            await self._turn()
-        self.free = False
-        try:
-            self.message = message = await self.receive()
-        finally:
-            self.free = True
-            if self.waiting:
-                self.wake()
-        if message["type"] in DISCONNECTS:
-            self.end(message)
-
-    def end(self, message: Message) -> None:
-        """Note the message that says that the client left."""
-        self.gone = message
-        self.free = False
-
-    def _turn(self) -> asyncio.Future[None]:
-        turn = asyncio.get_running_loop().create_future()
-        if self.waiting is None:
-            self.waiting = []
-        self.waiting.append(turn)
-        return turn
-
-    def wake(self) -> None:
-        waiting, self.waiting = self.waiting, None
-        for turn in waiting or ():
-            if not turn.done():  # its task may have been cancelled
-                turn.set_result(None)
-
-    def _settle(self) -> None:
-        self.free = self.reader is None and self.gone is None and not self._messages
-
-    def watch(self) -> None:
-        """Read ahead from now on, unless somebody reads or enough was read."""
-        if self.free or (
-            self._messages
-            and len(self._messages) < self._ahead
-            and self.reader is None
-            and self.gone is None
-        ):
-            self.free = False
-            self.reader = asyncio.get_running_loop().create_task(self._read_ahead())
-
-    async def _read_ahead(self) -> None:
-        messages = self._messages
-        if messages is None:
-            messages = self._messages = deque()
-        try:
-            complete = False
-            # After the end of a body nothing but the disconnect can follow.
-            while len(messages) < self._ahead or complete:
-                message = await self.receive()
-                if message["type"] in DISCONNECTS:
-                    self.gone = message
-                    if self.left is not None:
-                        self.left()
-                    return
-                messages.append(message)
-                complete = message["type"] == "http.request" and not message.get("more_body")
-                if self.waiting:
-                    self.wake()
-        finally:
-            self.reader = None
-            self._settle()
-            self.wake()
-
-    async def close(self) -> None:
-        """Stop the reader and wait until it has stopped."""
-        reader = self.reader
-        if reader is not None:
-            reader.cancel()
-            await asyncio.wait([reader])
 
 
 async def _in_time(
@@ -262,6 +124,7 @@ class Body:
             raise ClientDisconnected()
         chunk: bytes = message.get("body") or b""
         self.received += len(chunk)
+        self._inbox.taken = self.received
         self.complete = not message.get("more_body", False)
         if self.limit is not None and self.received > self.limit:
             self._held = chunk

@@ -19,8 +19,8 @@ from werkzeug.exceptions import RequestTimeout
 
 import quartish
 from quartish._formparser import FormDataParser
+from quartish._inbox import Inbox
 from quartish._streaming import Body as IncomingBody
-from quartish._streaming import Inbox
 from quartish.datastructures import FileStorage
 from quartish.quart import request
 from quartish.testing.utils import make_test_body_with_headers

@@ -22,8 +22,8 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 import quartish
 from quartish._formparser import BlockingFormDataParser
 from quartish._formparser import parse_urlencoded
+from quartish._inbox import Inbox
 from quartish._streaming import Body
-from quartish._streaming import Inbox
 from quartish.routing import Rule
 from quartish.wrappers.request import Request
 

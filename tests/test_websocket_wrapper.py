@@ -8,8 +8,7 @@ import typing as t
 import pytest
 from werkzeug.datastructures import Headers
 
-from quartish._streaming import Inbox
-from quartish._streaming import WEBSOCKET_READ_AHEAD
+from quartish._inbox import Inbox
 from quartish.signals import websocket_received
 from quartish.signals import websocket_sent
 from quartish.wrappers.websocket import SENDS_PER_TURN
@@ -56,7 +55,7 @@ def make(*messages: dict[str, t.Any], cls: t.Any = Websocket) -> tuple[t.Any, Se
         sent.append(message)
 
     websocket = cls.from_scope(scope_of())
-    websocket.connect(Inbox(receive, WEBSOCKET_READ_AHEAD), send)
+    websocket.connect(Inbox(receive), send)
     return websocket, sent
 
 
@@ -293,7 +292,7 @@ async def test_a_subclass_with_an_init_of_its_own() -> None:
 async def test_two_tasks_receive_and_one_gives_up() -> None:
     arrived: asyncio.Queue[dict[str, t.Any]] = asyncio.Queue()
     websocket, _ = make()
-    websocket.connect(Inbox(arrived.get, WEBSOCKET_READ_AHEAD), websocket.asgi_send)
+    websocket.connect(Inbox(arrived.get), websocket.asgi_send)
     first, second, third = [asyncio.create_task(websocket.receive()) for _ in range(3)]
     await asyncio.sleep(0.001)
     second.cancel()
@@ -311,7 +310,7 @@ async def test_two_tasks_receive_and_one_gives_up() -> None:
 async def test_a_task_that_waits_for_the_reader_gives_up() -> None:
     arrived: asyncio.Queue[dict[str, t.Any]] = asyncio.Queue()
     websocket, _ = make()
-    websocket.connect(Inbox(arrived.get, WEBSOCKET_READ_AHEAD), websocket.asgi_send)
+    websocket.connect(Inbox(arrived.get), websocket.asgi_send)
     await websocket.accept()
     await read_ahead(websocket)
     with pytest.raises(TimeoutError):

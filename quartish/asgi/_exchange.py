@@ -10,10 +10,10 @@ from werkzeug.exceptions import BadRequest
 
 from .._bridge import Lane
 from .._dispatch import Flow
+from .._inbox import HttpInbox
+from .._inbox import Inbox
 from .._lazy import lazy
 from .._streaming import Body
-from .._streaming import HTTP_READ_AHEAD
-from .._streaming import Inbox
 from ..ctx import AppContext
 from ..typing import Answer
 from ..typing import ASGIReceive
@@ -98,8 +98,6 @@ class IdleTimer:
 class Exchange:
     """A connection, its context and the flow that answers it."""
 
-    #: How many messages are read ahead while the view waits for something else.
-    AHEAD = HTTP_READ_AHEAD
     #: The task of the app call, once it is known.
     task: asyncio.Task[t.Any] | None = None
     #: The stay in a worker thread, while there is one.
@@ -133,9 +131,15 @@ class Exchange:
 
     def open_inbox(self) -> Inbox:
         """Make the inbox and return it. PERF(0.1 us): for who knows that there is none yet."""
-        inbox = self.inbox = self.ctx.conn.inbox = Inbox(self.receive, self.AHEAD)
+        inbox = self.inbox = self.ctx.conn.inbox = self.make_inbox()
         inbox.left = self.left
         self.has_inbox = True
+        return inbox
+
+    def make_inbox(self) -> Inbox:
+        app = self.app
+        inbox = HttpInbox(self.receive, app.to_file_thread)
+        inbox.limit = app.config["MAX_CONTENT_LENGTH"]
         return inbox
 
     def know_task(self) -> None:
@@ -264,5 +268,5 @@ class Exchange:
     async def close(self) -> None:
         """Leave nothing behind: no timer, no reader, no count of our cancellations."""
         self.stop()
-        if self.has_inbox and self.inbox.reader is not None:
+        if self.has_inbox:
             await self.inbox.close()

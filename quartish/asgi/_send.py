@@ -20,11 +20,11 @@ from werkzeug.wsgi import FileWrapper
 from .._bridge import awaited
 from .._bridge import is_awaitable
 from .._bridge import to_thread
+from .._inbox import Inbox
 from .._responses import AT_ONCE
 from .._responses import BODILESS
 from .._responses import length_line
 from .._responses import raw_name
-from .._streaming import Inbox
 from ..typing import Answer
 from ..typing import ASGISend
 from ..typing import Message

@@ -17,8 +17,9 @@ from .._bridge import Lane
 from .._bridge import spare
 from .._bridge import to_thread
 from .._current import find_context
+from .._inbox import HttpInbox
+from .._inbox import Inbox
 from .._streaming import BodyReader
-from .._streaming import Inbox
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Message
@@ -35,7 +36,7 @@ async def handle_through_wsgi(
     app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
 ) -> None:
     """Answer one request by the app as WSGI."""
-    inbox = Inbox(receive)
+    inbox = HttpInbox(receive)
     conn = Request.from_scope(scope)
     body = body_of(app, conn, inbox)
     lane = Lane(inbox.watch)
@@ -68,8 +69,7 @@ async def handle_through_wsgi(
     finally:
         idle.stop()
         environ["wsgi.input"].close()
-        if inbox.reader is not None:
-            await inbox.close()
+        await inbox.close()
 
 
 def _limit() -> int | None:

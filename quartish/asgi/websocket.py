@@ -18,7 +18,7 @@ from .._bridge import drive
 from .._bridge import Lane
 from .._bridge import to_thread
 from .._bridge import within
-from .._streaming import WEBSOCKET_READ_AHEAD
+from .._inbox import Inbox
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
@@ -31,6 +31,9 @@ from ._send import raw_headers
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
 SERVICE_RESTART = 1012
+MOMENT = 0.1
+"""Seconds without reading after which a handler whose client has left is cancelled, though
+messages are left."""
 LAST_WORD = 1.0
 """Seconds that a handler which the server has cancelled may take to close its websocket."""
 
@@ -75,9 +78,15 @@ async def end_websockets(exchanges: t.Iterable[WebsocketExchange], grace: float)
 class WebsocketExchange(Exchange):
     """One websocket and the handler that talks over it."""
 
-    AHEAD = WEBSOCKET_READ_AHEAD
     #: Whether the server stops.
     restarting = False
+    #: Whether the handler, or a task of its, was told that the client left.
+    told = False
+
+    def make_inbox(self) -> Inbox:
+        inbox = Inbox(self.receive)
+        inbox.told = self.tell
+        return inbox
 
     def begin(self) -> bool:
         takes_loop = super().begin()
@@ -89,15 +98,12 @@ class WebsocketExchange(Exchange):
     # --- the end, from outside ----------------------------------------------------------------
 
     def left(self) -> None:
-        """The client left. Who reads or sends is told by a WebSocketDisconnect after the last
-        message. A handler that does neither is cancelled: at once where it never did, after a
-        second where it only sent, else after `DISCONNECT_GRACE` seconds without reading."""
-        grace = self.app.config["DISCONNECT_GRACE"]
-        if not (self.inbox.reads or self.inbox.pending):
-            grace = min(grace, 1) if self.ctx.websocket.sends else 0
-        if grace:
-            self.call_later(grace, self._cancel_if_idle, self.inbox.reads)
-        else:
+        """The client left: the handler is cancelled, wherever it waits. Who is in `receive` is
+        told there, and messages that came before are received first, as long as it goes on."""
+        inbox = self.inbox
+        if inbox.pending:
+            self.call_later(MOMENT, self._cancel_if_idle, inbox.reads)
+        elif not inbox.is_awaited:  # who waits there is told next
             super().left()
 
     def _cancel_if_idle(self, reads: int) -> None:
@@ -105,6 +111,25 @@ class WebsocketExchange(Exchange):
             super().left()
         else:
             self.left()
+
+    def tell(self) -> None:
+        """Somebody is told that the client left, by what `receive` or `send` raises. Where that
+        is another task than the handler's own, the handler is cancelled too."""
+        if self.told or self.ctx.ending:
+            return
+        self.told = True
+        task = asyncio.current_task()
+        if task is self.task or (self.lane is not None and task in self.lane.children):
+            self.call_later(self.app.config["DISCONNECT_GRACE"], self._lose_patience)
+        elif not self.cancels:
+            super().left()
+
+    def took_back(self) -> bool:
+        if self.told and not self.cancels and self.task is not None:
+            if self.lane is not None:
+                self.lane.spared = True
+            return self.task.cancelling() == 0
+        return super().took_back()
 
     def shut_down(self) -> None:
         """The server stops: the handler is cancelled and the client told to come again."""

@@ -21,9 +21,9 @@ from .._formparser import Form
 from .._formparser import FormDataParser
 from .._formparser import parse_urlencoded
 from .._formparser import URLENCODED
+from .._inbox import Inbox
 from .._lazy import lazy
 from .._streaming import Body as IncomingBody
-from .._streaming import Inbox
 from ..datastructures import FileStorage
 from ..typing import ASGISend
 from ..typing import Message

@@ -13,7 +13,7 @@ from .. import json
 from .._bridge import from_thread
 from .._bridge import in_lane
 from .._bridge import this_thread
-from .._streaming import Inbox
+from .._inbox import Inbox
 from ..signals import websocket_received
 from ..signals import websocket_sent
 from ..typing import ASGISend
@@ -48,8 +48,11 @@ def _waited_for(coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
     return from_thread(coro) if in_lane() and _get_running_loop() is None else coro
 
 
-class WebSocketDisconnect(Exception):
+class WebSocketDisconnect(asyncio.CancelledError):
     """The client left. Raised by `receive` and `send`, after the last message was received.
+
+    It is a cancellation, as in Quart: `except Exception` does not stop it, `finally` and
+    `except asyncio.CancelledError` run. Whoever of the handler's tasks is told, the handler ends.
 
     `code` is that of RFC 6455, section 7.4: 1005 where the client gave none, 1006 where it
     was cut off.
@@ -73,6 +76,8 @@ class Websocket(Conn):
     """
 
     json_module: t.Any = json
+    #: How often `receive` or `send` have said that the client left.
+    _times_told = 0
     # What every message asks for has no default in the class: that alone would keep the
     # interpreter from looking it up its fast way (see `_begin`).
     #: Whether the handshake was accepted, and whether this side closed the websocket.
@@ -206,7 +211,7 @@ class Websocket(Conn):
                     inbox.wake()
             if message["type"] == "websocket.disconnect":
                 inbox.end(message)
-                raise _disconnect(message)
+                await self._over(message)
             text: str | None = message.get("text")
             data = text if text is not None else t.cast(bytes, message.get("bytes") or b"")
         if websocket_received.receivers:
@@ -235,7 +240,7 @@ class Websocket(Conn):
             try:
                 await send({"type": "websocket.send", key: data})
             except OSError as error:
-                self._refused(error)
+                await self._refused(error)
         if websocket_sent.receivers:
             await websocket_sent.send_async(data, _sync_wrapper=_as_async)
 
@@ -283,7 +288,7 @@ class Websocket(Conn):
         assert self.inbox is not None, "made without an inbox"
         message = await self.inbox.get()
         if message["type"] == "websocket.disconnect":
-            raise _disconnect(message)
+            await self._over(message)
         text: str | None = message.get("text")
         return text if text is not None else t.cast(bytes, message.get("bytes") or b"")
 
@@ -310,15 +315,27 @@ class Websocket(Conn):
             try:
                 await self.asgi_send(message)
             except OSError as error:
-                self._refused(error)
+                await self._refused(error)
         elif not self.inbox.pending:
-            raise _disconnect(self.inbox.gone)
+            await self._over(self.inbox.gone)
 
-    def _refused(self, error: OSError) -> None:
+    async def _refused(self, error: OSError) -> None:
         """Take an error of the server's `send`: since ASGI 2.4 that is how a server says
         that the client has left."""
         if self.inbox is None or not self.inbox.pending:
-            raise WebSocketDisconnect(ABNORMAL_CLOSURE) from error
+            await self._over({"code": ABNORMAL_CLOSURE}, error)
+
+    async def _over(self, message: Message, cause: OSError | None = None) -> t.NoReturn:
+        """Say that the client left. Who goes on all the same, catching it in a loop, is told
+        later each time: nobody else may have to wait for that."""
+        if self.inbox is not None and self.inbox.told is not None:
+            self.inbox.told()
+        self._times_told += 1
+        if self._times_told > 1:
+            await asyncio.sleep(min(0.001 * 2 ** min(self._times_told - 2, 10), 1))
+        code = message.get("code")
+        reason = message.get("reason") or ""
+        raise WebSocketDisconnect(NO_STATUS if code is None else code, reason) from cause
 
 
 def _sendable(data: t.Any) -> str | bytes:
@@ -330,11 +347,6 @@ def _sendable(data: t.Any) -> str | bytes:
         f"`websocket.send` takes str or bytes, not {type(data).__name__}: write"
         " `await websocket.send_json(data)`, or serialize it yourself."
     )
-
-
-def _disconnect(message: Message) -> WebSocketDisconnect:
-    code = message.get("code")
-    return WebSocketDisconnect(NO_STATUS if code is None else code, message.get("reason") or "")
 
 
 def _as_async(

@@ -42,6 +42,7 @@ FLOORS = {
     "typing": 1,
     "_files": 2,
     "_formparser": 2,
+    "_inbox": 2,
     "_streaming": 2,
     "_threads": 2,
     "debugger": 2,

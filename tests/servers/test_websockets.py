@@ -78,6 +78,29 @@ def make(colour: App) -> tuple[t.Any, list[t.Any]]:
             log.append((error.code, error.reason))
             raise
 
+    @app.websocket("/stubborn")
+    async def stubborn() -> None:
+        while True:
+            try:
+                await websocket.send(await websocket.receive())
+            except Exception:
+                log.append("bad message")
+
+    @app.websocket("/group")
+    async def group() -> None:
+        async def produce() -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                log.append("producer")
+
+        async def consume() -> None:
+            while True:
+                await websocket.receive()
+
+        await websocket.accept()
+        await asyncio.gather(produce(), consume())
+
     @app.websocket("/deaf")
     async def deaf() -> None:
         await websocket.accept()
@@ -106,6 +129,26 @@ async def test_messages(colour: App, serve: Serve, path: str) -> None:
             await socket.send(message)
         assert [await socket.recv() for _ in messages] == messages
     await until(lambda: log == ["teardown"])
+
+
+async def test_a_handler_that_catches_everything_stops_nobody(colour: App, serve: Serve) -> None:
+    app, log = make(colour)
+    served = serve(app)
+    async with connect(served.ws + "/stubborn") as socket:
+        await socket.send("a")
+        assert await socket.recv() == "a"
+    await until(lambda: log == ["teardown"])
+    async with connect(served.ws + "/echo") as socket:
+        await socket.send("b")
+        assert await socket.recv() == "b"
+
+
+async def test_the_tasks_of_a_handler_end_with_it(colour: App, serve: Serve) -> None:
+    app, log = make(colour)
+    served = serve(app)
+    async with connect(served.ws + "/group") as socket:
+        await socket.send("a")
+    await until(lambda: log == ["producer", "teardown"])
 
 
 async def test_accepting_and_closing(colour: App, serve: Serve) -> None:

@@ -1,0 +1,370 @@
+"""A client leaves a websocket, or a request: the handler is cancelled wherever it waits, whoever
+of its tasks receives, whatever it catches; nobody else has to wait, and nothing stays.
+
+The handlers are put together of parts, and played with scripted peers. Those that end by
+themselves are played on real Quart too: the same parts of them run there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import time
+import typing as t
+import weakref
+
+import pytest
+import quart
+
+import quartish
+from quartish import websocket
+from quartish.wrappers.websocket import WebSocketDisconnect
+
+from ._scripted import HttpPeer
+from ._scripted import WebsocketPeer
+
+App = type[t.Any]
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+# --- where the handler waits --------------------------------------------------------------------
+# Each is given the module whose `websocket` it talks over, and a log.
+
+
+async def in_receive(module: t.Any, log: list[str]) -> None:
+    while True:
+        await module.websocket.receive()
+
+
+async def in_sleep(module: t.Any, log: list[str]) -> None:
+    await never()
+
+
+async def between_sends(module: t.Any, log: list[str]) -> None:
+    while True:
+        await module.websocket.send("tick")
+        await asyncio.sleep(0.01)
+
+
+async def on_a_queue_that_a_task_fills(module: t.Any, log: list[str]) -> None:
+    queue: asyncio.Queue[t.Any] = asyncio.Queue()
+
+    async def read() -> None:
+        while True:
+            queue.put_nowait(await module.websocket.receive())
+
+    task = asyncio.ensure_future(read())
+    try:
+        while True:
+            await queue.get()
+    finally:
+        log.append("queue")
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def in_gather(module: t.Any, log: list[str]) -> None:
+    async def produce() -> None:
+        try:
+            while True:
+                await asyncio.sleep(0.01)
+                await module.websocket.send("tick")
+        finally:
+            log.append("producer")
+
+    async def consume() -> None:
+        while True:
+            await module.websocket.receive()
+
+    await asyncio.gather(produce(), consume())
+
+
+async def in_a_group(module: t.Any, log: list[str]) -> None:
+    async def produce() -> None:
+        try:
+            await never()
+        finally:
+            log.append("producer")
+
+    async def consume() -> None:
+        while True:
+            await module.websocket.receive()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(produce())
+        group.create_task(consume())
+
+
+async def in_a_timeout(module: t.Any, log: list[str]) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            await module.websocket.receive()
+
+
+WAITS = [in_receive, in_sleep, between_sends, on_a_queue_that_a_task_fills]
+WAITS += [in_gather, in_a_group, in_a_timeout]
+
+
+# --- what it does about it ------------------------------------------------------------------------
+
+
+async def with_finally(wait: t.Any, module: t.Any, log: list[str]) -> None:
+    try:
+        await wait(module, log)
+    finally:
+        log.append("finally")
+
+
+async def with_clean_up(wait: t.Any, module: t.Any, log: list[str]) -> None:
+    try:
+        await wait(module, log)
+    except asyncio.CancelledError:
+        await asyncio.sleep(0.01)
+        log.append("cleaned up")
+        raise
+
+
+async def with_except_exception(wait: t.Any, module: t.Any, log: list[str]) -> None:
+    try:
+        await wait(module, log)
+    except Exception as error:
+        log.append(f"caught {error!r}")
+
+
+async def swallowing(wait: t.Any, module: t.Any, log: list[str]) -> None:
+    try:
+        await wait(module, log)
+    except asyncio.CancelledError:
+        log.append("swallowed")
+
+
+CATCHES = [with_finally, with_clean_up, with_except_exception, swallowing]
+BEFORE = [(), ("a", "b")]
+
+
+def app_of(app: t.Any, module: t.Any, log: list[str], wait: t.Any, catch: t.Any) -> t.Any:
+    @app.websocket("/")
+    async def view() -> None:
+        await module.websocket.accept()
+        await catch(wait, module, log)
+
+    async def teardown(exc: t.Any) -> None:
+        log.append("teardown")
+
+    app.teardown_websocket(teardown)
+    return app
+
+
+async def play(app: t.Any, before: tuple[str, ...], rejects: bool = True) -> float:
+    """Connect, say something, leave; return how long the app took to end."""
+    async with WebsocketPeer(app, rejects=rejects) as peer:
+        await peer.until(1)
+        peer.say(*before)
+        await asyncio.sleep(0.005)
+        peer.leave(1001)
+        began = time.monotonic()
+        await peer.ended()
+        assert peer.error is None
+        return time.monotonic() - began
+
+
+@pytest.mark.parametrize("wait", WAITS)
+@pytest.mark.parametrize("catch", CATCHES)
+async def test_the_handler_ends_at_once_as_in_quart(
+    colour: App, wait: t.Any, catch: t.Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def log_of(app: t.Any, module: t.Any, before: tuple[str, ...]) -> list[str]:
+        log: list[str] = []
+        assert await play(app_of(app, module, log, wait, catch), before) < 2
+        return log
+
+    for before in BEFORE:
+        expected = await log_of(quart.Quart("app"), quart, before)
+        assert await log_of(colour("app"), quartish, before) == expected
+    assert not caplog.records
+
+
+# --- nothing that is caught keeps the loop --------------------------------------------------------
+
+STUBBORN = [Exception, BaseException, asyncio.CancelledError, WebSocketDisconnect]
+CALLS = ["receive", "send"]
+
+
+@pytest.mark.parametrize("caught", STUBBORN)
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("in_task", [False, True])
+async def test_nothing_that_is_caught_in_a_loop_keeps_the_loop(
+    colour: App, caught: t.Any, call: str, in_task: bool
+) -> None:
+    app = colour("app")
+    app.config["DISCONNECT_GRACE"] = 0.1
+    rounds = 0
+    stop = False
+
+    @app.websocket("/")
+    async def view() -> None:
+        async def loop() -> None:
+            nonlocal rounds
+            while not stop:
+                try:
+                    if call == "receive":
+                        await websocket.receive()
+                    else:
+                        await websocket.send("x")
+                        await asyncio.sleep(0)
+                except caught:
+                    rounds += 1
+
+        await websocket.accept()
+        await (asyncio.ensure_future(loop()) if in_task else loop())
+
+    async with WebsocketPeer(app) as peer:
+        await peer.until(1)
+        peer.leave()
+        longest = await longest_turn(0.25)
+        stop = True
+        await peer.ended()
+    assert longest < 0.1
+    assert rounds < 100
+
+
+async def longest_turn(seconds: float) -> float:
+    """Return the longest time that this task had to wait for its turn."""
+    longest, end = 0.0, time.monotonic() + seconds
+    while (now := time.monotonic()) < end:
+        await asyncio.sleep(0.001)
+        longest = max(longest, time.monotonic() - now)
+    return longest
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 60_000, 300_000, 2_000_000])
+@pytest.mark.parametrize("chunk", [30_000, 300_000])
+async def test_a_view_that_does_not_read_is_cancelled(
+    colour: App, size: int, chunk: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = colour("app")
+    app.config["MAX_CONTENT_LENGTH"] = None
+    log: list[str] = []
+
+    @app.post("/", stream_body=True)
+    async def view() -> str:
+        try:
+            await never()
+        finally:
+            log.append("ended")
+        return ""
+
+    async with HttpPeer(app, method="POST", body=None) as peer:
+        for start in range(0, size, chunk):
+            peer.say(b"x" * min(chunk, size - start))
+        await asyncio.sleep(0.02)
+        peer.leave()
+        began = time.monotonic()
+        await peer.ended()
+        assert time.monotonic() - began < 2
+    assert log == ["ended"] and not caplog.records
+
+
+async def test_what_was_read_ahead_is_read_in_order(colour: App) -> None:
+    app = colour("app")
+    app.config["MAX_CONTENT_LENGTH"] = None
+    pieces = [bytes([n]) * size for n, size in enumerate([10, 400_000, 200_000, 7, 300_000] * 5)]
+
+    @app.post("/", stream_body=True)
+    async def view() -> t.Any:
+        request = quartish.request
+        stream = request.stream if app.plain else request.body
+        got = b""
+        await asyncio.sleep(0.5)  # all of it is read ahead, most of it to disk
+        for _ in range(3):
+            got += await anext(aiter(stream))
+        await asyncio.sleep(0.5)
+        async for piece in stream:
+            got += piece
+        return str(got == b"".join(pieces))
+
+    async with HttpPeer(app, method="POST", body=None) as peer:
+        for piece in pieces[:-1]:
+            peer.say(piece)
+        await asyncio.sleep(0.7)
+        peer.say(pieces[-1], more=False)
+        await peer.until(2)
+    assert peer.body == b"True"
+
+
+async def test_a_view_that_reads_keeps_the_client_waiting(colour: App) -> None:
+    """Only memory is filled while the view goes on reading: what is sent faster has to wait."""
+    app = colour("app")
+    app.config["MAX_CONTENT_LENGTH"] = None
+
+    @app.post("/", stream_body=True)
+    async def view() -> str:
+        stream = quartish.request.stream if app.plain else quartish.request.body
+        async for _ in stream:
+            await asyncio.sleep(0.02)
+        return "done"
+
+    async with HttpPeer(app, method="POST", body=None) as peer:
+        for _ in range(60):
+            peer.say(b"x" * 100_000)
+        await asyncio.sleep(0.5)
+        assert peer.received < 40
+        peer.say(b"", more=False)
+        await peer.until(2)
+    assert peer.body == b"done"
+
+
+async def test_a_server_that_repeats_itself_is_not_read_for_ever(colour: App) -> None:
+    app = colour("app")
+    calls = 0
+
+    @app.route("/")
+    async def view() -> str:
+        await asyncio.sleep(0.05)
+        return "ok"
+
+    async def receive() -> dict[str, t.Any]:
+        nonlocal calls
+        calls += 1
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    sent: list[t.Any] = []
+
+    async def send(message: t.Any) -> None:
+        sent.append(message)
+
+    async with HttpPeer(app) as peer:  # for its scope
+        pass
+    async with asyncio.timeout(5):
+        await app(peer.scope, receive, send)
+    assert sent[0]["status"] == 200 and calls < 5
+
+
+# --- nothing stays --------------------------------------------------------------------------------
+
+
+async def test_nothing_of_a_websocket_stays(colour: App) -> None:
+    app = colour("app")
+    seen: list[weakref.ref[t.Any]] = []
+
+    @app.websocket("/")
+    async def view() -> None:
+        seen.append(weakref.ref(websocket._get_current_object()))
+        while True:
+            await websocket.send(await websocket.receive())
+
+    for _ in itertools.repeat(None, 20):
+        async with WebsocketPeer(app) as peer:
+            peer.say("a")
+            await peer.until(2)
+            peer.leave()
+        del peer
+    gc.collect()
+    assert [ref() for ref in seen] == [None] * 20
