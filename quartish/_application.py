@@ -17,9 +17,11 @@ from functools import partial
 
 from werkzeug import serving as werkzeug_serving
 from werkzeug.routing import RequestRedirect
+from werkzeug.sansio.response import Response as SansioResponse
 
 from ._bridge import from_thread
 from ._bridge import is_async_callable
+from ._bridge import is_awaitable
 from ._bridge import to_thread
 from ._bridge import Workers
 from ._commands import is_running_from_cli
@@ -41,6 +43,7 @@ from ._responses import make_response
 from ._watched import Watched
 from ._watched import WatchedType
 from .asgi.background import BackgroundTasks
+from .asgi.background import report
 from .asgi.http import handle_http
 from .asgi.lifespan import handle_lifespan
 from .asgi.lifespan import Serving
@@ -92,6 +95,8 @@ FAMILY = frozenset(
         "url_map",
         "wsgi_app",
         "__call__",
+        *("handle_request", "request_context", "handle_websocket", "websocket_context"),
+        *("ensure_async", "sync_to_async"),
     ]
 )
 
@@ -298,16 +303,21 @@ class App(Core, Watched, metaclass=AppType):
 
         return call
 
+    @default
     def ensure_async(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Awaitable[t.Any]]:
         """Return an `async def` for `func`; a `def` is run in a worker thread."""
         return func if is_async_callable(func) else self.sync_to_async(func)
 
+    @default
     def sync_to_async(self, func: t.Callable[..., T]) -> t.Callable[..., t.Awaitable[T]]:
         """Return an `async def` that runs `func` in a worker thread, in a copy of the context."""
 
         async def call(*args: t.Any, **kwargs: t.Any) -> T:
             work = partial(func, *args, **kwargs)
-            return await to_thread(self.view_pool, copy_context(), work)
+            rv: t.Any = await to_thread(self.view_pool, copy_context(), work)
+            if is_awaitable(rv) and not isinstance(rv, SansioResponse):
+                rv = await rv
+            return t.cast(T, rv)
 
         return call
 
@@ -444,6 +454,10 @@ class App(Core, Watched, metaclass=AppType):
         returns None.
         """
         return self._background.add(func, *args, name=name, **kwargs)
+
+    async def handle_background_exception(self, error: Exception) -> None:
+        """Tell of what a background task raised: by the signal, and in the log."""
+        await report(self, error)
 
     def run(
         self,

@@ -53,3 +53,15 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         "WEBSOCKET_ORIGINS": None,
     }
 )
+
+#: Those of the awaitable colour: Quart's, where they differ from Flask's.
+QUART_DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
+    {
+        **DEFAULTS,
+        "MAX_CONTENT_LENGTH": 16 * 1024 * 1024,
+        "SEND_FILE_MAX_AGE_DEFAULT": timedelta(hours=12),
+        "PREFER_SECURE_URLS": False,
+        "ENV": None,
+        "PRESERVE_CONTEXT_ON_EXCEPTION": None,
+    }
+)

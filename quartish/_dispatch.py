@@ -70,6 +70,8 @@ class Flow(Answers, Matching):
         "teardown_request_funcs",
     )
 
+    HANDLER, CONTEXT = "handle_request", "request_context"
+
     #: The app's method for each step that it may override.
     METHODS: t.ClassVar[dict[str, str]] = {
         "full_dispatch": "full_dispatch_request",
@@ -90,6 +92,8 @@ class Flow(Answers, Matching):
         #: and the view again if it is and nothing but hooks may have a word in its call.
         #: PERF(0.5 us): to find out takes a call or two.
         self._colours: dict[str, tuple[t.Any, bool, t.Any]] = {}
+        if self.handler is not None:
+            self.handle = self._handle_by_app  # type: ignore[method-assign]
 
     # --- the lane -------------------------------------------------------------------------
 
@@ -119,8 +123,9 @@ class Flow(Answers, Matching):
         view: t.Any = self.app.view_functions.get(endpoint)
         known, on_loop, bare = self._colours.get(endpoint, _UNKNOWN)
         if known is not view:
-            on_loop = view is None or is_async_callable(view)
-            bare = view if on_loop and self.direct and not self.replaced else None
+            adapted = self.adapt is not None  # to what is awaited, as its base does
+            on_loop = view is None or adapted or is_async_callable(view)
+            bare = view if on_loop and self.direct and not self.replaced and not adapted else None
             self._colours[endpoint] = view, on_loop, bare
         if method != "OPTIONS":  # which has no view where it is answered automatically
             ctx.view = bare
@@ -152,6 +157,13 @@ class Flow(Answers, Matching):
             except Exception as error:
                 rv = await self.recover(ctx, error)
             return (on_loop and self.answer(ctx, rv)) or await self.finalize(ctx, rv)
+        except Exception as error:
+            return await self.fail(ctx, error)
+
+    async def _handle_by_app(self, ctx: AppContext, on_loop: bool = False) -> t.Any:
+        """Return the response as the app's own `handle_request` has it."""
+        try:
+            return await self.settle(self.handler(ctx.conn))
         except Exception as error:
             return await self.fail(ctx, error)
 
@@ -240,15 +252,15 @@ class Flow(Answers, Matching):
             view, arguments = app.make_default_options_response, {}
         else:
             view = app.view_functions[rule.endpoint]
-        if self.overridden:
-            view = app.ensure_sync(view)
+        if self.adapt is not None:
+            view = self.adapt(view)
         return view(**arguments)
 
     def call(self, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
         """Call what the user registered: in this very thread, whatever colour it has. Return
         what it returns, which is to be settled."""
-        if self.overridden:
-            func = self.app.ensure_sync(func)
+        if self.adapt is not None:
+            func = self.adapt(func)
         return func(*args)
 
     async def settle(self, rv: t.Any) -> t.Any:
@@ -289,9 +301,12 @@ class Flow(Answers, Matching):
         if self.saves_session(ctx):
             session = ctx._session
             if not app.session_interface.is_null_session(session):
-                saved: t.Any = app.session_interface.save_session(app, session, response)
-                if is_awaitable(saved):
-                    await awaited(saved)
+                if self.stores_session:
+                    app.session_interface.store(app, session, response)  # type: ignore[attr-defined]
+                else:
+                    saved: t.Any = app.session_interface.save_session(app, session, response)
+                    if is_awaitable(saved):
+                        await awaited(saved)
         return response
 
     async def call_after(self, func: t.Callable[..., t.Any], response: t.Any) -> t.Any:
@@ -340,7 +355,11 @@ class Flow(Answers, Matching):
         """Return the response to what no error handler took, or raise it."""
         ctx.error = error
         try:
-            if isinstance(error, UNREADABLE) and not self.app.trap_http_exception(error):
+            if (
+                isinstance(error, UNREADABLE)
+                and type(error).__module__.startswith("werkzeug.")  # no class of the user's
+                and not self.app.trap_http_exception(error)
+            ):
                 # An after function or an error handler read it: the client's fault still.
                 return await self.finalize(ctx, error, from_error_handler=True)
             return await self.handle_exception(ctx, error)

@@ -51,7 +51,8 @@ def send_file(
     is open in binary mode. Awaitable in the awaitable colour.
 
     `download_name` is the name to save it under, and what `mimetype` is guessed from.
-    `conditional` answers `If-None-Match` and its kin (304) and `Range` (206). `max_age` is
+    `conditional` answers `If-None-Match` and its kin (304) and `Range` (206); in the awaitable
+    colour it does nothing without a request. *Quart:* it is off by default. `max_age` is
     in seconds, by default `app.get_send_file_max_age`. Quart's names for the arguments are
     understood: `attachment_filename`, `add_etags`, `cache_timeout`, `filename_or_io`.
 
@@ -77,7 +78,7 @@ def send_file(
         options["max_age"] = app.get_send_file_max_age
     options["_root_path"] = app.root_path
     send = _send_plain if app.plain else _send_awaitable
-    return t.cast("Response", send(app, ctx.request, options))
+    return t.cast("Response", send(app, ctx, options))
 
 
 def _flask_names(options: dict[str, t.Any], quart_names: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -90,9 +91,9 @@ def _flask_names(options: dict[str, t.Any], quart_names: dict[str, t.Any]) -> di
     return options
 
 
-def _send_plain(app: t.Any, request: t.Any, options: dict[str, t.Any]) -> t.Any:
+def _send_plain(app: t.Any, ctx: t.Any, options: dict[str, t.Any]) -> t.Any:
     response: t.Any = utils.send_file(
-        environ=request.environ,
+        environ=ctx.request.environ,
         response_class=app.response_class,
         use_x_sendfile=app.config["USE_X_SENDFILE"],
         **options,
@@ -106,9 +107,9 @@ def _send_plain(app: t.Any, request: t.Any, options: dict[str, t.Any]) -> t.Any:
     return response
 
 
-async def _send_awaitable(app: t.Any, request: t.Any, options: dict[str, t.Any]) -> t.Any:
+async def _send_awaitable(app: t.Any, ctx: t.Any, options: dict[str, t.Any]) -> t.Any:
     file = options["path_or_file"]
-    conditional = options.pop("conditional")
+    conditional = options.pop("conditional") and ctx.has_request
     # Told that a server in front sends the file, Werkzeug does all but open it.
     draft = utils.send_file(
         environ={},
@@ -130,7 +131,7 @@ async def _send_awaitable(app: t.Any, request: t.Any, options: dict[str, t.Any])
         body = cls.file_body_class(headers.pop("X-Sendfile"))
     response = cls(body, headers=headers)
     if conditional:
-        await response.make_conditional(request, accept_ranges=True, complete_length=length)
+        await response.make_conditional(ctx.request, accept_ranges=True, complete_length=length)
         if response.status_code == 304:
             response.headers.pop("X-Sendfile", None)
     return response

@@ -30,6 +30,12 @@ HELPERS = (
     "create_url_adapter",
 )
 
+#: Steps whose methods are given the context by Quart 0.22.
+CONTEXT_LAST = frozenset(
+    ["full_dispatch", "preprocess", "dispatch", "finalize", "postprocess", "teardown_connection"]
+)
+_CONTEXTS = frozenset(["request_context", "websocket_context"])
+
 _defaults: set[object] = set()
 
 
@@ -45,17 +51,27 @@ def is_default(method: object) -> bool:
     return type(method) is MethodType and method.__func__ in _defaults
 
 
-def as_step(method: t.Callable[..., t.Any]) -> Step:
-    """Return a step that calls the app's own method in its place.
+def as_step(method: t.Callable[..., t.Any], context_last: bool = False) -> Step:
+    """Return a step that calls the app's own method in its place, as its base calls it.
 
     *Flask:* 3.1 gives these methods no context, 3.2 and Quart 0.23 give it first: one whose
-    first parameter is named `ctx` gets it.
+    first parameter is named `ctx` gets it. *Quart:* 0.22 gives it to some (`context_last`) after
+    the other arguments, and so to those that take whatever comes.
     """
-    parameters = list(inspect.signature(method).parameters)
-    takes_ctx = parameters[:1] == ["ctx"]
+    parameters = inspect.signature(method).parameters
+    takes_ctx = list(parameters)[:1] == ["ctx"]
+    if not takes_ctx and context_last:
+        context_last = not _CONTEXTS.isdisjoint(parameters) or any(
+            parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values()
+        )
 
-    async def step(ctx: t.Any, *args: t.Any) -> t.Any:
-        rv = method(ctx, *args) if takes_ctx else method(*args)
+    async def step(ctx: t.Any, *args: t.Any, **flags: t.Any) -> t.Any:
+        if takes_ctx:
+            rv = method(ctx, *args, **flags)
+        elif context_last:
+            rv = method(*args, ctx, **flags)
+        else:
+            rv = method(*args, **flags)
         if is_awaitable(rv) and not isinstance(rv, SansioResponse):
             rv = await awaited(rv)
         return rv

@@ -65,7 +65,7 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
             return response_class(rv, status=status, headers=headers)
         if isinstance(rv, (dict, list)):
             rv = app.json.response(rv)
-        elif isinstance(rv, SansioResponse) or callable(rv):
+        elif isinstance(rv, SansioResponse) or callable(rv) or hasattr(type(rv), "get_response"):
             rv = _coerce(app, rv)
         elif is_awaitable(rv) and _get_running_loop() is None:
             # An extension's decorator calls an async view as it would a `def`.
@@ -105,13 +105,15 @@ def length_line(length: int) -> tuple[bytes, bytes]:
 
 def _coerce(app: Core, rv: t.Any) -> t.Any:
     """Coerce another response class, call a WSGI callable."""
-    if isinstance(rv, HTTPException) and type(rv).__module__.startswith("werkzeug."):
+    if isinstance(rv, HTTPException):
         page = error_page(rv)
         if page is not None:
             return app.response_class(page, rv.code, dict(_HTML))
-        return app.response_class.force_type(rv.get_response(), None)
     ctx = find_context()
     environ = getattr(ctx.request, "environ", None) if ctx is not None and ctx.has_request else None
+    if environ is None and hasattr(type(rv), "get_response"):
+        # An HTTPException, or what answers like one, where no WSGI callable can be asked.
+        rv = rv.get_response()
     try:
         return app.response_class.force_type(rv, environ)
     except TypeError as error:

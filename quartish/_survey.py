@@ -13,10 +13,12 @@ import typing as t
 from ._bridge import is_async_callable
 from ._core import Core
 from ._overrides import as_step
+from ._overrides import CONTEXT_LAST
 from ._overrides import HELPERS
 from ._overrides import is_default
 from .ctx import AppContext
 from .sessions import opens_lazily
+from .sessions import saves_at_once
 from .sessions import SessionInterface
 from .signals import appcontext_popped
 from .signals import appcontext_tearing_down
@@ -32,6 +34,9 @@ class Survey:
 
     #: The app's registries of the hooks, by name: before, after, teardown.
     HOOKS: t.ClassVar[tuple[str, str, str]]
+    #: The app's methods around the flow, and that make its contexts, if it has them.
+    HANDLER: t.ClassVar[str]
+    CONTEXT: t.ClassVar[str]
     #: The app's method for each step that it may override.
     METHODS: t.ClassVar[dict[str, str]]
     #: The signals of its begin, its end, its failure and its teardown.
@@ -54,6 +59,7 @@ class Survey:
             self.context_class.__init__ is AppContext.__init__
             and getattr(from_scope, "__func__", None) is _FROM_SCOPE
             and not self.request_class.needs_close
+            and is_default(getattr(app, "request_context", None))
         )
         #: The registries themselves: they may be edited at any time, and the flow is made
         #: anew where one is replaced.
@@ -65,13 +71,30 @@ class Survey:
         for step, name in self.METHODS.items():
             method = getattr(app, name)
             if not is_default(method):
-                setattr(self, step, as_step(method))
+                context_last = not self.plain and step in CONTEXT_LAST
+                setattr(self, step, as_step(method, context_last))
                 self.replaced.add(step)
                 self.overridden = self.overridden or not is_async_callable(method)
         for name in HELPERS:
             method = getattr(app, name, None)
             if method and not is_default(method):
                 self.overridden = self.overridden or not is_async_callable(method)
+        #: The app's own method around all of it, in the awaitable colour.
+        self.handler: t.Any = None
+        handler = getattr(app, self.HANDLER, None)
+        if handler is not None and not is_default(handler):
+            self.handler = handler
+            self.replaced.add("handle")
+            self.overridden = self.overridden or not is_async_callable(handler)
+        #: Whether the app makes the contexts by a method of its own.
+        self.makes_context = not is_default(getattr(app, self.CONTEXT, None))
+        #: What the app puts around each function of the user's, if anything: `ensure_sync` of an
+        #: app that may override it, `ensure_async` of one that does.
+        self.adapt: t.Any = None
+        if self.overridden:
+            self.adapt = app.ensure_sync
+        elif not self.plain and not all(map(is_default, (app.ensure_async, app.sync_to_async))):
+            self.adapt = app.ensure_async
         #: Whether responses are what they would be without the app's word.
         self.unchanged = (
             not self.replaced
@@ -97,6 +120,8 @@ class Survey:
 
         #: Whether sessions may be opened when first touched.
         self.lazy_session = opens_lazily(app.session_interface)
+        #: Whether the session is saved without anything to be awaited.
+        self.stores_session = saves_at_once(app.session_interface)
         #: Whether a request has nothing to do before `full_dispatch`, which is the flow's own.
         self.direct = self.lazy_session and "full_dispatch" not in self.replaced
         #: Whether the session's cookie has the name that the config gives it.

@@ -20,10 +20,12 @@ from ._current import current_context
 from ._current import find_context
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
+from ._defaults import QUART_DEFAULTS
 from ._dispatch import Flow
 from ._dispatch_websocket import WebsocketFlow
 from ._doors import wsgi_only
 from ._overrides import default
+from .config import QuartConfig
 from .ctx import AppContext
 from .routing import Rule as Rule
 from .serving import serve
@@ -185,6 +187,7 @@ class Flask(App):
         app, for ASGI requests too: `app.wsgi_app = ProxyFix(app.wsgi_app)`."""
         return handle_wsgi(self, environ, start_response)
 
+    @default
     def request_context(self, environ: dict[str, t.Any]) -> AppContext:
         """Return a context for the request that a WSGI environ describes."""
         return self.context_class(self, environ)
@@ -230,110 +233,130 @@ class Quart(App):
     test_cli_runner_class: type[FlaskCliRunner] | None = None
     test_app_class: type[TestApp] = TestApp
     jinja_options = {"enable_async": True}
+    default_config = QUART_DEFAULTS
+    config_class = QuartConfig
 
     def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Coroutine[t.Any, t.Any, T]:
         return coro
 
     @default
-    async def full_dispatch_request(self, ctx: AppContext | None = None) -> t.Any:
+    async def full_dispatch_request(self, request_context: AppContext | None = None) -> t.Any:
         """Dispatch the request with its hooks and error handlers; return the response."""
-        ctx = ctx or _ctx()
+        ctx = request_context or _ctx()
         return await Flow.full_dispatch(self.flow_of(ctx), ctx)
 
     @default
-    async def preprocess_request(self, ctx: AppContext | None = None) -> t.Any:
+    async def preprocess_request(self, request_context: AppContext | None = None) -> t.Any:
         """Run the url value preprocessors and the before functions, until one returns."""
-        ctx = ctx or _ctx()
+        ctx = request_context or _ctx()
         return await Flow.preprocess(self.flow_of(ctx), ctx)
 
     @default
-    async def dispatch_request(self, ctx: AppContext | None = None) -> t.Any:
+    async def dispatch_request(self, request_context: AppContext | None = None) -> t.Any:
         """Call the view that matched and return what it returned."""
-        ctx = ctx or _ctx()
+        ctx = request_context or _ctx()
         return await Flow.dispatch(self.flow_of(ctx), ctx)
 
     @default
-    async def finalize_request(self, rv: t.Any, *args: t.Any) -> t.Any:
+    async def finalize_request(
+        self,
+        result: t.Any,
+        request_context: AppContext | None = None,
+        from_error_handler: bool = False,
+    ) -> t.Any:
         """Make a response of what a view or handler returned, and postprocess it."""
-        ctx, rv, *rest = _context_first(rv, *args)
-        return await Flow.finalize(self.flow_of(ctx), ctx, rv, *_flags(rest))
+        ctx, result = _context_first(result, request_context)
+        return await Flow.finalize(self.flow_of(ctx), ctx, result, from_error_handler)
 
     @default
-    async def process_response(self, response: t.Any, *args: t.Any) -> t.Any:
+    async def process_response(
+        self, response: t.Any, request_context: AppContext | None = None
+    ) -> t.Any:
         """Run the after functions and save the session."""
-        ctx, response, *_ = _context_first(response, *args)
+        ctx, response = _context_first(response, request_context)
         return await Flow.postprocess(self.flow_of(ctx), ctx, response)
 
     @default
     async def handle_user_exception(self, error: t.Any, *args: t.Any) -> t.Any:
         """Answer an exception of a view or hook by its handler, or raise it."""
-        ctx, error, *_ = _context_first(error, *args)
+        ctx, error = _context_first(error, *args)
         return await Flow.handle_user_exception(self.flow_of(ctx), ctx, error)
 
     @default
     async def handle_http_exception(self, error: t.Any, *args: t.Any) -> t.Any:
         """Answer an HTTP exception by its handler, or by itself."""
-        ctx, error, *_ = _context_first(error, *args)
+        ctx, error = _context_first(error, *args)
         return await Flow.handle_http_exception(self.flow_of(ctx), ctx, error)
 
     @default
     async def handle_exception(self, error: t.Any, *args: t.Any) -> t.Any:
         """Log an exception that no handler took and answer 500, or raise it."""
-        ctx, error, *_ = _context_first(error, *args)
+        ctx, error = _context_first(error, *args)
         return await Flow.handle_exception(self.flow_of(ctx), ctx, error)
 
     @default
-    async def do_teardown_request(self, exc: t.Any = None, *args: t.Any) -> None:
+    async def do_teardown_request(
+        self, exc: t.Any = None, request_context: AppContext | None = None
+    ) -> None:
         """Run the teardown functions of the request."""
-        ctx, exc, *_ = _context_first(exc, *args)
+        ctx, exc = _context_first(exc, request_context)
         await Flow.teardown_connection(self.flow_of(ctx), ctx, exc)
 
     @default
     async def do_teardown_appcontext(self, exc: t.Any = None, *args: t.Any) -> None:
         """Run the teardown functions of the application context."""
-        ctx, exc, *_ = _context_first(exc, *args)
+        ctx, exc = _context_first(exc, *args)
         await Flow.teardown_app(self.flow_of(ctx), ctx, exc)
 
     @default
-    async def full_dispatch_websocket(self, ctx: AppContext | None = None) -> t.Any:
+    async def full_dispatch_websocket(self, websocket_context: AppContext | None = None) -> t.Any:
         """Dispatch the websocket with its hooks and error handlers."""
-        ctx = ctx or _ctx()
+        ctx = websocket_context or _ctx()
         return await WebsocketFlow.full_dispatch(self.websocket_flow, ctx)
 
     @default
-    async def preprocess_websocket(self, ctx: AppContext | None = None) -> t.Any:
+    async def preprocess_websocket(self, websocket_context: AppContext | None = None) -> t.Any:
         """Run the url value preprocessors and the before functions, until one returns."""
-        ctx = ctx or _ctx()
+        ctx = websocket_context or _ctx()
         return await WebsocketFlow.preprocess(self.websocket_flow, ctx)
 
     @default
-    async def dispatch_websocket(self, ctx: AppContext | None = None) -> t.Any:
+    async def dispatch_websocket(self, websocket_context: AppContext | None = None) -> t.Any:
         """Call the websocket's handler."""
-        ctx = ctx or _ctx()
+        ctx = websocket_context or _ctx()
         return await WebsocketFlow.dispatch(self.websocket_flow, ctx)
 
     @default
-    async def finalize_websocket(self, rv: t.Any, *args: t.Any) -> t.Any:
+    async def finalize_websocket(
+        self,
+        result: t.Any,
+        websocket_context: AppContext | None = None,
+        from_error_handler: bool = False,
+    ) -> t.Any:
         """Make a response of what a handler returned, if anything, and postprocess it."""
-        ctx, rv, *rest = _context_first(rv, *args)
-        return await WebsocketFlow.finalize(self.websocket_flow, ctx, rv, *_flags(rest))
+        ctx, result = _context_first(result, websocket_context)
+        return await WebsocketFlow.finalize(self.websocket_flow, ctx, result, from_error_handler)
 
     @default
-    async def postprocess_websocket(self, response: t.Any, *args: t.Any) -> t.Any:
+    async def postprocess_websocket(
+        self, response: t.Any, websocket_context: AppContext | None = None
+    ) -> t.Any:
         """Run the websocket's after functions."""
-        ctx, response, *_ = _context_first(response, *args)
+        ctx, response = _context_first(response, websocket_context)
         return await WebsocketFlow.postprocess(self.websocket_flow, ctx, response)
 
     @default
     async def handle_websocket_exception(self, error: t.Any, *args: t.Any) -> t.Any:
         """Log an exception that no handler took, or raise it."""
-        ctx, error, *_ = _context_first(error, *args)
+        ctx, error = _context_first(error, *args)
         return await WebsocketFlow.handle_exception(self.websocket_flow, ctx, error)
 
     @default
-    async def do_teardown_websocket(self, exc: t.Any = None, *args: t.Any) -> None:
+    async def do_teardown_websocket(
+        self, exc: t.Any = None, websocket_context: AppContext | None = None
+    ) -> None:
         """Run the teardown functions of the websocket."""
-        ctx, exc, *_ = _context_first(exc, *args)
+        ctx, exc = _context_first(exc, websocket_context)
         await WebsocketFlow.teardown_connection(self.websocket_flow, ctx, exc)
 
     async def update_template_context(self, context: dict[str, t.Any]) -> None:
@@ -342,10 +365,12 @@ class Quart(App):
 
     # --- doors ------------------------------------------------------------------------------
 
+    @default
     def request_context(self, request: AwaitableRequest) -> AppContext:
         """Return a context for a request, for `async with`."""
         return self.context_class(self, request=request)
 
+    @default
     def websocket_context(self, websocket: wrappers.Websocket) -> AppContext:
         """Return a context for a websocket, for `async with`."""
         return self.context_class(self, websocket=websocket)
@@ -369,15 +394,23 @@ class Quart(App):
         """Return the app as a server runs it, start-up and shutdown included: `async with`."""
         return self.test_app_class(self)
 
+    @default
     async def handle_request(self, request: AwaitableRequest) -> t.Any:
         """Return the response to a request, with its whole flow around it."""
+        ctx = _active_for(request)
+        if ctx is not None:
+            return await Flow.handle(self.http_flow, ctx)
         async with self.request_context(request) as ctx:
-            return await self.http_flow.handle(ctx)
+            return await Flow.handle(self.http_flow, ctx)
 
+    @default
     async def handle_websocket(self, websocket: wrappers.Websocket) -> t.Any:
         """Run a websocket's handler with its whole flow around it; return what rejects it."""
+        ctx = _active_for(websocket)
+        if ctx is not None:
+            return await WebsocketFlow.handle(self.websocket_flow, ctx)
         async with self.websocket_context(websocket) as ctx:
-            return await self.websocket_flow.handle(ctx)
+            return await WebsocketFlow.handle(self.websocket_flow, ctx)
 
     async def run_task(
         self,
@@ -405,17 +438,19 @@ class Quart(App):
 Quartish = Quart
 
 
-def _context_first(*args: t.Any) -> tuple[t.Any, ...]:
+def _active_for(conn: t.Any) -> AppContext | None:
+    """Return the active context where it is this connection's: an override asks, within the
+    flow."""
+    ctx = t.cast("AppContext | None", find_context())
+    return ctx if ctx is not None and ctx.made is conn else None
+
+
+def _context_first(value: t.Any, context: t.Any = None) -> tuple[AppContext, t.Any]:
     """Put the context first. *Quart:* 0.22 passes it last, or not at all; 0.23 first."""
-    for index, arg in enumerate(args):
-        if isinstance(arg, AppContext):
-            return (arg, *args[:index], *args[index + 1 :])
-    ctx = find_context()
-    if ctx is None:
-        raise RuntimeError(NO_WEBSOCKET)
-    return (ctx, *args)
-
-
-def _flags(rest: t.Sequence[t.Any]) -> list[bool]:
-    """Return `from_error_handler`, where it was given, without a context given as None."""
-    return [flag for flag in rest if flag is not None][:1]
+    if isinstance(value, AppContext):
+        value, context = context, value
+    if context is None:
+        context = find_context()
+        if context is None:
+            raise RuntimeError(NO_WEBSOCKET)
+    return context, value

@@ -36,6 +36,8 @@ from .typing import Scope
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 _sentinel: t.Any = object()
 _NO_HEADERS: dict[bytes, bytes] = {}
+#: Where an environ has the request that the ASGI door made, for an app's own `request_context`.
+DOORS_REQUEST = "quartish.request"
 #: A request is made by the thread that asks first: the view's, or one that the view started.
 _making = threading.RLock()
 
@@ -147,8 +149,10 @@ class AppContext:
     ) -> None:
         self.app = app
         if environ is not None and request is None:
-            request = app.request_class(environ)
-            request.json_module = app.json
+            request = environ.pop(DOORS_REQUEST, None)
+            if request is None:
+                request = app.request_class(environ)
+                request.json_module = app.json
         self.kind, self.made = "request", request
         if request is None:
             self.kind, self.made = None if websocket is None else "websocket", websocket
@@ -174,7 +178,13 @@ class AppContext:
                 self.flow, self.scope, self.raw_headers = flow, scope, raw_headers
                 return self
         request = _request_of(app, send, app.request_class.from_scope(scope))
-        self = cls(app, None, request)
+        if not flow.makes_context:
+            self = cls(app, None, request)
+        elif app.plain:
+            request.environ[DOORS_REQUEST] = request
+            self = app.request_context(request.environ)
+        else:
+            self = app.request_context(request)
         self.flow, self.scope, self.raw_headers = flow, scope, request.raw_headers
         return self
 
@@ -245,9 +255,9 @@ class AppContext:
         if conn is None:
             raise RuntimeError(NO_REQUEST)
         interface = self.app.session_interface
-        session = interface.open_session(self.app, conn)
+        session = interface.load(self.app, conn)
         if session is None:
-            session = interface.make_null_session(self.app)
+            session = interface.null_session_class()
         self.session_opened = self.touched = True
         return session  # type: ignore[no-any-return]
 

@@ -28,6 +28,7 @@ from .json.tag import TaggedJSONSerializer
 from .wrappers._conn import Conn
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+T = t.TypeVar("T")
 
 
 class SessionMixin(MutableMapping[str, t.Any]):
@@ -127,7 +128,8 @@ class SessionInterface:
     """How an app opens and saves sessions; a subclass writes `open_session`, `save_session`.
 
     Those two and `make_null_session` may be `async def`. Requests of one visitor may run
-    side by side; a store behind the session has to cope with that.
+    side by side; a store behind the session has to cope with that. Those that are here return
+    plain values for an app of the plain colour, awaitables for one of the awaitable colour.
     """
 
     null_session_class = NullSession
@@ -136,7 +138,7 @@ class SessionInterface:
 
     def make_null_session(self, app: t.Any) -> NullSession | t.Awaitable[NullSession]:
         """Return the session of a request whose session could not be opened."""
-        return self.null_session_class()
+        return _in_colour(app, self.null_session_class())
 
     def is_null_session(self, obj: object) -> bool:
         """Say whether `obj` stands for no session; such a one is not saved."""
@@ -338,8 +340,12 @@ class SecureCookieSessionInterface(SessionInterface):
         except TypeError:  # a key or serializer of the user's that cannot be hashed
             return _signing_serializer.__wrapped__(*recipe)
 
-    def open_session(self, app: t.Any, request: t.Any) -> SecureCookieSession | None:
+    def open_session(self, app: t.Any, request: t.Any) -> t.Any:
         """Return the session in the cookie; empty when that is absent, expired or unreadable."""
+        return _in_colour(app, self.load(app, request))
+
+    def load(self, app: t.Any, request: t.Any) -> SecureCookieSession | None:
+        """Return what `open_session` returns, plain in both colours."""
         serializer = self.get_signing_serializer(app)
         if serializer is None:
             return None
@@ -354,8 +360,13 @@ class SecureCookieSessionInterface(SessionInterface):
         except (BadData, TypeError, ValueError):
             return self.session_class()
 
-    def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> None:
+    def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> t.Any:
         """Write, refresh or delete the cookie, as the session asks."""
+        self.store(app, session, response)
+        return _in_colour(app, None)
+
+    def store(self, app: t.Any, session: SessionMixin, response: t.Any) -> None:
+        """Do what `save_session` does, at once in both colours."""
         if response is None:
             if session.modified:
                 app.logger.error(
@@ -392,6 +403,21 @@ class SecureCookieSessionInterface(SessionInterface):
             "samesite": self.get_cookie_samesite(app),
             "httponly": self.get_cookie_httponly(app),
         }
+
+
+def _in_colour(app: t.Any, value: T) -> T | t.Awaitable[T]:
+    """Return a value as an app of this colour returns it."""
+    return value if getattr(app, "plain", True) else _awaitable(value)
+
+
+async def _awaitable(value: T) -> T:
+    return value
+
+
+def saves_at_once(interface: t.Any) -> bool:
+    """Say whether the interface saves sessions as the one with the cookie does: `store` does
+    it, with nothing to be awaited."""
+    return type(interface).save_session is SecureCookieSessionInterface.save_session
 
 
 def opens_lazily(interface: t.Any) -> bool:

@@ -289,10 +289,15 @@ async def test_cookies_set_by_hand(app: t.Any, client: QuartClient) -> None:
     client.set_cookie(server_name="localhost", key="named", value="3")
     client.set_cookie("other.org", "far", "4")
     client.set_cookie("wide", "5", domain="example.org", origin_only=False)
-    assert await seen() == {"quart": "1", "werkzeug": "2", "named": "3"}
+    assert await seen() == {"quart": "1", "werkzeug": "2", "named": "3", "far": "4"}
     assert await seen(headers={"Host": "a.example.org"}) == {"wide": "5"}
     client.delete_cookie("localhost", "quart")
     client.delete_cookie("werkzeug")
+    assert await seen() == {"named": "3", "far": "4"}
+    client.set_cookie(None, "A", "v")  # type: ignore[call-overload]
+    assert (await seen())["A"] == "v"
+    client.delete_cookie(None, "A", path="/", domain=None)
+    client.delete_cookie("other.org", "far")
     assert await seen() == {"named": "3"}
 
 

@@ -134,7 +134,7 @@ def test_a_response_that_sets_cookies_its_own_way_is_asked() -> None:
     session.modified = True
     app = quartish.Flask(__name__)
     app.secret_key = "secret"
-    app.session_interface.save_session(app, session, own_headers)
+    app.session_interface.store(app, session, own_headers)
     assert [name for name, _ in calls] == ["Set-Cookie", "Vary"]
 
 
@@ -153,7 +153,7 @@ def test_a_serializer_of_ones_own_may_need_quotes(colour: t.Any) -> None:
     app = colour(__name__)
     session, response = SecureCookieSession({"a": 1}), app.response_class("x")
     session.modified = True
-    Interface().save_session(app, session, response)
+    Interface().store(app, session, response)
     cookie = dump_cookie("session", 'a "b"; c', httponly=True)
     assert response.headers["Set-Cookie"] == cookie
     assert response.headers["Vary"] == "Cookie"
@@ -174,7 +174,7 @@ def test_each_method_that_describes_the_cookie_may_be_overridden(colour: t.Any) 
     app = colour(__name__)
     app.secret_key = "secret"
     interface, response = Interface(), app.response_class("x")
-    interface.save_session(app, SecureCookieSession({"a": 1}), response)
+    interface.store(app, SecureCookieSession({"a": 1}), response)
     name, _, rest = response.headers["Set-Cookie"].partition("=")
     assert name == "other"
     assert rest.partition("; ")[2] == (
@@ -182,7 +182,7 @@ def test_each_method_that_describes_the_cookie_may_be_overridden(colour: t.Any) 
         " SameSite=Lax; Partitioned"
     )
     interface.should_set_cookie = lambda app, session: False  # type: ignore[method-assign]
-    interface.save_session(app, SecureCookieSession({"a": 1}), response := app.response_class("x"))
+    interface.store(app, SecureCookieSession({"a": 1}), response := app.response_class("x"))
     assert "Set-Cookie" not in response.headers
 
 
@@ -190,7 +190,7 @@ def test_a_vary_header_of_any_case_is_added_to() -> None:
     app = quartish.Flask(__name__)
     session, response = SecureCookieSession(), quartish.Response("x", headers={"vARY": "Accept"})
     session.get("a")
-    app.session_interface.save_session(app, session, response)
+    app.session_interface.store(app, session, response)
     assert response.headers.getlist("Vary") == ["Accept, Cookie"]
 
 
@@ -209,7 +209,7 @@ def test_a_session_that_shows_other_items_is_saved_with_them() -> None:
     app.secret_key = "secret"
     session, response = Shown({"a": 1}), quartish.Response("x")
     session.modified = True
-    app.session_interface.save_session(app, session, response)
+    app.session_interface.store(app, session, response)
     cookie = response.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
     serializer = SecureCookieSessionInterface().get_signing_serializer(app)
     assert serializer is not None and serializer.loads(cookie) == {"shown": 7}

@@ -82,7 +82,7 @@ class BackgroundTasks:
     ) -> asyncio.Task[t.Any] | ThreadTask:
         """Start `func(*args, **kwargs)` in an app context and return its task."""
         name = name or str(getattr(func, "__qualname__", repr(func)))
-        coro = _run(self.app, func, args, kwargs, name)
+        coro = _run(self.app, func, args, kwargs)
         if _get_running_loop() is not None:
             return self._start(coro, name)
         loop = lane_loop() or self.app.serving_loop or self._own_loop()
@@ -128,9 +128,7 @@ class BackgroundTasks:
             )
 
 
-async def _run(
-    app: t.Any, func: t.Callable[..., t.Any], args: t.Any, kwargs: t.Any, name: str
-) -> t.Any:
+async def _run(app: t.Any, func: t.Callable[..., t.Any], args: t.Any, kwargs: t.Any) -> t.Any:
     def call() -> t.Any:
         with app.app_context():  # its teardown runs in this thread too
             rv = func(*args, **kwargs)
@@ -142,14 +140,22 @@ async def _run(
         async with app.app_context():
             return await func(*args, **kwargs)
     except Exception as error:
-        for _, rv in got_background_exception.send(
-            app, _async_wrapper=app.ensure_sync, exception=error
-        ):
-            if is_awaitable(rv):
-                await rv
-        exc_info = (type(error), error, error.__traceback__)
-        app.logger.error("Exception in background task %s", name, exc_info=exc_info)
+        await app.handle_background_exception(error)
         raise
+
+
+async def report(app: t.Any, error: Exception) -> None:
+    """Tell receivers of the signal, and the log, what the background task that runs raised."""
+    for _, rv in got_background_exception.send(
+        app, _async_wrapper=app.ensure_sync, exception=error
+    ):
+        if is_awaitable(rv):
+            await rv
+    task = asyncio.current_task()
+    exc_info = (type(error), error, error.__traceback__)
+    app.logger.error(
+        "Exception in background task %s", task and task.get_name(), exc_info=exc_info
+    )
 
 
 async def _stop(

@@ -19,6 +19,7 @@ from .._bridge import Lane
 from .._bridge import to_thread
 from .._bridge import within
 from .._inbox import Inbox
+from .._overrides import is_default
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
@@ -43,7 +44,10 @@ async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send:
     await receive()  # websocket.connect
     websocket = app.websocket_class.from_scope(scope)
     websocket.json_module = app.json
-    ctx = app.context_class(app, websocket=websocket)
+    if app.plain or is_default(app.websocket_context):
+        ctx = app.context_class(app, websocket=websocket)
+    else:
+        ctx = app.websocket_context(websocket)
     ctx.scope = scope
     context = copy_context()
     exchange = WebsocketExchange(app, ctx, app.flow_of(ctx), receive, send)

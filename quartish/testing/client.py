@@ -132,6 +132,60 @@ class QuartClient:
         308. Raises ClientRedirectError where they go round in a circle, RuntimeError where
         they leave the site.
         """
+        headers = Headers(headers)
+        await self._stack.aclose()
+        self.push_promises = []
+        visited: set[tuple[str, int]] = set()
+        while True:
+            response = await self._make_request(
+                *(path, method, headers, data, form, files, query_string, json, scheme),
+                *(root_path, http_version, scope_base, auth, subdomain),
+            )
+            if not follow_redirects or response.status_code not in REDIRECTS:
+                break
+            sent, sent_path, _ = make_test_headers_path_and_query_string(
+                self.app, path, headers, query_string, auth, subdomain
+            )
+            target = urljoin(f"{scheme}://{sent['Host']}{sent_path}", response.location or "")
+            if (target, response.status_code) in visited:
+                raise ClientRedirectError(
+                    f"Loop detected: a {response.status_code} redirect to {target} was already"
+                    " made."
+                )
+            visited.add((target, response.status_code))
+            url = urlsplit(target)
+            if url.netloc != sent["Host"]:
+                raise RuntimeError(f"Following external redirects is not supported: {target}")
+            scheme, query_string = url.scheme, None
+            path = f"{url.path}?{url.query}" if url.query else url.path
+            if response.status_code not in (307, 308):
+                method = "HEAD" if method == "HEAD" else "GET"
+                data, form, files, json = None, None, None, sentinel
+                for name in ("Content-Type", "Content-Length", "Transfer-Encoding"):
+                    headers.pop(name, None)
+        for context in self._new_contexts:
+            await self._stack.enter_async_context(context)
+        self._new_contexts.clear()
+        return response
+
+    async def _make_request(
+        self,
+        path: str,
+        method: str,
+        headers: HeadersLike,
+        data: str | bytes | None,
+        form: FormLike | None,
+        files: FilesLike | None,
+        query_string: FormLike | str | None,
+        json: t.Any,
+        scheme: str,
+        root_path: str,
+        http_version: str,
+        scope_base: t.Mapping[str, t.Any] | None,
+        auth: Auth = None,
+        subdomain: str | None = None,
+    ) -> Response:
+        """Make one request of `open`, which makes another for each redirect it follows."""
         body, body_headers = make_test_body_with_headers(
             data=data, form=form, files=files, json=json, app=self.app
         )
@@ -143,40 +197,12 @@ class QuartClient:
         headers, path, query = make_test_headers_path_and_query_string(
             self.app, path, headers, query_string, auth, subdomain
         )
-        await self._stack.aclose()
-        self.push_promises = []
-        visited: set[tuple[str, int]] = set()
-        while True:
-            scope = self._make_scope(
-                "http", path, method, headers, query, scheme, root_path, http_version, scope_base
-            )
-            response = await self._exchange(scope, body)
-            if self.cookie_jar is not None:
-                self.cookie_jar.store_all(_host(headers["Host"]), path, response.headers)
-            if not follow_redirects or response.status_code not in REDIRECTS:
-                break
-            target = urljoin(f"{scheme}://{headers['Host']}{path}", response.location or "")
-            if (target, response.status_code) in visited:
-                raise ClientRedirectError(
-                    f"Loop detected: a {response.status_code} redirect to {target} was already"
-                    " made."
-                )
-            visited.add((target, response.status_code))
-            url = urlsplit(target)
-            if url.netloc != headers["Host"]:
-                raise RuntimeError(f"Following external redirects is not supported: {target}")
-            scheme = url.scheme
-            _, path, query = make_test_headers_path_and_query_string(
-                self.app, f"{url.path}?{url.query}" if url.query else url.path
-            )
-            if response.status_code not in (307, 308):
-                method = "HEAD" if method == "HEAD" else "GET"
-                body = b""
-                for name in ("Content-Type", "Content-Length", "Transfer-Encoding"):
-                    headers.pop(name, None)
-        for context in self._new_contexts:
-            await self._stack.enter_async_context(context)
-        self._new_contexts.clear()
+        scope = self._make_scope(
+            "http", path, method, headers, query, scheme, root_path, http_version, scope_base
+        )
+        response = await self._exchange(scope, body)
+        if self.cookie_jar is not None:
+            self.cookie_jar.store_all(_host(headers["Host"]), path, response.headers)
         return response
 
     async def _exchange(self, scope: Scope, body: bytes) -> Response:
@@ -317,15 +343,21 @@ class QuartClient:
         server = kwargs.pop("server_name", None)
         key, value = kwargs.pop("key"), kwargs.pop("value", "")
         domain, path = kwargs.pop("domain", None), kwargs.pop("path", "/")
+        if quarts:  # whatever server it names: Quart's client sends all to all
+            server, domain = _host(self.app.config["SERVER_NAME"] or "localhost"), None
         origin_only = kwargs.pop("origin_only", server is None or domain is None)
         header = dump_cookie(key, value, domain=domain, path=path, **kwargs)
         self._jar().store(server or "localhost", path, header, origin_only)
 
-    def delete_cookie(self, *args: str, path: str = "/", domain: str | None = None) -> None:
+    def delete_cookie(
+        self, *args: str | None, path: str = "/", domain: str | None = None, **kwargs: t.Any
+    ) -> None:
         """Delete a cookie: Quart's `(server_name, key)` or Werkzeug's `(key)`."""
-        server = args[0] if len(args) == 2 else "localhost"
-        header = dump_cookie(args[-1], "", max_age=0, path=path, domain=domain)
-        self._jar().store(server, path, header)
+        key = str(kwargs.pop("key", None) or args[-1])
+        server = kwargs.pop("server_name", args[0] if len(args) == 2 else None)
+        for host in {server or "localhost", _host(self.app.config["SERVER_NAME"] or "localhost")}:
+            header = dump_cookie(key, "", max_age=0, path=path, domain=domain)
+            self._jar().store(host, path, header)
 
     def _jar(self) -> CookieJar:
         if self.cookie_jar is None:
@@ -343,6 +375,9 @@ class QuartClient:
         headers: HeadersLike = None,
         query_string: FormLike | str | None = None,
         scheme: str = "http",
+        data: str | bytes | None = None,
+        form: FormLike | None = None,
+        json: t.Any = sentinel,
         root_path: str = "",
         http_version: str = "1.1",
         scope_base: t.Mapping[str, t.Any] | None = None,
@@ -353,6 +388,9 @@ class QuartClient:
         jar = self._jar()
         app = self.app
         interface = app.session_interface
+        body, body_headers = make_test_body_with_headers(data=data, form=form, json=json, app=app)
+        headers = Headers(headers)
+        headers.update(body_headers)
         headers, path, query = make_test_headers_path_and_query_string(
             app, path, headers, query_string, auth, subdomain
         )
@@ -361,6 +399,8 @@ class QuartClient:
         )
         request = app.request_class.from_scope(scope)
         request.json_module = app.json
+        if body and not app.plain:
+            request.body.set_result(body)
         context = app.context_class(app, request=request)
         async with context:
             session = await _settled(interface.open_session(app, request))

@@ -325,15 +325,15 @@ class Response(SansioResponse):
     ) -> t.Self:
         """Answer what a GET or HEAD asks on condition: 206, 304 or 412; return self.
 
-        Ranges are answered where `accept_ranges` says so and the body's `complete_length` is
-        known. Raises RequestedRangeNotSatisfiable (416). Source: RFC 9110, sections 13, 14.
+        Ranges are answered where the body's `complete_length` is known; `accept_ranges` tells
+        the client so. Raises RequestedRangeNotSatisfiable (416). Source: RFC 9110, sections 13, 14.
         """
         if request.method not in ("GET", "HEAD"):
             return self
         if accept_ranges:
             self.accept_ranges = "bytes" if accept_ranges is True else accept_ranges
-            if complete_length and await self._take_range(request, complete_length):
-                return self
+        if complete_length and await self._take_range(request, complete_length):
+            return self
         if not self._is_modified(request, ignore_if_range=True):
             if parse_etags(request.headers.get("If-Match")):
                 self.status_code = 412
