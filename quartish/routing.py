@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 import warnings
 from contextlib import suppress
 from copy import copy
+from ipaddress import IPv6Address
 from keyword import iskeyword
 from urllib.parse import quote
 
@@ -14,7 +16,6 @@ from werkzeug.routing import Map as WerkzeugMap
 from werkzeug.routing import MapAdapter
 from werkzeug.routing import Rule as WerkzeugRule
 from werkzeug.routing import RuleFactory
-from werkzeug.sansio.utils import host_is_trusted
 
 from ._lazy import lazy
 from ._route_table import NO_RULES as NO_RULES
@@ -201,13 +202,30 @@ def is_valid_host(host: str) -> bool:
     raw = host.encode() if host.isascii() else None
     if raw in VALID_HOSTS:
         return True
-    if host and not host_is_trusted(_to_ascii(host)):
+    if host and not _is_host(_to_ascii(host)):
         return False
     if raw is not None:
         if len(VALID_HOSTS) >= AdapterCache.SIZE:
             VALID_HOSTS.clear()
         VALID_HOSTS.add(raw)
     return True
+
+
+_HOST = re.compile(r"([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([1-9][0-9]{,4}))?", re.A | re.I)
+
+
+def _is_host(host: str) -> bool:
+    """Say whether ASCII text is a host and maybe a port. *Werkzeug:* looks itself since 3.1.7."""
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return False
+    name, port = match.groups()
+    if name[0] == "[":
+        try:
+            IPv6Address(name[1:-1])
+        except ValueError:
+            return False
+    return port is None or int(port) <= 65535
 
 
 def _to_ascii(host: str) -> str:

@@ -29,7 +29,7 @@ ATTRIBUTES = [
     *("args", "authorization", "base_url", "blueprints", "cache_control", "content_encoding"),
     *("content_length", "content_md5", "content_type", "cookies", "date", "endpoint"),
     *("full_path", "headers", "host", "host_url", "http_version", "if_match"),
-    *("if_modified_since", "if_none_match", "if_unmodified_since", "is_json"),
+    *("if_modified_since", "if_none_match", "if_range", "if_unmodified_since", "is_json"),
     *("is_secure", "max_content_length", "max_forwards", "method", "mimetype"),
     *("mimetype_params", "origin", "path", "pragma", "query_string", "range", "referrer"),
     *("remote_addr", "root_path", "root_url", "scheme", "server", "url"),
@@ -109,7 +109,10 @@ def make_app(cls: type[t.Any], lane: str) -> t.Any:
     async def data() -> t.Any:
         return str(len(await value(quartish.request.get_data())))
 
-    for func in (attributes, form, json, text, data):
+    async def file() -> t.Any:
+        return await value(quartish.send_file(__file__))
+
+    for func in (attributes, form, json, text, data, file):
         route(f"/{func.__name__}", func)
     for rule in ("int/<int:x>", "float/<float:x>", "uuid/<uuid:x>", "any/<any(a,b):x>"):
         app.add_url_rule(f"/{rule}", endpoint="attributes")

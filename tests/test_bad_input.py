@@ -73,6 +73,8 @@ HOSTS: dict[bytes | None, int] = {
     **dict.fromkeys([b"a:b", b"a:0", b"a:99999", b"[::1", b"]", b"[]", b"[z]"], 400),
     **dict.fromkeys([b".", b"..", b"a..b", b"a" * 64 + b".com", b"a." * 40_000], 400),
     **dict.fromkeys([b"xn--a", b"xn--\xff", b"\xff" * 70], 400),
+    **dict.fromkeys([b"[::aaaaaaaaaa", b"[::aaaaaaaaaa]", b"[::1", b"[]", b"[1.2.3.4]", b"]"], 400),
+    **dict.fromkeys([b"[::1]:99999", b"a:0", b"a:80:80"], 400),
     **dict.fromkeys([b"", b"localhost:80", b"[::1]:80", b"10.0.0.1", b"\xfc.example"], 200),
     **dict.fromkeys([b"my_service:8000", b"xn--bcher-kva.example:80"], 200),
     None: 200,
@@ -83,6 +85,22 @@ HOSTS: dict[bytes | None, int] = {
 def test_host(ways: dict[str, Send], host: bytes | None, status: int) -> None:
     assert statuses(ways, Ask(host=host)) == {status}
     assert statuses(ways, Ask("/nowhere", host=host)) == {404 if status == 200 else status}
+
+
+CONDITIONS = [b"If-Range", b"If-Match", b"If-None-Match", b"If-Modified-Since", b"Range"]
+TAGS = [b'">', b'"', b"W/", b'W/"', b'"a', b'a"b', b'">,">', b'*,"', b'"\x80"', b"\xff", b"=", b";"]
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+@pytest.mark.parametrize("path", ["/attributes", "/file"])
+def test_a_condition_that_is_malformed_is_none(
+    ways: dict[str, Send], name: bytes, path: str
+) -> None:
+    for value in TAGS:
+        for more in ([], [(b"range", b"bytes=0-1")], [(b"if-none-match", b'"a"')]):
+            ask = Ask(path, headers=[(name.lower(), value), *more])
+            found = {send(ask).status for send in ways.values()}
+            assert found <= {200, 206, 412, 416}, ask
 
 
 def test_two_hosts(ways: dict[str, Send]) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from werkzeug.datastructures import Authorization
 from werkzeug.datastructures import Headers
+from werkzeug.datastructures import IfRange
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
@@ -238,6 +239,12 @@ class Conn(SansioRequest):
             return super().authorization
         except ValueError:
             return None
+
+    @lazy
+    def if_range(self) -> IfRange:
+        """The If-Range header; empty where its tag is none (RFC 9110, section 8.8.3)."""
+        if_range = super().if_range
+        return IfRange() if '"' in (if_range.etag or "") else if_range
 
     @lazy
     def remote_addr(self) -> str | None:
