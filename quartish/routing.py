@@ -11,11 +11,14 @@ from ipaddress import IPv6Address
 from keyword import iskeyword
 from urllib.parse import quote
 
+from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import BaseConverter
+from werkzeug.routing import IntegerConverter
 from werkzeug.routing import Map as WerkzeugMap
 from werkzeug.routing import MapAdapter
 from werkzeug.routing import Rule as WerkzeugRule
 from werkzeug.routing import RuleFactory
+from werkzeug.routing import ValidationError
 
 from ._lazy import lazy
 from ._route_table import NO_RULES as NO_RULES
@@ -88,6 +91,27 @@ def _is_reserved(name: str) -> bool:
     return iskeyword(name) or name == "__debug__"
 
 
+class _BoundedInteger(IntegerConverter):
+    """An integer of as many digits as Python reads; more match no rule, as in later releases."""
+
+    def to_python(self, value: str) -> t.Any:
+        try:
+            return super().to_python(value)
+        except ValueError as error:
+            raise ValidationError from error
+
+
+def _integer_converter() -> type[IntegerConverter]:
+    """Return Werkzeug's converter. *Werkzeug:* before 3.1.9 too many digits are a ValueError."""
+    try:
+        IntegerConverter(WerkzeugMap()).to_python("9" * 5000)
+    except ValidationError:
+        return IntegerConverter
+    except ValueError:
+        return _BoundedInteger
+    return IntegerConverter
+
+
 class _Noting(RuleFactory):
     """Notes the rules that a factory gives."""
 
@@ -103,6 +127,10 @@ class _Noting(RuleFactory):
 
 class Map(WerkzeugMap):
     """A URL map with a table in front of its matcher."""
+
+    default_converters = ImmutableDict(
+        {**WerkzeugMap.default_converters, "int": _integer_converter()}
+    )
 
     @lazy
     def _in_order(self) -> list[WerkzeugRule]:

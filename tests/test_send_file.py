@@ -9,6 +9,7 @@ import tracemalloc
 import typing as t
 from datetime import datetime
 from datetime import UTC
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from ._peer import Answer
 from ._peer import ask
 
 DATA = bytes(range(100))
+#: Werkzeug says that ranges are taken, unless one is asked for, since 3.1.7.
+RANGES_ARE_TOLD = tuple(map(int, version("werkzeug").split(".")[:3])) >= (3, 1, 7)
 
 
 class Sender:
@@ -78,7 +81,8 @@ async def test_a_path(sender: Sender, folder: Path, as_path: t.Any) -> None:
     assert headers["content-disposition"] == "inline; filename=page.html"
     expected = "no-cache" if sender.app.plain else "public, max-age=43200"  # Quart: 12 hours
     assert headers["cache-control"] == expected
-    assert headers["accept-ranges"] == "bytes"
+    if RANGES_ARE_TOLD or not sender.app.plain:
+        assert headers["accept-ranges"] == "bytes"
     mtime = int(os.stat(folder / "page.html").st_mtime)
     assert headers["last-modified"] == http_date(mtime)
     assert re.fullmatch(r'"[\d.]+-11-\d+"', headers["etag"])

@@ -18,6 +18,7 @@ from datetime import UTC
 import pytest
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
+from werkzeug.sansio.http import parse_cookie
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 import quartish
@@ -229,6 +230,9 @@ def test_a_callback_of_ones_own_is_called() -> None:
 
 PIECES = ["session=v", "session=", "session", " session = w ", 'session="q"', "session=a b", "x=1"]
 PIECES += ["xsession=1", "session =\tt", "=x", "session=v=w", "", ";", "session=\xe4", "SESSION=u"]
+
+if parse_cookie("session=a b"):  # Werkzeug before 3.1.9, which takes a space for a part of it
+    PIECES.remove("session=a b")
 
 
 @pytest.mark.parametrize("kind", [plain.Request, awaitable.Request])
