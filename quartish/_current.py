@@ -1,13 +1,15 @@
 """The one ContextVar that says which application context is active.
 
-Only `ctx` writes it. Everything below `ctx` that needs the current app, request or
-session reads it through the three functions here; users read it through `globals`.
+Only `_context` writes it, by `activate` where two contexts are active. Everything below it that
+needs the current app, request or session reads it through the three functions here; users read
+it through `globals`.
 """
 
 from __future__ import annotations
 
 import typing as t
 from contextvars import ContextVar
+from contextvars import Token
 
 if t.TYPE_CHECKING:
     from .typing import AppLike
@@ -36,6 +38,72 @@ This typically means that you attempted to use `websocket` in code that
 does not run inside a websocket handler. Consult the documentation on
 testing for information about how to avoid this problem.\
 """
+
+
+class Layers:
+    """What is active where the application context and the connection's are two, as they are
+    in Flask 3.1: inside of a request, one of `app_context()` leaves the request as it was.
+
+    `app_ctx` answers for the app and `g`, `conn_ctx` for the rest; either may be None.
+    """
+
+    __slots__ = ("app_ctx", "conn_ctx")
+    app_ctx: t.Any
+    conn_ctx: t.Any
+
+    def __init__(self, app_ctx: t.Any, conn_ctx: t.Any) -> None:
+        object.__setattr__(self, "app_ctx", app_ctx)
+        object.__setattr__(self, "conn_ctx", conn_ctx)
+
+    def __getattr__(self, name: str) -> t.Any:
+        if name in ("app", "g"):
+            if self.app_ctx is None:
+                raise RuntimeError(NO_APP)
+            return getattr(self.app_ctx, name)
+        if self.conn_ctx is not None:
+            return getattr(self.conn_ctx, name)
+        if name in _WITHOUT:
+            return _WITHOUT[name]
+        if name in _UNBOUND:
+            raise RuntimeError(_UNBOUND[name])
+        if name == "url_adapter":
+            return self.app.create_url_adapter(None)
+        return getattr(self.app_ctx, name)
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        setattr(self.conn_ctx or self.app_ctx, name, value)
+
+    def __repr__(self) -> str:
+        return repr(self.conn_ctx or self.app_ctx)
+
+
+_WITHOUT = {"kind": None, "conn": None, "made": None, "has_request": False, "has_websocket": False}
+_UNBOUND = {
+    **dict.fromkeys(["request", "session", "flashes"], NO_REQUEST),
+    "websocket": NO_WEBSOCKET,
+}
+
+
+def activate(
+    app_ctx: t.Any, conn_ctx: t.Any, blank: Token[t.Any] | None = None
+) -> Token[t.Any]:
+    """Make these two the active contexts. `blank`, where it was made while none was active,
+    serves when none is to be; else who is left keeps it."""
+    unused = blank is not None and blank.old_value is Token.MISSING
+    if app_ctx is None and conn_ctx is None:
+        if unused:
+            try:
+                _cv_app.reset(t.cast("Token[t.Any]", blank))
+                return t.cast("Token[t.Any]", blank)
+            except ValueError:  # made in another Context
+                pass
+        return _cv_app.set(t.cast(t.Any, None))
+    if unused:
+        (conn_ctx or app_ctx).blank = blank
+    alone = conn_ctx if conn_ctx is not None and conn_ctx.app_ctx is app_ctx else app_ctx
+    if alone is not None and alone.app_ctx is app_ctx and alone.conn_ctx is conn_ctx:
+        return _cv_app.set(alone)
+    return _cv_app.set(t.cast(t.Any, Layers(app_ctx, conn_ctx)))
 
 
 def find_context() -> ContextLike | None:

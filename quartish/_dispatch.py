@@ -127,7 +127,8 @@ class Flow(Answers, Matching):
             on_loop = view is None or adapted or is_async_callable(view)
             bare = view if on_loop and self.direct and not self.replaced and not adapted else None
             self._colours[endpoint] = view, on_loop, bare
-        if method != "OPTIONS":  # which has no view where it is answered automatically
+        # OPTIONS has no view where it is answered automatically.
+        if method != "OPTIONS" and ctx.unsettled is None:
             ctx.view = bare
         return on_loop
 
@@ -148,6 +149,8 @@ class Flow(Answers, Matching):
         Raises what went wrong where `PROPAGATE_EXCEPTIONS`, testing or debugging say so.
         """
         try:
+            if ctx.unsettled is not None:
+                await ctx.announced()
             if not self.direct:
                 await ctx.open_session()
                 if "full_dispatch" in self.replaced:
@@ -412,6 +415,7 @@ class Flow(Answers, Matching):
             or appcontext_tearing_down.receivers
             or "teardown_app" in self.replaced
         ):
+            ctx.hide_connection()
             await _collect(errors, self.teardown_app(ctx, exc))
         if errors:
             raise errors[0]

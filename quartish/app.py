@@ -46,10 +46,10 @@ T = t.TypeVar("T")
 
 
 def _ctx() -> AppContext:
-    ctx = t.cast(AppContext, current_context(NO_REQUEST))
-    if ctx.kind is None:
+    ctx = current_context(NO_REQUEST).conn_ctx
+    if ctx is None:
         raise RuntimeError(NO_REQUEST)
-    return ctx
+    return t.cast(AppContext, ctx)
 
 
 class Flask(App):
@@ -129,7 +129,7 @@ class Flask(App):
     @default
     def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
         """Run the teardown functions of the application context."""
-        ctx = t.cast(AppContext, current_context())
+        ctx = t.cast(AppContext, current_context().app_ctx)
         drive(Flow.teardown_app(self.flow_of(ctx), ctx, exc))
 
     @default
@@ -441,7 +441,8 @@ Quartish = Quart
 def _active_for(conn: t.Any) -> AppContext | None:
     """Return the active context where it is this connection's: an override asks, within the
     flow."""
-    ctx = t.cast("AppContext | None", find_context())
+    active = find_context()
+    ctx = None if active is None else t.cast("AppContext | None", active.conn_ctx)
     return ctx if ctx is not None and ctx.made is conn else None
 
 
@@ -450,7 +451,8 @@ def _context_first(value: t.Any, context: t.Any = None) -> tuple[AppContext, t.A
     if isinstance(value, AppContext):
         value, context = context, value
     if context is None:
-        context = find_context()
-        if context is None:
+        active = find_context()
+        if active is None:
             raise RuntimeError(NO_WEBSOCKET)
+        context = active.conn_ctx or active.app_ctx
     return context, value

@@ -47,8 +47,8 @@ class _View:
 
 
 _cv_app = _View(lambda ctx: ctx.app_ctx, NO_APP)
-_cv_request = _View(lambda ctx: ctx if ctx.has_request else None, NO_REQUEST)
-_cv_websocket = _View(lambda ctx: ctx if ctx.has_websocket else None, NO_WEBSOCKET)
+_cv_request = _View(lambda ctx: ctx.conn_ctx if ctx.has_request else None, NO_REQUEST)
+_cv_websocket = _View(lambda ctx: ctx.conn_ctx if ctx.has_websocket else None, NO_WEBSOCKET)
 
 
 def _refuse(unbound: str, _: object) -> t.NoReturn:

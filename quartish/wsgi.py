@@ -49,6 +49,8 @@ def _handle(
         raise
     finally:
         if "werkzeug.debug.preserve_context" in environ:
+            if ctx.app_ctx is not ctx:
+                environ["werkzeug.debug.preserve_context"](ctx.app_ctx)
             environ["werkzeug.debug.preserve_context"](ctx)
         if ctx.error is not None and app.should_ignore_error(ctx.error):
             ctx.error = None

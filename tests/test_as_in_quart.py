@@ -210,3 +210,88 @@ async def test_a_range_of_a_response() -> None:
         return response.status_code, await response.get_data()
 
     await on_both(play)
+
+
+async def test_contexts_are_pushed_and_popped() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app, seen = app_of(module), []
+
+        @app.teardown_appcontext
+        async def teardown(exc: t.Any) -> None:
+            seen.append((module.has_request_context(), module.g.get("mark")))
+
+        @app.teardown_request
+        async def teardown_request(exc: t.Any) -> None:
+            seen.append((module.has_request_context(), module.g.get("mark")))
+
+        for make in (app.app_context, lambda: app.test_request_context("/x")):
+            ctx = make()
+            await ctx.push()
+            module.g.mark = len(seen)
+            seen.append(module.has_request_context())
+            await ctx.pop(None)
+            seen.append(module.has_app_context())
+        async with app.test_request_context("/y"):
+            module.g.mark = "outer"
+            async with app.app_context():
+                seen.append((module.g.get("mark"), module.request.path))
+            seen.append(module.g.get("mark"))
+        return seen
+
+    await on_both(play)
+
+
+async def test_a_task_sees_the_request_that_it_was_started_from() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app, seen = app_of(module), []
+
+        @app.route("/path")
+        async def view() -> str:
+            async def work() -> None:
+                seen.append((module.request.path, module.g.get("mark")))
+
+            module.g.mark = 1
+            app.add_background_task(work)
+            return ""
+
+        await app.test_client().get("/path")
+        await asyncio.sleep(0.02)
+        return seen
+
+    await on_both(play)
+
+
+async def test_a_copied_app_context_shares_g() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+        async with app.app_context():
+            module.g.mark = 1
+
+            @module.copy_current_app_context
+            async def work() -> t.Any:
+                return module.g.get("mark")
+
+            return await work()
+
+    await on_both(play)
+
+
+@pytest.mark.parametrize("name", ["pushed", "popped", "tearing_down"])
+async def test_async_receivers_of_signals_about_contexts(name: str) -> None:
+    async def play(module: t.Any) -> t.Any:
+        app, seen = app_of(module), []
+
+        @app.route("/")
+        async def view() -> str:
+            return "ok"
+
+        async def receive(sender: t.Any, **extra: t.Any) -> None:
+            await asyncio.sleep(0)
+            seen.append(name)
+
+        signal = getattr(module, f"appcontext_{name}")
+        with signal.connected_to(receive, app):
+            seen.append((await app.test_client().get("/")).status_code)
+        return sorted(map(str, seen))
+
+    await on_both(play)

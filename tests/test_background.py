@@ -73,7 +73,7 @@ async def test_a_task_outlives_its_request(colour: App) -> None:
 
     assert (await ask(app)).text == "ok"
     await asyncio.wait(app.background_tasks)
-    assert seen == ["teardown view", "app", False, None, "ada", "teardown task"]
+    assert seen == ["teardown view", "app", True, None, "ada", "teardown task"]
 
 
 async def test_a_def_runs_in_one_thread_with_its_teardown(colour: App) -> None:

@@ -157,8 +157,12 @@ class FlaskClient(Client):
     def _copy_environ(self, other: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         environ = {**self.environ_base, **other}
         if self.preserve_context:
-            environ["werkzeug.debug.preserve_context"] = self._new_contexts.append
+            environ["werkzeug.debug.preserve_context"] = self._keep
         return environ
+
+    def _keep(self, context: t.Any) -> None:
+        context.kept = True
+        self._new_contexts.append(context)
 
     def __enter__(self) -> t.Self:
         if self.preserve_context:

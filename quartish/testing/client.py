@@ -274,7 +274,7 @@ class QuartClient:
                 headers.add("Cookie", cookies)
         scope = make_test_scope(type_, path, method, headers, *rest)
         if self.preserve_context:
-            scope[PRESERVE] = self._new_contexts.append
+            scope[PRESERVE] = self._keep
         return scope
 
     async def get(self, *args: t.Any, **kwargs: t.Any) -> Response:
@@ -413,6 +413,10 @@ class QuartClient:
         async with context:
             await _settled(interface.save_session(app, session, response))
         jar.store_all(_host(headers["Host"]), path, response.headers)
+
+    def _keep(self, context: t.Any) -> None:
+        context.kept = True
+        self._new_contexts.append(context)
 
     async def __aenter__(self) -> t.Self:
         if self.preserve_context:

@@ -63,6 +63,7 @@ FLOORS = {
     "_matching": 4,
     "_overrides": 4,
     "_survey": 4,
+    "_context": 4,
     "ctx": 4,
     "globals": 4,
     "testing": 4,
