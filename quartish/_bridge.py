@@ -21,11 +21,13 @@ from collections import deque
 from concurrent.futures import Executor
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
+from contextvars import ContextVar
 from contextvars import copy_context
 
 T = t.TypeVar("T")
 
 _MISSING: t.Any = object()
+_RAISED_BY_COROUTINES = {"coroutine raised StopIteration", "async generator raised StopIteration"}
 #: What `next` returns for a coroutine that ended.
 DONE: t.Any = object()
 
@@ -161,9 +163,24 @@ def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
             return this_thread.lane.run(coro, context)
         return own_loop().run(coro, context)
     finally:
-        for var, value in context.items():
-            if var.get(_MISSING) is not value:
-                var.set(value)
+        carry_back(context)
+
+
+def carry_back(context: Context, *apart: ContextVar[t.Any]) -> None:
+    """Change ContextVars here, but those `apart`, to what they are in `context`."""
+    for var, value in context.items():
+        if var not in apart and var.get(_MISSING) is not value:
+            var.set(value)
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """Return the StopIteration that sync code of the user's raised, where a coroutine has made a
+    RuntimeError of it; any other error as it is."""
+    cause = error.__cause__
+    if type(error) is RuntimeError and isinstance(cause, (StopIteration, StopAsyncIteration)):
+        if str(error) in _RAISED_BY_COROUTINES:
+            return cause
+    return error
 
 
 def in_lane() -> bool:

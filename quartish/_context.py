@@ -413,8 +413,10 @@ class AppContext:
         if not self.let_go():
             return
         self.ending = True
-        await self._find_flow().end_context(self, exc)
-        self.ending = False  # the response may be yet to be sent
+        try:
+            await self._find_flow().end_context(self, exc)
+        finally:
+            self.ending = False  # the response may be yet to be sent
         if self._outer is None and appcontext_popped.receivers:
             for _, rv in appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync):
                 if is_awaitable(rv):

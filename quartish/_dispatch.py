@@ -39,6 +39,7 @@ from ._bridge import awaited
 from ._bridge import is_async_callable
 from ._bridge import is_awaitable
 from ._bridge import spare
+from ._bridge import unwrapped
 from ._core import Core
 from ._matching import Matching
 from .ctx import AppContext
@@ -164,8 +165,7 @@ class Flow(Answers, Matching):
             return await self.fail(ctx, error)
 
     async def _handle_by_app(self, ctx: AppContext, on_loop: bool = False) -> t.Any:
-        """Return the response as the app's own `handle_request` has it."""
-        try:
+        try:  # by the app's own `handle_request`
             return await self.settle(self.handler(ctx.conn))
         except Exception as error:
             return await self.fail(ctx, error)
@@ -218,6 +218,7 @@ class Flow(Answers, Matching):
 
     async def recover(self, ctx: AppContext, error: Exception) -> t.Any:
         """Return what an error handler returned; raise the error where there is none."""
+        error = t.cast(Exception, unwrapped(error))
         try:
             rv = await self.handle_user_exception(ctx, error)
             if error is ctx.conn.routing_exception:
@@ -356,6 +357,7 @@ class Flow(Answers, Matching):
 
     async def fail(self, ctx: AppContext, error: Exception) -> t.Any:
         """Return the response to what no error handler took, or raise it."""
+        error = t.cast(Exception, unwrapped(error))
         ctx.error = error
         try:
             if (
@@ -389,6 +391,17 @@ class Flow(Answers, Matching):
         return await self.finalize(ctx, rv, from_error_handler=True)
 
     # --- the end --------------------------------------------------------------------------
+
+    async def end(self, ctx: AppContext) -> None:
+        """End a context for a door. What a teardown function raises is logged, or raised when
+        testing; the response that was made goes out. *Flask:* it is lost."""
+        try:
+            await ctx.release(ctx.error)
+        except Exception as error:
+            propagate = self.app.config["PROPAGATE_EXCEPTIONS"]
+            if propagate or (propagate is None and self.app.testing):
+                raise
+            self.app.logger.error("Exception in the end of %s", self.describe(ctx), exc_info=error)
 
     async def end_context(self, ctx: AppContext, exc: BaseException | None) -> None:
         """Run all teardown functions, whether or not one of them raises; then raise what the

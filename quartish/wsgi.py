@@ -11,11 +11,14 @@ from asyncio import _get_running_loop
 from contextvars import Context
 from contextvars import copy_context
 
+from ._bridge import carry_back
 from ._bridge import close_own_loop
 from ._bridge import drive
-from ._bridge import from_thread
 from ._bridge import in_lane
+from ._bridge import own_loop
 from ._bridge import spare
+from ._bridge import unwrapped
+from ._current import _cv_app
 from .ctx import AppContext
 
 StartResponse = t.Callable[..., t.Any]
@@ -29,23 +32,40 @@ def handle_wsgi(
     if _get_running_loop() is not None:
         return _in_helper_thread(app, environ, start_response)
     context = copy_context()
-    body = context.run(_handle, app, environ, start_response)
+    try:
+        body = _handle(app, environ, start_response, context)
+    except RuntimeError as error:
+        if (original := unwrapped(error)) is not error:
+            raise original from None
+        raise
+    finally:
+        carry_back(context, _cv_app)
     return body if isinstance(body, (list, tuple)) else _InContext(body, context)
 
 
 def _handle(
-    app: t.Any, environ: dict[str, t.Any], start_response: StartResponse
+    app: t.Any, environ: dict[str, t.Any], start_response: StartResponse, context: Context
 ) -> t.Iterable[bytes]:
-    ctx: AppContext = app.request_context(environ)
+    """Answer one request in one Context, from the first hook to the last teardown function; what
+    it sets is seen by the caller afterwards, as under Flask."""
+
+    def in_thread(coro: t.Coroutine[t.Any, t.Any, t.Any]) -> t.Any:
+        return context.run(drive, coro)
+
+    def on_loop(coro: t.Coroutine[t.Any, t.Any, t.Any]) -> t.Any:
+        return own_loop().run(coro, context)
+
+    ctx: AppContext = context.run(app.request_context, environ)
     flow = app.flow_of(ctx)
-    run: t.Callable[..., t.Any] = drive
+    run = in_thread
     try:
         # Inside a middleware that serves ASGI traffic, this thread is the request's own.
-        run = from_thread if flow.enter(ctx) and not in_lane() else drive
+        if context.run(flow.enter, ctx) and not in_lane():
+            run = on_loop
         response = run(flow.handle(ctx))
-        return t.cast("t.Iterable[bytes]", response(environ, start_response))
+        return t.cast("t.Iterable[bytes]", context.run(response, environ, start_response))
     except BaseException as error:
-        ctx.error = error
+        ctx.error = unwrapped(error)
         raise
     finally:
         if "werkzeug.debug.preserve_context" in environ:
@@ -55,7 +75,7 @@ def _handle(
         if ctx.error is not None and app.should_ignore_error(ctx.error):
             ctx.error = None
         spare(True)
-        run(ctx.release(ctx.error))
+        run(flow.end(ctx))
         spare(False)
 
 
@@ -77,6 +97,7 @@ class _InContext:
         close = getattr(self._body, "close", None)
         if close is not None:
             self._context.run(close)
+        carry_back(self._context, _cv_app)
 
 
 def _in_helper_thread(
@@ -104,6 +125,7 @@ def _in_helper_thread(
     thread = threading.Thread(target=work, name="quartish-wsgi")
     thread.start()
     thread.join()
+    carry_back(context, _cv_app)
     if failure:
         try:
             raise failure[0]

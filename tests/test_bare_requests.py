@@ -363,3 +363,31 @@ def test_a_signal_keeps_its_receivers_in_one_place(signal: Signal) -> None:
         assert each.receivers is place and len(place) == before
     fresh._clear_state()
     assert fresh.receivers is own
+
+
+# --- a teardown function that raises ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("teardown", ["teardown_request", "teardown_appcontext"])
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_teardown_that_raises_costs_nobody_the_response(
+    app: t.Any, teardown: str, is_async: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(exc: t.Any) -> None:
+        raise LookupError("teardown")
+
+    async def async_fail(exc: t.Any) -> None:
+        raise LookupError("teardown")
+
+    app.logger.disabled = False
+    getattr(app, teardown)(async_fail if is_async else fail)
+    app.add_url_rule("/made", "made", lambda: "made")
+    answers = [(await ask(app, "/made")).body]
+    if app.plain:
+        answers.append((await asyncio.to_thread(app.test_client().get, "/made")).data)
+    assert answers == [b"made"] * len(answers)
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ["Exception in the end of view 'made' [GET /made]"] * len(answers)
+    app.testing = True
+    with pytest.raises(LookupError, match="teardown"):
+        await ask(app, "/made")

@@ -47,7 +47,9 @@ def door(request: pytest.FixtureRequest) -> Door:
     """What asks an app for a path: a test client, or a server."""
 
     async def by_client(app: Flask, path: str = "/", method: str = "GET") -> Answer:
-        response = app.test_client().open(path, method=method)
+        # What it sets would be seen by the caller, as under Flask; here by nobody after it.
+        client = app.test_client()
+        response = contextvars.copy_context().run(client.open, path, method=method)
         answer = Answer(response.status_code, response.headers, [response.data])
         response.close()
         return answer

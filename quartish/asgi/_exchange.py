@@ -9,6 +9,7 @@ from time import monotonic
 from werkzeug.exceptions import BadRequest
 
 from .._bridge import Lane
+from .._bridge import unwrapped
 from .._dispatch import Flow
 from .._inbox import HttpInbox
 from .._inbox import Inbox
@@ -169,7 +170,7 @@ class Exchange:
         try:
             return await self.flow.handle(ctx)
         except BaseException as error:
-            ctx.error = error
+            ctx.error = unwrapped(error)
             raise
         finally:
             await self.end()
@@ -181,7 +182,7 @@ class Exchange:
             ctx.error = None
         if self.lane is not None:
             self.lane.spared = True
-        await ctx.release(ctx.error)
+        await self.flow.end(ctx)
         self.answered = True
         if self.lane is not None:
             self.lane.spared = False

@@ -74,6 +74,8 @@ class Response(WerkzeugResponse):
 
         PERF(7 us): Werkzeug looks through the headers again for each that it sets.
         """
+        if mimetype == "":  # an empty header, which Werkzeug makes of it
+            return None
         lines: list[tuple[str, str]] = []
         if headers:
             for name, value in headers.items():
