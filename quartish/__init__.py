@@ -12,6 +12,7 @@ from markupsafe import escape
 from markupsafe import Markup
 
 from . import json
+from ._names import serve_all as _serve_all
 from .app import Flask
 from .app import Quart
 from .app import Quartish
@@ -133,3 +134,5 @@ __all__ = [
     "websocket_started",
     "websocket_tearing_down",
 ]
+
+_serve_all(__name__)

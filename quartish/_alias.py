@@ -21,6 +21,8 @@ from pkgutil import resolve_name
 from types import MappingProxyType
 from types import ModuleType
 
+from ._names import serve
+
 Built: t.TypeAlias = cabc.Mapping[str, tuple[str, ...]]
 
 
@@ -45,16 +47,23 @@ def install(alias: str, face: str, version: str, built: Built = MappingProxyType
     if not hasattr(wanted, "__path__"):
         wanted.__path__ = []  # lets `import alias.x` come as far as the finder
     sys.modules[alias] = wanted
-    sys.meta_path.insert(0, _Modules(alias, built))
+    sys.meta_path.insert(0, _Modules(alias, built, f"quartish.as_{alias}"))
     sys.meta_path.append(_Version(alias, version))
+
+
+def extend(face: str, built: Built) -> None:
+    """Let `face.x` mean the module `quartish.x`, or what `built` has for it."""
+    sys.modules[face].__path__ = []
+    sys.meta_path.insert(0, _Modules(face, built, face))
 
 
 class _Modules(MetaPathFinder, Loader):
     """Finds `alias.x`: a built module, else the one that quartish has."""
 
-    def __init__(self, alias: str, built: Built) -> None:
+    def __init__(self, alias: str, built: Built, face: str) -> None:
         self.alias = alias
         self.built = built
+        self.face = face
 
     def find_spec(
         self,
@@ -62,24 +71,25 @@ class _Modules(MetaPathFinder, Loader):
         path: cabc.Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        root, _, name = fullname.partition(".")
-        if root != self.alias or not name:
+        root, name = self.alias, fullname.removeprefix(self.alias + ".")
+        if name == fullname:
             return None
         if name not in self.built and not _exists(f"quartish.{name}"):
             raise ModuleNotFoundError(
                 f"No module named {fullname!r}: {root!r} means quartish here"
-                f" (by quartish.as_{root}), and quartish has no module {name!r}.",
+                f" (by {self.face}), and quartish has no module {name!r}.",
                 name=fullname,
             )
         return ModuleSpec(fullname, self)
 
     def exec_module(self, module: ModuleType) -> None:
         # The import system goes on with what it finds under the name afterwards.
-        name = module.__name__.partition(".")[2]
+        name = module.__name__.removeprefix(self.alias + ".")
         if name in self.built:
             module.__path__ = []
             for part in self.built[name]:
                 vars(module).update(_names(part))
+            serve(module, quarts=True)
         else:
             sys.modules[module.__name__] = importlib.import_module(f"quartish.{name}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import os
@@ -30,6 +31,21 @@ def run_sync(func: t.Callable[P, T]) -> t.Callable[P, t.Coroutine[t.Any, t.Any, 
         return iterate_in_thread(result) if inspect.isgenerator(result) else result
 
     return call
+
+
+async def cancel_tasks(tasks: set[asyncio.Task[t.Any]]) -> None:
+    """Cancel tasks and wait for them; raise what one of them raised."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    raise_task_exceptions(tasks)
+
+
+def raise_task_exceptions(tasks: set[asyncio.Task[t.Any]]) -> None:
+    """Raise what one of the tasks, which are done, raised; a cancellation counts for nothing."""
+    for task in tasks:
+        if not task.cancelled() and task.exception() is not None:
+            raise t.cast(BaseException, task.exception())
 
 
 def join_paths(*paths: str | os.PathLike[str] | bytes) -> Path:

@@ -14,57 +14,10 @@ from __future__ import annotations
 import importlib
 
 from ._alias import install
+from ._quart_modules import BUILT
+from ._quart_modules import MODULES
 
 VERSION = "0.22.0"
-MODULES = (
-    *("app", "asgi", "blueprints", "cli", "config", "ctx", "datastructures", "formparser"),
-    *("globals", "helpers", "json", "json.provider", "json.tag", "logging", "routing"),
-    *("sessions", "signals", "templating", "testing", "testing.app", "testing.client"),
-    *("testing.connections", "testing.utils", "typing", "utils", "views", "wrappers"),
-    *("wrappers.base", "wrappers.request", "wrappers.response", "wrappers.websocket"),
-)
-_CONNECTIONS = "quartish.testing.connections"
-BUILT = {
-    "cli": ("quartish.cli", "QuartGroup=quartish.cli:FlaskGroup"),
-    "formparser": ("FormDataParser=quartish._formparser:FormDataParser",),
-    "routing": (
-        *("quartish.routing", "QuartMap=quartish.routing:Map", "QuartRule=quartish.routing:Rule"),
-    ),
-    "testing": (
-        *("quartish.testing", "QuartClient=quartish.testing.client:QuartClient"),
-        *("QuartCliRunner=quartish.testing:FlaskCliRunner", "TestApp=quartish.testing.app:TestApp"),
-        f"WebsocketResponseError={_CONNECTIONS}:WebsocketResponseError",
-        *(
-            f"{name}=quartish.testing.utils:{name}"
-            for name in (
-                *("make_test_body_with_headers", "make_test_headers_path_and_query_string"),
-                *("make_test_scope", "no_op_push"),
-            )
-        ),
-    ),
-    "typing": (
-        *("quartish.typing", "FilePath=quartish._registry:PathLike"),
-        "TestAppProtocol=quartish.testing.app:TestApp",
-        "TestClientProtocol=quartish.testing.client:QuartClient",
-        f"TestHTTPConnectionProtocol={_CONNECTIONS}:TestHTTPConnection",
-        f"TestWebsocketConnectionProtocol={_CONNECTIONS}:TestWebsocketConnection",
-    ),
-    "utils": (
-        *("run_sync=quartish._threads:run_sync", "file_path_to_path=quartish._threads:join_paths"),
-        "run_sync_iterable=quartish.wrappers._bodies:iterate_in_thread",
-        "decode_headers=quartish.testing.utils:decode_headers",
-        "encode_headers=quartish.testing.utils:encode_headers",
-    ),
-    "wrappers": (
-        "BaseRequestWebsocket=quartish.wrappers._conn:Conn",
-        "Request=quartish.wrappers.awaitable:Request",
-        "Response=quartish.wrappers.awaitable_response:Response",
-        "Websocket=quartish.wrappers.websocket:Websocket",
-    ),
-    "wrappers.base": ("BaseRequestWebsocket=quartish.wrappers._conn:Conn",),
-    "wrappers.request": ("quartish.wrappers.awaitable",),
-    "wrappers.response": ("quartish.wrappers.awaitable_response",),
-}
 
 install("quart", "quartish.quart", VERSION, BUILT)
 for name in MODULES:

@@ -31,6 +31,7 @@ from ._locate import locate_app as locate_app
 from ._locate import NoAppException as NoAppException
 from ._locate import prepare_import as prepare_import
 from ._locate import ScriptInfo as ScriptInfo
+from ._names import serve
 from ._options import _app_option
 from ._options import _debug_option
 from ._options import _env_file_option
@@ -403,6 +404,8 @@ def main() -> None:
     """Run the `quartish` command."""
     cli.main()
 
+
+serve(sys.modules[__name__])
 
 if __name__ == "__main__":
     main()

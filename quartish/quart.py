@@ -12,6 +12,8 @@ import typing as t
 from markupsafe import escape as escape
 from markupsafe import Markup as Markup
 
+from ._alias import extend as _extend
+from ._quart_modules import BUILT as _BUILT
 from .app import Quart as Quart
 from .app import Quartish as Quartish
 from .blueprints import Blueprint as Blueprint
@@ -103,3 +105,5 @@ else:
     from .templating import render_template_string as render_template_string
     from .templating import stream_template as stream_template
     from .templating import stream_template_string as stream_template_string
+
+_extend(__name__, _BUILT)  # `from quart.sessions import ...` is ported by the same word

@@ -1,0 +1,141 @@
+"""Every name that modules of Flask and Quart have, imported ones included, is to be had from ours.
+
+The names are found by walking the real packages, in a process of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+WALK = """
+import importlib, json, pkgutil, sys, warnings
+warnings.simplefilter("ignore")
+package, ours = sys.argv[1:3]
+if ours:
+    importlib.import_module(f"quartish.as_{package}")
+    wanted = json.load(sys.stdin)
+    missing = []
+    for name, names in wanted.items():
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            missing.append(name)
+        else:
+            missing += [f"{name}.{each}" for each in names if not hasattr(module, each)]
+    print(json.dumps(missing))
+else:
+    real = importlib.import_module(package)
+    names = [found.name for found in pkgutil.walk_packages(real.__path__, package + ".")]
+    wanted = {}
+    for name in [package, *names]:
+        if not name.endswith("__main__"):
+            found = vars(importlib.import_module(name))
+            wanted[name] = [n for n in found if not (n.startswith("__") and n.endswith("__"))]
+    print(json.dumps(wanted))
+"""
+
+PRIVATE = "a helper inside of a module, which does its work another way here"
+SERVED = "of the development server's inside, which is another one here"
+FILES = "files are read by worker threads here, not by aiofiles"
+SEEN = "the ASGI side is one set of functions here; `app.asgi_app` is what to wrap"
+#: What is not there, and why.
+MISSING = {
+    "flask": {
+        "flask.cli._path_is_ancestor": PRIVATE,
+        "flask.debughelpers._dump_loader_info": PRIVATE,
+        "flask.helpers._prepare_send_file_kwargs": PRIVATE,
+        "flask.testing._get_werkzeug_version": PRIVATE,
+        "flask.testing._werkzeug_version": PRIVATE,
+    },
+    "quart": {
+        **dict.fromkeys(
+            [
+                *("quart.app._cancel_all_tasks", "quart.asgi._convert_version"),
+                *("quart.asgi._handle_exception", "quart.asgi._normalise_path"),
+                *("quart.ctx._BaseRequestWebsocketContext", "quart.globals._session_lookup"),
+                *("quart.helpers.DEFAULT_MIMETYPE", "quart.helpers.locked_cached_property"),
+                *("quart.logging.LocalQueueHandler", "quart.logging._setup_logging_queue"),
+                *("quart.routing._normalise_host", "quart.formparser.ParserFunc"),
+                *("quart.testing.client._TestCookieJarResponse", "quart.debug"),
+                *("quart.testing.client._TestWrapper", "quart.wrappers.response._DataBodyGen"),
+                "quart.wrappers.request.SERVER_PUSH_HEADERS_TO_COPY",
+                "quart.wrappers.response._clean_accept_ranges",
+                *("quart.wrappers.response._raise_if_invalid_range", "quart.debug"),
+                "quart.asgi.traceback_response",
+            ],
+            PRIVATE,
+        ),
+        **dict.fromkeys(
+            [
+                *("quart.app.MustReloadError", "quart.app.observe_changes", "quart.app.restart"),
+                *("quart.utils.MustReloadError", "quart.utils.observe_changes"),
+                "quart.utils.restart",
+            ],
+            SERVED,
+        ),
+        **dict.fromkeys(
+            [
+                *("quart.app.AiofilesContextManager", "quart.app.async_open"),
+                *("quart.blueprints.AiofilesContextManager", "quart.blueprints.async_open"),
+                *("quart.datastructures.async_open", "quart.wrappers.response.async_open"),
+                "quart.wrappers.response.AiofilesContextManager",
+                "quart.wrappers.response.AsyncBufferedIOBase",
+            ],
+            FILES,
+        ),
+        **dict.fromkeys(
+            [
+                *("quart.app.ASGIHTTPConnection", "quart.app.ASGIHTTPProtocol"),
+                *("quart.app.ASGILifespan", "quart.app.ASGILifespanProtocol"),
+                *("quart.app.ASGIWebsocketConnection", "quart.app.ASGIWebsocketProtocol"),
+                *("quart.asgi.ASGIHTTPConnection", "quart.asgi.ASGILifespan", "quart.debug"),
+                *("quart.asgi.ASGIWebsocketConnection", "quart.typing.ASGIHTTPProtocol"),
+                *("quart.typing.ASGILifespanProtocol", "quart.typing.ASGIWebsocketProtocol"),
+            ],
+            SEEN,
+        ),
+    },
+}
+
+
+def walk(package: str, ours: str = "", given: str = "") -> str:
+    command = [sys.executable, "-c", WALK, package, ours]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("package", ["flask", "quart"])
+def test_every_name_is_there(package: str) -> None:
+    missing = set(json.loads(walk(package, "ours", walk(package))))
+    assert missing == set(MISSING[package])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from quartish.wrappers import ResponseBase, RequestBase, BadRequest",
+        "from quartish.app import request, Response, session, g, Headers, InternalServerError",
+        "from quartish.helpers import request, session, werkzeug",
+        "from quartish.views import request, current_app",
+        "from quartish.testing import Client, CliRunner",
+        "from quartish.ctx import _cv_request",
+        "import quartish; quartish.cli.FlaskGroup; quartish.sansio.app.App",
+        "from quartish.cli import run_simple",
+        "from quartish.quart.sessions import SecureCookieSessionInterface",
+        "import quartish.quart.wrappers; quartish.quart.wrappers.Request",
+        "from quartish.quart.utils import run_sync, cancel_tasks",
+        "from quartish.quart.ctx import Token; from quartish.quart import websocket",
+    ],
+)
+def test_by_a_line(line: str) -> None:
+    subprocess.run([sys.executable, "-W", "error", "-c", line], check=True)
+
+
+def test_what_is_nowhere_is_missed() -> None:
+    code = "import quartish.app; quartish.app.nowhere"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "module 'quartish.app' has no attribute 'nowhere'" in done.stderr
