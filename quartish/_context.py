@@ -30,6 +30,8 @@ from .signals import appcontext_popped
 from .signals import appcontext_pushed
 from .typing import ASGISend
 from .typing import Scope
+from .wrappers._conn import Conn
+from .wrappers.websocket import Websocket
 
 _sentinel: t.Any = object()
 _NO_HEADERS: dict[bytes, bytes] = {}
@@ -154,7 +156,13 @@ class AppContext:
         websocket: t.Any = None,
     ) -> None:
         self.app = app
-        if environ is not None and request is None:
+        if environ is not None and type(environ) is not dict and isinstance(environ, Conn):
+            # *Quart:* its contexts are given the connection itself
+            if isinstance(environ, Websocket):
+                websocket = environ
+            else:
+                request = environ
+        elif environ is not None and request is None:
             request = environ.pop(DOORS_REQUEST, None)
             if request is None:
                 request = app.request_class(environ)
@@ -221,6 +229,11 @@ class AppContext:
         """The websocket; RuntimeError where the context was not made for one."""
         if self.kind != "websocket":
             raise RuntimeError(NO_WEBSOCKET)
+        return self.conn
+
+    @property
+    def request_websocket(self) -> t.Any:
+        """*Quart's* name of `conn`."""
         return self.conn
 
     @property

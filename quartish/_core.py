@@ -368,7 +368,8 @@ class Core(Registry):
 
     def create_url_adapter(self, request: t.Any) -> MapAdapter | None:
         """Return what matches and builds URLs for a connection, or without one for
-        `SERVER_NAME`; None where that is not set.
+        `SERVER_NAME`; None where that is not set. The awaitable colour matches subdomains wherever
+        `SERVER_NAME` is set, the plain one with `subdomain_matching`.
 
         Raises SecurityError (400) for a host that is malformed or not in `TRUSTED_HOSTS`.
         """
@@ -389,7 +390,7 @@ class Core(Registry):
         if self.url_map.host_matching:
             server_name = None  # or it would be matched in the place of the request's host
         elif not self.subdomain_matching:
-            subdomain = self.url_map.default_subdomain or ""
+            subdomain = self.url_map.default_subdomain or ("" if self.plain else None)
         return self._adapters.bind(self.url_map, request, server_name, subdomain)
 
     def bind_without_host(self, conn: t.Any) -> MapAdapter:

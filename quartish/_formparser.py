@@ -107,7 +107,7 @@ class FormDataParser:
                 boundary = (options or {}).get("boundary", "").encode("ascii")
                 return await self._parse_multipart(body, boundary, content_length)
             if mimetype == URLENCODED:
-                data = await body.read(self.max_form_memory_size)
+                data = await read_whole(body, self.max_form_memory_size)
                 return parse_urlencoded(data, self.cls, self.max_form_parts), self.cls()
         except ValueError as error:
             raise _damaged(error) from error
@@ -133,6 +133,17 @@ class FormDataParser:
             parts.close()
             raise
         return self.cls(parts.fields), self.cls(parts.files)
+
+
+async def read_whole(body: t.Any, limit: int | None) -> bytes:
+    """Return a whole body, of a class of the user's too. RequestEntityTooLarge (413) past
+    `limit` bytes."""
+    if hasattr(body, "read"):
+        return t.cast(bytes, await body.read(limit))
+    data: bytes = await body
+    if limit is not None and len(data) > limit:
+        raise RequestEntityTooLarge()
+    return data
 
 
 def _damaged(error: ValueError) -> BadRequest:

@@ -32,6 +32,9 @@ class Matching(Survey):
         self.url_map: Map | None = None
         if not app.subdomain_matching and is_default(app.create_url_adapter):
             self.url_map = app.url_map if type(app.url_map) is Map else None
+        #: Whether a host that is not `SERVER_NAME` is another subdomain, or none of ours: *Quart*
+        #: does not have to be told to match subdomains.
+        self.minds_host = not self.plain and self.url_map is not None
         #: Whether contexts leave matching to the flow.
         self.matches = self.context_class.match_request is AppContext.match_request
         #: Whether nobody has a word in what a scope's path and method are.
@@ -45,6 +48,7 @@ class Matching(Survey):
             not self.takes_scope
             or raw_headers.get(b"host") not in VALID_HOSTS
             or self.app.config["TRUSTED_HOSTS"] is not None
+            or (self.minds_host and self.app.config["SERVER_NAME"] is not None)
         ):
             return False
         scope = ctx.scope
@@ -85,6 +89,7 @@ class Matching(Survey):
                 and not url_map.host_matching
                 and self.app.config["TRUSTED_HOSTS"] is None
                 and is_valid_host(conn.raw_host)
+                and not (self.minds_host and self._is_elsewhere(conn.raw_host))
             ):
                 path = conn.path
                 if path != "/" or conn.path_info:
@@ -99,6 +104,10 @@ class Matching(Survey):
                 # The host was refused. An error handler may still ask for it and build URLs.
                 conn.host = ""
                 ctx.url_adapter = self.app.bind_without_host(conn)
+
+    def _is_elsewhere(self, host: str) -> bool:
+        server_name = self.app.config["SERVER_NAME"]
+        return server_name is not None and host != server_name
 
 
 def _find(url_map: Map, path: str, method: str, websocket: bool) -> Found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MODULES = (
-    *("app", "asgi", "blueprints", "cli", "config", "ctx", "datastructures", "formparser"),
+    *("app", "asgi", "blueprints", "cli", "config", "ctx", "datastructures", "debug", "formparser"),
     *("globals", "helpers", "json", "json.provider", "json.tag", "logging", "routing"),
     *("sessions", "signals", "templating", "testing", "testing.app", "testing.client"),
     *("testing.connections", "testing.utils", "typing", "utils", "views", "wrappers"),
@@ -12,6 +12,7 @@ MODULES = (
 _CONNECTIONS = "quartish.testing.connections"
 BUILT = {
     "cli": ("quartish.cli", "QuartGroup=quartish.cli:FlaskGroup"),
+    "debug": ("traceback_response=quartish.debugger:traceback_response",),
     "formparser": ("FormDataParser=quartish._formparser:FormDataParser",),
     "routing": (
         *("quartish.routing", "QuartMap=quartish.routing:Map", "QuartRule=quartish.routing:Rule"),

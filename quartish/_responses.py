@@ -87,6 +87,9 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
 
 AT_ONCE = 65536
 """Bytes of a body that a server takes at once, however slow the client reads."""
+HEAD_BODY = "quartish.head_body"
+"""Key of a scope whose response to HEAD is wanted with its body, which no client may get: by
+Quart's test client, as in Quart it is the server that leaves it out."""
 BODILESS = frozenset([*range(200), 204, 304])
 """Statuses of responses without a body. *Source:* RFC 9110, section 6.4.1."""
 
@@ -178,7 +181,7 @@ def build_url(
             blueprint = ctx.conn.blueprint
             endpoint = endpoint[1:] if blueprint is None else f"{blueprint}{endpoint}"
         if external is None:
-            external = scheme is not None or ctx.has_websocket
+            external = scheme is not None
     else:
         if adapter is None:
             raise RuntimeError(

@@ -126,7 +126,8 @@ class Survey:
         self.direct = self.lazy_session and "full_dispatch" not in self.replaced
         #: Whether the session's cookie has the name that the config gives it.
         self.own_cookie = (
-            type(app.session_interface).get_cookie_name is SessionInterface.get_cookie_name
+            getattr(type(app.session_interface), "get_cookie_name", None)
+            is SessionInterface.get_cookie_name
         )
 
     def serves_file(self, ctx: AppContext) -> bool:

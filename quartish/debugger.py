@@ -12,6 +12,8 @@ import re
 import traceback
 from functools import cache
 
+from .wrappers.awaitable_response import Response
+
 _HOUSE = os.path.dirname(__file__) + os.sep
 # What asks Werkzeug's middleware for something or speaks of its console, and the copy of the
 # text that it adds as a comment.
@@ -38,6 +40,11 @@ def render_traceback(error: BaseException, *, html: bool) -> str:
     page = found.render_debugger_html(evalex=False, secret="", evalex_trusted=False)
     head, end, body = re.sub(_INTERACTIVE, "", page).partition("</head>")
     return f"{head}<style>{_style()}</style>{end}{body}"
+
+
+async def traceback_response(error: Exception) -> Response:
+    """Return the page of an error, by *Quart's* interface. Never for users of a live site."""
+    return Response(render_traceback(error, html=True), 500)
 
 
 @cache

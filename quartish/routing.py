@@ -50,8 +50,11 @@ class Rule(WerkzeugRule):
         max_content_length: int | None = None,
         max_form_memory_size: int | None = None,
         max_form_parts: int | None = None,
+        provide_automatic_options: bool | None = None,
         **options: t.Any,
     ) -> None:
+        if provide_automatic_options is not None:
+            self.provide_automatic_options = provide_automatic_options
         self.stream_body = stream_body
         self.max_content_length = max_content_length
         self.max_form_memory_size = max_form_memory_size
@@ -143,6 +146,13 @@ class Map(WerkzeugMap):
         # PERF(0.02 us a request): to ask for `__dict__` would make one, and slow look-ups.
         with suppress(AttributeError):
             del self.table
+
+    def bind_to_request(
+        self, request: t.Any, subdomain: str | None, server_name: str | None
+    ) -> MapAdapter:
+        """Return an adapter for a request or websocket, by *Quart's* interface. Without a
+        `subdomain` it is what the host has before `server_name`."""
+        return AdapterCache().bind(self, request, server_name, subdomain)
 
     @lazy
     def table(self) -> RouteTable:

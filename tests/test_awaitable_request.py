@@ -457,7 +457,7 @@ async def test_a_limit_given_as_quart_does() -> None:
 
 async def test_a_body_from_a_client_is_not_filled_by_hand() -> None:
     with pytest.raises(RuntimeError, match="by hand"):
-        Body().append(b"x")
+        Body.of(None).append(b"x")
 
 
 async def test_a_subclass_with_an_init_of_its_own() -> None:

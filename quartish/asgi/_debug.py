@@ -60,7 +60,7 @@ async def handle_through_wsgi_debugged(
 
 def _is_for_others(app: t.Any) -> bool:
     """Say whether a test, or a debugger around the app, waits for what is raised."""
-    return app.testing or app.config["PROPAGATE_EXCEPTIONS"] is not None
+    return app.testing or (app.plain and app.config["PROPAGATE_EXCEPTIONS"] is not None)
 
 
 class _Started:
@@ -82,7 +82,8 @@ async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception) -> N
     logged = app.log_exception(sys.exc_info())
     if is_awaitable(logged):
         await logged
-    html = b"text/html" in conn.raw_headers.get(b"accept", b"")
+    # *Quart:* has a page for every client.
+    html = not app.plain or b"text/html" in conn.raw_headers.get(b"accept", b"")
     body = render_traceback(error, html=html).encode("utf-8", "backslashreplace")
     kind = b"text/html" if html else b"text/plain"
     headers = [

@@ -160,9 +160,15 @@ class Exchange:
     def begin(self) -> bool:
         """Match the URL in the connection's own Context; say whether the loop lane is taken."""
         ctx = self.ctx
-        if "quartish.preserve_context" in ctx.scope:  # a test client's, in a `with` block
-            ctx.scope["quartish.preserve_context"](ctx)
+        if "_quart._preserve_context" in ctx.scope:  # a test client's
+            self._keep()
         return self.flow.enter(ctx)
+
+    def _keep(self) -> None:
+        """Hand the context to a test client in a `with` block, which keeps it open."""
+        keep = self.ctx.scope["_quart._preserve_context"]
+        if callable(keep):
+            keep(self.ctx)
 
     async def respond(self) -> t.Any:
         """Run the flow and end the context; return the response."""

@@ -23,6 +23,7 @@ from .._bridge import to_thread
 from .._inbox import Inbox
 from .._responses import AT_ONCE
 from .._responses import BODILESS
+from .._responses import HEAD_BODY
 from .._responses import length_line
 from .._responses import raw_name
 from ..typing import Answer
@@ -121,7 +122,8 @@ def as_answer(conn: t.Any, response: t.Any) -> Answer | None:
         return None
     status: int = response.status_code
     headers = _head(conn, response, len(data))
-    return status, headers, b"" if conn.method == "HEAD" or status in BODILESS else data
+    bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
+    return status, headers, b"" if bodiless or status in BODILESS else data
 
 
 async def send_answer(send: ASGISend, answer: Answer) -> None:
@@ -162,7 +164,8 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
         data = body_in_memory(response)
         status: int = response.status_code
         headers = _head(conn, response, None if data is None else len(data))
-        payload = b"" if conn.method == "HEAD" or status in BODILESS else data
+        bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
+        payload = b"" if bodiless or status in BODILESS else data
         if payload is None or len(payload) > AT_ONCE:
             send = exchange.send_timed(response)
         path = None if payload is not None else _path_of(conn, response)
@@ -249,7 +252,8 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
     try:
         start = {"type": "http.response.start", "status": status, "headers": headers}
         await awaited(_send(send, start))
-        if not (conn.method == "HEAD" or status in BODILESS):
+        bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
+        if not (bodiless or status in BODILESS):
             for chunk in _chunks_here(response):
                 if inbox.gone is not None:
                     return

@@ -21,6 +21,7 @@ from .._bridge import Lane
 from .._bridge import to_thread
 from .._bridge import within
 from .._responses import AT_ONCE
+from .._responses import HEAD_BODY
 from .._streaming import BodyReader
 from ..typing import Answer
 from ..typing import ASGIReceive
@@ -139,7 +140,7 @@ class HttpExchange(Exchange):
             if answer is None:
                 self.answered = True
                 await send_response(self, response)
-            elif ctx.scope["method"] == "HEAD":
+            elif ctx.scope["method"] == "HEAD" and HEAD_BODY not in ctx.scope:
                 self.answer = answer[0], answer[1], b""
             elif len(answer[2]) > AT_ONCE:
                 await send_answer_of(self, self.send_timed(answer), answer)

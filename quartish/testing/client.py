@@ -14,6 +14,7 @@ from werkzeug.test import ClientRedirectError
 from werkzeug.test import Cookie
 
 from .._bridge import is_awaitable
+from .._responses import HEAD_BODY
 from ..sessions import SessionMixin
 from ..typing import Scope
 from ..wrappers.awaitable_response import Response
@@ -26,11 +27,12 @@ from .utils import HeadersLike
 from .utils import make_test_body_with_headers
 from .utils import make_test_headers_path_and_query_string
 from .utils import make_test_scope
+from .utils import PRESERVE
 from .utils import sentinel
 
+PLAIN_CLIENT = ("127.0.0.1", 50000)
+"""Who asks, for an app of the plain colour; as *Flask's* client says."""
 REDIRECTS = {301, 302, 303, 305, 307, 308}
-PRESERVE = "quartish.preserve_context"
-"""Key of the scope: what is called with the context that a client keeps after the request."""
 
 
 class StoredCookie(Cookie):
@@ -275,6 +277,10 @@ class QuartClient:
         scope = make_test_scope(type_, path, method, headers, *rest)
         if self.preserve_context:
             scope[PRESERVE] = self._keep
+        if self.app.plain:
+            scope.setdefault("client", PLAIN_CLIENT)
+        elif method == "HEAD":
+            scope[HEAD_BODY] = True
         return scope
 
     async def get(self, *args: t.Any, **kwargs: t.Any) -> Response:

@@ -30,7 +30,10 @@ Auth = t.Union[Authorization, tuple[str, str], None]
 sentinel: t.Any = object()
 """Stands for JSON that was not given, where None means null."""
 
-_BOUNDARY = "----QuartishBoundary"
+PRESERVE = "_quart._preserve_context"
+"""Key of the scope: what is called with the context that a client keeps after the request."""
+
+_BOUNDARY = "----QuartBoundary"
 
 
 def make_test_headers_path_and_query_string(
@@ -50,7 +53,7 @@ def make_test_headers_path_and_query_string(
         if isinstance(auth, tuple):
             auth = Authorization("basic", {"username": auth[0], "password": auth[1]})
         headers.setdefault("Authorization", auth.to_header())
-    headers.setdefault("User-Agent", "quartish")
+    headers.setdefault("User-Agent", "Quart")
     host = app.config["SERVER_NAME"] or "localhost"
     headers.setdefault("Host", host if subdomain is None else f"{subdomain}.{host}")
     path, mark, query = path.partition("?")
@@ -106,13 +109,13 @@ def make_test_body_with_headers(
 def _multipart(form: FormLike, files: FilesLike) -> bytes:
     encoder = MultipartEncoder(_BOUNDARY.encode())
     parts = [encoder.send_event(Preamble(data=b""))]
-    for name, value in iter_multi_items(form):
-        parts.append(encoder.send_event(Field(name=name, headers=Headers())))
-        parts.append(encoder.send_event(Data(data=str(value).encode(), more_data=False)))
     for name, file in iter_multi_items(files):
         part = File(name=name, filename=file.filename or "", headers=file.headers)
         parts.append(encoder.send_event(part))
         parts.append(encoder.send_event(Data(data=file.read(), more_data=False)))
+    for name, value in iter_multi_items(form):
+        parts.append(encoder.send_event(Field(name=name, headers=Headers())))
+        parts.append(encoder.send_event(Data(data=str(value).encode(), more_data=False)))
     parts.append(encoder.send_event(Epilogue(data=b"")))
     return b"".join(parts)
 
@@ -129,30 +132,29 @@ def make_test_scope(
     scope_base: t.Mapping[str, t.Any] | None,
     *,
     subprotocols: t.Sequence[str] = (),
+    _preserve_context: t.Any = False,
 ) -> Scope:
-    """Return an ASGI scope of type "http" or "websocket"; `scope_base` overrides it."""
-    host, _, port = headers.get("Host", "localhost").partition(":")
+    """Return an ASGI scope of type "http" or "websocket"; `scope_base` overrides it. It names
+    neither server nor client: the remote address is "<local>"."""
     scope: Scope = {
         "type": type_,
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": http_version,
+        "asgi": {"spec_version": "2.1"},
+        "method": method,
         "scheme": scheme,
         "path": path,
         "raw_path": iri_to_uri(path).encode("ascii"),
         "query_string": query_string,
         "root_path": root_path,
         "headers": encode_headers(headers),
-        "client": ("127.0.0.1", 50000),
-        "server": (host, int(port) if port else 443 if scheme in ("https", "wss") else 80),
         "extensions": {},
+        PRESERVE: _preserve_context,
     }
     if type_ == "websocket":
         scope["subprotocols"] = list(subprotocols)
         scope["extensions"]["websocket.http.response"] = {}
-    else:
-        scope["method"] = method
-        if http_version in ("2", "3"):
-            scope["extensions"]["http.response.push"] = {}
+    elif http_version in ("2", "3"):
+        scope["extensions"]["http.response.push"] = {}
     return {**scope, **(scope_base or {})}
 
 

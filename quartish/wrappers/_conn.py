@@ -185,9 +185,13 @@ class Conn(SansioRequest):
         with _as_utf8():
             return super().full_path
 
+    #: Whether the headers begin with who asks, as *Quart's* do: "<local>" where nobody can tell.
+    tells_client: t.ClassVar[bool] = False
+
     @lazy
     def headers(self) -> Headers:
-        lines = [
+        lines = [("Remote-Addr", str(self.remote_addr))] if self.tells_client else []
+        lines += [
             (_TITLES[name], value.decode("latin-1")) for name, value in self.scope["headers"]
         ]
         values = "".join([value for _, value in lines])
@@ -249,7 +253,7 @@ class Conn(SansioRequest):
     @lazy
     def remote_addr(self) -> str | None:
         client = self.scope.get("client")
-        return client[0] if client else None
+        return client[0] if client else "<local>" if self.tells_client else None
 
     @property
     def http_version(self) -> str:

@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import RequestTimeout
 
 from .. import json
 from .._current import find_context
@@ -26,11 +27,12 @@ from .._lazy import lazy
 from .._streaming import Body as IncomingBody
 from ..datastructures import FileStorage
 from ..typing import ASGISend
-from ..typing import Message
 from ..typing import Scope
 from ._conn import Conn
 from ._limits import Limits
 from ._pending import Pending
+from ._request_body import Body as Body
+from ._request_body import Turn
 
 T = t.TypeVar("T")
 Coroutine = cabc.Coroutine[t.Any, t.Any, T]
@@ -39,131 +41,14 @@ _NO_FILES: MultiDict[str, t.Any] = ImmutableMultiDict()
 _PUSHED_HEADERS = ("accept", "accept-encoding", "accept-language", "cache-control", "user-agent")
 
 
-class _Turn:
-    """Lets one task at a time do what others then find done.
-
-    PERF(1.2 us): an `asyncio.Lock`, which is made when a second task comes while it is taken.
-    """
-
-    taken = False
-    _freed: asyncio.Future[None] | None = None
-
-    async def wait(self) -> None:
-        """Wait until it may be taken."""
-        while self.taken:
-            if self._freed is None:
-                self._freed = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._freed)
-
-    def end(self) -> None:
-        self.taken = False
-        if self._freed is not None:
-            self._freed.set_result(None)
-            self._freed = None
-
-
-class Body(_Turn):
-    """A request's body: await it for all of it, or iterate over it for its chunks.
-
-    What was awaited is kept and can be awaited, iterated and parsed again. What was iterated
-    is gone: awaiting then gives the rest.
-    """
-
-    #: Bytes that may be received in all; RequestEntityTooLarge (413) past it.
-    limit: int | None = None
-    #: Seconds to wait for more; RequestTimeout (408) then.
-    timeout: float | None = None
-
-    def __init__(
-        self,
-        source: IncomingBody | None = None,
-        feed: t.Callable[[Message], None] | None = None,
-    ) -> None:
-        self._source = source
-        self._feed = feed
-        self._chunks: list[bytes] = []
-        self._data: bytes | None = b"" if source is None else None
-
-    @classmethod
-    def by_hand(cls) -> Body:
-        """Return a body that is filled by `append` and `set_complete`, as *Quart's* is."""
-        messages: asyncio.Queue[Message] = asyncio.Queue()
-        return cls(IncomingBody(Inbox(messages.get)), messages.put_nowait)
-
-    def append(self, data: bytes, more: bool = True) -> None:
-        """Add to a body made `by_hand`."""
-        if self._feed is None:
-            raise RuntimeError("This body comes from a client; it cannot be filled by hand.")
-        self._feed({"type": "http.request", "body": data, "more_body": more})
-
-    def set_complete(self) -> None:
-        """End a body made `by_hand`."""
-        self.append(b"", more=False)
-
-    def set_result(self, data: bytes) -> None:
-        """Make `data` all of a body made `by_hand`."""
-        self.append(data, more=False)
-
-    def clear(self) -> None:
-        """Drop what was read and kept."""
-        self._chunks.clear()
-        if self._data is not None:
-            self._data = b""
-
-    async def read(self, limit: int | None = None) -> bytes:
-        """Return the whole body. Raises RequestEntityTooLarge (413) past `limit` bytes."""
-        if self._data is None:
-            source = self._source
-            assert source is not None
-            if limit is not None and source.received > limit:
-                raise RequestEntityTooLarge()
-            chunk = None
-            if not self.taken:
-                source.limit = self.limit
-                chunk = source.pull()
-            if chunk is not None and source.complete and not self._chunks:
-                self._data = bytes(chunk)  # PERF(0.5 us): the usual case
-            else:
-                if chunk:
-                    self._chunks.append(chunk)
-                await self._read_on(source, limit)
-        data: t.Any = self._data
-        if limit is not None and len(data) > limit:
-            raise RequestEntityTooLarge()
-        return data  # type: ignore[no-any-return]
-
-    async def _read_on(self, source: IncomingBody, limit: int | None) -> None:
-        """Read the rest of the body, unless another task does."""
-        await self.wait()
-        if self._data is None:
-            chunks = self._chunks
-            self.taken = True
-            try:
-                source.check(limit)
-                while not source.complete and (chunk := await self._pull()):
-                    chunks.append(chunk)
-                    source.check(limit)
-            finally:
-                self.end()
-            self._data = b"".join(chunks)
-            chunks.clear()
-
-    def __await__(self) -> t.Generator[t.Any, t.Any, bytes]:
-        return self.read().__await__()
-
-    async def __aiter__(self) -> t.AsyncIterator[bytes]:
-        if self._data is None:
-            while chunk := self._chunks.pop(0) if self._chunks else await self._pull():
-                yield chunk
-        elif self._data:
-            yield self._data
-
-    async def _pull(self) -> bytes:
-        """Return the next chunk, b"" at the end."""
-        source = self._source
-        assert source is not None
-        source.limit, source.timeout = self.limit, self.timeout
-        return await source.next()
+async def _fill(body: t.Any, source: IncomingBody) -> None:
+    """Hand on what comes in to a body that is filled by hand."""
+    try:
+        async for chunk in source:
+            body.append(chunk)
+        body.set_complete()
+    except HTTPException:  # the client left: who reads is cancelled
+        pass
 
 
 class Request(Limits):
@@ -172,8 +57,11 @@ class Request(Limits):
     Each may be awaited again. To use one without `await` is an error that says where.
     """
 
+    tells_client = True
     json_module: t.Any = json
     form_data_parser_class = FormDataParser
+    #: The class of `body`. One that is not ours is filled while the body comes in.
+    body_class: t.Any = Body
     #: Where the client's messages come in and the server's go out, if it has a client.
     inbox: Inbox | None = None
     #: ASGI's, of the server; no default in the class, as `Conn` says.
@@ -184,6 +72,8 @@ class Request(Limits):
     _body_timeout: float | None = None
     _form: Form | HTTPException | None = None
     _json: tuple[t.Any] | None = None
+    #: What fills a body that is not of our own class.
+    _filling: asyncio.Task[None] | None = None
 
     def __init__(
         self,
@@ -207,7 +97,7 @@ class Request(Limits):
         self._body_timeout = body_timeout
         if send_push_promise is not None:
             self.__dict__["_send_push_promise"] = send_push_promise
-        self._body = Body.by_hand()
+        self._body = self.body_class(self.content_length, max_content_length)
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -244,13 +134,43 @@ class Request(Limits):
     def body(self) -> Body:
         """The body, unparsed: `await request.body`, or `async for chunk in request.body`."""
         if self._body is None:
-            self._body = Body(self._incoming)
-        body, limit = self._body, self.max_content_length
+            self._body = self._make_body()
+        body: t.Any = self._body
+        limit = self.max_content_length
         if limit is not None and (self.content_length or 0) > limit:
             raise RequestEntityTooLarge()
         body.limit = limit
         body.timeout = self.body_timeout
+        return body  # type: ignore[no-any-return]
+
+    @body.setter
+    def body(self, value: Body) -> None:
+        self._body = value
+
+    def _make_body(self) -> t.Any:
+        if self.body_class is Body:
+            return Body.of(self._incoming)
+        body = self.body_class(self.content_length, self.max_content_length)
+        if self._incoming is None:
+            body.set_complete()
+        else:
+            self._filling = asyncio.create_task(_fill(body, self._incoming))
+            self.needs_close = True
         return body
+
+    async def _read_whole(self, limit: int | None = None) -> bytes:
+        """Return the whole body; RequestEntityTooLarge (413) past `limit` bytes."""
+        body = self.body
+        if type(body) is Body:
+            return await body.read(limit)
+        try:
+            async with asyncio.timeout(self.body_timeout):
+                data = await body
+        except TimeoutError as error:
+            raise RequestTimeout() from error
+        if limit is not None and len(data) > limit:
+            raise RequestEntityTooLarge()
+        return data
 
     @property
     def body_timeout(self) -> float | None:
@@ -304,10 +224,9 @@ class Request(Limits):
     async def _read_data(self, cache: bool, as_text: bool, parse_form_data: bool) -> bytes | str:
         if parse_form_data:
             await self._read_form()
-        body = self.body
-        data = await body.read()
+        data = await self._read_whole()
         if not cache:
-            body.clear()
+            self.body.clear()
         return data.decode(errors="replace") if as_text else data
 
     @property
@@ -359,7 +278,9 @@ class Request(Limits):
                     and type(self).make_form_data_parser is Request.make_form_data_parser
                 ):
                     # PERF(3 us): what the parser does.
-                    data = await self.body.read(self.max_form_memory_size)
+                    body, limit = self.body, self.max_form_memory_size
+                    reading = body.read(limit) if type(body) is Body else self._read_whole(limit)
+                    data = await reading
                     if self._form is None:
                         cls = self.parameter_storage_class
                         fields = parse_urlencoded(data, cls, self.max_form_parts)
@@ -374,8 +295,8 @@ class Request(Limits):
         return form[part]
 
     @lazy
-    def _parsing(self) -> _Turn:
-        return _Turn()
+    def _parsing(self) -> Turn:
+        return Turn()
 
     async def _parse_in_turn(self) -> None:
         turn = self._parsing
@@ -410,7 +331,8 @@ class Request(Limits):
         if not (force or self.is_json):
             return None
         if cache and type(self).get_data is Request.get_data:
-            data = await self.body.read()  # PERF(1 us): by no detour
+            body = self.body  # PERF(1 us): by no detour
+            data = await (body.read() if type(body) is Body else self._read_whole())
         else:
             data = await self.get_data(cache=cache)
         try:
@@ -454,6 +376,8 @@ class Request(Limits):
 
     async def close(self) -> None:
         """Close uploaded files."""
+        if self._filling is not None:
+            self._filling.cancel()
         if isinstance(self._form, tuple):
             for _, file in self._form[1].items(multi=True):
                 file.close()

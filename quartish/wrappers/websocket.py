@@ -75,6 +75,7 @@ class Websocket(Conn):
     handler, which has a worker thread to itself, all of this goes without `await`.
     """
 
+    tells_client = True
     json_module: t.Any = json
     #: How often `receive` or `send` have said that the client left.
     _times_told = 0
