@@ -85,13 +85,14 @@ class _Modules(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         # The import system goes on with what it finds under the name afterwards.
         name = module.__name__.removeprefix(self.alias + ".")
-        if name in self.built:
+        parts = self.built.get(name, (f"quartish.{name}",))
+        if len(parts) > 1 or "=" in parts[0]:
             module.__path__ = []
-            for part in self.built[name]:
+            for part in parts:
                 vars(module).update(_names(part))
             serve(module, quarts=True)
         else:
-            sys.modules[module.__name__] = importlib.import_module(f"quartish.{name}")
+            sys.modules[module.__name__] = importlib.import_module(parts[0])
 
 
 def _names(part: str) -> dict[str, t.Any]:

@@ -45,7 +45,7 @@ from ._watched import WatchedType
 from .asgi.background import BackgroundTasks
 from .asgi.background import report
 from .asgi.http import handle_http
-from .asgi.lifespan import handle_lifespan
+from .asgi.lifespan import ASGILifespan
 from .asgi.lifespan import Serving
 from .asgi.websocket import end_websockets
 from .asgi.websocket import handle_websocket
@@ -96,7 +96,7 @@ FAMILY = frozenset(
         "wsgi_app",
         "__call__",
         *("handle_request", "request_context", "handle_websocket", "websocket_context"),
-        *("ensure_async", "sync_to_async"),
+        *("ensure_async", "sync_to_async", "asgi_http_class", "asgi_websocket_class"),
     ]
 )
 
@@ -152,6 +152,8 @@ class App(Core, Watched, metaclass=AppType):
     app_ctx_globals_class: type[t.Any] = _AppCtxGlobals
     context_class: type[AppContext] = AppContext
     websocket_class: type[Websocket] = Websocket
+    asgi_lifespan_class: t.Any = ASGILifespan
+    event_class: type[t.Any] = asyncio.Event
 
     def _equip(self) -> None:
         self._watch()
@@ -206,7 +208,7 @@ class App(Core, Watched, metaclass=AppType):
         elif kind == "websocket":
             await handle_websocket(self, scope, receive, send)
         elif kind == "lifespan":
-            await handle_lifespan(self, receive, send)
+            await self.asgi_lifespan_class(self, scope)(receive, send)
         else:
             raise ValueError(f"This app cannot serve the ASGI scope type {kind!r}.")
 
@@ -413,14 +415,14 @@ class App(Core, Watched, metaclass=AppType):
         return func
 
     @lazy
-    def shutdown_event(self) -> asyncio.Event:
+    def shutdown_event(self) -> t.Any:
         """Set when shutdown begins."""
-        return asyncio.Event()
+        return self.event_class()
 
     async def startup(self) -> None:
         """Get ready to serve, as the server's lifespan start-up does."""
         self.serving_loop = asyncio.get_running_loop()
-        self.shutdown_event = asyncio.Event()
+        self.shutdown_event = self.event_class()
         try:
             await self._serving.start()
         except BaseException:
@@ -476,7 +478,7 @@ class App(Core, Watched, metaclass=AppType):
             return
         if get_load_dotenv(load_dotenv):
             _load_dotenv()
-            if "FLASK_DEBUG" in os.environ or "QUARTISH_DEBUG" in os.environ:
+            if any(f"{name}_DEBUG" in os.environ for name in ("FLASK", "QUARTISH", "QUART")):
                 self.debug = get_debug_flag()
         if debug is not None:
             self.debug = bool(debug)

@@ -71,7 +71,7 @@ class Flow(Answers, Matching):
         "teardown_request_funcs",
     )
 
-    HANDLER, CONTEXT = "handle_request", "request_context"
+    HANDLER, CONTEXT, CONNECTION = "handle_request", "request_context", "asgi_http_class"
 
     #: The app's method for each step that it may override.
     METHODS: t.ClassVar[dict[str, str]] = {

@@ -29,6 +29,7 @@ class WebsocketFlow(Flow):
     HOOKS = ("before_websocket_funcs", "after_websocket_funcs", "teardown_websocket_funcs")
 
     HANDLER, CONTEXT = "handle_websocket", "websocket_context"
+    CONNECTION = "asgi_websocket_class"
 
     METHODS: t.ClassVar[dict[str, str]] = {
         "full_dispatch": "full_dispatch_websocket",

@@ -17,6 +17,7 @@ from werkzeug.security import safe_join
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from ._current import current_context
+from ._current import find_context
 from ._current import NO_REQUEST
 
 if t.TYPE_CHECKING:
@@ -48,7 +49,8 @@ def send_file(
     **quart_names: t.Any,
 ) -> Response:
     """Answer with a file: a path, relative to the app's `root_path`, or a file object that
-    is open in binary mode. Awaitable in the awaitable colour.
+    is open in binary mode. Awaitable in the awaitable colour, where a relative path is first
+    looked for in the working directory, as in *Quart*.
 
     `download_name` is the name to save it under, and what `mimetype` is guessed from.
     `conditional` answers `If-None-Match` and its kin (304) and `Range` (206); in the awaitable
@@ -109,6 +111,13 @@ def _send_plain(app: t.Any, ctx: t.Any, options: dict[str, t.Any]) -> t.Any:
 
 async def _send_awaitable(app: t.Any, ctx: t.Any, options: dict[str, t.Any]) -> t.Any:
     file = options["path_or_file"]
+    if isinstance(file, (str, os.PathLike)):
+        file = options["path_or_file"] = _beside_or_here(app, file)
+    elif options["mimetype"] is None and options["download_name"] is None:
+        raise ValueError(
+            "Nothing tells the mimetype of a file without a name: give 'mimetype' or"
+            " 'download_name'."
+        )
     conditional = options.pop("conditional") and ctx.has_request
     # Told that a server in front sends the file, Werkzeug does all but open it.
     draft = utils.send_file(
@@ -149,8 +158,23 @@ def send_from_directory(
     path = path if file_name is None else file_name
     if path is None:
         raise TypeError("send_from_directory() missing the argument 'path'")
-    root = current_context(NO_REQUEST).app.root_path
-    file = safe_join(os.fspath(directory), os.fspath(path))
-    if file is None or not os.path.isfile(file := os.path.abspath(os.path.join(root, file))):
+    directory = os.fspath(directory)
+    ctx = find_context()
+    if ctx is None and not os.path.isabs(directory):
+        ctx = current_context(NO_REQUEST)  # tells that there is none
+    if ctx is not None:
+        at_root = os.path.join(ctx.app.root_path, directory)
+        directory = at_root if ctx.app.plain else _beside_or_here(ctx.app, directory)
+    file = safe_join(directory, os.fspath(path))
+    if file is None or not os.path.isfile(file := os.path.abspath(file)):
         raise NotFound()
     return send_file(file, **kwargs)
+
+
+def _beside_or_here(app: t.Any, path: Path) -> str:
+    """Return the path of a file of the awaitable colour: relative to where the server was
+    started, as in *Quart*, else to the app's `root_path`."""
+    name = os.fspath(path)
+    if os.path.isabs(name) or os.path.exists(name):
+        return os.path.abspath(name)
+    return os.path.join(app.root_path, name)

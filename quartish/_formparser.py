@@ -34,6 +34,7 @@ from ._bridge import drive
 from ._inbox import SPOOL_SIZE
 from .datastructures import FileStorage
 
+MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 SLICE = 64 * 1024
 """Bytes that the decoder is given at once; it searches what it holds again and again."""
@@ -46,6 +47,7 @@ _CHARSETS = {"ascii", "us-ascii", "utf-8", "iso-8859-1"}
 
 Form = tuple[MultiDict[str, str], MultiDict[str, t.Any]]
 Offload = t.Callable[..., t.Awaitable[t.Any]]
+ParseFunc = t.Callable[..., t.Awaitable[Form]]
 StreamFactory = t.Callable[[int | None, str | None, str | None, int | None], t.IO[bytes]]
 
 
@@ -84,8 +86,14 @@ class FormDataParser:
         max_form_parts: int | None = None,
         stream_factory: StreamFactory = make_spooled_file,
         offload: Offload = asyncio.to_thread,
+        max_content_length: int | None = None,
+        silent: bool = True,
     ) -> None:
+        """Make a parser. `max_content_length` is *Quart's*: the body has that limit itself.
+        *Quart:* a damaged form is an empty one where `silent`; it is a 400 here."""
         self.cls = cls
+        self.max_content_length = max_content_length
+        self.silent = silent
         self.max_form_memory_size = max_form_memory_size
         self.max_form_parts = max_form_parts
         self.stream_factory = stream_factory
@@ -102,20 +110,37 @@ class FormDataParser:
 
         Raises BadRequest (400) for a damaged body, RequestEntityTooLarge (413) past a limit.
         """
+        options = options or {}
+        func = self.get_parse_func(mimetype, options)
+        if func is None:
+            return self.cls(), self.cls()
         try:
-            if mimetype == "multipart/form-data":
-                boundary = (options or {}).get("boundary", "").encode("ascii")
-                return await self._parse_multipart(body, boundary, content_length)
-            if mimetype == URLENCODED:
-                data = await read_whole(body, self.max_form_memory_size)
-                return parse_urlencoded(data, self.cls, self.max_form_parts), self.cls()
+            return await func(self, body, mimetype, content_length, options)
         except ValueError as error:
             raise _damaged(error) from error
-        return self.cls(), self.cls()
+
+    def get_parse_func(self, mimetype: str, options: t.Mapping[str, str]) -> ParseFunc | None:
+        """Return what parses bodies of a type: of `parse_functions`, None where nothing does."""
+        return self.parse_functions.get(mimetype)
+
+    async def _parse_urlencoded(
+        self,
+        body: FormBody,
+        mimetype: str,
+        content_length: int | None,
+        options: t.Mapping[str, str],
+    ) -> Form:
+        data = await read_whole(body, self.max_form_memory_size)
+        return parse_urlencoded(data, self.cls, self.max_form_parts), self.cls()
 
     async def _parse_multipart(
-        self, body: FormBody, boundary: bytes, content_length: int | None
+        self,
+        body: FormBody,
+        mimetype: str,
+        content_length: int | None,
+        options: t.Mapping[str, str],
     ) -> Form:
+        boundary = options.get("boundary", "").encode("ascii")
         decoder = _Decoder(boundary, max_parts=self.max_form_parts)
         parts = _Parts(self, content_length)
         empty = True
@@ -133,6 +158,45 @@ class FormDataParser:
             parts.close()
             raise
         return self.cls(parts.fields), self.cls(parts.files)
+
+    #: By mimetype: who parses a body, called with the parser first.
+    parse_functions: t.ClassVar[dict[str, ParseFunc]] = {
+        MULTIPART: _parse_multipart,
+        URLENCODED: _parse_urlencoded,
+        "application/x-url-encoded": _parse_urlencoded,
+    }
+
+
+class MultiPartParser:
+    """A parser of multipart bodies alone, by *Quart's* interface."""
+
+    def __init__(
+        self,
+        *,
+        buffer_size: int = SLICE,
+        cls: type[MultiDict[str, t.Any]] = MultiDict,
+        file_storage_cls: type[WerkzeugFileStorage] = FileStorage,
+        max_content_length: int | None = None,
+        max_form_memory_size: int | None = None,
+        max_form_parts: int | None = None,
+        stream_factory: StreamFactory = make_spooled_file,
+    ) -> None:
+        self._parser = FormDataParser(
+            cls=cls,
+            max_content_length=max_content_length,
+            max_form_memory_size=max_form_memory_size,
+            max_form_parts=max_form_parts,
+            stream_factory=stream_factory,
+        )
+        self._parser.file_storage_class = file_storage_cls
+        self._parser.slice = buffer_size
+
+    async def parse(
+        self, body: FormBody, boundary: bytes, content_length: int | None
+    ) -> Form:
+        """Return the fields and the files. Raises as `FormDataParser.parse` does."""
+        options = {"boundary": boundary.decode("ascii")}
+        return await self._parser.parse(body, MULTIPART, content_length, options)
 
 
 async def read_whole(body: t.Any, limit: int | None) -> bytes:

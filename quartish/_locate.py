@@ -13,6 +13,7 @@ import re
 import sys
 import traceback
 import typing as t
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -195,14 +196,25 @@ def prepare_import(path: str) -> str:
     return ".".join(reversed(names))
 
 
+Load = t.Callable[[str], ModuleType]
+
+
 @t.overload
 def locate_app(
-    module_name: str, app_name: str | None, raise_if_not_found: t.Literal[True] = True
+    module_name: str,
+    app_name: str | None,
+    raise_if_not_found: t.Literal[True] = True,
+    load: Load = import_module,
 ) -> Core: ...
 @t.overload
-def locate_app(module_name: str, app_name: str | None, raise_if_not_found: bool) -> Core | None: ...
 def locate_app(
-    module_name: str, app_name: str | None, raise_if_not_found: bool = True
+    module_name: str, app_name: str | None, raise_if_not_found: bool, load: Load = import_module
+) -> Core | None: ...
+def locate_app(
+    module_name: str,
+    app_name: str | None,
+    raise_if_not_found: bool = True,
+    load: Load = import_module,
 ) -> Core | None:
     """Import `module_name` and return its app, or the one that `app_name` means there.
 
@@ -210,7 +222,7 @@ def locate_app(
     while one that is there and fails to import still raises.
     """
     try:
-        __import__(module_name)
+        module = load(module_name)
     except ImportError as error:
         if not f"{module_name}.".startswith(f"{error.name}.") or not isinstance(
             error, ModuleNotFoundError
@@ -223,7 +235,6 @@ def locate_app(
             raise NoAppException(f"Could not import {module_name!r}.") from None
         return None
 
-    module = sys.modules[module_name]
     return find_best_app(module) if app_name is None else find_app_by_string(module, app_name)
 
 
@@ -261,15 +272,20 @@ class ScriptInfo(AppLoader):
             self._loaded_app = app
         return self._loaded_app
 
+    def import_module(self, name: str) -> ModuleType:
+        """Import the module that is to have the app."""
+        return import_module(name)
+
     def _find_app(self) -> Core:
         if self.create_app is not None:
             return self.create_app()
         if self.app_import_path:
             # A colon before a slash belongs to a Windows drive.
             path, *name = re.split(r":(?![\\/])", self.app_import_path, maxsplit=1)
-            return locate_app(prepare_import(path), name[0] if name else None)
+            name_in_it = name[0] if name else None
+            return locate_app(prepare_import(path), name_in_it, load=self.import_module)
         for path in ("wsgi.py", "app.py"):
-            app = locate_app(prepare_import(path), None, raise_if_not_found=False)
+            app = locate_app(prepare_import(path), None, False, self.import_module)
             if app is not None:
                 return app
         raise NoAppException(

@@ -87,6 +87,10 @@ SOURCES = {
     " run_sync",
     "quartish._application": "T_after_serving T_before_serving T_while_serving",
     "quartish.app": "TestApp",
+    "quartish.asgi.connections": "ASGIHTTPConnection ASGILifespan ASGIWebsocketConnection"
+    " ASGIHTTPProtocol=ASGIHTTPConnection ASGILifespanProtocol=ASGILifespan"
+    " ASGIWebsocketProtocol=ASGIWebsocketConnection",
+    "quartish.debugger": "traceback_response",
     "quartish.testing": "QuartCliRunner=FlaskCliRunner",
     "quartish.blueprints": "Blueprint SansioBlueprint=Blueprint T_template_filter"
     " T_template_global T_template_test",
@@ -127,8 +131,8 @@ SOURCES = {
 #: Modules that are taken from modules.
 MODULES = {
     **{name: name for name in "asyncio click contextvars decimal functools hashlib".split()},
-    **{name: name for name in "importlib inspect json mimetypes os pkgutil platform re".split()},
-    **{name: name for name in "signal sys warnings weakref werkzeug".split()},
+    **{name: name for name in "ast code importlib inspect json mimetypes os pkgutil".split()},
+    **{name: name for name in "platform re signal sys traceback warnings weakref werkzeug".split()},
     **{"t": "typing", "c": "collections.abc", "cabc": "collections.abc"},
     **{"cli": "quartish.cli", "ft": "quartish.typing", "sansio": "quartish.sansio"},
     "annotations": "__future__",

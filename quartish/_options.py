@@ -22,6 +22,8 @@ from ._locate import ScriptInfo
 
 #: The release of Flask whose interface quartish follows.
 FLASK = "3.1.3"
+#: And of Quart.
+QUART = "0.22.0"
 
 
 class Option(click.Option):
@@ -49,7 +51,7 @@ def get_version(ctx: click.Context, param: click.Parameter, value: t.Any) -> Non
         version = "(not installed)"
     click.echo(
         f"Python {platform.python_version()}\n"
-        f"quartish {version}, with the interface of Flask {FLASK}\n"
+        f"quartish {version}, with the interface of Flask {FLASK} and Quart {QUART}\n"
         f"Werkzeug {importlib.metadata.version('werkzeug')}",
         color=ctx.color,
     )
@@ -77,7 +79,8 @@ def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> bool 
     if source in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
         return None  # nothing was said here: the environment decides
     # In the environment, a factory function sees it before there is an app.
-    os.environ["QUARTISH_DEBUG"] = os.environ["FLASK_DEBUG"] = "1" if value else "0"
+    for name in ("QUARTISH_DEBUG", "FLASK_DEBUG", "QUART_DEBUG"):
+        os.environ[name] = "1" if value else "0"
     return value
 
 

@@ -11,9 +11,20 @@ MODULES = (
 )
 _CONNECTIONS = "quartish.testing.connections"
 BUILT = {
-    "cli": ("quartish.cli", "QuartGroup=quartish.cli:FlaskGroup"),
+    "asgi": (
+        "quartish.asgi.connections",
+        *(
+            f"{name}=quartish.asgi.connections:{name}"
+            for name in ("_convert_version", "_handle_exception", "_normalise_path")
+        ),
+    ),
+    "cli": ("quartish._quart_cli",),
     "debug": ("traceback_response=quartish.debugger:traceback_response",),
-    "formparser": ("FormDataParser=quartish._formparser:FormDataParser",),
+    "formparser": (
+        "FormDataParser=quartish._formparser:FormDataParser",
+        "MultiPartParser=quartish._formparser:MultiPartParser",
+        "ParserFunc=quartish._formparser:ParseFunc",
+    ),
     "routing": (
         *("quartish.routing", "QuartMap=quartish.routing:Map", "QuartRule=quartish.routing:Rule"),
     ),

@@ -37,6 +37,8 @@ class Survey:
     #: The app's methods around the flow, and that make its contexts, if it has them.
     HANDLER: t.ClassVar[str]
     CONTEXT: t.ClassVar[str]
+    #: The app's attribute that has its class of connections.
+    CONNECTION: t.ClassVar[str]
     #: The app's method for each step that it may override.
     METHODS: t.ClassVar[dict[str, str]]
     #: The signals of its begin, its end, its failure and its teardown.
@@ -117,6 +119,13 @@ class Survey:
         self.through_wsgi = not is_default(app.wsgi_app) or hasattr(
             type(app).__call__, "for_wsgi"
         )
+        #: The app's own class of connections, where it has one that does anything of its own.
+        connection_class: t.Any = getattr(app, self.CONNECTION, None)
+        self.connection_class = (
+            None if getattr(connection_class, "direct", not connection_class) else connection_class
+        )
+        #: Whether requests do not come by the straight way.
+        self.detour = self.through_wsgi or self.connection_class is not None
 
         #: Whether sessions may be opened when first touched.
         self.lazy_session = opens_lazily(app.session_interface)

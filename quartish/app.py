@@ -8,6 +8,7 @@ taken its own step.
 
 from __future__ import annotations
 
+import asyncio
 import typing as t
 
 from werkzeug.exceptions import HTTPException
@@ -25,6 +26,8 @@ from ._dispatch import Flow
 from ._dispatch_websocket import WebsocketFlow
 from ._doors import wsgi_only
 from ._overrides import default
+from .asgi.connections import ASGIHTTPConnection
+from .asgi.connections import ASGIWebsocketConnection
 from .config import QuartConfig
 from .ctx import AppContext
 from .routing import Rule as Rule
@@ -232,6 +235,9 @@ class Quart(App):
     test_client_class: type[QuartClient] = QuartClient
     test_cli_runner_class: type[FlaskCliRunner] | None = None
     test_app_class: type[TestApp] = TestApp
+    asgi_http_class: t.Any = ASGIHTTPConnection
+    asgi_websocket_class: t.Any = ASGIWebsocketConnection
+    lock_class: type[t.Any] = asyncio.Lock
     jinja_options = {"enable_async": True}
     default_config = QUART_DEFAULTS
     config_class = QuartConfig

@@ -62,6 +62,9 @@ class FlaskGroup(AppGroup):
     flag is set from the environment.
     """
 
+    #: The class of what is known of the app.
+    script_info_class: type[ScriptInfo] = ScriptInfo
+
     def __init__(
         self,
         add_default_commands: bool = True,
@@ -140,7 +143,7 @@ class FlaskGroup(AppGroup):
         # For `app.run()` in a module without a guard, which would serve while it is imported.
         os.environ["FLASK_RUN_FROM_CLI"] = "true"
         if "obj" not in extra and "obj" not in self.context_settings:
-            extra["obj"] = ScriptInfo(
+            extra["obj"] = self.script_info_class(
                 create_app=self.create_app,
                 set_debug_flag=self.set_debug_flag,
                 load_dotenv_defaults=self.load_dotenv,

@@ -251,10 +251,12 @@ def run(
     exclude_patterns: Iterable[str] | None = None,
     reloader_interval: float = 1,
     reloader_type: str = "auto",
+    loop: asyncio.AbstractEventLoop | None = None,
     **ignored: t.Any,
 ) -> None:
     """Serve `app` until a signal stops it; outside the main thread, until the process ends.
 
+    `loop` is the event loop to serve on, which is closed at the end.
     `host` may be `unix:/path`. `ssl_context` is a context, a pair of files, or "adhoc".
     With `use_reloader` the app runs in a child process, replaced when a source file
     changes, and this call ends in SystemExit. SystemExit with a message is raised where
@@ -301,7 +303,7 @@ def run(
             watch = reloader_loops[reloader_type]
             watcher = _Watcher(watch(extra_files, exclude_patterns, reloader_interval))
         with contextlib.suppress(KeyboardInterrupt):
-            _serve_in_loop(app, config, watcher, debug)
+            _serve_in_loop(app, config, watcher, debug, loop)
     if watcher is not None and watcher.changed:
         _leave_for_reload()
 
@@ -340,13 +342,18 @@ def _urls(sock: socket.socket, scheme: str) -> list[str]:
 
 
 def _serve_in_loop(
-    app: ASGIApp, config: ServerConfig, watcher: _Watcher | None, debug: bool
+    app: ASGIApp,
+    config: ServerConfig,
+    watcher: _Watcher | None,
+    debug: bool,
+    loop: asyncio.AbstractEventLoop | None,
 ) -> None:
     from hypercorn.utils import LifespanFailureError
     from hypercorn.utils import LifespanTimeoutError
 
     try:
-        with asyncio.Runner(debug=debug) as runner:
+        given = None if loop is None else lambda: loop
+        with asyncio.Runner(debug=debug, loop_factory=given) as runner:
             runner.run(_serve_until_stopped(app, config, watcher))
     except (LifespanFailureError, LifespanTimeoutError) as error:
         if watcher is None:

@@ -417,7 +417,8 @@ async def _awaitable(value: T) -> T:
 def saves_at_once(interface: t.Any) -> bool:
     """Say whether the interface saves sessions as the one with the cookie does: `store` does
     it, with nothing to be awaited."""
-    return type(interface).save_session is SecureCookieSessionInterface.save_session
+    save = getattr(type(interface), "save_session", None)
+    return save is SecureCookieSessionInterface.save_session
 
 
 def opens_lazily(interface: t.Any) -> bool:
@@ -425,6 +426,6 @@ def opens_lazily(interface: t.Any) -> bool:
     in the cookie, and nowhere that takes waiting."""
     kind = type(interface)
     return (
-        kind.open_session is SecureCookieSessionInterface.open_session
+        getattr(kind, "open_session", None) is SecureCookieSessionInterface.open_session
         and kind.make_null_session is SessionInterface.make_null_session
     )

@@ -22,15 +22,10 @@ CHECKOUT = Path(__file__).parent.parent
 # Public names of Quart 0.22 that are missing, and why nobody will miss them.
 INSIDE = "is a part of how Quart is made, with another one in its place here"
 MISSING = {
-    "asgi": INSIDE,
-    "debug": INSIDE,
-    "formparser.ParserFunc": INSIDE,
+    "debug.TEMPLATE": INSIDE,
     "helpers.DEFAULT_MIMETYPE": "is a constant that only Quart's send_file uses",
     "helpers.locked_cached_property": "was deprecated; functools.cached_property is there",
     "logging.LocalQueueHandler": INSIDE,
-    "typing.ASGIHTTPProtocol": INSIDE,
-    "typing.ASGILifespanProtocol": INSIDE,
-    "typing.ASGIWebsocketProtocol": INSIDE,
     "utils.MustReloadError": INSIDE,
     "utils.observe_changes": INSIDE,
     "utils.restart": INSIDE,

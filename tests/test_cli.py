@@ -561,7 +561,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = False
     first, second, third = invoke(cli, "--version").output.splitlines()
     assert first.startswith("Python 3.")
-    assert second == "quartish quartish-version, with the interface of Flask 3.1.3"
+    assert second == "quartish quartish-version, with the interface of Flask 3.1.3 and Quart 0.22.0"
     assert third == "Werkzeug werkzeug-version"
     missing = True
     assert "quartish (not installed)" in invoke(cli, "--version").output

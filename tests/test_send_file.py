@@ -133,7 +133,8 @@ async def test_file_objects_that_do_not_do(sender: Sender) -> None:
     sender.app.testing = True
     with pytest.raises(ValueError, match="binary mode"):
         await sender.ask(io.StringIO("text"), "text/plain")
-    with pytest.raises(TypeError, match="MIME type"):
+    plain = sender.app.plain  # *Quart:* a ValueError
+    with pytest.raises(TypeError if plain else ValueError, match="(?i)mime ?type"):
         await sender.ask(io.BytesIO(b""))
     with pytest.raises(TypeError, match="No name provided for attachment"):
         await sender.ask(io.BytesIO(b""), "text/plain", as_attachment=True)

@@ -40,12 +40,14 @@ from ._through_wsgi import handle_through_wsgi
 
 
 def handle_http(
-    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
+    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool = False
 ) -> Answer | t.Awaitable[None] | None:
     """Answer one request as far as nobody has to wait; return what is left to be sent, or
-    awaited."""
+    awaited. `direct` says not to ask the app's own class of connections."""
     flow = app.http_flow
-    if flow.through_wsgi:
+    if flow.detour and not (direct and not flow.through_wsgi):
+        if flow.connection_class is not None and not direct:
+            return t.cast("t.Awaitable[None]", flow.connection_class(app, scope)(receive, send))
         debug = app.config["DEBUG"]
         handle = handle_through_wsgi_debugged if debug else handle_through_wsgi
         return handle(app, scope, receive, send)

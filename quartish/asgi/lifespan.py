@@ -13,6 +13,7 @@ from .._bridge import is_awaitable
 from ..signals import got_serving_exception
 from ..typing import ASGIReceive
 from ..typing import ASGISend
+from ..typing import Scope
 
 
 async def handle_lifespan(app: t.Any, receive: ASGIReceive, send: ASGISend) -> None:
@@ -33,6 +34,18 @@ async def handle_lifespan(app: t.Any, receive: ASGIReceive, send: ASGISend) -> N
         await send({"type": f"{event}.complete"})
         if event == "lifespan.shutdown":
             return
+
+
+class ASGILifespan:
+    """The app's life under a server: `await ASGILifespan(app, scope)(receive, send)`. A subclass
+    may be an app's `asgi_lifespan_class`."""
+
+    def __init__(self, app: t.Any, scope: Scope) -> None:
+        self.app = app
+        self.scope = scope
+
+    async def __call__(self, receive: ASGIReceive, send: ASGISend) -> None:
+        await handle_lifespan(self.app, receive, send)
 
 
 class Serving:

@@ -39,8 +39,14 @@ LAST_WORD = 1.0
 """Seconds that a handler which the server has cancelled may take to close its websocket."""
 
 
-async def handle_websocket(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-    """Run a websocket's handler."""
+async def handle_websocket(
+    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool = False
+) -> None:
+    """Run a websocket's handler. `direct` says not to ask the app's own class of connections."""
+    own = app.websocket_flow.connection_class
+    if own is not None and not direct:
+        await own(app, scope)(receive, send)
+        return
     await receive()  # websocket.connect
     websocket = app.websocket_class.from_scope(scope)
     websocket.json_module = app.json

@@ -77,6 +77,7 @@ FLOORS = {
     "_alias": 6,
     "_options": 6,
     "_application": 6,
+    "_quart_cli": 6,
     "app": 6,
     "as_flask": 6,
     "as_quart": 6,

@@ -41,7 +41,6 @@ else:
 PRIVATE = "a helper inside of a module, which does its work another way here"
 SERVED = "of the development server's inside, which is another one here"
 FILES = "files are read by worker threads here, not by aiofiles"
-SEEN = "the ASGI side is one set of functions here; `app.asgi_app` is what to wrap"
 #: What is not there, and why.
 MISSING = {
     "flask": {
@@ -54,18 +53,16 @@ MISSING = {
     "quart": {
         **dict.fromkeys(
             [
-                *("quart.app._cancel_all_tasks", "quart.asgi._convert_version"),
-                *("quart.asgi._handle_exception", "quart.asgi._normalise_path"),
+                "quart.app._cancel_all_tasks",
                 *("quart.ctx._BaseRequestWebsocketContext", "quart.globals._session_lookup"),
                 *("quart.helpers.DEFAULT_MIMETYPE", "quart.helpers.locked_cached_property"),
                 *("quart.logging.LocalQueueHandler", "quart.logging._setup_logging_queue"),
-                *("quart.routing._normalise_host", "quart.formparser.ParserFunc"),
-                *("quart.testing.client._TestCookieJarResponse", "quart.debug"),
+                "quart.routing._normalise_host",
+                *("quart.testing.client._TestCookieJarResponse", "quart.debug.TEMPLATE"),
                 *("quart.testing.client._TestWrapper", "quart.wrappers.response._DataBodyGen"),
                 "quart.wrappers.request.SERVER_PUSH_HEADERS_TO_COPY",
                 "quart.wrappers.response._clean_accept_ranges",
-                *("quart.wrappers.response._raise_if_invalid_range", "quart.debug"),
-                "quart.asgi.traceback_response",
+                "quart.wrappers.response._raise_if_invalid_range",
             ],
             PRIVATE,
         ),
@@ -86,17 +83,6 @@ MISSING = {
                 "quart.wrappers.response.AsyncBufferedIOBase",
             ],
             FILES,
-        ),
-        **dict.fromkeys(
-            [
-                *("quart.app.ASGIHTTPConnection", "quart.app.ASGIHTTPProtocol"),
-                *("quart.app.ASGILifespan", "quart.app.ASGILifespanProtocol"),
-                *("quart.app.ASGIWebsocketConnection", "quart.app.ASGIWebsocketProtocol"),
-                *("quart.asgi.ASGIHTTPConnection", "quart.asgi.ASGILifespan", "quart.debug"),
-                *("quart.asgi.ASGIWebsocketConnection", "quart.typing.ASGIHTTPProtocol"),
-                *("quart.typing.ASGILifespanProtocol", "quart.typing.ASGIWebsocketProtocol"),
-            ],
-            SEEN,
         ),
     },
 }

@@ -1,0 +1,291 @@
+"""A server's connection as an object, by Quart's interface: what `asgi_http_class`,
+`asgi_websocket_class` and `asgi_lifespan_class` of an awaitable app may be subclasses of.
+
+The rule: the classes here stand for the doors themselves. Only a subclass takes the steps that
+are written here, each of which it may override; it reads ahead without bounds, as Quart does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+import warnings
+from functools import partial
+
+from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from ..debugger import traceback_response
+from ..typing import ASGIReceive
+from ..typing import ASGISend
+from ..typing import Message
+from ..typing import Scope
+from ..wrappers._conn import Conn
+from .http import handle_http
+from .lifespan import ASGILifespan as ASGILifespan
+from .websocket import handle_websocket
+
+NORMAL_CLOSURE = 1000
+
+
+class _Connection:
+    """What both kinds of connection share."""
+
+    #: Whether the app's own door serves it: no step is overridden.
+    direct: t.ClassVar[bool] = True
+
+    def __init__(self, app: t.Any, scope: Scope) -> None:
+        self.app = app
+        self.scope = scope
+
+    def __init_subclass__(cls, **kwargs: t.Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.__module__.startswith("quartish."):
+            cls.direct = False
+
+    async def _run(
+        self, handling: t.Coroutine[t.Any, t.Any, None], reading: t.Coroutine[t.Any, t.Any, None]
+    ) -> None:
+        """Run the handler beside the reader, which ends when the client leaves; whichever ends
+        first ends the other."""
+        tasks = [asyncio.ensure_future(handling), asyncio.ensure_future(reading)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for task, outcome in zip(tasks, ended, strict=True):
+            if task in done and isinstance(outcome, BaseException):
+                raise outcome
+
+    def _headers(self) -> Headers:
+        headers = Headers()
+        headers["Remote-Addr"] = (self.scope.get("client") or ["<local>"])[0]
+        for name, value in self.scope["headers"]:
+            headers.add(name.decode("latin-1").title(), value.decode("latin-1"))
+        return headers
+
+    def _path(self) -> str:
+        path: str = self.scope["path"]
+        if path[:1] != "/":
+            path = Conn.from_scope({**self.scope, "root_path": ""}).path
+        root: str = self.scope.get("root_path") or ""
+        return _normalise_path(path, root) if root else path
+
+
+class ASGIHTTPConnection(_Connection):
+    """One request: `await ASGIHTTPConnection(app, scope)(receive, send)`."""
+
+    async def __call__(self, receive: ASGIReceive, send: ASGISend) -> None:
+        if self.direct:
+            rest = handle_http(self.app, self.scope, receive, send, direct=True)
+            if isinstance(rest, tuple):
+                status, headers, data = rest
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                await send({"type": "http.response.body", "body": data})
+            elif rest is not None:
+                await rest
+            return
+        request = self._create_request_from_scope(send)
+        await self._run(self.handle_request(request, send), self.handle_messages(request, receive))
+
+    async def handle_messages(self, request: t.Any, receive: ASGIReceive) -> None:
+        """Fill the request's body until the client leaves."""
+        while True:
+            message = await receive()
+            if message["type"] == "http.request":
+                request.body.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    request.body.set_complete()
+            elif message["type"] == "http.disconnect":
+                return
+
+    def _create_request_from_scope(self, send: ASGISend) -> t.Any:
+        headers = self._headers()
+        if self.scope["http_version"] < "1.1":
+            headers.setdefault("Host", self.app.config["SERVER_NAME"] or "")
+        request = self.app.request_class(
+            self.scope["method"],
+            self.scope["scheme"],
+            self._path(),
+            self.scope["query_string"],
+            headers,
+            self.scope.get("root_path", ""),
+            self.scope["http_version"],
+            max_content_length=self.app.config["MAX_CONTENT_LENGTH"],
+            body_timeout=self.app.config["BODY_TIMEOUT"],
+            send_push_promise=partial(self._send_push_promise, send),
+            scope=self.scope,
+        )
+        request.json_module = self.app.json
+        return request
+
+    async def handle_request(self, request: t.Any, send: ASGISend) -> None:
+        """Have the app answer the request, and send the answer."""
+        try:
+            response = await self.app.handle_request(request)
+        except Exception as error:
+            response = await _handle_exception(self.app, error)
+        timeout = getattr(response, "timeout", ...)
+        if timeout is ...:
+            timeout = self.app.config["RESPONSE_TIMEOUT"]
+        try:
+            await asyncio.wait_for(self._send_response(send, response), timeout)
+        except TimeoutError:
+            pass
+
+    async def _send_response(self, send: ASGISend, response: t.Any) -> None:
+        start = {
+            "type": "http.response.start",
+            "status": response.status_code,
+            "headers": _encoded(response.headers),
+        }
+        await _send_all(send, start, response)
+
+    async def _send_push_promise(self, send: ASGISend, path: str, headers: Headers) -> None:
+        if "http.response.push" in (self.scope.get("extensions") or {}):
+            message = {"type": "http.response.push", "path": path, "headers": _encoded(headers)}
+            await send(message)
+
+
+class ASGIWebsocketConnection(_Connection):
+    """One websocket: `await ASGIWebsocketConnection(app, scope)(receive, send)`."""
+
+    def __init__(self, app: t.Any, scope: Scope) -> None:
+        super().__init__(app, scope)
+        #: What came in and was not received yet.
+        self.queue: asyncio.Queue[str | bytes] = asyncio.Queue()
+        self._accepted = False
+        self._closed = False
+
+    async def __call__(self, receive: ASGIReceive, send: ASGISend) -> None:
+        if self.direct:
+            await handle_websocket(self.app, self.scope, receive, send, direct=True)
+            return
+        websocket = self._create_websocket_from_scope(send)
+        await self._run(self.handle_websocket(websocket, send), self.handle_messages(receive))
+
+    async def handle_messages(self, receive: ASGIReceive) -> None:
+        """Fill the queue until the client leaves."""
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                data = message.get("text")
+                await self.queue.put(message.get("bytes") or b"" if data is None else data)
+            elif message["type"] == "websocket.disconnect":
+                return
+
+    def _create_websocket_from_scope(self, send: ASGISend) -> t.Any:
+        websocket = self.app.websocket_class(
+            self._path(),
+            self.scope["query_string"],
+            self.scope["scheme"],
+            self._headers(),
+            self.scope.get("root_path", ""),
+            self.scope.get("http_version", "1.1"),
+            list(self.scope.get("subprotocols") or ()),
+            self.queue.get,
+            partial(self.send_data, send),
+            partial(self.accept_connection, send),
+            partial(self.close_connection, send),
+            scope=self.scope,
+        )
+        websocket.json_module = self.app.json
+        return websocket
+
+    async def handle_websocket(self, websocket: t.Any, send: ASGISend) -> None:
+        """Have the app handle the websocket; then close it, or reject it by the response."""
+        try:
+            response = await self.app.handle_websocket(websocket)
+        except Exception as error:
+            response = await _handle_exception(self.app, error)
+        extensions = self.scope.get("extensions") or {}
+        if not self._accepted and response is None:
+            return
+        if not self._accepted and "websocket.http.response" in extensions:
+            start = {
+                "type": "websocket.http.response.start",
+                "status": response.status_code,
+                "headers": _encoded(response.headers),
+            }
+            await _send_all(send, start, response)
+        elif not self._closed:
+            await send({"type": "websocket.close", "code": NORMAL_CLOSURE})
+
+    async def send_data(self, send: ASGISend, data: str | bytes) -> None:
+        """Send a message to the client."""
+        if isinstance(data, str):
+            await send({"type": "websocket.send", "bytes": None, "text": data})
+        else:
+            await send({"type": "websocket.send", "bytes": data, "text": None})
+
+    async def accept_connection(
+        self, send: ASGISend, headers: Headers, subprotocol: str | None
+    ) -> None:
+        """Accept the handshake, unless that was done."""
+        if self._accepted:
+            return
+        message: Message = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": []}
+        if self._spec_version() > [2, 0]:
+            message["headers"] = _encoded(headers)
+        elif headers:
+            warnings.warn(
+                "The ASGI server sends no headers when it accepts a websocket.", stacklevel=2
+            )
+        self._accepted = True
+        await send(message)
+
+    async def close_connection(self, send: ASGISend, code: int, reason: str) -> None:
+        """Close the websocket. Raises RuntimeError where that was done."""
+        if self._closed:
+            raise RuntimeError("The websocket was closed already.")
+        message: Message = {"type": "websocket.close", "code": code}
+        if self._spec_version() >= [2, 3]:
+            message["reason"] = reason
+        await send(message)
+        self._closed = True
+
+    def _spec_version(self) -> list[int]:
+        return _convert_version(self.scope.get("asgi", {}).get("spec_version", "2.0"))
+
+
+async def _send_all(send: ASGISend, start: Message, response: t.Any) -> None:
+    """Send a response, of ours or of Werkzeug's, piece by piece."""
+    kind = start["type"].removesuffix("start") + "body"
+
+    async def piece(data: str | bytes) -> None:
+        body = data.encode() if isinstance(data, str) else bytes(data)
+        await send({"type": kind, "body": body, "more_body": True})
+
+    await send(start)
+    if isinstance(response, WerkzeugResponse):
+        for data in response.response:
+            await piece(data)
+    else:
+        async with response.response as body:
+            async for data in body:
+                await piece(data)
+    await send({"type": kind, "body": b"", "more_body": False})
+
+
+async def _handle_exception(app: t.Any, error: Exception) -> t.Any:
+    """Return the page of an error in debug mode; raise it in a test, and anywhere else."""
+    if app.debug and not app.testing:
+        return await traceback_response(error)
+    raise error
+
+
+def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _normalise_path(path: str, root_path: str) -> str:
+    """Return the path below `root_path`; outside of it " ", which is in no rule: 404."""
+    if path == root_path or not path.startswith(root_path):
+        return " "
+    return path.removeprefix(root_path)
+
+
+def _convert_version(raw: str) -> list[int]:
+    return [int(number) for number in raw.split(".")]
