@@ -85,14 +85,14 @@ class _Modules(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         # The import system goes on with what it finds under the name afterwards.
         name = module.__name__.removeprefix(self.alias + ".")
-        parts = self.built.get(name, (f"quartish.{name}",))
-        if len(parts) > 1 or "=" in parts[0]:
+        first, *more = self.built.get(name, (f"quartish.{name}",))
+        if more or "=" in first:
             module.__path__ = []
-            for part in parts:
+            for part in (first, *more):
                 vars(module).update(_names(part))
             serve(module, quarts=True)
         else:
-            sys.modules[module.__name__] = importlib.import_module(parts[0])
+            sys.modules[module.__name__] = importlib.import_module(first)
 
 
 def _names(part: str) -> dict[str, t.Any]:

@@ -163,13 +163,14 @@ def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
             return this_thread.lane.run(coro, context)
         return own_loop().run(coro, context)
     finally:
-        carry_back(context)
+        carry(context, copy_context())
 
 
-def carry_back(context: Context, *apart: ContextVar[t.Any]) -> None:
-    """Change ContextVars here, but those `apart`, to what they are in `context`."""
+def carry(context: Context, since: Context, *apart: ContextVar[t.Any]) -> None:
+    """Change ContextVars here, but those `apart`, to what they became in `context` after it was
+    as `since`."""
     for var, value in context.items():
-        if var not in apart and var.get(_MISSING) is not value:
+        if since.get(var, _MISSING) is not value and var not in apart:
             var.set(value)
 
 

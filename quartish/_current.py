@@ -84,9 +84,7 @@ _UNBOUND = {
 }
 
 
-def activate(
-    app_ctx: t.Any, conn_ctx: t.Any, blank: Token[t.Any] | None = None
-) -> Token[t.Any]:
+def activate(app_ctx: t.Any, conn_ctx: t.Any, blank: Token[t.Any] | None = None) -> Token[t.Any]:
     """Make these two the active contexts. `blank`, where it was made while none was active,
     serves when none is to be; else who is left keeps it."""
     unused = blank is not None and blank.old_value is Token.MISSING
@@ -99,7 +97,8 @@ def activate(
                 pass
         return _cv_app.set(t.cast(t.Any, None))
     if unused:
-        (conn_ctx or app_ctx).blank = blank
+        top: t.Any = conn_ctx or app_ctx
+        top.blank = blank
     alone = conn_ctx if conn_ctx is not None and conn_ctx.app_ctx is app_ctx else app_ctx
     if alone is not None and alone.app_ctx is app_ctx and alone.conn_ctx is conn_ctx:
         return _cv_app.set(alone)

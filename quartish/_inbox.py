@@ -251,10 +251,11 @@ class HttpInbox(Inbox):
             return
         self._writing = True
         try:
-            if self._file is None:
-                self._file = await self._offload(tempfile.TemporaryFile)
+            file = self._file
+            if file is None:
+                file = self._file = await self._offload(tempfile.TemporaryFile)
             offset, self._file_size = self._file_size, self._file_size + len(body)
-            await self._offload(os.pwrite, self._file.fileno(), body, offset)
+            await self._offload(os.pwrite, file.fileno(), body, offset)
             self._messages.append((offset, len(body), not self._complete))
         finally:
             self._writing = False

@@ -11,7 +11,7 @@ from asyncio import _get_running_loop
 from contextvars import Context
 from contextvars import copy_context
 
-from ._bridge import carry_back
+from ._bridge import carry
 from ._bridge import close_own_loop
 from ._bridge import drive
 from ._bridge import in_lane
@@ -22,6 +22,7 @@ from ._current import _cv_app
 from .ctx import AppContext
 
 StartResponse = t.Callable[..., t.Any]
+T = t.TypeVar("T")
 
 
 def handle_wsgi(
@@ -39,7 +40,7 @@ def handle_wsgi(
             raise original from None
         raise
     finally:
-        carry_back(context, _cv_app)
+        carry(context, copy_context(), _cv_app)
     return body if isinstance(body, (list, tuple)) else _InContext(body, context)
 
 
@@ -80,24 +81,38 @@ def _handle(
 
 
 class _InContext:
-    """A response body that is iterated in its request's Context, whoever iterates."""
+    """A response body that is iterated in its request's Context, whoever iterates.
+
+    A ContextVar that a middleware sets or takes back between two chunks is so in the body
+    too, and one that the body sets is seen outside, as where there is one Context.
+    """
 
     def __init__(self, body: t.Iterable[bytes], context: Context) -> None:
         self._body = body
         self._chunks = context.run(iter, body)
         self._context = context
+        self._outside = copy_context()
 
     def __iter__(self) -> t.Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        return self._context.run(next, self._chunks)
+        chunk: bytes = self._run(next, self._chunks)
+        return chunk
 
     def close(self) -> None:
         close = getattr(self._body, "close", None)
         if close is not None:
-            self._context.run(close)
-        carry_back(self._context, _cv_app)
+            self._run(close)
+
+    def _run(self, func: t.Callable[..., T], *args: t.Any) -> T:
+        self._context.run(carry, copy_context(), self._outside, _cv_app)
+        before = self._context.copy()
+        try:
+            return self._context.run(func, *args)
+        finally:
+            carry(self._context, before, _cv_app)
+            self._outside = copy_context()
 
 
 def _in_helper_thread(
@@ -125,7 +140,7 @@ def _in_helper_thread(
     thread = threading.Thread(target=work, name="quartish-wsgi")
     thread.start()
     thread.join()
-    carry_back(context, _cv_app)
+    carry(context, copy_context(), _cv_app)
     if failure:
         try:
             raise failure[0]

@@ -148,3 +148,62 @@ async def test_what_sync_code_raises_is_what_is_handled(
         seen: list[str] = []
         answer = await ask(app_of(quartish, seen))
         assert (answer.status, answer.body, seen) == play(flask)
+
+
+class Scoped:
+    """A WSGI middleware that opens a scope around the app, and leaves it before the body is read:
+    as the middleware of an agent does."""
+
+    def __init__(self, wsgi_app: t.Any, log: list[t.Any]) -> None:
+        self.wsgi_app = wsgi_app
+        self.log = log
+
+    def __call__(self, environ: t.Any, start_response: t.Any) -> t.Iterator[bytes]:
+        token = var.set("middleware")
+        body = iter(self.wsgi_app(environ, start_response))
+        self.log.append(("app returned", var.get()))
+        var.set("app")
+        chunks = []
+        for chunk in body:
+            self.log.append((chunk, var.get()))
+            chunks.append(chunk)
+        var.reset(token)
+        getattr(body, "close", lambda: None)()
+        self.log.append(("closed", var.get()))
+        return iter(chunks)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("view_is_async", [False, True])
+def test_a_middleware_and_the_body_see_what_the_other_set(
+    stream: bool, view_is_async: bool
+) -> None:
+    def play(module: t.Any, is_async: bool) -> list[t.Any]:
+        app = module.Flask("app")
+        log: list[t.Any] = []
+
+        def chunks() -> t.Iterator[str]:
+            log.append(("first", var.get()))
+            var.set("body")
+            yield "a"
+            log.append(("second", var.get()))
+            yield "b"
+
+        def view() -> t.Any:
+            log.append(("view", var.get()))
+            if not is_async:  # Flask runs an async view in a Context of its own
+                var.set("view")
+            return app.response_class(chunks() if stream else "whole")
+
+        async def async_view() -> t.Any:
+            return view()
+
+        app.add_url_rule("/", "view", async_view if is_async else view)
+        app.wsgi_app = Scoped(app.wsgi_app, log)
+        log.append(by_client(app))
+        log.append(("afterwards", var.get()))
+        return log
+
+    assert copy_context().run(play, quartish, view_is_async) == copy_context().run(
+        play, flask, view_is_async
+    )

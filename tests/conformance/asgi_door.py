@@ -17,6 +17,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.http import HTTP_STATUS_CODES
 
 import quartish
+from quartish.testing.utils import PRESERVE
 
 _run_wsgi_app = werkzeug.test.run_wsgi_app
 
@@ -77,7 +78,7 @@ def _scope(environ: dict[str, t.Any]) -> dict[str, t.Any]:
         "server": (environ["SERVER_NAME"], int(environ["SERVER_PORT"])),
     }
     if keep := environ.get("werkzeug.debug.preserve_context"):
-        scope["quartish.preserve_context"] = keep
+        scope[PRESERVE] = keep
     return scope
 
 
