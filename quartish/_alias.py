@@ -10,9 +10,11 @@ import collections.abc as cabc
 import importlib
 import sys
 import typing as t
+from contextlib import contextmanager
 from importlib.abc import Loader
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.machinery import PathFinder
 from importlib.metadata import Distribution
 from importlib.metadata import DistributionFinder
 from importlib.util import find_spec
@@ -26,8 +28,18 @@ from ._names import serve
 Built: t.TypeAlias = cabc.Mapping[str, tuple[str, ...]]
 
 
-def install(alias: str, face: str, version: str, built: Built = MappingProxyType({})) -> None:
-    """Make `alias` mean the module `face`, and `alias.x` the module `quartish.x`.
+def install(
+    alias: str,
+    face: str,
+    version: str,
+    modules: cabc.Iterable[str],
+    built: Built = MappingProxyType({}),
+) -> None:
+    """Make `alias` mean the module `face`, and `alias.x` the module `quartish.x`; import it and
+    its `modules` by their second names.
+
+    That runs the import hooks that others have for them: a hook is handed quartish's module,
+    which says until the end of this that its name is the one that the hook waits for.
 
     `built` lists the modules that are put together and their parts: `module` for all its
     public names, `name=module:attribute` for one. Raises ImportError where the real `alias`
@@ -37,18 +49,30 @@ def install(alias: str, face: str, version: str, built: Built = MappingProxyType
     if there is wanted:
         return
     if there is not None:
-        place = getattr(there, "__file__", None) or "an unknown place"
-        raise ImportError(
-            f"{alias!r} was already imported, from {place}, and code may hold on to it."
-            f" Import 'quartish.as_{alias}' before anything that imports {alias!r};"
-            f" under pytest, say 'pytest -p quartish.as_{alias}'.",
-            name=alias,
-        )
+        raise _too_late(alias, there)
     if not hasattr(wanted, "__path__"):
         wanted.__path__ = []  # lets `import alias.x` come as far as the finder
-    sys.modules[alias] = wanted
-    sys.meta_path.insert(0, _Modules(alias, built, f"quartish.as_{alias}"))
+    finder = _Modules(alias, {"": (face,), **built}, f"quartish.as_{alias}")
+    # Behind the finders of those who watch imports, which ask the others and add to what these
+    # find, and before the one that finds the real `alias`.
+    place = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0
+    sys.meta_path.insert(place, finder)
     sys.meta_path.append(_Version(alias, version))
+    with finder.lending_names():
+        for name in (alias, *(f"{alias}.{name}" for name in modules)):
+            importlib.import_module(name)
+    if sys.modules[alias] is not wanted:  # by a finder that asks nobody else
+        raise _too_late(alias, sys.modules[alias])
+
+
+def _too_late(alias: str, there: ModuleType) -> ImportError:
+    place = getattr(there, "__file__", None) or "an unknown place"
+    return ImportError(
+        f"{alias!r} was already imported, from {place}, and code may hold on to it."
+        f" Import 'quartish.as_{alias}' before anything that imports {alias!r};"
+        f" under pytest, say 'pytest -p quartish.as_{alias}'.",
+        name=alias,
+    )
 
 
 def extend(face: str, built: Built) -> None:
@@ -58,12 +82,16 @@ def extend(face: str, built: Built) -> None:
 
 
 class _Modules(MetaPathFinder, Loader):
-    """Finds `alias.x`: a built module, else the one that quartish has."""
+    """Finds `alias` and `alias.x`: a built module, else the one that quartish has."""
 
     def __init__(self, alias: str, built: Built, face: str) -> None:
         self.alias = alias
         self.built = built
         self.face = face
+        #: The specs that modules have in quartish, by the second name they are imported by.
+        self.specs: dict[str, ModuleSpec | None] = {}
+        #: Modules that were lent their second name, with their own; None when none is lent.
+        self.lent: list[tuple[ModuleType, str]] | None = None
 
     def find_spec(
         self,
@@ -71,8 +99,8 @@ class _Modules(MetaPathFinder, Loader):
         path: cabc.Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        root, name = self.alias, fullname.removeprefix(self.alias + ".")
-        if name == fullname:
+        root, name = self.alias, self._short(fullname)
+        if name == fullname or (not name and name not in self.built):
             return None
         if name not in self.built and not _exists(f"quartish.{name}"):
             raise ModuleNotFoundError(
@@ -82,17 +110,44 @@ class _Modules(MetaPathFinder, Loader):
             )
         return ModuleSpec(fullname, self)
 
-    def exec_module(self, module: ModuleType) -> None:
-        # The import system goes on with what it finds under the name afterwards.
-        name = module.__name__.removeprefix(self.alias + ".")
-        first, *more = self.built.get(name, (f"quartish.{name}",))
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        first, *more = self._parts(spec.name)
         if more or "=" in first:
-            module.__path__ = []
-            for part in (first, *more):
-                vars(module).update(_names(part))
-            serve(module, quarts=True)
-        else:
-            sys.modules[module.__name__] = importlib.import_module(first)
+            return None
+        module = importlib.import_module(first)
+        self.specs[spec.name] = module.__spec__
+        if self.lent is not None:
+            self.lent.append((module, module.__name__))
+            module.__name__ = spec.name
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = t.cast(ModuleSpec, module.__spec__).name
+        if name in self.specs:
+            module.__spec__ = self.specs.pop(name)  # as relative imports in it need it
+            return
+        module.__path__ = []
+        for part in self._parts(name):
+            vars(module).update(_names(part))
+        serve(module, quarts=True)
+
+    @contextmanager
+    def lending_names(self) -> t.Iterator[None]:
+        """Let modules say meanwhile that they are called as they are imported."""
+        self.lent = []
+        try:
+            yield
+        finally:
+            for module, name in reversed(self.lent):
+                module.__name__ = name
+            self.lent = None
+
+    def _short(self, fullname: str) -> str:
+        return "" if fullname == self.alias else fullname.removeprefix(self.alias + ".")
+
+    def _parts(self, fullname: str) -> tuple[str, ...]:
+        name = self._short(fullname)
+        return self.built.get(name, (f"quartish.{name}",))
 
 
 def _names(part: str) -> dict[str, t.Any]:

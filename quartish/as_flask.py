@@ -12,7 +12,6 @@ interface quartish follows, unless Flask is installed.
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 from . import routing
@@ -27,11 +26,9 @@ MODULES = (
     *("testing", "typing", "views", "wrappers"),
 )
 
-install("flask", "quartish", VERSION)
-for name in MODULES:
-    importlib.import_module(f"flask.{name}")
+vars(sys.modules["quartish"])["__version__"] = VERSION  # which extensions still look at
 routing.WARNS_AS = "flask.app"
-vars(sys.modules["flask"])["__version__"] = VERSION  # which extensions still look at
+install("flask", "quartish", VERSION, MODULES)
 
 
 def main() -> None:

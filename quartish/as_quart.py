@@ -11,14 +11,10 @@ a name that is the plain colour's in quartish, and where it cuts its modules dif
 
 from __future__ import annotations
 
-import importlib
-
 from ._alias import install
 from ._quart_modules import BUILT
 from ._quart_modules import MODULES
 
 VERSION = "0.22.0"
 
-install("quart", "quartish.quart", VERSION, BUILT)
-for name in MODULES:
-    importlib.import_module(f"quart.{name}")
+install("quart", "quartish.quart", VERSION, MODULES, BUILT)
