@@ -24,6 +24,8 @@ from contextvars import Context
 from contextvars import ContextVar
 from contextvars import copy_context
 
+from ._handover import handover
+
 T = t.TypeVar("T")
 
 _MISSING: t.Any = object()
@@ -233,6 +235,8 @@ class Lane:
 
     def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
         """Run `coro` on the lane's loop; called in the worker, which waits."""
+        if handover.agent is not None:
+            coro = handover.to_task(coro)
         # PERF(4 us): of a concurrent Future, a lock is all that is needed.
         done = threading.Lock()
         done.acquire()
@@ -298,6 +302,8 @@ class _Work:
     def __init__(
         self, context: Context, func: t.Callable[..., t.Any], args: t.Any, lane: Lane
     ) -> None:
+        if handover.agent is not None:
+            func = handover.to_thread(func)
         self._call = (context.run, func, args)
         self._lane = lane
         landings = this_thread.landings

@@ -24,6 +24,7 @@ from werkzeug.utils import cached_property
 from werkzeug.utils import redirect as _redirect
 
 from ._defaults import DEFAULTS
+from ._handover import handover
 from ._packages import find_package
 from ._registry import _endpoint_from_view_func
 from ._registry import named_decorator
@@ -125,6 +126,7 @@ class Core(Registry):
                 "If an instance path is provided it must be absolute."
                 " A relative path was given instead."
             )
+        handover.look()
         self.instance_path = instance_path
         self.config = self.make_config(instance_relative_config)
         self.aborter = self.make_aborter()

@@ -9,10 +9,13 @@ import json
 import subprocess
 import sys
 import typing as t
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from quartish._early import pre_instrument
 
 CHECKOUT = Path(__file__).parent.parent
 FACES = ["flask", "quart"]
@@ -187,3 +190,21 @@ except ImportError as error:
 """
     )
     assert found.startswith("'flask' was already imported, from ")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize("variable", [None, "0", "1"])
+def test_flask_means_quartish_before_the_program_begins(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, installed: bool
+) -> None:
+    """`opentelemetry-instrument` calls it; the other face of it is in `tests/extensions`."""
+    found = PathFinder.find_spec("json") if installed else None
+    imported: list[str] = []
+    monkeypatch.delenv("QUARTISH_AS_FLASK", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("QUARTISH_AS_FLASK", variable)
+    monkeypatch.setattr("quartish._early.find_spec", lambda name: found)
+    monkeypatch.setattr("importlib.import_module", imported.append)
+    pre_instrument()
+    wanted = variable == "1" or (variable is None and not installed)
+    assert imported == ["quartish.as_flask"] * wanted

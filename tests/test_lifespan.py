@@ -8,7 +8,9 @@ import typing as t
 import pytest
 
 from quartish import current_app
+from quartish import Flask
 from quartish import websocket
+from quartish.signals import appcontext_pushed
 from quartish.signals import got_serving_exception
 from quartish.testing.app import LifespanError
 
@@ -221,3 +223,20 @@ async def test_the_test_app_gives_a_client(colour: App) -> None:
     async with app.test_app() as test_app:
         response = await test_app.test_client().get("/")
         assert await response.get_data(as_text=True) == "hello"
+
+
+@pytest.mark.parametrize("hooks", [True, False])
+async def test_contexts_are_made_for_hooks_only_in_the_plain_colour(hooks: bool) -> None:
+    app = Flask("app")
+    made: list[object] = []
+    if hooks:
+        app.before_serving(lambda: None)
+        app.after_serving(lambda: None)
+
+    def note(sender: object) -> None:
+        made.append(sender)
+
+    with appcontext_pushed.connected_to(note, app):
+        async with app.test_app():
+            pass
+    assert made == [app] * (2 if hooks else 0)

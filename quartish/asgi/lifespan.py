@@ -65,6 +65,8 @@ class Serving:
         """Call `before_serving`, then start `while_serving`. What was started is ended in
         reverse when something fails."""
         app = self.app
+        if app.plain and not (app.before_serving_funcs or app.while_serving_funcs):
+            return  # no context: what counts contexts, as agents do, finds those of Flask
         try:
             async with app.app_context():
                 for func in app.before_serving_funcs:
@@ -83,6 +85,8 @@ class Serving:
         """End the `while_serving` generators, the last first, then call `after_serving`. All
         of them run; the first error is raised at the end."""
         app = self.app
+        if app.plain and not (self._running or app.after_serving_funcs):
+            return
         errors: list[Exception] = []
         async with app.app_context():
             while self._running:

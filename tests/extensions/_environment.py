@@ -1,6 +1,6 @@
 """The environment that holds the extensions, Flask, and quartish beside it.
 
-It is made once, outside of the checkout, and made anew when `requirements.txt` changes.
+It is made once, outside of the checkout, and made anew when its requirements change.
 quartish itself is imported from the checkout; what it depends on is installed.
 """
 
@@ -19,13 +19,13 @@ CHECKOUT = HERE.parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "quartish-extensions"
 
 
-def make(name: str = "venv", *more: str) -> Path:
-    """Return the Python of an environment with what `requirements.txt` says, and `more` files
+def make(name: str = "venv", *more: str, first: str = "requirements.txt") -> Path:
+    """Return the Python of an environment with what the file `first` says, and `more` files
     beside it; the first call takes a minute or two."""
     home = CACHE / name
     python = home / "bin" / "python"
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
-    files = [HERE / file for file in ("requirements.txt", *more)]
+    files = [HERE / file for file in (first, *more)]
     wanted = [*project["dependencies"], *(f"--requirement={file}" for file in files)]
     recipe = "\n".join([sys.version, *wanted, *(file.read_text("utf-8") for file in files)])
     stamp = home / "recipe"
