@@ -42,7 +42,7 @@ def install(
     which says until the end of this that its name is the one that the hook waits for.
 
     `built` lists the modules that are put together and their parts: `module` for all its
-    public names, `name=module:attribute` for one. Raises ImportError where the real `alias`
+    names, `name=module:attribute` for one. Raises ImportError where the real `alias`
     was imported before.
     """
     there, wanted = sys.modules.get(alias), importlib.import_module(face)
@@ -155,8 +155,8 @@ def _names(part: str) -> dict[str, t.Any]:
     name, _, source = part.rpartition("=")
     if name:
         return {name: resolve_name(source)}
-    public = vars(importlib.import_module(source)).items()
-    return {name: value for name, value in public if not name.startswith("_")}
+    names = vars(importlib.import_module(source)).items()
+    return {name: value for name, value in names if not name.startswith("__")}
 
 
 def _exists(name: str) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import sys
 import threading
 import types
 import typing as t
@@ -27,6 +28,7 @@ from contextvars import copy_context
 from ._handover import handover
 
 T = t.TypeVar("T")
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
 _MISSING: t.Any = object()
 _RAISED_BY_COROUTINES = {"coroutine raised StopIteration", "async generator raised StopIteration"}
@@ -98,6 +100,16 @@ def is_async_callable(func: object) -> bool:
     return not inspect.isroutine(func) and inspect.iscoroutinefunction(
         getattr(func, "__call__", None)  # noqa: B004 - the method itself is looked at
     )
+
+
+def mark_async(func: F) -> F:
+    """Mark a `def` that returns something to be awaited, as an `async def` is marked: those who
+    ask `inspect.iscoroutinefunction` need not know the difference."""
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(func)
+    code = t.cast(types.FunctionType, func).__code__  # there the flag does nothing else
+    t.cast(t.Any, func).__code__ = code.replace(co_flags=code.co_flags | inspect.CO_COROUTINE)
+    return func
 
 
 def drive(coro: t.Coroutine[t.Any, t.Any, T]) -> T:

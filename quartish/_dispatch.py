@@ -278,8 +278,8 @@ class Flow(Answers, Matching):
     async def finalize(
         self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False
     ) -> t.Any:
-        response = self.app.make_response(rv)
-        if type(response) is CoroutineType:  # an `async def` override in the awaitable colour
+        response = self.make(rv)
+        if type(response) is CoroutineType:  # an `async def` override
             response = await awaited(response)
         try:
             response = await self.postprocess(ctx, response)

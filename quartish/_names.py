@@ -104,6 +104,7 @@ SOURCES = {
     " get_load_dotenv",
     "quartish.json": "dumps loads",
     "quartish.routing": "QuartMap=Map QuartRule=Rule",
+    "quartish.serving": "serve",
     "quartish.sessions": "SecureCookieSessionInterface SessionInterface SessionMixin"
     " _lazy_sha1=lazy_sha1",
     "quartish.signals": "appcontext_popped appcontext_pushed appcontext_tearing_down"
@@ -141,7 +142,10 @@ MODULES = {
 QUARTS = {
     "Request": "quartish.wrappers.awaitable:Request",
     "Response": "quartish.wrappers.awaitable_response:Response",
-    "Blueprint": "quartish.blueprints:Blueprint",
+    "Blueprint": "quartish._quart_files:Blueprint",
+    "RequestContext": "quartish._quart_contexts:RequestContext",
+    "WebsocketContext": "quartish._quart_contexts:WebsocketContext",
+    "send_from_directory": "quartish._quart_functions:send_from_directory",
 }
 
 

@@ -15,7 +15,6 @@ import click
 
 from . import _locate
 from ._commands import AppGroup as AppGroup
-from ._commands import with_appcontext as with_appcontext
 from ._core import Core
 from ._locate import find_app_by_string as find_app_by_string
 from ._locate import find_best_app as find_best_app
@@ -27,6 +26,7 @@ from ._names import serve
 from ._options import _debug_option
 from ._options import Option
 from ._options import version_option as version_option
+from ._quart_functions import with_appcontext as with_appcontext
 from .cli import FlaskGroup
 from .cli import get_version as get_version
 from .cli import routes_command as routes_command

@@ -10,6 +10,26 @@ MODULES = (
     *("wrappers.base", "wrappers.request", "wrappers.response", "wrappers.websocket"),
 )
 _CONNECTIONS = "quartish.testing.connections"
+_FUNCTIONS = {
+    "cli": ("with_appcontext",),
+    "ctx": ("after_this_request", "copy_current_request_context"),
+    "helpers": (
+        *("find_package", "flash", "make_response", "redirect", "send_file"),
+        *("send_from_directory", "stream_with_context"),
+    ),
+    "json": ("dump", "dumps", "loads"),
+    "templating": (
+        *("render_template", "render_template_string", "stream_template"),
+        *("stream_template_string", "stream_with_context"),
+    ),
+}
+
+
+def _functions(module: str) -> tuple[str, ...]:
+    """Return the parts of a module of Quart that are functions of other forms."""
+    return tuple(f"{name}=quartish._quart_functions:{name}" for name in _FUNCTIONS[module])
+
+
 BUILT = {
     "asgi": (
         "quartish.asgi.connections",
@@ -18,16 +38,32 @@ BUILT = {
             for name in ("_convert_version", "_handle_exception", "_normalise_path")
         ),
     ),
+    "blueprints": ("quartish.blueprints", "Blueprint=quartish._quart_files:Blueprint"),
     "cli": ("quartish._quart_cli",),
+    "ctx": (
+        *("quartish.ctx", *_functions("ctx")),
+        *(
+            f"{name}=quartish._quart_contexts:{name}"
+            for name in ("AppContext", "RequestContext", "WebsocketContext")
+        ),
+    ),
     "debug": ("traceback_response=quartish.debugger:traceback_response",),
     "formparser": (
         "FormDataParser=quartish._formparser:FormDataParser",
         "MultiPartParser=quartish._formparser:MultiPartParser",
         "ParserFunc=quartish._formparser:ParseFunc",
     ),
+    "helpers": ("quartish.helpers", *_functions("helpers")),
+    "json": ("quartish.json", *_functions("json")),
     "routing": (
         *("quartish.routing", "QuartMap=quartish.routing:Map", "QuartRule=quartish.routing:Rule"),
     ),
+    "sessions": (
+        "quartish.sessions",
+        "SessionInterface=quartish.sessions:AwaitableSessionInterface",
+        "SecureCookieSessionInterface=quartish.sessions:AwaitableCookieSessionInterface",
+    ),
+    "templating": ("quartish.templating", *_functions("templating")),
     "testing": (
         *("quartish.testing", "QuartClient=quartish.testing.client:QuartClient"),
         *("QuartCliRunner=quartish.testing:FlaskCliRunner", "TestApp=quartish.testing.app:TestApp"),
@@ -52,6 +88,10 @@ BUILT = {
         "run_sync_iterable=quartish.wrappers._bodies:iterate_in_thread",
         "decode_headers=quartish.testing.utils:decode_headers",
         "encode_headers=quartish.testing.utils:encode_headers",
+    ),
+    "views": (
+        *("quartish.views", "View=quartish.views:AwaitableView"),
+        "MethodView=quartish.views:AwaitableMethodView",
     ),
     "wrappers": (
         "BaseRequestWebsocket=quartish.wrappers._conn:Conn",

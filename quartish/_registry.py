@@ -353,22 +353,22 @@ class Registry:
         return f
 
     @setupmethod
-    def before_websocket(self, f: T_before_websocket) -> T_before_websocket:
-        """Call `f()` before a websocket view; what it returns, if not None, is the answer."""
-        self.before_websocket_funcs.setdefault(None, []).append(f)
-        return f
+    def before_websocket(self, func: T_before_websocket) -> T_before_websocket:
+        """Call `func()` before a websocket view; what it returns, if not None, is the answer."""
+        self.before_websocket_funcs.setdefault(None, []).append(func)
+        return func
 
     @setupmethod
-    def after_websocket(self, f: T_after_websocket) -> T_after_websocket:
-        """Call `f(response)` after a websocket view; None: the connection was accepted."""
-        self.after_websocket_funcs.setdefault(None, []).append(f)
-        return f
+    def after_websocket(self, func: T_after_websocket) -> T_after_websocket:
+        """Call `func(response)` after a websocket view; None: the connection was accepted."""
+        self.after_websocket_funcs.setdefault(None, []).append(func)
+        return func
 
     @setupmethod
-    def teardown_websocket(self, f: T_teardown) -> T_teardown:
-        """Call `f(exc)` when a websocket ends; `exc` is the unhandled exception or None."""
-        self.teardown_websocket_funcs.setdefault(None, []).append(f)
-        return f
+    def teardown_websocket(self, func: T_teardown) -> T_teardown:
+        """Call `func(exc)` when a websocket ends; `exc` is the unhandled exception or None."""
+        self.teardown_websocket_funcs.setdefault(None, []).append(func)
+        return func
 
     @setupmethod
     def context_processor(self, f: T_template_context_processor) -> T_template_context_processor:

@@ -9,6 +9,7 @@ each time, as it may be edited at any time.
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 from ._bridge import is_async_callable
 from ._core import Core
@@ -16,6 +17,7 @@ from ._overrides import as_step
 from ._overrides import CONTEXT_LAST
 from ._overrides import HELPERS
 from ._overrides import is_default
+from ._responses import make_response
 from .ctx import AppContext
 from .sessions import opens_lazily
 from .sessions import saves_at_once
@@ -97,10 +99,13 @@ class Survey:
             self.adapt = app.ensure_sync
         elif not self.plain and not all(map(is_default, (app.ensure_async, app.sync_to_async))):
             self.adapt = app.ensure_async
+        #: What makes a response of what a view returned.
+        own = is_default(app.make_response)
+        self.make: t.Any = partial(make_response, app) if own else app.make_response
         #: Whether responses are what they would be without the app's word.
         self.unchanged = (
             not self.replaced
-            and is_default(app.make_response)
+            and own
             and self.response_class in (Response, AwaitableResponse)
         )
         #: Who else takes part before the view and after it.

@@ -26,13 +26,14 @@ from ._dispatch import Flow
 from ._dispatch_websocket import WebsocketFlow
 from ._doors import wsgi_only
 from ._overrides import default
+from ._quart_app import QuartApp
+from ._quart_contexts import AppContext as AwaitableContext
 from .asgi.connections import ASGIHTTPConnection
 from .asgi.connections import ASGIWebsocketConnection
 from .config import QuartConfig
 from .ctx import AppContext
 from .routing import Rule as Rule
-from .serving import serve
-from .serving import ServerConfig
+from .sessions import AwaitableCookieSessionInterface
 from .templating import update_template_context
 from .testing import EnvironBuilder
 from .testing import FlaskClient
@@ -222,7 +223,7 @@ class Flask(App):
         return TestApp(self)
 
 
-class Quart(App):
+class Quart(QuartApp):
     """An application in the awaitable colour.
 
     What reads a body, renders a template or runs hooks is awaited, as in Quart. Views are
@@ -233,11 +234,12 @@ class Quart(App):
     request_class: type[AwaitableRequest] = AwaitableRequest
     response_class: type[AwaitableResponse] = AwaitableResponse
     test_client_class: type[QuartClient] = QuartClient
-    test_cli_runner_class: type[FlaskCliRunner] | None = None
     test_app_class: type[TestApp] = TestApp
     asgi_http_class: t.Any = ASGIHTTPConnection
     asgi_websocket_class: t.Any = ASGIWebsocketConnection
     lock_class: type[t.Any] = asyncio.Lock
+    context_class = AwaitableContext
+    session_interface = AwaitableCookieSessionInterface()
     jinja_options = {"enable_async": True}
     default_config = QUART_DEFAULTS
     config_class = QuartConfig
@@ -391,11 +393,6 @@ class Quart(App):
 
     async_test_client = test_client
 
-    def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
-        """Return a runner for the app's commands; `kwargs` go to `test_cli_runner_class`."""
-        cls = self.test_cli_runner_class or FlaskCliRunner
-        return cls(self, **kwargs)
-
     def test_app(self) -> TestApp:
         """Return the app as a server runs it, start-up and shutdown included: `async with`."""
         return self.test_app_class(self)
@@ -417,28 +414,6 @@ class Quart(App):
             return await WebsocketFlow.handle(self.websocket_flow, ctx)
         async with self.websocket_context(websocket) as ctx:
             return await WebsocketFlow.handle(self.websocket_flow, ctx)
-
-    async def run_task(
-        self,
-        host: str = "127.0.0.1",
-        port: int = 5000,
-        debug: bool | None = None,
-        ca_certs: str | None = None,
-        certfile: str | None = None,
-        keyfile: str | None = None,
-        shutdown_trigger: t.Callable[[], t.Awaitable[object]] | None = None,
-    ) -> None:
-        """Serve the app, by Hypercorn, on the event loop that runs; as `run` does otherwise.
-
-        Ends when `shutdown_trigger()` returns, by default at SIGINT or SIGTERM.
-        """
-        if debug is not None:
-            self.debug = debug
-        config = ServerConfig()
-        config.bind = [f"{host}:{port}"]
-        config.ca_certs = ca_certs
-        config.set_certificate((certfile, keyfile))
-        await serve(self, config, shutdown_trigger)
 
 
 Quartish = Quart

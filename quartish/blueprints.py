@@ -332,19 +332,19 @@ class Blueprint(Registry):
         return self._record_hook("teardown_request_funcs", f)
 
     @setupmethod
-    def before_app_websocket(self, f: T_before_websocket) -> T_before_websocket:
+    def before_app_websocket(self, func: T_before_websocket) -> T_before_websocket:
         """Register `before_websocket` for every websocket of the app."""
-        return self._record_hook("before_websocket_funcs", f)
+        return self._record_hook("before_websocket_funcs", func)
 
     @setupmethod
-    def after_app_websocket(self, f: T_after_websocket) -> T_after_websocket:
+    def after_app_websocket(self, func: T_after_websocket) -> T_after_websocket:
         """Register `after_websocket` for every websocket of the app."""
-        return self._record_hook("after_websocket_funcs", f)
+        return self._record_hook("after_websocket_funcs", func)
 
     @setupmethod
-    def teardown_app_websocket(self, f: T_teardown) -> T_teardown:
+    def teardown_app_websocket(self, func: T_teardown) -> T_teardown:
         """Register `teardown_websocket` for every websocket of the app."""
-        return self._record_hook("teardown_websocket_funcs", f)
+        return self._record_hook("teardown_websocket_funcs", func)
 
     @setupmethod
     def app_context_processor(
@@ -376,19 +376,19 @@ class Blueprint(Registry):
         return decorator
 
     @setupmethod
-    def before_app_serving(self, f: T_before_serving) -> T_before_serving:
+    def before_app_serving(self, func: T_before_serving) -> T_before_serving:
         """Register `before_serving` in the app."""
-        self.record_once(lambda state: state.app.before_serving(f))
-        return f
+        self.record_once(lambda state: state.app.before_serving(func))
+        return func
 
     @setupmethod
-    def while_app_serving(self, f: T_while_serving) -> T_while_serving:
+    def while_app_serving(self, func: T_while_serving) -> T_while_serving:
         """Register `while_serving` in the app."""
-        self.record_once(lambda state: state.app.while_serving(f))
-        return f
+        self.record_once(lambda state: state.app.while_serving(func))
+        return func
 
     @setupmethod
-    def after_app_serving(self, f: T_after_serving) -> T_after_serving:
+    def after_app_serving(self, func: T_after_serving) -> T_after_serving:
         """Register `after_serving` in the app."""
-        self.record_once(lambda state: state.app.after_serving(f))
-        return f
+        self.record_once(lambda state: state.app.after_serving(func))
+        return func

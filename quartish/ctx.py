@@ -44,14 +44,14 @@ def after_this_request(f: F) -> F:
     return f
 
 
-def after_this_websocket(f: F) -> F:
-    """Call `f(response)` when this websocket's handler has ended, as `after_websocket` does."""
-    _connected("after_this_websocket", "websocket")._after_request_functions.append(f)
-    return f
+def after_this_websocket(func: F) -> F:
+    """Call `func(response)` when this websocket's handler has ended, as `after_websocket` does."""
+    _connected("after_this_websocket", "websocket")._after_request_functions.append(func)
+    return func
 
 
-def copy_current_app_context(f: F) -> F:
-    """Return `f` such that it runs in an application context of the current app, with the
+def copy_current_app_context(func: F) -> F:
+    """Return `func` such that it runs in an application context of the current app, with the
     same `g`, in whatever thread or task it is called."""
     g, app = current_context().g, t.cast(t.Any, current_context().app)
 
@@ -60,7 +60,7 @@ def copy_current_app_context(f: F) -> F:
         ctx.g, ctx.kept = g, True
         return ctx
 
-    return _run_in(make_context, f)
+    return _run_in(make_context, func)
 
 
 def copy_current_request_context(f: F) -> F:
@@ -69,10 +69,10 @@ def copy_current_request_context(f: F) -> F:
     return _run_in(_connected("copy_current_request_context", "request").copy().copy, f)
 
 
-def copy_current_websocket_context(f: F) -> F:
-    """Return `f` such that it runs in a copy of the current websocket context, in whatever
+def copy_current_websocket_context(func: F) -> F:
+    """Return `func` such that it runs in a copy of the current websocket context, in whatever
     thread or task it is called. An `async def` stays one."""
-    return _run_in(_connected("copy_current_websocket_context", "websocket").copy().copy, f)
+    return _run_in(_connected("copy_current_websocket_context", "websocket").copy().copy, func)
 
 
 def _connected(caller: str, kind: t.Literal["request", "websocket"]) -> AppContext:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 import sys
 import typing as t
+from logging.handlers import QueueHandler
+from logging.handlers import QueueListener
+from queue import SimpleQueue
 
 from werkzeug.local import LocalProxy
 
@@ -74,3 +77,17 @@ def create_serving_logger() -> logging.Logger:
     if not has_level_handler(logger):
         logger.addHandler(serving_handler)
     return logger
+
+
+class LocalQueueHandler(QueueHandler):
+    """*Quart's:* puts records into a queue of this process, as they are."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record
+
+
+def _setup_logging_queue(*handlers: logging.Handler) -> QueueHandler:
+    """Return a handler whose records `handlers` write in a thread of their own."""
+    queue: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    QueueListener(queue, *handlers, respect_handler_level=True).start()
+    return LocalQueueHandler(queue)

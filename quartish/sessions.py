@@ -414,18 +414,58 @@ async def _awaitable(value: T) -> T:
     return value
 
 
+class AwaitableSessionInterface(SessionInterface):
+    """Quart's `SessionInterface`: what opens and saves sessions is awaited."""
+
+    def is_null_session(self, instance: object) -> bool:
+        """Say whether `instance` stands for no session; such a one is not saved."""
+        return super().is_null_session(instance)
+
+    async def make_null_session(self, app: t.Any) -> NullSession:
+        """Return the session of a request whose session could not be opened."""
+        return self.null_session_class()
+
+    async def open_session(self, app: t.Any, request: t.Any) -> SessionMixin | None:
+        """Return the session of a request or websocket, or None: a null session is made then."""
+        raise NotImplementedError
+
+    async def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> None:
+        """Save the session, after the response was made; it is None for a websocket."""
+        raise NotImplementedError
+
+
+class AwaitableCookieSessionInterface(AwaitableSessionInterface, SecureCookieSessionInterface):
+    """Quart's `SecureCookieSessionInterface`, which does what that of the plain colour does."""
+
+    async def open_session(self, app: t.Any, request: t.Any) -> SessionMixin | None:
+        """Return the session in the cookie; empty when that is absent, expired or unreadable."""
+        return self.load(app, request)
+
+    async def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> None:
+        """Write, refresh or delete the cookie, as the session asks."""
+        self.store(app, session, response)
+
+
+#: The interfaces whose methods do nothing that `load` and `store` do not do at once.
+_OWN = (
+    (SecureCookieSessionInterface, SessionInterface),
+    (AwaitableCookieSessionInterface, AwaitableSessionInterface),
+)
+
+
 def saves_at_once(interface: t.Any) -> bool:
     """Say whether the interface saves sessions as the one with the cookie does: `store` does
     it, with nothing to be awaited."""
     save = getattr(type(interface), "save_session", None)
-    return save is SecureCookieSessionInterface.save_session
+    return any(save is cookies.save_session for cookies, _ in _OWN)
 
 
 def opens_lazily(interface: t.Any) -> bool:
     """Say whether the interface's sessions may be opened when first touched: those that are
     in the cookie, and nowhere that takes waiting."""
     kind = type(interface)
-    return (
-        getattr(kind, "open_session", None) is SecureCookieSessionInterface.open_session
-        and kind.make_null_session is SessionInterface.make_null_session
+    return any(
+        getattr(kind, "open_session", None) is cookies.open_session
+        and kind.make_null_session is base.make_null_session
+        for cookies, base in _OWN
     )

@@ -57,6 +57,7 @@ class View:
         decorators and all that it may call is. Decorators meet a plain `def`, as in Flask.
         """
         shared = None if cls.init_every_request else cls(*class_args, **class_kwargs)
+        as_sync = not _is_async(cls) or (cls.decorators and not issubclass(cls, AwaitableView))
 
         def sync_view(**kwargs: t.Any) -> ResponseReturnValue:
             self = view.view_class(*class_args, **class_kwargs) if shared is None else shared
@@ -67,7 +68,7 @@ class View:
             rv = self.dispatch_request(**kwargs)
             return await rv if is_awaitable(rv) else rv  # type: ignore[no-any-return]
 
-        view: t.Any = sync_view if cls.decorators or not _is_async(cls) else async_view
+        view: t.Any = sync_view if as_sync else async_view
         view.__name__ = name
         view.__module__ = cls.__module__
         for decorator in cls.decorators:
@@ -110,6 +111,23 @@ class MethodView(View):
                 f" {type(self).__qualname__}, which does not define {method.lower()!r}."
             )
         return _callable(handler)(*args, **kwargs)
+
+
+class AwaitableView(View):
+    """Quart's `View`: `dispatch_request` is awaited, and decorators meet an `async def`."""
+
+    async def dispatch_request(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Answer one request; URL variables arrive as keyword arguments."""
+        return super().dispatch_request(*args, **kwargs)
+
+
+class AwaitableMethodView(MethodView, AwaitableView):
+    """Quart's `MethodView`; a method that is a `def` runs in a worker thread."""
+
+    async def dispatch_request(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Call the method named after the request's; `get` answers a HEAD without `head`."""
+        rv = MethodView.dispatch_request(self, *args, **kwargs)
+        return await rv if is_awaitable(rv) else rv
 
 
 def _callable(handler: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:

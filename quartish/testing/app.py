@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import typing as t
+from types import TracebackType
 
 from ..typing import Message
 
@@ -82,5 +83,10 @@ class TestApp:
         await self.startup()
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
         await self.shutdown()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 from contextlib import asynccontextmanager
 from contextlib import AsyncExitStack
+from types import TracebackType
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
@@ -430,7 +431,12 @@ class QuartClient:
         self.preserve_context = True
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
         self.preserve_context = False
         await self._stack.aclose()
 

@@ -15,6 +15,7 @@ from abc import abstractmethod
 from concurrent.futures import Executor
 from contextvars import copy_context
 from pathlib import Path
+from types import TracebackType
 
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
@@ -52,7 +53,12 @@ class ResponseBody(ABC):
     async def __aenter__(self) -> t.Self:
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
         await self.close()
 
     @abstractmethod
@@ -126,10 +132,11 @@ class IterableBody(ResponseBody):
             await to_thread(view_pool(), copy_context(), close)
 
 
-async def iterate_in_thread(iterator: t.Iterator[T]) -> t.AsyncGenerator[T, None]:
+async def iterate_in_thread(iterable: t.Iterator[T]) -> t.AsyncGenerator[T, None]:
+    """Iterate over a plain iterator in worker threads."""
     context = copy_context()  # one for all steps, as a generator expects
     while True:
-        item: T = await to_thread(view_pool(), context, next, iterator, _END)
+        item: T = await to_thread(view_pool(), context, next, iterable, _END)
         if item is _END:
             return
         yield item
@@ -203,7 +210,12 @@ class IOBody(_ReadBody):
         self._position = self.begin
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
         """Keep the stream: it can be entered again until `close`."""
 
     async def _read(self, size: int) -> bytes:

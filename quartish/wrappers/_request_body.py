@@ -48,6 +48,8 @@ class Body(Turn):
     timeout: float | None = None
     #: Bytes that were filled in by hand.
     _filled = 0
+    #: What `anext` goes on with.
+    _steps: t.AsyncIterator[bytes] | None = None
 
     def __init__(
         self,
@@ -149,6 +151,11 @@ class Body(Turn):
                 yield chunk
         elif self._data:
             yield self._data
+
+    async def __anext__(self) -> bytes:
+        if self._steps is None:
+            self._steps = aiter(self)
+        return await anext(self._steps)
 
     async def _pull(self) -> bytes:
         """Return the next chunk, b"" at the end."""

@@ -17,6 +17,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.exceptions import RequestTimeout
 
 from .. import json
+from .._bridge import mark_async
 from .._current import find_context
 from .._formparser import Form
 from .._formparser import FormDataParser
@@ -214,6 +215,7 @@ class Request(Limits):
     def get_data(
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> Coroutine[str | bytes]: ...
+    @mark_async
     def get_data(
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> Coroutine[t.Any]:
@@ -318,6 +320,7 @@ class Request(Limits):
         """Await the body's JSON; None where the mimetype does not say that it is JSON."""
         return Pending("request.json", self.get_json)
 
+    @mark_async
     def get_json(
         self, force: bool = False, silent: bool = False, cache: bool = True
     ) -> Coroutine[t.Any]:

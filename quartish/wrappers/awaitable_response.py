@@ -22,6 +22,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .. import json
 from .._bridge import is_awaitable
+from .._bridge import mark_async
 from .._bridge import to_thread
 from .._current import find_context
 from ._bodies import DataBody
@@ -223,6 +224,7 @@ class Response(SansioResponse):
     def get_data(self, as_text: t.Literal[True]) -> Coroutine[str]: ...
     @t.overload
     def get_data(self, as_text: bool) -> Coroutine[str | bytes]: ...
+    @mark_async
     def get_data(self, as_text: bool = False) -> Coroutine[t.Any]:
         """Await the whole body, as bytes or as text."""
         return Pending("response.get_data()", partial(self._read_data, as_text))
@@ -249,6 +251,7 @@ class Response(SansioResponse):
         """Await the body's JSON; None where the mimetype does not say that it is JSON."""
         return Pending("response.json", self.get_json)
 
+    @mark_async
     def get_json(self, force: bool = False, silent: bool = False) -> Coroutine[t.Any]:
         """Await the body's JSON. `force` ignores the mimetype; `silent` gives None, not
         ValueError, for what is no JSON."""

@@ -12,6 +12,7 @@ from werkzeug.datastructures import Headers
 from .. import json
 from .._bridge import from_thread
 from .._bridge import in_lane
+from .._bridge import mark_async
 from .._bridge import this_thread
 from .._inbox import Inbox
 from ..signals import websocket_received
@@ -37,6 +38,7 @@ def waited_for_in_threads(
     """Let a `def` handler, which runs in a worker thread, call the method without `await`:
     there the call waits and returns the value itself."""
 
+    @mark_async
     @functools.wraps(func)
     def call(*args: P.args, **kwargs: P.kwargs) -> t.Any:
         return _waited_for(func(*args, **kwargs))
@@ -180,11 +182,13 @@ class Websocket(Conn):
 
     # PERF(0.2 us): `waited_for_in_threads`, written out for the two that every message takes.
     # That no request of the thread lane is served here is sooner known than that a loop runs.
+    @mark_async
     def receive(self) -> t.Coroutine[t.Any, t.Any, str | bytes]:
         """Return the next message: str for a text frame, bytes for a binary one."""
         coro = self._received()
         return coro if this_thread.lane is None else _waited_for(coro)
 
+    @mark_async
     def send(self, data: str | bytes) -> t.Coroutine[t.Any, t.Any, None]:
         """Send a message: str as a text frame, bytes as a binary one."""
         coro = self._sent(data)

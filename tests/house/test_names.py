@@ -56,7 +56,6 @@ MISSING = {
                 "quart.app._cancel_all_tasks",
                 *("quart.ctx._BaseRequestWebsocketContext", "quart.globals._session_lookup"),
                 *("quart.helpers.DEFAULT_MIMETYPE", "quart.helpers.locked_cached_property"),
-                *("quart.logging.LocalQueueHandler", "quart.logging._setup_logging_queue"),
                 "quart.routing._normalise_host",
                 *("quart.testing.client._TestCookieJarResponse", "quart.debug.TEMPLATE"),
                 *("quart.testing.client._TestWrapper", "quart.wrappers.response._DataBodyGen"),
