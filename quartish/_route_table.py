@@ -81,6 +81,8 @@ class RouteTable:
         #: By the number of segments: how to read a path's literal ones, and what they give.
         #: None says that the matcher has to be asked.
         self.shapes: dict[int, Tables] = {}
+        #: The numbers of segments that rules have which end in a slash after a variable.
+        self.slashed: set[int] = set()
         #: First segments below which a converter takes slashes.
         self.deep: set[str] = set()
         #: Whether every rule is in it: then a path that fits none has no answer.
@@ -120,6 +122,8 @@ class RouteTable:
         segments = [part.content if part.static else "" for part in parts]
         shapes = self.shapes.setdefault(len(parts), {}).setdefault(literal, (key, {}))[1]
         literals = key(segments)
+        if not segments[-1] and parts[-1].static:
+            self.slashed.add(len(parts))
         if not simple:
             shapes[literals] = None
             return True
@@ -158,6 +162,11 @@ class RouteTable:
             if self.whole and not self._fits(path[:-1] if path[-1] == "/" else path + "/"):
                 raise NotFound
             return None
+        with_slash = path + "/"
+        if with_slash in self.static or (
+            len(segments) + 1 in self.slashed and self._fits(with_slash)
+        ):
+            return None  # where that one is the more literal, it is a redirect to it
         targets = only.prepare() if only.targets is None else only.targets
         for rule, methods, match, converted in targets:
             if asked in methods or (ANY in methods and not websocket):

@@ -88,6 +88,24 @@ def test_same_answers(made: list[dict[str, t.Any]], segments: list[str], method:
         assert found == answer(lambda: adapter.match(path, method, return_rule=True))
 
 
+RULES = ["/a/", "/a", "/<x>", "/<x>/", "/<int:x>", "/a/<x>", "/a/<x>/", "/<x>/a/", "/a/b/"]
+RULES += ["/<x>/b", "/<path:x>", "/a/<path:x>/", "/<x>/<y>/"]
+PATHS = ["/", "/a", "/a/", "/b", "/b/", "/1", "/a/b", "/a/b/", "/a/1", "/b/a", "/b/a/", "/b/b/"]
+
+
+@pytest.mark.parametrize("first", RULES)
+def test_any_two_rules_with_and_without_a_slash(first: str) -> None:
+    for second in RULES:
+        for pair in {(first, second), (second, first)} if first != second else [(first,)]:
+            url_map = Map([Rule(rule, endpoint=rule) for rule in pair])
+            adapter = url_map.bind("localhost")
+            for path in PATHS:
+                found = answer(lambda: url_map.table.find(path, "GET", False))  # noqa: B023
+                if found is not None:
+                    expected = answer(lambda: adapter.match(path, "GET", return_rule=True))  # noqa: B023
+                    assert found == expected, (pair, path)
+
+
 @pytest.mark.parametrize(
     ("rule", "path", "values"),
     [
