@@ -24,7 +24,6 @@ from ._current import find_context
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from ._lazy import lazy
-from .sessions import opens_lazily
 from .sessions import SessionMixin
 from .signals import appcontext_popped
 from .signals import appcontext_pushed
@@ -306,9 +305,9 @@ class AppContext:
 
     async def open_session(self) -> None:
         """Open the session now, unless it is one that may wait until it is touched."""
-        interface = self.app.session_interface
-        if self.session_opened or opens_lazily(interface):
+        if self.session_opened or self._find_flow().lazy_session:
             return
+        interface = self.app.session_interface
         session = interface.open_session(self.app, self.conn)
         if is_awaitable(session):
             session = await awaited(session)

@@ -305,7 +305,7 @@ class Flow(Answers, Matching):
         if self.saves_session(ctx):
             session = ctx._session
             if not app.session_interface.is_null_session(session):
-                if self.stores_session:
+                if self.lazy_session:
                     app.session_interface.store(app, session, response)  # type: ignore[attr-defined]
                 else:
                     saved: t.Any = app.session_interface.save_session(app, session, response)

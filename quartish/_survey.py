@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 from functools import partial
+from types import MethodType
 
 from ._bridge import is_async_callable
 from ._core import Core
@@ -19,9 +20,7 @@ from ._overrides import HELPERS
 from ._overrides import is_default
 from ._responses import make_response
 from .ctx import AppContext
-from .sessions import opens_lazily
-from .sessions import saves_at_once
-from .sessions import SessionInterface
+from .sessions import is_stock
 from .signals import appcontext_popped
 from .signals import appcontext_tearing_down
 from .wrappers import Response
@@ -61,7 +60,8 @@ class Survey:
         from_scope = getattr(self.request_class, "from_scope", None)
         self.late_request = (
             self.context_class.__init__ is AppContext.__init__
-            and getattr(from_scope, "__func__", None) is _FROM_SCOPE
+            and type(from_scope) is MethodType
+            and from_scope.__func__ is _FROM_SCOPE
             and not self.request_class.needs_close
             and is_default(getattr(app, "request_context", None))
         )
@@ -132,17 +132,10 @@ class Survey:
         #: Whether requests do not come by the straight way.
         self.detour = self.through_wsgi or self.connection_class is not None
 
-        #: Whether sessions may be opened when first touched.
-        self.lazy_session = opens_lazily(app.session_interface)
-        #: Whether the session is saved without anything to be awaited.
-        self.stores_session = saves_at_once(app.session_interface)
+        #: Whether sessions may be opened when first touched, and saved with nothing to await.
+        self.lazy_session = is_stock(app.session_interface)
         #: Whether a request has nothing to do before `full_dispatch`, which is the flow's own.
         self.direct = self.lazy_session and "full_dispatch" not in self.replaced
-        #: Whether the session's cookie has the name that the config gives it.
-        self.own_cookie = (
-            getattr(type(app.session_interface), "get_cookie_name", None)
-            is SessionInterface.get_cookie_name
-        )
 
     def serves_file(self, ctx: AppContext) -> bool:
         """Say whether the view only sends a static file: blocked views must not delay it."""
@@ -175,8 +168,5 @@ class Survey:
             cookies = ctx.raw_headers.get(b"cookie", b"").decode("latin-1")
         if not cookies or not self.lazy_session:
             return False
-        if self.own_cookie:
-            name = app.config["SESSION_COOKIE_NAME"]
-        else:
-            name = app.session_interface.get_cookie_name(app)
+        name = app.config["SESSION_COOKIE_NAME"]
         return name in cookies and bool(app.config["SESSION_REFRESH_EACH_REQUEST"])

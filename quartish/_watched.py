@@ -36,6 +36,14 @@ def _tell(cls: type, name: str) -> None:
             watched._changed(name)
 
 
+def tell_all(name: str) -> None:
+    """Tell all objects that something was set which they may have looked up as `name`."""
+    for reference in _watching.valuerefs():
+        watched = reference()
+        if watched is not None:
+            watched._changed(name)
+
+
 class Watched(metaclass=WatchedType):
     """An object whose `_changed` is called when one of its attributes was set or deleted; or one
     of its class, from the time it calls `_watch`."""

@@ -24,6 +24,8 @@ from werkzeug.sansio.response import Response as SansioResponse
 
 from ._signing import lazy_sha1
 from ._signing import SigningSerializer
+from ._watched import tell_all
+from ._watched import Watched
 from .json.tag import TaggedJSONSerializer
 from .wrappers._conn import Conn
 
@@ -124,7 +126,7 @@ class NullSession(SecureCookieSession):
     del _fail
 
 
-class SessionInterface:
+class SessionInterface(Watched):
     """How an app opens and saves sessions; a subclass writes `open_session`, `save_session`.
 
     Those two and `make_null_session` may be `async def`. Requests of one visitor may run
@@ -199,6 +201,10 @@ class SessionInterface:
     ) -> t.Awaitable[None] | None:
         """Save the session, after the response was made; it is None for a websocket."""
         raise NotImplementedError
+
+    def _changed(self, name: str) -> None:
+        if name in _STOCK[0]:  # apps may have taken it for the stock one
+            tell_all("session_interface")
 
 
 session_json_serializer = TaggedJSONSerializer()
@@ -362,11 +368,18 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> t.Any:
         """Write, refresh or delete the cookie, as the session asks."""
-        self.store(app, session, response)
+        options = None if response is None else self._cookie_options(app)  # asked for first
+        self.store(app, session, response, options)
         return _in_colour(app, None)
 
-    def store(self, app: t.Any, session: SessionMixin, response: t.Any) -> None:
-        """Do what `save_session` does, at once in both colours."""
+    def store(
+        self,
+        app: t.Any,
+        session: SessionMixin,
+        response: t.Any,
+        options: dict[str, t.Any] | None = None,
+    ) -> None:
+        """Do what `save_session` does, at once in both colours; `options` are of the cookie."""
         if response is None:
             if session.modified:
                 app.logger.error(
@@ -378,15 +391,16 @@ class SecureCookieSessionInterface(SessionInterface):
         accessed = session.accessed
         varies = True
         if session and self.should_set_cookie(app, session):
+            expires = self.get_expiration_time(app, session)
+            options = options or self._cookie_options(app)
             serializer: t.Any = self.get_signing_serializer(app)
             value = serializer.dumps(_items_of(session))
-            expires, options = self.get_expiration_time(app, session), self._cookie_options(app)
             if type(serializer) is SigningSerializer:
                 _set_cookie(response, value, expires, options)
             else:
                 response.set_cookie(value=value, expires=expires, **options)
         elif not session and session.modified:
-            response.delete_cookie(**self._cookie_options(app))
+            response.delete_cookie(**(options or self._cookie_options(app)))
         else:
             varies = accessed
         session.accessed = accessed  # reading it here was none of the view's doing
@@ -443,29 +457,31 @@ class AwaitableCookieSessionInterface(AwaitableSessionInterface, SecureCookieSes
 
     async def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> None:
         """Write, refresh or delete the cookie, as the session asks."""
-        self.store(app, session, response)
+        options = None if response is None else self._cookie_options(app)
+        self.store(app, session, response, options)
 
 
-#: The interfaces whose methods do nothing that `load` and `store` do not do at once.
-_OWN = (
-    (SecureCookieSessionInterface, SessionInterface),
-    (AwaitableCookieSessionInterface, AwaitableSessionInterface),
-)
+#: What the stock interfaces have: the methods, and the classes, which may do something of their
+#: own for each session.
+_STOCK: list[dict[str, t.Any]] = [
+    {
+        name: getattr(kind, name)
+        for name in dir(kind)
+        if name.startswith(("get_", "load", "make_", "open_", "save_", "should_", "store"))
+        or name in ("_cookie_options", "is_null_session", "null_session_class", "session_class")
+    }
+    for kind in (SecureCookieSessionInterface, AwaitableCookieSessionInterface)
+]
 
 
-def saves_at_once(interface: t.Any) -> bool:
-    """Say whether the interface saves sessions as the one with the cookie does: `store` does
-    it, with nothing to be awaited."""
-    save = getattr(type(interface), "save_session", None)
-    return any(save is cookies.save_session for cookies, _ in _OWN)
-
-
-def opens_lazily(interface: t.Any) -> bool:
-    """Say whether the interface's sessions may be opened when first touched: those that are
-    in the cookie, and nowhere that takes waiting."""
+def is_stock(interface: t.Any) -> bool:
+    """Say whether nobody has a word in how an interface opens and saves sessions: they are in the
+    cookie. Then one that nobody touched needs neither, and `load` and `store` do it, at once in
+    both colours. Apps are told when it is so no more.
+    """
     kind = type(interface)
-    return any(
-        getattr(kind, "open_session", None) is cookies.open_session
-        and kind.make_null_session is base.make_null_session
-        for cookies, base in _OWN
-    )
+    for stock in _STOCK:
+        if all(getattr(kind, name, None) is value for name, value in stock.items()):
+            interface._watch()
+            return stock.keys().isdisjoint(vars(interface))
+    return False

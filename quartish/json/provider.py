@@ -13,6 +13,7 @@ import typing as t
 import uuid
 import weakref
 from datetime import date
+from types import MethodType
 
 from werkzeug.http import http_date
 
@@ -238,4 +239,5 @@ _OWN: dict[str, t.Any] = {
 
 def is_own(provider: JSONProvider, name: str) -> bool:
     """Say whether a provider's method is the one that was written here."""
-    return getattr(getattr(provider, name), "__func__", None) is _OWN[name]
+    method = getattr(provider, name)  # a proxy around it would say the same of its function
+    return type(method) is MethodType and method.__func__ is _OWN[name]

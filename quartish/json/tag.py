@@ -6,6 +6,7 @@ this. The format is Flask's to the byte: cookies that either wrote are read by t
 
 from __future__ import annotations
 
+import json as _json
 import typing as t
 from base64 import b64decode
 from base64 import b64encode
@@ -16,8 +17,10 @@ from markupsafe import Markup
 from werkzeug.http import http_date
 from werkzeug.http import parse_date
 
+from .._current import find_context
 from ..json import dumps
 from ..json import loads
+from ..json.provider import _default
 
 
 class JSONTag:
@@ -249,15 +252,24 @@ class TaggedJSONSerializer:
         # PERF(1.5 us): what most sessions hold is written as it is.
         if type(value) is not dict or not self._is_plain(value):
             value = self.tag(value)
+        if _past_provider():
+            return _json.dumps(value, default=_default, separators=(",", ":"))
         return dumps(value, separators=(",", ":"))
 
     def loads(self, value: str) -> t.Any:
         """Return what `dumps` was given."""
-        data = loads(value)
+        data = _json.loads(value) if _past_provider() else loads(value)
         # PERF(2 us): where no text begins with a space, nothing is tagged.
         if self._spaced and type(value) is str and '" ' not in value and '"\\u0020' not in value:
             return data
         return self._untag_scan(data)
+
+
+def _past_provider() -> bool:
+    """Say whether the app's provider is not asked: *Quart's* sessions are JSON by the standard
+    library, whatever else the app writes."""
+    ctx = find_context()
+    return ctx is not None and not ctx.app.plain
 
 
 _DEFAULT_TAGS = tuple(TaggedJSONSerializer.default_tags)
