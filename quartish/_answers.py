@@ -15,12 +15,12 @@ from ._responses import error_page
 from ._responses import length_line
 from ._responses import raw_name
 from ._survey import Survey
+from ._werkzeug import STATUS_LINES
 from .ctx import AppContext
 from .json.provider import is_own
 from .typing import Answer
 from .typing import RawHeaders
 from .wrappers.response import content_type
-from .wrappers.response import STATUS_LINES
 
 #: Statuses that are sent with a body and nothing else.
 _WITH_BODY = frozenset(STATUS_LINES) - BODILESS - {413}
@@ -66,8 +66,8 @@ class Answers(Survey):
                 if headers:
                     return None
                 json, debug = t.cast(t.Any, app.json), app.config["DEBUG"]
-                writer = None if debug else json._writer
-                if writer is not None:  # PERF(1.2 us under Hypercorn, with what `_writer` saves)
+                writer = None if debug else json.writer
+                if writer is not None:  # PERF(1.2 us under Hypercorn, with what `writer` saves)
                     encode, mimetype = writer
                     data = (encode(body) + "\n").encode()
                 elif is_own(json, "response"):

@@ -122,14 +122,14 @@ class AppContext:
     #: The rule that matched and its arguments, where that took no request, or None.
     url_rule: t.Any
     view_args: t.Any
-    _pushes: int
+    pushes: int
     _send: ASGISend
 
     flashes: list[tuple[str, str]] | None = None
     #: Whether anybody touched the session.
     session_opened = False
     #: The context that `g` and `app_ctx` are taken from, where it is not this one.
-    _outer: AppContext | None = None
+    outer: AppContext | None = None
     #: What async receivers of `appcontext_pushed` returned, and nobody has awaited.
     unsettled: list[t.Any] | None = None
     #: The connection that was active before this one.
@@ -173,7 +173,7 @@ class AppContext:
         self.flow = self.scope = self.url_rule = self.view_args = None
         self.view = self.error = None
         self.reads_ahead = self.touched = False
-        self._pushes = 0
+        self.pushes = 0
         if session is not None:
             self._session = session
             self.session_opened = self.touched = True
@@ -246,7 +246,7 @@ class AppContext:
     @property
     def app_ctx(self) -> AppContext:
         """The application context that this one works with: itself, or the one around it."""
-        return self if self._outer is None else self._outer
+        return self if self.outer is None else self.outer
 
     @property
     def conn_ctx(self) -> AppContext | None:
@@ -255,8 +255,8 @@ class AppContext:
 
     @lazy
     def g(self) -> _AppCtxGlobals:
-        if self._outer is not None:
-            return self._outer.g
+        if self.outer is not None:
+            return self.outer.g
         return t.cast(_AppCtxGlobals, self.app.app_ctx_globals_class())
 
     @lazy
@@ -322,14 +322,14 @@ class AppContext:
         """Become active in the current Context. The doors do just this, in a Context made
         for the request that is thrown away after it; `release` ends it."""
         active: t.Any = _cv_app.get(None)
-        self._outer = None
+        self.outer = None
         if active is not None and self.kind is not None:
             around, self._covered = active.app_ctx, active.conn_ctx
             if around is not None and around.app is self.app:
-                self._outer = around
+                self.outer = around
         token = _cv_app.set(self)
-        self._pushes = 1
-        if appcontext_pushed.receivers and self._outer is None:
+        self.pushes = 1
+        if appcontext_pushed.receivers and self.outer is None:
             self._announce()
         return token
 
@@ -341,8 +341,8 @@ class AppContext:
     async def _push(self) -> None:
         active: t.Any = _cv_app.get(None)
         app_half, conn_half = (None, None) if active is None else (active.app_ctx, active.conn_ctx)
-        if self._pushes:
-            self._pushes += 1
+        if self.pushes:
+            self.pushes += 1
             owns = self.kind is None or app_half is None or app_half.app is not self.app
             token = activate(self if owns else app_half, self if self.kind else conn_half)
             if owns and appcontext_pushed.receivers:
@@ -351,12 +351,12 @@ class AppContext:
             if not self.kept:  # pushed once more after its end: an app context of its own, anew
                 vars(self).pop("g", None)
             token = self.begin()
-            owns = self._outer is None
+            owns = self.outer is None
             if not owns or (self.kind is None and conn_half is not None):
-                activate(self._outer or self, self if self.kind else conn_half)
+                activate(self.outer or self, self if self.kind else conn_half)
         self._entered.append((app_half, conn_half, owns, token))
         await self.announced()
-        if self.kind is not None and self._pushes == 1:
+        if self.kind is not None and self.pushes == 1:
             await self.open_session()
             conn = self.conn
             if conn.url_rule is None and conn.routing_exception is None:
@@ -413,12 +413,12 @@ class AppContext:
 
     def hold(self) -> None:
         """Count one more user of the context, such as a stream, without making it active."""
-        self._pushes += 1
+        self.pushes += 1
 
     def let_go(self) -> bool:
         """Count one user less; say whether it was the last."""
-        self._pushes -= 1
-        return self._pushes <= 0
+        self.pushes -= 1
+        return self.pushes <= 0
 
     async def release(self, exc: BaseException | None = None) -> None:
         """Count one user less; the last one runs the teardown functions."""
@@ -429,7 +429,7 @@ class AppContext:
             await self._find_flow().end_context(self, exc)
         finally:
             self.ending = False  # the response may be yet to be sent
-        if self._outer is None and appcontext_popped.receivers:
+        if self.outer is None and appcontext_popped.receivers:
             for _, rv in appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync):
                 if is_awaitable(rv):
                     await awaited(rv)

@@ -422,7 +422,7 @@ class Flow(Answers, Matching):
                 await _collect(errors, self.teardown_connection(ctx, exc))
             if ctx.kind == "request" and ctx.made is not None and ctx.made.needs_close:
                 await self._close(errors, ctx.made)
-        if ctx._outer is None and (
+        if ctx.outer is None and (
             self.overridden
             or app.teardown_appcontext_funcs
             or appcontext_tearing_down.receivers

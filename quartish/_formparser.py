@@ -32,6 +32,7 @@ from werkzeug.sansio.multipart import State
 
 from ._bridge import drive
 from ._inbox import SPOOL_SIZE
+from ._werkzeug import Decoder
 from .datastructures import FileStorage
 
 MULTIPART = "multipart/form-data"
@@ -311,7 +312,7 @@ def _read_file(file: t.IO[bytes], limit: int | None) -> bytes:
     return data
 
 
-class _Decoder(MultipartDecoder):
+class _Decoder(Decoder):
     """Werkzeug's decoder, which else takes the CR before a closing boundary that comes in two
     chunks for data (its issue 3285)."""
 
@@ -326,11 +327,11 @@ class _Decoder(MultipartDecoder):
             self.buffer.clear()
         if b"--" + self.boundary in data:
             return b"", data
-        end = self._last_partial_boundary_index(data)
+        end = self.boundary_start(data)
         return data[:end], data[end:]
 
-    def _last_partial_boundary_index(self, data: bytes | bytearray) -> int:
-        # Line break, dashes before and after, padding.
+    def boundary_start(self, data: bytes | bytearray) -> int:
+        # Room for a line break, dashes before and after, padding.
         window = max(0, len(data) - len(self.boundary) - 64)
         return min(at if (at := data.find(end, window)) >= 0 else len(data) for end in _LINE_ENDS)
 

@@ -19,6 +19,10 @@ from werkzeug.routing import IntegerConverter
 from werkzeug.routing import Map
 from werkzeug.routing import Rule
 
+from ._werkzeug import converters_of
+from ._werkzeug import parts_of
+from ._werkzeug import pattern_of
+
 Found = tuple[Rule, dict[str, t.Any]]
 Key = t.Callable[[list[str]], t.Any]
 Match = t.Callable[[str], re.Match[str] | None]
@@ -63,7 +67,7 @@ class Shape:
                 break
             converted = [
                 (name, convert)
-                for name, converter in rule._converters.items()
+                for name, converter in converters_of(rule).items()
                 if (convert := _conversion(converter)) is not None
             ]
             targets.append((rule, _methods(rule), match, converted))
@@ -111,7 +115,9 @@ class RouteTable:
                 break
 
     def _add(self, rule: Rule, simple: bool) -> bool:
-        parts = rule._parts[1:]  # the first is the domain's
+        parts = parts_of(rule)
+        if parts is None:
+            return False
         literal = tuple(index for index, part in enumerate(parts) if part.static and index)
         if any(part.final or part.suffixed for part in parts):
             if 1 not in literal:
@@ -127,7 +133,7 @@ class RouteTable:
         if not simple:
             shapes[literals] = None
             return True
-        pattern = _pattern(rule, [f"_{number}" for number in range(len(rule._converters))])
+        pattern = pattern_of(parts, [f"_{number}" for number in range(len(converters_of(rule)))])
         shape = shapes.setdefault(literals, Shape(pattern))
         if shape is None or shape.pattern != pattern:
             shapes[literals] = None
@@ -217,25 +223,10 @@ def _conversion(converter: BaseConverter) -> Convert | None:
 def _match(rule: Rule) -> Match | None:
     """Return what finds the arguments in a path, by their names; None where a converter's own
     pattern has groups, which would be taken for arguments."""
-    names = list(rule._converters)
+    names = list(converters_of(rule))
     try:
-        compiled = re.compile(_pattern(rule, names))
+        compiled = re.compile(pattern_of(parts_of(rule) or (), names))
     except re.error:  # one of those groups bears an argument's name
         return None
-    return compiled.match if compiled.groups == len(names) else None
-
-
-def _pattern(rule: Rule, names: t.Iterable[str]) -> str:
-    """Return one regular expression for the whole path, its groups called `names`."""
-    rest = iter(names)
-    segments = [
-        re.escape(part.content)
-        if part.static
-        else re.sub(
-            r"\(\?P<__werkzeug_\d+>",
-            lambda _: f"(?P<{next(rest)}>",
-            part.content.removesuffix(r"\Z"),
-        )
-        for part in rule._parts[1:]
-    ]
-    return "/".join(segments) + r"\Z"
+    is_whole = compiled.groups == len(names) and compiled.groupindex.keys() == set(names)
+    return compiled.match if is_whole else None

@@ -33,7 +33,7 @@ def _tell(cls: type, name: str) -> None:
     for reference in _watching.valuerefs():
         watched = reference()
         if watched is not None and cls in type(watched).__mro__:
-            watched._changed(name)
+            watched._changed(name)  # noqa: SLF001 (this module's)
 
 
 def tell_all(name: str) -> None:

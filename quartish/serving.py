@@ -38,6 +38,7 @@ from werkzeug.serving import is_running_from_reloader
 from werkzeug.serving import make_ssl_devcert
 
 from ._doors import check_served
+from ._werkzeug import reloader
 from .logging import create_serving_logger
 from .typing import ASGIApp
 from .typing import ASGIReceive
@@ -48,7 +49,6 @@ if t.TYPE_CHECKING:
     from hypercorn.config import Config
     from hypercorn.typing import ResponseSummary
     from hypercorn.typing import WWWScope
-    from werkzeug._reloader import ReloaderLoop
 
 SSLArgument = ssl.SSLContext | tuple[str, str | None] | t.Literal["adhoc"]
 
@@ -296,11 +296,7 @@ def run(
 
         watcher = None
         if use_reloader:
-            from werkzeug._reloader import ensure_echo_on
-            from werkzeug._reloader import reloader_loops
-
-            ensure_echo_on()  # a debugger may have left the terminal without
-            watch = reloader_loops[reloader_type]
+            watch = reloader(reloader_type)
             watcher = _Watcher(watch(extra_files, exclude_patterns, reloader_interval))
         with contextlib.suppress(KeyboardInterrupt):
             _serve_in_loop(app, config, watcher, debug, loop)
@@ -415,7 +411,7 @@ def _supervise(listener: socket.socket) -> int:
 class _Watcher(threading.Thread):
     """Watches files until one changes, then stops the server."""
 
-    def __init__(self, reloader: ReloaderLoop) -> None:
+    def __init__(self, reloader: t.Any) -> None:
         super().__init__(name="quartish-reloader", daemon=True)
         self.reloader = reloader
         self.changed = False

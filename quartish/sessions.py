@@ -26,6 +26,7 @@ from ._signing import lazy_sha1
 from ._signing import SigningSerializer
 from ._watched import tell_all
 from ._watched import Watched
+from ._werkzeug import append_line
 from .json.tag import TaggedJSONSerializer
 from .wrappers._conn import Conn
 
@@ -297,7 +298,7 @@ def _set_cookie(
         before, after = _cookie_frame(_expiry(expires), *options.values())
         line = f"{before}{value}{after}"
         if len(line) <= response.max_cookie_size:
-            headers._list.append(("Set-Cookie", line))
+            append_line(headers, "Set-Cookie", line)
             return
     response.set_cookie(value=value, expires=expires, **options)
 
@@ -310,7 +311,7 @@ def _vary_by_cookie(response: t.Any) -> None:
             return
     # PERF(2.5 us): without a set of one, and what is checked of a header.
     if type(headers) is Headers:
-        headers._list.append(("Vary", "Cookie"))
+        append_line(headers, "Vary", "Cookie")
     else:
         headers.add("Vary", "Cookie")
 

@@ -23,6 +23,7 @@ from ._bridge import drive
 from ._bridge import is_awaitable
 from ._current import current_app
 from ._current import find_context
+from ._jinja import CompilingEnvironment
 from ._lazy import lazy
 from ._template_code import compile_template
 from ._template_code import Shelf
@@ -83,7 +84,7 @@ class AppTemplate(Template):
             return self.environment.handle_exception()
 
 
-class Environment(JinjaEnvironment):
+class Environment(CompilingEnvironment):
     """A Jinja environment that finds the templates of an app and of its blueprints."""
 
     template_class = AppTemplate
@@ -105,7 +106,7 @@ class Environment(JinjaEnvironment):
     def bytecode_cache(self, cache: BytecodeCache | None) -> None:
         self._bytecode_cache = cache if cache is None or type(cache) is Shelf else Shelf(cache)
 
-    def _compile(self, source: str, filename: str) -> CodeType:
+    def compile_code(self, source: str, filename: str) -> CodeType:
         return compile_template(self, source, filename)
 
     @lazy

@@ -26,6 +26,7 @@ from .._responses import BODILESS
 from .._responses import HEAD_BODY
 from .._responses import length_line
 from .._responses import raw_name
+from .._werkzeug import on_close_functions
 from ..typing import Answer
 from ..typing import ASGISend
 from ..typing import Message
@@ -115,7 +116,7 @@ class ClientGone(Exception):
 def as_answer(conn: t.Any, response: t.Any) -> Answer | None:
     """Return what is sent of a response; None where that takes its time, or where something has
     to be closed after it."""
-    if response._on_close:
+    if on_close_functions(response):
         return None
     data = body_in_memory(response)
     if data is None or len(data) > AT_ONCE:
@@ -192,7 +193,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
             aclose = getattr(response.response, "aclose", None)  # Werkzeug knows `close` only
             if aclose is not None:
                 await aclose()
-        if data is None or response._on_close:
+        if data is None or on_close_functions(response):
             closed: t.Any = response.close()
             if is_awaitable(closed):
                 await closed

@@ -195,7 +195,7 @@ class DefaultJSONProvider(JSONProvider, Watched):
     def response_text(self, obj: t.Any, debug: bool) -> str:
         """Return the body of the response to be, compact or indented, as `compact` says, or
         `debug` where it says nothing."""
-        writer = None if debug else self._writer
+        writer = None if debug else self.writer
         if writer is not None:
             encode, _ = writer
             return encode(obj) + "\n"
@@ -204,7 +204,7 @@ class DefaultJSONProvider(JSONProvider, Watched):
         return self.dumps(obj, separators=_COMPACT) + "\n"
 
     @lazy
-    def _writer(self) -> tuple[t.Callable[[t.Any], str], str] | None:
+    def writer(self) -> tuple[t.Callable[[t.Any], str], str] | None:
         """What serializes for a compact response, and its mimetype, until a setting changes.
         None: it has to be found out for each response, as methods were overridden, or a
         setting is worked out when it is read.
@@ -227,7 +227,7 @@ class DefaultJSONProvider(JSONProvider, Watched):
             return None
 
     def _changed(self, name: str) -> None:
-        vars(self).pop("_writer", None)
+        vars(self).pop("writer", None)
 
 
 #: What a user sets, and what a user overrides, of how a response is written.

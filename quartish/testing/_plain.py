@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from click.testing import CliRunner
 from click.testing import Result
-from werkzeug.test import Client
 from werkzeug.test import EnvironBuilder as WerkzeugEnvironBuilder
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from .._locate import ScriptInfo
+from .._werkzeug import CookieClient
 from ..sessions import SessionMixin
 
 
@@ -66,7 +66,7 @@ def _user_agent() -> str:
     return f"Werkzeug/{version('werkzeug')}"
 
 
-class FlaskClient(Client):
+class FlaskClient(CookieClient):
     """A test client that calls the app as WSGI, in the test's own thread.
 
     In a `with client:` block the context of the last request stays active after it.
@@ -90,12 +90,12 @@ class FlaskClient(Client):
 
         Arguments are those of `test_request_context`, for sessions that depend on them.
         """
-        if self._cookies is None:
+        if not self.has_cookies():
             raise TypeError("Cookies are disabled. Create a client with 'use_cookies=True'.")
         app = self.application
         interface = app.session_interface
         ctx = app.test_request_context(*args, **kwargs)
-        self._add_cookies_to_wsgi(ctx.request.environ)
+        self.lend_cookies(ctx.request.environ)
         ctx.request.raw_cookie = ctx.request.environ.get("HTTP_COOKIE", "")
         with ctx:
             session = interface.open_session(app, ctx.request)
@@ -107,7 +107,7 @@ class FlaskClient(Client):
         response = app.response_class()
         with ctx:
             interface.save_session(app, session, response)
-        self._update_cookies_from_response(
+        self.take_cookies(
             ctx.request.host.partition(":")[0],
             ctx.request.path,
             response.headers.getlist("Set-Cookie"),

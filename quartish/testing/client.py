@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
 from werkzeug.test import ClientRedirectError
-from werkzeug.test import Cookie
 
 from .._bridge import is_awaitable
 from .._responses import HEAD_BODY
+from .._werkzeug import Cookie
 from ..sessions import SessionMixin
 from ..typing import Scope
 from ..wrappers.awaitable_response import Response
@@ -71,13 +71,13 @@ class CookieJar:
 
     def store(self, host: str, path: str, header: str, origin_only: bool | None = None) -> None:
         """Take a `Set-Cookie` header, or what it deletes out."""
-        cookie = StoredCookie._from_response_header(host, path, header)
+        cookie = StoredCookie.of(host, path, header)
         if origin_only is not None:
             cookie.origin_only = origin_only
-        if cookie._should_delete:
-            self._cookies.pop(cookie._storage_key, None)
+        if cookie.deletes:
+            self._cookies.pop(cookie.storage_key, None)
         else:
-            self._cookies[cookie._storage_key] = cookie
+            self._cookies[cookie.storage_key] = cookie
 
     def store_all(self, host: str, path: str, headers: Headers) -> None:
         """Take the cookies of a response."""
@@ -86,7 +86,7 @@ class CookieJar:
 
     def header(self, host: str, path: str) -> str:
         """Return the `Cookie` header for a request, "" for none."""
-        return "; ".join(c._to_request_header() for c in self if c._matches_request(host, path))
+        return "; ".join(filter(None, (cookie.header_for(host, path) for cookie in self)))
 
 
 class QuartClient:

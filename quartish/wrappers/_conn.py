@@ -20,6 +20,7 @@ from werkzeug.sansio.request import Request as SansioRequest
 from werkzeug.sansio.utils import get_content_length
 
 from .._lazy import lazy
+from .._werkzeug import headers_of
 from ..typing import Scope
 
 
@@ -197,10 +198,7 @@ class Conn(SansioRequest):
         values = "".join([value for _, value in lines])
         if "\n" in values or "\r" in values:  # RFC 9110, section 5.5 has a line break replaced
             lines = [(name, " ".join(value.splitlines())) for name, value in lines]
-        headers = Headers()
-        # PERF(7 us): Werkzeug would look at each value again for what was looked for above.
-        headers._list = lines
-        return headers
+        return headers_of(lines)
 
     # PERF(7 us each): the headers below are asked for most; they need no `Headers` object.
 
@@ -227,14 +225,20 @@ class Conn(SansioRequest):
             value = self.raw_cookie
         return parse_cookie(value, cls=self.dict_storage_class)
 
-    def _parse_content_type(self) -> None:
-        if "_parsed_content_type" not in self.__dict__:
-            if "headers" in self.__dict__:
-                value = self.headers.get("Content-Type")
-            else:
-                value = self._one_header(b"content-type")
-            kind, options = _parse_options(value or "")
-            self._parsed_content_type = kind, dict(options)
+    def _content_type(self) -> tuple[str, dict[str, str]]:
+        if "headers" in self.__dict__:
+            return _parse_options(self.headers.get("Content-Type") or "")
+        return _parse_options(self._one_header(b"content-type") or "")
+
+    @lazy
+    def mimetype(self) -> str:
+        """The Content-Type without its parameters, in lower case; "" for none."""
+        return self._content_type()[0].lower()
+
+    @lazy
+    def mimetype_params(self) -> dict[str, str]:
+        """The parameters of the Content-Type."""
+        return dict(self._content_type()[1])
 
     @lazy
     def authorization(self) -> Authorization | None:

@@ -25,6 +25,9 @@ from .._bridge import is_awaitable
 from .._bridge import mark_async
 from .._bridge import to_thread
 from .._current import find_context
+from .._werkzeug import headers_of
+from .._werkzeug import set_status
+from .._werkzeug import STATUS_LINES
 from ._bodies import DataBody
 from ._bodies import FileBody
 from ._bodies import IOBody
@@ -33,8 +36,8 @@ from ._bodies import RangeBody
 from ._bodies import ResponseBody
 from ._bodies import view_pool
 from ._pending import Pending
-from .response import Response as PlainResponse
-from .response import STATUS_LINES
+from .response import header_lines
+from .response import IN_MEMORY
 
 T = t.TypeVar("T")
 Coroutine = cabc.Coroutine[t.Any, t.Any, T]
@@ -94,20 +97,19 @@ class Response(SansioResponse):
         data: t.Any = response
         code: t.Any = self.default_status if status is None else status
         if (
-            (type(data) is str or type(data) is bytes)
+            type(data) in IN_MEMORY
             and content_type is None
             and code in STATUS_LINES
             and (headers is None or type(headers) is dict)
             and self.automatically_set_content_length
         ):
-            lines = PlainResponse._header_lines(t.cast(t.Any, self), headers, mimetype)
+            lines = header_lines(self, headers, mimetype)
             if lines is not None:
                 # PERF(2.3 us): as in the plain colour, without looking through the headers.
                 data = data.encode() if type(data) is str else data
                 lines.append(("Content-Length", str(len(data))))
-                self.headers = Headers()
-                self.headers._list = lines
-                self._status, self._status_code = STATUS_LINES[code], code
+                self.headers = headers_of(lines)
+                set_status(self, code)
                 self._body = data
                 return
         super().__init__(status, headers, mimetype, content_type)

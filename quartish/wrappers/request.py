@@ -21,13 +21,15 @@ from .._lazy import lazy
 from .._streaming import AsyncInput
 from .._streaming import Body
 from .._streaming import LimitedInput
+from .._werkzeug import BodyRequest
+from .._werkzeug import READING
 from ..debughelpers import attach_enctype_error_multidict
 from ._limits import Limits
 
 Form = tuple[t.IO[bytes], ImmutableMultiDict[str, str], ImmutableMultiDict[str, t.Any]]
 
 
-class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
+class Request(Limits, BodyRequest):  # type: ignore[misc]
     """A request whose body attributes are plain values.
 
     Everything of `werkzeug.wrappers.Request` works, and `isinstance` says so. Under ASGI
@@ -61,7 +63,7 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._reads_plainly = all(
-            getattr(cls, name, None) is getattr(Request, name, None) for name in _READING
+            getattr(cls, name, None) is getattr(Request, name, None) for name in READING
         )
 
     @lazy
@@ -188,7 +190,7 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
             self.receive_input(file)
         return self._file
 
-    def _take(self) -> bytes | None:
+    def take_body(self) -> bytes | None:
         """Return the whole body, which then counts as read; None where it is not at hand as
         bytes, or where somebody has a say in how it is read.
 
@@ -219,40 +221,23 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
     ) -> bytes | str:
         """Return the whole body, kept for the next time unless `cache` is false. With
         `parse_form_data` the form is parsed first, and only what that leaves is returned."""
-        if cache and not parse_form_data and (data := self._take()) is not None:
-            self._cached_data = data
+        if cache and not parse_form_data and (data := self.take_body()) is not None:
+            self.keep_body(data)
             return data.decode(errors="replace") if as_text else data
         parent: t.Any = super()
         return t.cast("bytes | str", parent.get_data(cache, as_text, parse_form_data))
 
-    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> t.Any:
-        """Return the body's JSON. `force` ignores the mimetype; `silent` gives None, where
-        else `on_json_loading_failed` is called; `cache` keeps the body and the result."""
-        if cache and self._cached_json is _NO_JSON and (force or self.is_json):
-            # PERF(0.7 us): the usual case.
-            try:
-                value = self.json_module.loads(self.get_data(cache=cache))
-            except ValueError as error:
-                value = None if silent else self.on_json_loading_failed(error)
-                kept = [*self._cached_json]
-                kept[silent] = value
-                self._cached_json = (kept[0], kept[1])
-            else:
-                self._cached_json = (value, value)
-            return value
-        return super().get_json(force, silent, cache)
-
     @lazy
     def form(self) -> ImmutableMultiDict[str, str]:
         """The form's fields."""
-        self._load_form_data()
+        self.fill_form()
         form: ImmutableMultiDict[str, str] = self.__dict__["form"]
         return form
 
     @lazy
     def files(self) -> ImmutableMultiDict[str, t.Any]:
         """The uploaded files."""
-        self._load_form_data()
+        self.fill_form()
         state: dict[str, t.Any] = self.__dict__
         if "files" not in state:  # an urlencoded form has none
             state["files"] = self.parameter_storage_class()
@@ -264,7 +249,7 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
         What goes wrong is raised where the view touches the form.
         """
         try:
-            self._load_form_data()
+            self.fill_form()
             taken = self.__dict__
             self._parsed = (taken.pop("stream"), taken.pop("form"), taken.pop("files"))
         except HTTPException as error:
@@ -273,7 +258,7 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
         self.__dict__.pop("stream", None)
         self._file.seek(0)
 
-    def _load_form_data(self) -> None:
+    def load_form_data(self) -> None:
         state: dict[str, t.Any] = self.__dict__
         if "form" in state:
             return
@@ -287,7 +272,7 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
         else:
             self.needs_close = True  # there may be files
             try:
-                super()._load_form_data()
+                super().load_form_data()
             except BadRequest as error:
                 self._parsed = error  # the body is gone: no second try
                 raise
@@ -308,7 +293,7 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
             or _is_debugging()  # there is more to look at
         ):
             return None
-        data = self._take()
+        data = self.take_body()
         if data is None:
             return None
         limit = self.max_form_memory_size
@@ -342,10 +327,3 @@ class Request(Limits, WerkzeugRequest):  # type: ignore[misc]
 def _is_debugging() -> bool:
     ctx = find_context()
     return ctx is not None and bool(ctx.app.config["DEBUG"])
-
-
-_NO_JSON = WerkzeugRequest._cached_json
-_READING = (
-    *("stream", "max_content_length", "want_form_data_parsed"),
-    *("make_form_data_parser", "_get_stream_for_parsing"),
-)

@@ -7,22 +7,54 @@ import typing as t
 from collections.abc import AsyncIterable
 from http import HTTPStatus
 
-from werkzeug.datastructures import Headers
-from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .. import json
 from .._bridge import from_thread
 from .._current import find_context
+from .._werkzeug import KNOWS_RESPONSES
+from .._werkzeug import set_up
+from .._werkzeug import STATUS_LINES
 
-STATUS_LINES = {code: f"{code} {phrase}".upper() for code, phrase in HTTP_STATUS_CODES.items()}
+#: Bodies of which a response is made the short way. None where Werkzeug's `__init__` may do what
+#: is not known of.
+IN_MEMORY = (str, bytes) if KNOWS_RESPONSES else ()
 
 
 @functools.lru_cache(maxsize=256)
 def content_type(mimetype: str) -> str:
     """Return the Content-Type of a mimetype, with its charset where it is text."""
     return get_content_type(mimetype, "utf-8")
+
+
+def header_lines(
+    response: t.Any, headers: dict[t.Any, t.Any] | None, mimetype: str | None
+) -> list[tuple[str, str]] | None:
+    """Return the header lines of a body in memory, or None: leave it to Werkzeug.
+
+    PERF(7 us): Werkzeug looks through the headers again for each that it sets.
+    """
+    if mimetype == "":  # an empty header, which Werkzeug makes of it
+        return None
+    lines: list[tuple[str, str]] = []
+    if headers:
+        for name, value in headers.items():
+            if type(value) is not str or "\n" in value or "\r" in value:
+                return None
+            lowered = name.lower()
+            if lowered == "content-length":
+                return None
+            if lowered == "content-type":
+                if mimetype is not None:
+                    return None
+                mimetype = ""
+            lines.append((name, value))
+    if mimetype is None:
+        mimetype = response.default_mimetype
+    if mimetype:
+        lines.append(("Content-Type", content_type(mimetype)))
+    return lines
 
 
 class Response(WerkzeugResponse):
@@ -48,52 +80,19 @@ class Response(WerkzeugResponse):
     ) -> None:
         kind = type(response)
         if (
-            (kind is str or kind is bytes)
+            kind in IN_MEMORY
             and content_type is None
             and (status is None or status in STATUS_LINES)
             and (headers is None or type(headers) is dict)
         ):
-            lines = self._header_lines(headers, mimetype)
+            lines = header_lines(self, headers, mimetype)
             if lines is not None:
                 data = response.encode() if kind is str else response
                 lines.append(("Content-Length", str(len(data))))
                 code = self.default_status if status is None else status
-                self.headers = Headers()
-                self.headers._list = lines
-                self._status, self._status_code = STATUS_LINES[code], code
-                self.response = [data]
-                self.direct_passthrough = direct_passthrough
-                self._on_close = []
+                set_up(self, lines, code, data, direct_passthrough)
                 return
         super().__init__(response, status, headers, mimetype, content_type, direct_passthrough)
-
-    def _header_lines(
-        self, headers: dict[t.Any, t.Any] | None, mimetype: str | None
-    ) -> list[tuple[str, str]] | None:
-        """Return the header lines of a body in memory, or None: leave it to Werkzeug.
-
-        PERF(7 us): Werkzeug looks through the headers again for each that it sets.
-        """
-        if mimetype == "":  # an empty header, which Werkzeug makes of it
-            return None
-        lines: list[tuple[str, str]] = []
-        if headers:
-            for name, value in headers.items():
-                if type(value) is not str or "\n" in value or "\r" in value:
-                    return None
-                lowered = name.lower()
-                if lowered == "content-length":
-                    return None
-                if lowered == "content-type":
-                    if mimetype is not None:
-                        return None
-                    mimetype = ""
-                lines.append((name, value))
-        if mimetype is None:
-            mimetype = self.default_mimetype
-        if mimetype:
-            lines.append(("Content-Type", content_type(mimetype)))
-        return lines
 
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override]

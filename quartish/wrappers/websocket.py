@@ -174,8 +174,8 @@ class Websocket(Conn):
             if (
                 "_receive" not in own
                 and "_send" not in own
-                and kind._receive is Websocket._receive
-                and kind._send is Websocket._send
+                and kind._receive is Websocket._receive  # noqa: SLF001 (its own)
+                and kind._send is Websocket._send  # noqa: SLF001
             ):
                 self._direct = self.inbox
             await self._accept(Headers(headers), subprotocol)

@@ -39,6 +39,8 @@ FLOORS = {
     "_signing": 1,
     "_template_code": 1,
     "_watched": 1,
+    "_werkzeug": 1,
+    "_jinja": 1,
     "routing": 1,
     "serving": 1,
     "signals": 1,
