@@ -270,12 +270,13 @@ class BlockingFormDataParser(WerkzeugFormDataParser):
         options: dict[str, str] | None = None,
     ) -> tuple[t.IO[bytes], MultiDict[str, str], MultiDict[str, WerkzeugFileStorage]]:
         """Return the stream, the fields and the files, as `FormDataParser.parse` does."""
+        kind = self.cls or ImmutableMultiDict  # *Werkzeug:* None since 3.2
         if mimetype == URLENCODED:  # PERF(1.9 us): without a parser of its own
             data = _read_file(stream, self.max_form_memory_size)
-            fields = parse_urlencoded(data, self.cls, self.max_form_parts)
-            return stream, fields, self.cls()
+            fields = parse_urlencoded(data, kind, self.max_form_parts)
+            return stream, fields, kind()
         parser = FormDataParser(
-            cls=self.cls,
+            cls=kind,
             max_form_memory_size=self.max_form_memory_size,
             max_form_parts=self.max_form_parts,
             stream_factory=t.cast(StreamFactory, self.stream_factory),

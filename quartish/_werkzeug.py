@@ -14,7 +14,10 @@ from keyword import iskeyword
 from operator import attrgetter
 
 from werkzeug import http
+from werkzeug.datastructures import ETags
 from werkzeug.datastructures import Headers
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.datastructures import Range
 from werkzeug.routing import Rule as WerkzeugRule
 from werkzeug.sansio.multipart import MultipartDecoder
 from werkzeug.test import Client as WerkzeugClient
@@ -104,6 +107,13 @@ on_close_functions: Callable[[t.Any], t.Any] = (
 )
 
 
+#: *Werkzeug:* methods since 3.2, which warns of the functions.
+parse_etags: Callable[[str | None], ETags] = getattr(ETags, "from_header", None) or http.parse_etags
+parse_range_header: Callable[[str | None], Range | None] = (
+    getattr(Range, "from_header", None) or http.parse_range_header
+)
+
+
 # --- rules ----------------------------------------------------------------------------------
 
 
@@ -175,6 +185,14 @@ READING = (
     *("stream", "max_content_length", "want_form_data_parsed"),
     *("make_form_data_parser", "_get_stream_for_parsing"),
 )
+
+
+def form_class(request: t.Any) -> type[t.Any]:
+    """Return the class of a request's form and files. *Werkzeug:* since 3.2 None stands for the
+    usual one, and it warns of others."""
+    return request.parameter_storage_class or ImmutableMultiDict
+
+
 _NO_JSON = getattr(WerkzeugRequest, "_cached_json", None)
 
 

@@ -101,8 +101,8 @@ class _Noting(RuleFactory):
 
     def get_rules(self, map: WerkzeugMap) -> t.Iterator[WerkzeugRule]:  # noqa: A002
         for rule in self._factory.get_rules(map):
-            self._rules.append(rule)
             yield rule
+            self._rules.append(rule)  # not where the map refuses it
 
 
 class Map(WerkzeugMap):

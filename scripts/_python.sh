@@ -26,3 +26,13 @@ venv() {
         cp pyproject.toml "$stamp"
     fi
 }
+
+# bounded SECONDS COMMAND...: run it, and end it after that time (where `timeout` is installed).
+bounded() {
+    if command -v timeout >/dev/null; then
+        timeout --kill-after=30 "$@"
+    else
+        shift
+        "$@"
+    fi
+}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartish import Response
@@ -44,14 +43,14 @@ def test_made_as_werkzeug_makes_it(arguments: dict[str, t.Any]) -> None:
     assert vars(ours).keys() == vars(theirs).keys()
     ours.headers.add("X-More", "1")
     ours.status_code = 202
-    assert (ours.headers["x-more"], ours.status) == ("1", "202 ACCEPTED")
+    assert (ours.headers["x-more"], ours.status) == ("1", Reference("", 202).status)
     closed: list[int] = []
     ours.call_on_close(lambda: closed.append(1))
     ours.close()
     assert closed == [1]
 
 
-@pytest.mark.parametrize("code", HTTP_STATUS_CODES)
+@pytest.mark.parametrize("code", [*range(100, 600), 0, 999])
 def test_status_lines(code: int) -> None:
     assert Response("", code).status == Reference("", code).status
 

@@ -236,3 +236,16 @@ def test_the_matcher_is_asked_for_a_path_that_it_would_redirect() -> None:
     found = url_map.table.find("/c", "GET", False)
     assert found is not None and found[0].endpoint == "new"
     assert url_map.table.find("/c", "POST", False) is None
+
+
+def test_a_refused_rule_is_in_no_table() -> None:
+    """Werkzeug refuses a rule with a converter that it does not know, and one that is there."""
+    url_map = Map([Rule("/a/<int:x>", endpoint="a")])
+    with pytest.raises(LookupError):
+        url_map.add(Rule("/<unknown:x>/b", endpoint="b"))
+    assert [rule.endpoint for rule in url_map.iter_rules()] == ["a"]
+    assert url_map.table.whole
+    found = url_map.table.find("/a/1", "GET", False)
+    assert found is not None and found[0].endpoint == "a"
+    with pytest.raises(NotFound):
+        url_map.table.find("/<unknown:x>/b", "GET", False)

@@ -223,7 +223,9 @@ class Conn(SansioRequest):
             value = "; ".join(self.headers.getlist("Cookie"))
         else:
             value = self.raw_cookie
-        return parse_cookie(value, cls=self.dict_storage_class)
+        kind = self.dict_storage_class
+        # *Werkzeug:* None stands for the usual class since 3.2, which warns of others.
+        return parse_cookie(value) if kind is None else parse_cookie(value, cls=kind)
 
     def _content_type(self) -> tuple[str, dict[str, str]]:
         if "headers" in self.__dict__:

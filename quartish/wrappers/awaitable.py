@@ -26,6 +26,7 @@ from .._formparser import URLENCODED
 from .._inbox import Inbox
 from .._lazy import lazy
 from .._streaming import Body as IncomingBody
+from .._werkzeug import form_class
 from ..datastructures import FileStorage
 from ..typing import ASGISend
 from ..typing import Scope
@@ -262,7 +263,7 @@ class Request(Limits):
     def make_form_data_parser(self) -> FormDataParser:
         """Return a parser with this request's limits."""
         parser = self.form_data_parser_class(
-            cls=self.parameter_storage_class,
+            cls=form_class(self),
             max_form_memory_size=self.max_form_memory_size,
             max_form_parts=self.max_form_parts,
         )
@@ -284,7 +285,7 @@ class Request(Limits):
                     reading = body.read(limit) if type(body) is Body else self._read_whole(limit)
                     data = await reading
                     if self._form is None:
-                        cls = self.parameter_storage_class
+                        cls = form_class(self)
                         fields = parse_urlencoded(data, cls, self.max_form_parts)
                         self._form = fields, _NO_FILES if cls is ImmutableMultiDict else cls()
                 else:

@@ -13,8 +13,6 @@ from werkzeug.datastructures import ContentRange
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.http import generate_etag
-from werkzeug.http import parse_etags
-from werkzeug.http import parse_range_header
 from werkzeug.sansio.http import is_resource_modified
 from werkzeug.sansio.response import Response as SansioResponse
 from werkzeug.test import run_wsgi_app
@@ -26,6 +24,8 @@ from .._bridge import mark_async
 from .._bridge import to_thread
 from .._current import find_context
 from .._werkzeug import headers_of
+from .._werkzeug import parse_etags
+from .._werkzeug import parse_range_header
 from .._werkzeug import set_status
 from .._werkzeug import STATUS_LINES
 from ._bodies import DataBody

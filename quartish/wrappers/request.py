@@ -22,6 +22,7 @@ from .._streaming import AsyncInput
 from .._streaming import Body
 from .._streaming import LimitedInput
 from .._werkzeug import BodyRequest
+from .._werkzeug import form_class
 from .._werkzeug import READING
 from ..debughelpers import attach_enctype_error_multidict
 from ._limits import Limits
@@ -240,7 +241,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         self.fill_form()
         state: dict[str, t.Any] = self.__dict__
         if "files" not in state:  # an urlencoded form has none
-            state["files"] = self.parameter_storage_class()
+            state["files"] = form_class(self)()
         return state["files"]  # type: ignore[no-any-return]
 
     def parse_ahead(self) -> None:
@@ -300,7 +301,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         try:
             if limit is not None and len(data) > limit:
                 raise RequestEntityTooLarge()
-            return parse_urlencoded(data, self.parameter_storage_class, self.max_form_parts)  # type: ignore[return-value]
+            return parse_urlencoded(data, form_class(self), self.max_form_parts)  # type: ignore[return-value]
         except HTTPException as error:
             self._parsed = error
             raise

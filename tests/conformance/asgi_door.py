@@ -14,7 +14,7 @@ import typing as t
 import werkzeug.test
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.datastructures import Headers
-from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.sansio.response import Response as SansioResponse
 
 import quartish
 from quartish.testing.utils import PRESERVE
@@ -36,7 +36,7 @@ def run_app(
     status = start["status"]
     return (
         [message.get("body", b"") for message in rest],
-        f"{status} {HTTP_STATUS_CODES.get(status, 'Unknown').upper()}",
+        SansioResponse(status).status,
         Headers([(n.decode("latin-1"), v.decode("latin-1")) for n, v in start["headers"]]),
     )
 
