@@ -40,6 +40,7 @@ from ._overrides import HELPERS
 from ._registry import setupmethod
 from ._responses import build_url
 from ._responses import make_response
+from ._watched import watch
 from ._watched import Watched
 from ._watched import WatchedType
 from .asgi.background import BackgroundTasks
@@ -156,7 +157,7 @@ class App(Core, Watched, metaclass=AppType):
     event_class: type[t.Any] = asyncio.Event
 
     def _equip(self) -> None:
-        self._watch()
+        watch(self)
         if sys.version_info < (3, 12):
             vars(self)["__call__"] = _AsyncLooking(self)
         self.before_serving_funcs: list[BeforeServingCallable] = []

@@ -38,7 +38,7 @@ async def make_response(*args: t.Any) -> Response:
 
     Several arguments are the parts of a tuple: `await make_response(body, 404)`.
     """
-    response: Response = await helpers._make_response(current_app(), args)
+    response: Response = await helpers.response_of(current_app(), args)
     return response
 
 

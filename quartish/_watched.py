@@ -41,15 +41,17 @@ def tell_all(name: str) -> None:
     for reference in _watching.valuerefs():
         watched = reference()
         if watched is not None:
-            watched._changed(name)
+            watched._changed(name)  # noqa: SLF001 (this module's)
+
+
+def watch(watched: Watched) -> None:
+    """Tell `watched` from now on what happens to its class."""
+    _watching[id(watched)] = watched
 
 
 class Watched(metaclass=WatchedType):
     """An object whose `_changed` is called when one of its attributes was set or deleted; or one
-    of its class, from the time it calls `_watch`."""
-
-    def _watch(self) -> None:
-        _watching[id(self)] = self
+    of its class, from the time that `watch` is called with it."""
 
     def _changed(self, name: str) -> None:
         """Forget what depends on the attribute `name`."""

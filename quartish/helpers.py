@@ -87,10 +87,11 @@ def make_response(*args: t.Any) -> Response:
     awaitable colour.
     """
     app = current_app()
-    return t.cast("Response", app.drive(_make_response(app, args)))
+    return t.cast("Response", app.drive(response_of(app, args)))
 
 
-async def _make_response(app: AppLike, args: tuple[t.Any, ...]) -> t.Any:
+async def response_of(app: AppLike, args: tuple[t.Any, ...]) -> t.Any:
+    """Do what `make_response` does, for either colour."""
     if not args:
         return app.response_class()
     rv = app.make_response(args[0] if len(args) == 1 else args)

@@ -25,6 +25,7 @@ from werkzeug.sansio.response import Response as SansioResponse
 from ._signing import lazy_sha1
 from ._signing import SigningSerializer
 from ._watched import tell_all
+from ._watched import watch
 from ._watched import Watched
 from ._werkzeug import append_line
 from .json.tag import TaggedJSONSerializer
@@ -483,6 +484,6 @@ def is_stock(interface: t.Any) -> bool:
     kind = type(interface)
     for stock in _STOCK:
         if all(getattr(kind, name, None) is value for name, value in stock.items()):
-            interface._watch()
+            watch(interface)
             return stock.keys().isdisjoint(vars(interface))
     return False

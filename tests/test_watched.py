@@ -11,6 +11,7 @@ from unittest import mock
 
 import pytest
 
+from quartish._watched import watch
 from quartish._watched import Watched
 
 from ._peer import ask
@@ -95,7 +96,7 @@ def test_what_is_gone_is_not_told() -> None:
     thing = Thing()
     Thing.a = 1  # type: ignore[attr-defined]
     assert told == []
-    thing._watch()
+    watch(thing)
     Thing.b = 1  # type: ignore[attr-defined]
     del Thing.a  # type: ignore[attr-defined]
     thing.c = 1  # type: ignore[attr-defined]

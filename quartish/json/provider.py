@@ -18,6 +18,7 @@ from types import MethodType
 from werkzeug.http import http_date
 
 from .._lazy import lazy
+from .._watched import watch
 from .._watched import Watched
 
 if t.TYPE_CHECKING:
@@ -212,7 +213,7 @@ class DefaultJSONProvider(JSONProvider, Watched):
         PERF(1.2 us of 16 under Hypercorn): settings are attributes of a class, which are slow
         to look up, and there are many.
         """
-        self._watch()
+        watch(self)
         kind: t.Any = type(self)
         if (
             self.compact is False
