@@ -456,7 +456,7 @@ class Flow(Answers, Matching):
 
     async def teardown_app(self, ctx: AppContext, exc: BaseException | None) -> None:
         errors: list[BaseException] = []
-        for func in reversed(self.app.teardown_appcontext_funcs):
+        for func in self.app.teardown_appcontext_funcs[:: -1 if self.plain else 1]:  # as Quart
             await self._tear_down(errors, func, exc)
         if appcontext_tearing_down.receivers:
             await _collect(errors, self.send(appcontext_tearing_down, exc=exc))

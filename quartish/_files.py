@@ -119,6 +119,11 @@ async def _send_awaitable(app: t.Any, ctx: t.Any, options: dict[str, t.Any]) -> 
             " 'download_name'."
         )
     conditional = options.pop("conditional") and ctx.has_request
+    if isinstance(file, io.BytesIO):  # *Quart:* what was made for this request is not kept
+        if options["max_age"] == app.get_send_file_max_age:
+            options["max_age"] = None
+        if options["etag"] is True:
+            options["etag"] = False
     # Told that a server in front sends the file, Werkzeug does all but open it.
     draft = utils.send_file(
         environ={},

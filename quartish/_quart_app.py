@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import typing as t
+import weakref
 
 from ._application import App
+from ._bridge import is_awaitable
 from ._overrides import default
 from ._quart_files import Files
 from ._quart_files import Opening
+from ._registry import as_seconds
 from ._registry import PathLike
 from ._responses import make_response
 from .serving import serve
 from .serving import ServerConfig
 from .testing import FlaskCliRunner
+from .typing import RouteCallable
 
 
 class QuartApp(Files, App):
@@ -31,6 +35,21 @@ class QuartApp(Files, App):
     async def make_default_options_response(self) -> t.Any:
         """Return the answer to OPTIONS where a rule has it automatically."""
         return super().make_default_options_response()
+
+    def get_send_file_max_age(self, filename: str | None) -> int | None:
+        """Return for how many seconds a client may cache `filename`; None: it has to ask."""
+        return as_seconds(self.config["SEND_FILE_MAX_AGE_DEFAULT"])
+
+    def _static_view(self) -> RouteCallable:
+        this = weakref.ref(self)  # the view is in `view_functions`: no circle
+
+        async def send_static_file(filename: str) -> t.Any:
+            app = this()
+            assert app is not None
+            sent = app.send_static_file(filename)
+            return await sent if is_awaitable(sent) else sent
+
+        return send_static_file
 
     @default
     def log_exception(self, exception_info: t.Any) -> None:

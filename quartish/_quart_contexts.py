@@ -35,6 +35,14 @@ class AppContext(ctx.AppContext):
         """
         await self._pop(sys.exc_info()[1] if exc is _sentinel else exc)
 
+    def copy(self) -> ctx.AppContext:
+        """Return another context for the same app, with the same `g`, or for the same request
+        or websocket."""
+        copied = super().copy()
+        if self.kind is None:
+            copied.g, copied.kept = self.g, True
+        return copied
+
     async def auto_pop(self, exc: BaseException | None) -> None:
         """Do as `pop` does, unless a client keeps the context, or
         `PRESERVE_CONTEXT_ON_EXCEPTION` does after an exception."""

@@ -10,7 +10,7 @@ import typing as t
 from functools import partial
 
 from . import blueprints
-from ._bridge import is_awaitable
+from ._quart_functions import quarts_headers
 from ._registry import PathLike
 from ._registry import Registry
 from .wrappers._bodies import to_file_thread
@@ -75,7 +75,7 @@ class Files(Registry):
     async def send_static_file(self, filename: str) -> t.Any:
         """Answer with a file of `static_folder`. Raises NotFound (404)."""
         sent = await to_file_thread(super().send_static_file, filename)
-        return await sent if is_awaitable(sent) else sent
+        return await quarts_headers(sent)
 
     async def open_resource(  # type: ignore[override]
         self, path: PathLike, mode: str = "rb", encoding: str | None = "utf-8"

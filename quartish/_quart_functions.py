@@ -79,8 +79,7 @@ async def send_file(
         conditional=conditional,
         last_modified=last_modified,
     )
-    sent: t.Any = _files.send_file(**{**options, **flask_names})
-    return await sent if is_awaitable(sent) else sent  # type: ignore[no-any-return]
+    return await quarts_headers(_files.send_file(**{**options, **flask_names}))
 
 
 async def send_from_directory(
@@ -108,8 +107,15 @@ async def send_from_directory(
         conditional=conditional,
         last_modified=last_modified,
     )
-    sent: t.Any = _files.send_from_directory(directory, **{**options, **flask_names})
-    return await sent if is_awaitable(sent) else sent  # type: ignore[no-any-return]
+    return await quarts_headers(_files.send_from_directory(directory, **{**options, **flask_names}))
+
+
+async def quarts_headers(sent: t.Any) -> Response:
+    """Return a response without the name of a file that is shown, which only Flask tells."""
+    response: Response = await sent if is_awaitable(sent) else sent
+    if response.headers.get("Content-Disposition", "").startswith("inline"):
+        del response.headers["Content-Disposition"]
+    return response
 
 
 def stream_with_context(func: t.Any) -> t.Any:

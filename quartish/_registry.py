@@ -114,6 +114,11 @@ def _endpoint_from_view_func(view_func: RouteCallable | None) -> str:
     return t.cast(str, name)
 
 
+def as_seconds(value: timedelta | int | None) -> int | None:
+    """Return a setting that is a time in whole seconds."""
+    return int(value.total_seconds()) if isinstance(value, timedelta) else value
+
+
 class Registry:
     """The base of the app and of `Blueprint`; Flask calls it `Scaffold`.
 
@@ -207,10 +212,7 @@ class Registry:
 
         Reads SEND_FILE_MAX_AGE_DEFAULT of the current app.
         """
-        value = current_app().config["SEND_FILE_MAX_AGE_DEFAULT"]
-        if isinstance(value, timedelta):
-            return int(value.total_seconds())
-        return t.cast("int | None", value)
+        return as_seconds(current_app().config["SEND_FILE_MAX_AGE_DEFAULT"])
 
     def send_static_file(self, filename: str) -> t.Any:
         """Answer with a file of `static_folder`; the view of the endpoint `static`.

@@ -57,7 +57,7 @@ class View:
         decorators and all that it may call is. Decorators meet a plain `def`, as in Flask.
         """
         shared = None if cls.init_every_request else cls(*class_args, **class_kwargs)
-        as_sync = not _is_async(cls) or (cls.decorators and not issubclass(cls, AwaitableView))
+        awaitable = issubclass(cls, AwaitableView)
 
         def sync_view(**kwargs: t.Any) -> ResponseReturnValue:
             self = view.view_class(*class_args, **class_kwargs) if shared is None else shared
@@ -65,9 +65,11 @@ class View:
 
         async def async_view(**kwargs: t.Any) -> ResponseReturnValue:
             self = view.view_class(*class_args, **class_kwargs) if shared is None else shared
-            rv = self.dispatch_request(**kwargs)
+            dispatch = self.dispatch_request
+            rv = (_callable(dispatch) if awaitable else dispatch)(**kwargs)
             return await rv if is_awaitable(rv) else rv  # type: ignore[no-any-return]
 
+        as_sync = not awaitable and (cls.decorators or not _is_async(cls))
         view: t.Any = sync_view if as_sync else async_view
         view.__name__ = name
         view.__module__ = cls.__module__
@@ -114,7 +116,8 @@ class MethodView(View):
 
 
 class AwaitableView(View):
-    """Quart's `View`: `dispatch_request` is awaited, and decorators meet an `async def`."""
+    """Quart's `View`: its view function is an `async def`, which decorators meet, and which calls
+    a `dispatch_request` that is a `def` in a worker thread."""
 
     async def dispatch_request(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Answer one request; URL variables arrive as keyword arguments."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import inspect
+import io
+import threading
 import typing as t
 
 import pytest
 import quart
+import quart.ctx
 import quart.sessions
+import quart.views
 import werkzeug.exceptions
 
 import quartish.quart
@@ -293,5 +299,248 @@ async def test_async_receivers_of_signals_about_contexts(name: str) -> None:
         with signal.connected_to(receive, app):
             seen.append((await app.test_client().get("/")).status_code)
         return sorted(map(str, seen))
+
+    await on_both(play)
+
+
+async def test_resources_are_opened_as_coroutines(tmp_path: t.Any) -> None:
+    (tmp_path / "file").write_text("one\ntwo\n")
+
+    async def play(module: t.Any) -> t.Any:
+        app = module.Quart("app", root_path=str(tmp_path), instance_path=str(tmp_path))
+        blueprint = module.Blueprint("blueprint", "app", root_path=str(tmp_path))
+        seen: list[t.Any] = []
+        for open_file in (app.open_resource, blueprint.open_resource, app.open_instance_resource):
+            async with await open_file("file") as file:
+                seen.append(await file.read())
+            async with await open_file("file", "r") as file:
+                seen.append([line async for line in file])
+            file = await (await open_file(path="file", mode="rt"))
+            seen.append((await file.readline(), await file.tell(), file.closed))
+            await file.close()
+            seen.append(file.closed)
+            with pytest.raises(FileNotFoundError):
+                async with await open_file("missing"):
+                    pass
+        for open_file in (app.open_resource, blueprint.open_resource):
+            with pytest.raises(ValueError):
+                await open_file("file", "w")
+        async with await app.open_instance_resource("written", "w") as file:
+            seen.append(await file.write("abc"))
+        return seen
+
+    await on_both(play)
+
+
+async def test_a_copied_app_context_keeps_g_when_it_is_pushed() -> None:
+    async def play(module: t.Any) -> t.Any:
+        context = app_of(module).app_context()
+        await context.push()
+        module.g.mark = 1
+        copied = context.copy()
+        await context.pop()
+        await copied.push()
+        mark = module.g.get("mark")
+        await copied.pop()
+        return mark, module.has_app_context()
+
+    await on_both(play)
+
+
+async def test_kinds_of_contexts() -> None:
+    async def play(module: t.Any) -> t.Any:
+        ctx = quart.ctx if module is quart else importlib.import_module("quartish.quart.ctx")
+        kinds = (ctx.AppContext, ctx.RequestContext, ctx.WebsocketContext)
+        app, seen = app_of(module), []
+
+        @app.websocket("/")
+        async def view() -> None:
+            websocket = module.websocket._get_current_object()
+            context = ctx.WebsocketContext(app, websocket)
+            seen.append([isinstance(context, kind) for kind in kinds[1:]])
+            async with context:
+                seen.append(module.websocket.path)
+            await module.websocket.send("")
+
+        async with app.test_client().websocket("/") as websocket:
+            await websocket.receive()
+        async with app.test_request_context("/x") as context:
+            seen.append([isinstance(context, kind) for kind in kinds[1:]])
+            request = module.request._get_current_object()
+        seen.append([isinstance(app.app_context(), kind) for kind in kinds])
+        context = ctx.RequestContext(app, request, None)
+        await context.push()
+        seen.append((module.request.path, module.g.get("mark")))
+        async with context.copy():
+            seen.append(module.request.path)
+        await context.auto_pop(None)
+        seen.append(module.has_request_context())
+        await context.push()
+        app.config["PRESERVE_CONTEXT_ON_EXCEPTION"] = True
+        await context.auto_pop(ValueError())
+        seen.append((module.has_request_context(), context.preserved))
+        await context.pop(None)
+        return seen
+
+    await on_both(play)
+
+
+async def test_class_based_views() -> None:
+    async def play(module: t.Any) -> t.Any:
+        views = quart.views if module is quart else importlib.import_module("quartish.quart.views")
+
+        class Plain(views.View):  # type: ignore[misc,name-defined]
+            def dispatch_request(self, **kwargs: t.Any) -> str:
+                assert threading.current_thread() is not threading.main_thread()
+                return "plain"
+
+        class Methods(views.MethodView):  # type: ignore[misc,name-defined]
+            async def get(self) -> str:
+                return "get"
+
+            def post(self) -> str:
+                assert threading.current_thread() is not threading.main_thread()
+                return "post"
+
+        class Override(Methods):
+            async def dispatch_request(self, **kwargs: t.Any) -> t.Any:
+                return "over " + await super().dispatch_request(**kwargs)
+
+        def decorate(view: t.Any) -> t.Any:
+            async def decorated(*args: t.Any, **kwargs: t.Any) -> str:
+                return "decorated " + await view(*args, **kwargs)
+
+            return decorated
+
+        class Decorated(Methods):
+            decorators = [decorate]
+
+        app, seen = app_of(module), []
+        for cls in (Plain, Methods, Override, Decorated):
+            view = cls.as_view(cls.__name__)
+            app.add_url_rule(f"/{cls.__name__}", view_func=view)
+            seen.append(inspect.iscoroutinefunction(view))
+            for method in ("GET", "POST", "HEAD", "PUT"):
+                response = await app.test_client().open(f"/{cls.__name__}", method=method)
+                seen.append((response.status_code, await response.get_data()))
+        return seen
+
+    await on_both(play)
+
+
+async def test_the_session_of_a_test_request() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+        seen = []
+        for body in ({"form": {"a": "b"}}, {"json": [1]}, {"data": b"x"}, {}):
+            client = app.test_client()
+            async with client.session_transaction("/x", method="POST", **body) as session:
+                session["key"] = 1
+            async with client.session_transaction() as session:
+                seen.append(dict(session))
+        with pytest.raises(RuntimeError):
+            async with app.test_client(use_cookies=False).session_transaction():
+                pass
+        return seen
+
+    await on_both(play)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("/",), ("/", None), ("/other",), ("/", "example.org")],
+)
+async def test_cookies_by_position(options: t.Any) -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+
+        @app.route("/")
+        async def view() -> t.Any:
+            return dict(module.request.cookies)
+
+        client = app.test_client()
+        client.set_cookie("localhost", "a", "1", None, None, "/", None, False, True, "Lax")
+        client.set_cookie("localhost", "b", "2", domain="example.org")
+        seen = [await (await client.get("/")).get_json()]
+        client.delete_cookie("localhost", "a", *options)
+        return *seen, await (await client.get("/")).get_json()
+
+    await on_both(play)
+
+
+async def test_functions_of_the_end_in_order() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app, seen = app_of(module), []
+
+        def note(mark: str) -> t.Any:
+            async def teardown(exc: t.Any) -> None:
+                seen.append(mark)
+
+            return teardown
+
+        for mark in "ab":
+            app.teardown_appcontext(note("app " + mark))
+            app.teardown_request(note("request " + mark))
+            app.teardown_websocket(note("websocket " + mark))
+
+        @app.websocket("/ws")
+        async def view() -> None:
+            await module.websocket.send("")
+
+        await app.test_client().get("/")
+        async with app.test_client().websocket("/ws") as websocket:
+            await websocket.receive()
+        await asyncio.sleep(0)
+        return seen
+
+    await on_both(play)
+
+
+async def test_what_is_made_for_one_request_is_not_cached() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+
+        @app.route("/")
+        async def view() -> t.Any:
+            return await module.send_file(io.BytesIO(b"x"), attachment_filename="a.png")
+
+        @app.route("/file")
+        async def file() -> t.Any:
+            return await module.send_file(__file__)
+
+        made = (await app.test_client().get("/")).headers
+        sent = (await app.test_client().get("/file")).headers
+        return "max-age" in made["Cache-Control"], *(
+            name in headers
+            for headers in (made, sent)
+            for name in ("ETag", "Expires", "Content-Disposition")
+        )
+
+    await on_both(play)
+
+
+async def test_a_streamed_response_in_a_test() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+
+        @app.route("/")
+        async def view() -> t.Any:
+            return (piece async for piece in pieces())
+
+        async def pieces() -> t.AsyncIterator[str]:
+            yield "a"
+            yield "b"
+
+        response = await app.test_client().get("/")
+        return response.content_length, await response.get_data()
+
+    await on_both(play)
+
+
+async def test_the_static_view() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+        view = app.view_functions["static"]
+        return view.__name__, inspect.iscoroutinefunction(view), app.get_send_file_max_age("x")
 
     await on_both(play)

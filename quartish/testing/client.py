@@ -33,6 +33,10 @@ from .utils import sentinel
 
 PLAIN_CLIENT = ("127.0.0.1", 50000)
 """Who asks, for an app of the plain colour; as *Flask's* client says."""
+_COOKIE = (
+    *("server_name", "key", "value", "max_age", "expires", "path", "domain", "secure"),
+    *("httponly", "samesite"),
+)
 REDIRECTS = {301, 302, 303, 305, 307, 308}
 
 
@@ -340,30 +344,35 @@ class QuartClient:
         **kwargs: t.Any,
     ) -> None: ...
     def set_cookie(self, *args: t.Any, **kwargs: t.Any) -> None:
-        """Set a cookie: Quart's `(server_name, key, value)` or Werkzeug's `(key, value)`.
+        """Set a cookie: Quart's `(server_name, key, value, max_age, ...)` or Werkzeug's
+        `(key, value)`.
 
         `kwargs` are those of `werkzeug.http.dump_cookie`.
         """
-        names = ["server_name", "key", "value"]
-        quarts = "server_name" in kwargs or len(args) + len(kwargs.keys() & set(names)) == 3
-        kwargs.update(zip(names if quarts else names[1:], args, strict=False))
+        given = len(args) + len(kwargs.keys() & {"key", "value"})
+        quarts = "server_name" in kwargs or given > 2
+        kwargs.update(zip(_COOKIE if quarts else _COOKIE[1:], args, strict=False))
         server = kwargs.pop("server_name", None)
         key, value = kwargs.pop("key"), kwargs.pop("value", "")
         domain, path = kwargs.pop("domain", None), kwargs.pop("path", "/")
         if quarts:  # whatever server it names: Quart's client sends all to all
+            if domain is not None and not f".{server}".endswith(f".{domain.lstrip('.')}"):
+                return  # but takes no cookie of another domain's
             server, domain = _host(self.app.config["SERVER_NAME"] or "localhost"), None
         origin_only = kwargs.pop("origin_only", server is None or domain is None)
         header = dump_cookie(key, value, domain=domain, path=path, **kwargs)
         self._jar().store(server or "localhost", path, header, origin_only)
 
-    def delete_cookie(
-        self, *args: str | None, path: str = "/", domain: str | None = None, **kwargs: t.Any
-    ) -> None:
-        """Delete a cookie: Quart's `(server_name, key)` or Werkzeug's `(key)`."""
-        key = str(kwargs.pop("key", None) or args[-1])
-        server = kwargs.pop("server_name", args[0] if len(args) == 2 else None)
+    def delete_cookie(self, *args: str | None, **kwargs: t.Any) -> None:
+        """Delete a cookie: Quart's `(server_name, key, path, domain)` or Werkzeug's `(key)`,
+        with `path` and `domain` by name."""
+        names = ("server_name", "key", "path", "domain")
+        kwargs.update(zip(names if len(args) > 1 else names[1:], args, strict=False))
+        server, path = kwargs.get("server_name"), kwargs.get("path", "/")
         for host in {server or "localhost", _host(self.app.config["SERVER_NAME"] or "localhost")}:
-            header = dump_cookie(key, "", max_age=0, path=path, domain=domain)
+            header = dump_cookie(
+                kwargs["key"], "", max_age=0, path=path, domain=kwargs.get("domain")
+            )
             self._jar().store(host, path, header)
 
     def _jar(self) -> CookieJar:
@@ -392,8 +401,10 @@ class QuartClient:
         subdomain: str | None = None,
     ) -> t.AsyncIterator[SessionMixin]:
         """Open the session that such a request would find; save it at the end of the block."""
-        jar = self._jar()
         app = self.app
+        if self.cookie_jar is None and not app.plain:
+            raise RuntimeError("Sessions need cookies. Create the client with 'use_cookies=True'.")
+        jar = self._jar()
         interface = app.session_interface
         body, body_headers = make_test_body_with_headers(data=data, form=form, json=json, app=app)
         headers = Headers(headers)
@@ -407,6 +418,7 @@ class QuartClient:
         request = app.request_class.from_scope(scope)
         request.json_module = app.json
         if body and not app.plain:
+            request.body = request.body_class(len(body), request.max_content_length)
             request.body.set_result(body)
         context = app.context_class(app, request=request)
         async with context:

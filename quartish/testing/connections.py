@@ -100,6 +100,8 @@ class _TestConnection:
         cls = cls if issubclass(cls, Response) else Response
         response: Response = cls(bytes(self.response_data), self.status_code)
         response.headers = Headers(self.headers)
+        if not self.app.plain:  # *Quart:* as the body is at hand, its length is told
+            response.headers.setdefault("Content-Length", str(len(self.response_data)))
         response.json_module = self.app.json
         return response
 
