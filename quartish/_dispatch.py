@@ -41,6 +41,7 @@ from ._bridge import is_awaitable
 from ._bridge import spare
 from ._bridge import unwrapped
 from ._core import Core
+from ._current import call_with_context
 from ._matching import Matching
 from .ctx import AppContext
 from .signals import appcontext_tearing_down
@@ -250,15 +251,13 @@ class Flow(Answers, Matching):
         app, conn = self.app, ctx.conn
         if conn.routing_exception is not None:
             app.raise_routing_exception(conn)
-        rule, arguments = conn.url_rule, conn.view_args
-        view: t.Any
+        rule = conn.url_rule
         if conn.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-            view, arguments = app.make_default_options_response, {}
-        else:
-            view = app.view_functions[rule.endpoint]
+            return call_with_context(app.make_default_options_response)
+        view: t.Any = app.view_functions[rule.endpoint]
         if self.adapt is not None:
             view = self.adapt(view)
-        return view(**arguments)
+        return view(**conn.view_args)
 
     def call(self, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
         """Call what the user registered: in this very thread, whatever colour it has. Return
@@ -381,7 +380,7 @@ class Flow(Answers, Matching):
         exc_info: t.Any = sys.exc_info()
         if exc_info[1] is not error:
             exc_info = (type(error), error, error.__traceback__)
-        logged = app.log_exception(exc_info)
+        logged = call_with_context(app.log_exception, exc_info)
         if is_awaitable(logged):
             await awaited(logged)
         rv: t.Any = InternalServerError(original_exception=error)

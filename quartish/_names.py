@@ -126,7 +126,7 @@ SOURCES = {
     " WhileServingCallable T_shell_context_processor=ShellContextProcessorCallable",
     "quartish.wrappers": "Request Response Websocket",
     "quartish.wrappers._bodies": "ResponseBody run_sync_iterable=iterate_in_thread",
-    "quartish.wrappers._conn": "BaseRequestWebsocket=Conn",
+    "quartish.wrappers._conn": "BaseRequestWebsocket=Conn ClientDisconnectedError",
     "quartish.wrappers.awaitable": "Body",
 }
 #: Modules that are taken from modules.

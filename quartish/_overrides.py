@@ -6,6 +6,7 @@ subclass defines it or it was set on the app, takes the step's place.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing as t
 from types import MethodType
@@ -13,7 +14,10 @@ from types import MethodType
 from werkzeug.sansio.response import Response as SansioResponse
 
 from ._bridge import awaited
+from ._bridge import is_async_callable
 from ._bridge import is_awaitable
+from ._bridge import mark_async
+from .ctx import AppContext
 
 Step = t.Callable[..., t.Awaitable[t.Any]]
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
@@ -49,6 +53,25 @@ def is_default(method: object) -> bool:
     """Say whether a method was marked. The function itself is looked up: an attribute would
     be copied by what wraps it."""
     return type(method) is MethodType and method.__func__ in _defaults
+
+
+def either_form(method: F) -> F:
+    """Let a method of the app be called as Quart 0.22 calls it, which is its signature, and as
+    0.23 does: with the context first, or as `ctx`."""
+    names = list(inspect.signature(method).parameters)[1:]
+    context = next(name for name in names if name in ("ctx", *_CONTEXTS))
+    others = [name for name in names if name != context]
+
+    @functools.wraps(method)
+    def call(self: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        ctx = kwargs.pop("ctx", None)
+        if ctx is None and args and isinstance(args[0], AppContext):
+            ctx, *args = args  # type: ignore[assignment]
+        if ctx is None:
+            return method(self, *args, **kwargs)
+        return method(self, **dict(zip(others, args, strict=False)), **{context: ctx}, **kwargs)
+
+    return t.cast(F, mark_async(call) if is_async_callable(method) else call)
 
 
 def as_step(method: t.Callable[..., t.Any], context_last: bool = False) -> Step:

@@ -10,6 +10,7 @@ import weakref
 from ._application import App
 from ._bridge import is_awaitable
 from ._overrides import default
+from ._overrides import either_form
 from ._quart_files import Files
 from ._quart_files import Opening
 from ._registry import as_seconds
@@ -32,7 +33,8 @@ class QuartApp(Files, App):
         return make_response(self, result)
 
     @default
-    async def make_default_options_response(self) -> t.Any:
+    @either_form
+    async def make_default_options_response(self, ctx: t.Any = None) -> t.Any:
         """Return the answer to OPTIONS where a rule has it automatically."""
         return super().make_default_options_response()
 
@@ -52,9 +54,15 @@ class QuartApp(Files, App):
         return send_static_file
 
     @default
-    def log_exception(self, exception_info: t.Any) -> None:
+    @either_form
+    def log_exception(self, exception_info: t.Any, ctx: t.Any = None) -> None:
         """Log an exception that no handler took, once, with the request's path and method."""
         super().log_exception(exception_info)
+
+    @either_form
+    async def handle_background_exception(self, error: Exception, ctx: t.Any = None) -> None:
+        """Tell of what a background task raised: by the signal, and in the log."""
+        await super().handle_background_exception(error)
 
     async def open_instance_resource(  # type: ignore[override]
         self, path: PathLike, mode: str = "rb", encoding: str | None = "utf-8"

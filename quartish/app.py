@@ -26,6 +26,7 @@ from ._dispatch import Flow
 from ._dispatch_websocket import WebsocketFlow
 from ._doors import wsgi_only
 from ._overrides import default
+from ._overrides import either_form
 from ._quart_app import QuartApp
 from ._quart_contexts import AppContext as AwaitableContext
 from .asgi.connections import ASGIHTTPConnection
@@ -248,24 +249,28 @@ class Quart(QuartApp):
         return coro
 
     @default
+    @either_form
     async def full_dispatch_request(self, request_context: AppContext | None = None) -> t.Any:
         """Dispatch the request with its hooks and error handlers; return the response."""
-        ctx = request_context or _ctx()
+        ctx = request_context or _active()
         return await Flow.full_dispatch(self.flow_of(ctx), ctx)
 
     @default
+    @either_form
     async def preprocess_request(self, request_context: AppContext | None = None) -> t.Any:
         """Run the url value preprocessors and the before functions, until one returns."""
-        ctx = request_context or _ctx()
+        ctx = request_context or _active()
         return await Flow.preprocess(self.flow_of(ctx), ctx)
 
     @default
+    @either_form
     async def dispatch_request(self, request_context: AppContext | None = None) -> t.Any:
         """Call the view that matched and return what it returned."""
-        ctx = request_context or _ctx()
+        ctx = request_context or _active()
         return await Flow.dispatch(self.flow_of(ctx), ctx)
 
     @default
+    @either_form
     async def finalize_request(
         self,
         result: t.Any,
@@ -273,68 +278,78 @@ class Quart(QuartApp):
         from_error_handler: bool = False,
     ) -> t.Any:
         """Make a response of what a view or handler returned, and postprocess it."""
-        ctx, result = _context_first(result, request_context)
+        ctx = request_context or _active()
         return await Flow.finalize(self.flow_of(ctx), ctx, result, from_error_handler)
 
     @default
+    @either_form
     async def process_response(
         self, response: t.Any, request_context: AppContext | None = None
     ) -> t.Any:
         """Run the after functions and save the session."""
-        ctx, response = _context_first(response, request_context)
+        ctx = request_context or _active()
         return await Flow.postprocess(self.flow_of(ctx), ctx, response)
 
     @default
-    async def handle_user_exception(self, error: t.Any, *args: t.Any) -> t.Any:
+    @either_form
+    async def handle_user_exception(self, error: t.Any, ctx: t.Any = None) -> t.Any:
         """Answer an exception of a view or hook by its handler, or raise it."""
-        ctx, error = _context_first(error, *args)
+        ctx = ctx or _active()
         return await Flow.handle_user_exception(self.flow_of(ctx), ctx, error)
 
     @default
-    async def handle_http_exception(self, error: t.Any, *args: t.Any) -> t.Any:
+    @either_form
+    async def handle_http_exception(self, error: t.Any, ctx: t.Any = None) -> t.Any:
         """Answer an HTTP exception by its handler, or by itself."""
-        ctx, error = _context_first(error, *args)
+        ctx = ctx or _active()
         return await Flow.handle_http_exception(self.flow_of(ctx), ctx, error)
 
     @default
-    async def handle_exception(self, error: t.Any, *args: t.Any) -> t.Any:
+    @either_form
+    async def handle_exception(self, error: t.Any, ctx: t.Any = None) -> t.Any:
         """Log an exception that no handler took and answer 500, or raise it."""
-        ctx, error = _context_first(error, *args)
+        ctx = ctx or _active()
         return await Flow.handle_exception(self.flow_of(ctx), ctx, error)
 
     @default
+    @either_form
     async def do_teardown_request(
         self, exc: t.Any = None, request_context: AppContext | None = None
     ) -> None:
         """Run the teardown functions of the request."""
-        ctx, exc = _context_first(exc, request_context)
+        ctx = request_context or _active()
         await Flow.teardown_connection(self.flow_of(ctx), ctx, exc)
 
     @default
-    async def do_teardown_appcontext(self, exc: t.Any = None, *args: t.Any) -> None:
+    @either_form
+    async def do_teardown_appcontext(self, exc: t.Any = None, ctx: t.Any = None) -> None:
         """Run the teardown functions of the application context."""
-        ctx, exc = _context_first(exc, *args)
+        ctx = ctx or _active()
         await Flow.teardown_app(self.flow_of(ctx), ctx, exc)
 
     @default
+    @either_form
     async def full_dispatch_websocket(self, websocket_context: AppContext | None = None) -> t.Any:
         """Dispatch the websocket with its hooks and error handlers."""
-        ctx = websocket_context or _ctx()
+        ctx = websocket_context or _active()
         return await WebsocketFlow.full_dispatch(self.websocket_flow, ctx)
 
     @default
+    @either_form
     async def preprocess_websocket(self, websocket_context: AppContext | None = None) -> t.Any:
         """Run the url value preprocessors and the before functions, until one returns."""
-        ctx = websocket_context or _ctx()
+        ctx = websocket_context or _active()
         return await WebsocketFlow.preprocess(self.websocket_flow, ctx)
 
     @default
+    @either_form
     async def dispatch_websocket(self, websocket_context: AppContext | None = None) -> t.Any:
         """Call the websocket's handler."""
-        ctx = websocket_context or _ctx()
+        ctx = websocket_context or _active()
         return await WebsocketFlow.dispatch(self.websocket_flow, ctx)
 
     @default
+    @either_form
     async def finalize_websocket(
         self,
         result: t.Any,
@@ -342,34 +357,38 @@ class Quart(QuartApp):
         from_error_handler: bool = False,
     ) -> t.Any:
         """Make a response of what a handler returned, if anything, and postprocess it."""
-        ctx, result = _context_first(result, websocket_context)
+        ctx = websocket_context or _active()
         return await WebsocketFlow.finalize(self.websocket_flow, ctx, result, from_error_handler)
 
     @default
+    @either_form
     async def postprocess_websocket(
         self, response: t.Any, websocket_context: AppContext | None = None
     ) -> t.Any:
         """Run the websocket's after functions."""
-        ctx, response = _context_first(response, websocket_context)
+        ctx = websocket_context or _active()
         return await WebsocketFlow.postprocess(self.websocket_flow, ctx, response)
 
     @default
-    async def handle_websocket_exception(self, error: t.Any, *args: t.Any) -> t.Any:
+    @either_form
+    async def handle_websocket_exception(self, error: t.Any, ctx: t.Any = None) -> t.Any:
         """Log an exception that no handler took, or raise it."""
-        ctx, error = _context_first(error, *args)
+        ctx = ctx or _active()
         return await WebsocketFlow.handle_exception(self.websocket_flow, ctx, error)
 
     @default
+    @either_form
     async def do_teardown_websocket(
         self, exc: t.Any = None, websocket_context: AppContext | None = None
     ) -> None:
         """Run the teardown functions of the websocket."""
-        ctx, exc = _context_first(exc, websocket_context)
+        ctx = websocket_context or _active()
         await WebsocketFlow.teardown_connection(self.websocket_flow, ctx, exc)
 
-    async def update_template_context(self, context: dict[str, t.Any]) -> None:
+    @either_form
+    async def update_template_context(self, context: dict[str, t.Any], ctx: t.Any = None) -> None:
         """Add to `context` what the context processors give; what is in it stays."""
-        await update_template_context(self, find_context(), context)
+        await update_template_context(self, ctx or find_context(), context)
 
     # --- doors ------------------------------------------------------------------------------
 
@@ -427,13 +446,9 @@ def _active_for(conn: t.Any) -> AppContext | None:
     return ctx if ctx is not None and ctx.made is conn else None
 
 
-def _context_first(value: t.Any, context: t.Any = None) -> tuple[AppContext, t.Any]:
-    """Put the context first. *Quart:* 0.22 passes it last, or not at all; 0.23 first."""
-    if isinstance(value, AppContext):
-        value, context = context, value
-    if context is None:
-        active = find_context()
-        if active is None:
-            raise RuntimeError(NO_WEBSOCKET)
-        context = active.conn_ctx or active.app_ctx
-    return context, value
+def _active() -> AppContext:
+    """Return the context of a method that was called without one."""
+    active = find_context()
+    if active is None:
+        raise RuntimeError(NO_WEBSOCKET)
+    return t.cast(AppContext, active.conn_ctx or active.app_ctx)

@@ -21,6 +21,7 @@ from jinja2.utils import LRUCache
 from ._bridge import awaited
 from ._bridge import drive
 from ._bridge import is_awaitable
+from ._current import call_with_context
 from ._current import current_app
 from ._current import find_context
 from ._jinja import CompilingEnvironment
@@ -258,7 +259,7 @@ async def _rendered(app: t.Any, template: Template, context: dict[str, t.Any]) -
 
 
 async def _prepare(app: t.Any, template: Template, context: dict[str, t.Any]) -> None:
-    updated = app.update_template_context(context)
+    updated = call_with_context(app.update_template_context, context)
     if is_awaitable(updated):
         await awaited(updated)
     if before_render_template.receivers:

@@ -14,6 +14,7 @@ from contextvars import Context
 
 from .._bridge import is_awaitable
 from .._bridge import within
+from .._current import call_with_context
 from .._responses import length_line
 from ..debugger import render_traceback
 from ..typing import ASGIReceive
@@ -79,7 +80,7 @@ class _Started:
 
 
 async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception) -> None:
-    logged = app.log_exception(sys.exc_info())
+    logged = call_with_context(app.log_exception, sys.exc_info())
     if is_awaitable(logged):
         await logged
     # *Quart:* has a page for every client.

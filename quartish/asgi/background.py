@@ -19,6 +19,7 @@ from .._bridge import is_async_callable
 from .._bridge import is_awaitable
 from .._bridge import lane_loop
 from .._bridge import to_thread
+from .._current import call_with_context
 from ..signals import got_background_exception
 
 LAST_CALL = 1.0
@@ -140,7 +141,8 @@ async def _run(app: t.Any, func: t.Callable[..., t.Any], args: t.Any, kwargs: t.
         async with app.app_context():
             return await func(*args, **kwargs)
     except Exception as error:
-        await app.handle_background_exception(error)
+        ctx = app.app_context()  # the task's own has ended
+        await call_with_context(app.handle_background_exception, error, ctx=ctx)
         raise
 
 

@@ -10,6 +10,7 @@ import typing as t
 import weakref
 
 from .._bridge import is_awaitable
+from .._current import call_with_context
 from ..signals import got_serving_exception
 from ..typing import ASGIReceive
 from ..typing import ASGISend
@@ -123,7 +124,9 @@ class Serving:
         ):
             if is_awaitable(rv):
                 await rv
-        self.app.log_exception((type(error), error, error.__traceback__))
+        call_with_context(
+            self.app.log_exception, (type(error), error, error.__traceback__)
+        )
 
 
 async def _call(func: t.Callable[[], t.Any]) -> None:

@@ -3,6 +3,7 @@ touched, and what routing found out about the connection."""
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import typing as t
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ from werkzeug.sansio.utils import get_content_length
 from .._lazy import lazy
 from .._werkzeug import headers_of
 from ..typing import Scope
+
+
+class ClientDisconnectedError(asyncio.CancelledError):
+    """The client left: a cancellation. *Quart:* 0.23 raises one that is an `Exception`."""
 
 
 class Conn(SansioRequest):

@@ -20,6 +20,7 @@ from ..signals import websocket_sent
 from ..typing import ASGISend
 from ..typing import Message
 from ..typing import Scope
+from ._conn import ClientDisconnectedError
 from ._conn import Conn
 
 P = t.ParamSpec("P")
@@ -50,7 +51,7 @@ def _waited_for(coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
     return from_thread(coro) if in_lane() and _get_running_loop() is None else coro
 
 
-class WebSocketDisconnect(asyncio.CancelledError):
+class WebSocketDisconnect(ClientDisconnectedError):
     """The client left. Raised by `receive` and `send`, after the last message was received.
 
     It is a cancellation, as in Quart: `except Exception` does not stop it, `finally` and

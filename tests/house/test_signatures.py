@@ -106,6 +106,21 @@ DIFFERENT = {
 HELD = {"quart.sessions:SecureCookieSessionInterface.digest_method"}
 
 
+QUEUED = "0.23 has a queue of its own here, which what is between server and view is given"
+#: What differs from 0.23, which takes the place of 0.22 on Python 3.13.
+NEXT = {
+    "quart.app:Quart.": "takes the context first as well: see test_next_quart.py",
+    "quart.app:Quart.websocket_class": QUEUED,
+    "quart.asgi:ASGIHTTPConnection.handle_messages": QUEUED,
+    "quart.asgi:ASGIWebsocketConnection.handle_messages": QUEUED,
+    "quart.utils:run_reloader": SERVED,
+    "quart.wrappers.request:Body.": QUEUED,
+    "quart.wrappers.websocket:Buffer": QUEUED,
+    "quart.wrappers.websocket:Websocket": QUEUED,
+    "quart:Websocket": QUEUED,
+}
+
+
 @cache
 def walk(ours: bool = False) -> dict[str, dict[str, t.Any]]:
     given = json.dumps(list(walk())) if ours else ""
@@ -156,9 +171,14 @@ def lost(theirs: Parameters, ours: Parameters) -> t.Iterator[str]:
 
 
 def test_every_signature() -> None:
-    pytest.importorskip("quart")
+    quart = pytest.importorskip("quart")
     found = {f"{path}: {difference}" for path in walk() for difference in differences(path)}
-    assert found == set(DIFFERENT)
+    expected = set(DIFFERENT)
+    if hasattr(quart.wrappers, "ClientDisconnectedError"):
+        found = {name for name in found if not name.startswith(tuple(NEXT))}
+        expected -= {"quart.utils:restart: missing"}
+        expected = {name for name in expected if not name.startswith(tuple(NEXT))}
+    assert found == expected
 
 
 def test_the_comparison_sees_what_is_lost() -> None:
