@@ -14,6 +14,7 @@ import functools
 import inspect
 import sys
 import threading
+import time
 import types
 import typing as t
 import weakref
@@ -32,6 +33,9 @@ F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
 _MISSING: t.Any = object()
 _RAISED_BY_COROUTINES = {"coroutine raised StopIteration", "async generator raised StopIteration"}
+LONGEST_WAIT = 7
+"""So often is the time doubled for which a thread that was cancelled waits with what it asks for
+nevertheless: to 128 ms."""
 #: What `next` returns for a coroutine that ended.
 DONE: t.Any = object()
 
@@ -232,7 +236,7 @@ def close_own_loop() -> None:
 class Lane:
     """One request's stay in one worker thread, seen from the loop that lent it."""
 
-    __slots__ = ("loop", "children", "cancelled", "spared", "on_wait", "prepare")
+    __slots__ = ("loop", "children", "cancelled", "spared", "times", "on_wait", "prepare")
 
     def __init__(self, on_wait: t.Callable[[], None] | None = None) -> None:
         self.loop = asyncio.get_running_loop()
@@ -244,6 +248,8 @@ class Lane:
         self.cancelled = False
         #: Whether async pieces to come run although those before were cancelled.
         self.spared = False
+        #: How many async pieces came after they were cancelled.
+        self.times = 0
 
     def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
         """Run `coro` on the lane's loop; called in the worker, which waits."""
@@ -268,6 +274,10 @@ class Lane:
             outcome.append(task)
             done.release()
 
+        if self.cancelled and not self.spared:
+            self.times += 1
+            if self.times > 1:  # it was caught, and does not help
+                time.sleep(0.001 * 2 ** min(self.times, LONGEST_WAIT))
         self.loop.call_soon_threadsafe(start)
         done.acquire()
         return outcome.pop().result()  # kept by no name: what it raised holds this frame

@@ -22,9 +22,20 @@ SPOOL_SIZE = 500_000
 """Bytes of a request body that stay in memory; what is longer goes to a temporary file."""
 STALLED = 0.2
 """Seconds without reading after which what does not fit into memory is read ahead to disk."""
+LONGEST_WAIT = 7
+"""So often is the time that `give_way` waits doubled: to 128 ms."""
 DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
 #: Where a piece of a body is in the file: offset, size, and whether more follows.
 _OnDisk = tuple[int, int, bool]
+
+
+async def give_way(told: t.Any) -> None:
+    """Let others have the loop, before something is raised that user code may catch, and then
+    ask again, in a loop: for longer each time that `told.refusals` counts, the first time not at
+    all. A client that said all it had to say may look as if it had left, and is owed an answer."""
+    told.refusals += 1
+    if told.refusals > 1:
+        await asyncio.sleep(0.001 * 2 ** min(told.refusals - 2, LONGEST_WAIT))
 
 
 class Inbox:

@@ -21,6 +21,7 @@ from werkzeug.wsgi import LimitedStream
 from ._bridge import DONE
 from ._bridge import from_thread
 from ._bridge import go_on
+from ._inbox import give_way
 from ._inbox import Inbox
 from ._inbox import SPOOL_SIZE
 from ._lazy import lazy
@@ -53,6 +54,8 @@ class Body:
     #: Bytes received, and whether those were all.
     received = 0
     complete = False
+    #: How often a read was refused.
+    refusals = 0
     _held = b""  # a chunk that was received, and not given to anybody
     _begun: Begun | None = None  # a message that has to be waited for
 
@@ -85,11 +88,15 @@ class Body:
 
     async def next(self) -> bytes:
         """Return the next chunk, b"" at the end."""
-        while (chunk := self.pull()) is None:
-            steps, waiting = t.cast(Begun, self._begun)
-            self._begun = None
-            await _in_time(steps, waiting, self.timeout)
-            self._held = self._take()
+        try:
+            while (chunk := self.pull()) is None:
+                steps, waiting = t.cast(Begun, self._begun)
+                self._begun = None
+                await _in_time(steps, waiting, self.timeout)
+                self._held = self._take()
+        except HTTPException:
+            await give_way(self)
+            raise
         return chunk
 
     def pull(self) -> bytes | None:
@@ -121,6 +128,9 @@ class Body:
         """Return what the message that was fetched holds of the body, b"" if nothing."""
         message = self._inbox.message
         if message["type"] == "http.disconnect":
+            if self._inbox.told is not None:
+                self._inbox.told()
+                self.refusals += 1  # a cancellation is on its way: let it arrive
             raise ClientDisconnected()
         chunk: bytes = message.get("body") or b""
         self.received += len(chunk)

@@ -22,6 +22,9 @@ from ..typing import ASGISend
 from ..typing import Message
 from ..wrappers._conn import Conn
 
+MOMENT = 0.1
+"""Seconds in which a handler that knows, or will find, that its client left may end by itself."""
+
 
 def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
     """Return the body to come; None where the headers say that there is none, or contradict
@@ -109,6 +112,8 @@ class Exchange:
     timer: asyncio.TimerHandle | None = None
     #: Watches a response that is sent piece by piece.
     idle: IdleTimer | None = None
+    #: Whether the handler, or a task of its, was told that the client left.
+    told = False
     #: Whether the view is done, and only its response is left to send.
     answered = False
 
@@ -140,6 +145,7 @@ class Exchange:
     def make_inbox(self) -> Inbox:
         app = self.app
         inbox = HttpInbox(self.receive, app.to_file_thread)
+        inbox.told = self.tell
         inbox.limit = app.config["MAX_CONTENT_LENGTH"]
         return inbox
 
@@ -227,6 +233,17 @@ class Exchange:
         if not self.ctx.ending:
             self.cancel()
         self.call_later(self.app.config["DISCONNECT_GRACE"], self._lose_patience)
+
+    def tell(self) -> None:
+        """Somebody who reads is told that the client left: the view is cancelled too, wherever
+        it waits. Sync code has a moment to end by itself."""
+        if self.told or self.ctx.ending:
+            return
+        self.told = True
+        if self.lane is None:
+            self.left()
+        else:
+            self.call_later(MOMENT, self.left)
 
     def _lose_patience(self) -> None:
         if self.lane is not None and not self.lane.children:

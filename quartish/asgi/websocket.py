@@ -25,6 +25,7 @@ from ..typing import ASGISend
 from ..typing import Scope
 from ._debug import watched
 from ._exchange import Exchange
+from ._exchange import MOMENT
 from ._send import body_in_memory
 from ._send import is_sync_stream
 from ._send import raw_headers
@@ -32,9 +33,6 @@ from ._send import raw_headers
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
 SERVICE_RESTART = 1012
-MOMENT = 0.1
-"""Seconds without reading after which a handler whose client has left is cancelled, though
-messages are left."""
 LAST_WORD = 1.0
 """Seconds that a handler which the server has cancelled may take to close its websocket."""
 
@@ -90,8 +88,6 @@ class WebsocketExchange(Exchange):
 
     #: Whether the server stops.
     restarting = False
-    #: Whether the handler, or a task of its, was told that the client left.
-    told = False
 
     def make_inbox(self) -> Inbox:
         inbox = Inbox(self.receive)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from .._inbox import give_way
 from .._inbox import Inbox
 from .._streaming import Body as IncomingBody
 from ..typing import Message
@@ -46,6 +48,10 @@ class Body(Turn):
     limit: int | None = None
     #: Seconds to wait for more; RequestTimeout (408) then.
     timeout: float | None = None
+    #: Whether the headers announce more than `limit`.
+    too_large = False
+    #: How often a read was refused.
+    refusals = 0
     #: Bytes that were filled in by hand.
     _filled = 0
     #: What `anext` goes on with.
@@ -106,25 +112,31 @@ class Body(Turn):
 
     async def read(self, limit: int | None = None) -> bytes:
         """Return the whole body. Raises RequestEntityTooLarge (413) past `limit` bytes."""
-        if self._data is None:
-            source = self._source
-            assert source is not None
-            if limit is not None and source.received > limit:
+        try:
+            if self.too_large:
                 raise RequestEntityTooLarge()
-            chunk = None
-            if not self.taken:
-                source.limit = self.limit
-                chunk = source.pull()
-            if chunk is not None and source.complete and not self._chunks:
-                self._data = bytes(chunk)  # PERF(0.5 us): the usual case
-            else:
-                if chunk:
-                    self._chunks.append(chunk)
-                await self._read_on(source, limit)
-        data: t.Any = self._data
-        if limit is not None and len(data) > limit:
-            raise RequestEntityTooLarge()
-        return data  # type: ignore[no-any-return]
+            if self._data is None:
+                source = self._source
+                assert source is not None
+                if limit is not None and source.received > limit:
+                    raise RequestEntityTooLarge()
+                chunk = None
+                if not self.taken:
+                    source.limit = self.limit
+                    chunk = source.pull()
+                if chunk is not None and source.complete and not self._chunks:
+                    self._data = bytes(chunk)  # PERF(0.5 us): the usual case
+                else:
+                    if chunk:
+                        self._chunks.append(chunk)
+                    await self._read_on(source, limit)
+            data: t.Any = self._data
+            if limit is not None and len(data) > limit:
+                raise RequestEntityTooLarge()
+            return data  # type: ignore[no-any-return]
+        except HTTPException:
+            await give_way(self._source or self)
+            raise
 
     async def _read_on(self, source: IncomingBody, limit: int | None) -> None:
         """Read the rest of the body, unless another task does."""
@@ -159,6 +171,9 @@ class Body(Turn):
 
     async def _pull(self) -> bytes:
         """Return the next chunk, b"" at the end."""
+        if self.too_large:
+            await give_way(self)
+            raise RequestEntityTooLarge()
         source = self._source
         assert source is not None
         source.limit, source.timeout = self.limit, self.timeout

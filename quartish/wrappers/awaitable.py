@@ -23,6 +23,7 @@ from .._formparser import Form
 from .._formparser import FormDataParser
 from .._formparser import parse_urlencoded
 from .._formparser import URLENCODED
+from .._inbox import give_way
 from .._inbox import Inbox
 from .._lazy import lazy
 from .._streaming import Body as IncomingBody
@@ -74,6 +75,8 @@ class Request(Limits):
     _body_timeout: float | None = None
     _form: Form | HTTPException | None = None
     _json: tuple[t.Any] | None = None
+    #: How often a read was refused.
+    refusals = 0
     #: What fills a body that is not of our own class.
     _filling: asyncio.Task[None] | None = None
 
@@ -139,8 +142,8 @@ class Request(Limits):
             self._body = self._make_body()
         body: t.Any = self._body
         limit = self.max_content_length
-        if limit is not None and (self.content_length or 0) > limit:
-            raise RequestEntityTooLarge()
+        # Raised by who awaits it, in his turn.
+        body.too_large = limit is not None and (self.content_length or 0) > limit
         body.limit = limit
         body.timeout = self.body_timeout
         return body  # type: ignore[no-any-return]
@@ -165,9 +168,11 @@ class Request(Limits):
         body = self.body
         if type(body) is Body:
             return await body.read(limit)
+        if body.too_large:
+            raise RequestEntityTooLarge()
         try:
             async with asyncio.timeout(self.body_timeout):
-                data = await body
+                data: bytes = await body
         except TimeoutError as error:
             raise RequestTimeout() from error
         if limit is not None and len(data) > limit:
@@ -225,9 +230,13 @@ class Request(Limits):
         return Pending("request.get_data()", self._read_data, cache, as_text, parse_form_data)
 
     async def _read_data(self, cache: bool, as_text: bool, parse_form_data: bool) -> bytes | str:
-        if parse_form_data:
-            await self._read_form()
-        data = await self._read_whole()
+        try:
+            if parse_form_data:
+                await self._read_form()
+            data = await self._read_whole()
+        except Exception:
+            await give_way(self)
+            raise
         if not cache:
             self.body.clear()
         return data.decode(errors="replace") if as_text else data
@@ -294,6 +303,7 @@ class Request(Limits):
                 self._form = error  # half of the body is gone: no second try
         form: t.Any = self._form
         if isinstance(form, HTTPException):
+            await give_way(self)
             raise form
         return form[part]
 
@@ -344,6 +354,7 @@ class Request(Limits):
         except (ValueError, RecursionError) as error:
             if silent:
                 return None
+            await give_way(self)
             value = self.on_json_loading_failed(error)
         if cache:
             self._json = (value,)
@@ -376,7 +387,11 @@ class Request(Limits):
         extensions = self.scope.get("extensions") or {}
         if hasattr(self, "asgi_send") and "http.response.push" in extensions:
             raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-            await self.asgi_send({"type": "http.response.push", "path": path, "headers": raw})
+            try:
+                await self.asgi_send({"type": "http.response.push", "path": path, "headers": raw})
+            except OSError:
+                await give_way(self)
+                raise
 
     async def close(self) -> None:
         """Close uploaded files."""

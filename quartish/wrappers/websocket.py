@@ -14,6 +14,7 @@ from .._bridge import from_thread
 from .._bridge import in_lane
 from .._bridge import mark_async
 from .._bridge import this_thread
+from .._inbox import give_way
 from .._inbox import Inbox
 from ..signals import websocket_received
 from ..signals import websocket_sent
@@ -80,8 +81,8 @@ class Websocket(Conn):
 
     tells_client = True
     json_module: t.Any = json
-    #: How often `receive` or `send` have said that the client left.
-    _times_told = 0
+    #: How often it was said that the websocket is over, or that it cannot be used so.
+    refusals = 0
     # What every message asks for has no default in the class: that alone would keep the
     # interpreter from looking it up its fast way (see `_begin`).
     #: Whether the handshake was accepted, and whether this side closed the websocket.
@@ -169,7 +170,11 @@ class Websocket(Conn):
         self, headers: HeadersLike | None = None, subprotocol: str | None = None
     ) -> None:
         """Accept the handshake, unless that was done."""
-        if not self.accepted:
+        if self.closed:
+            await self._refuse_closed()
+        if self.accepted:
+            await asyncio.sleep(0)  # who does nothing but this, in a loop, keeps nobody waiting
+        else:
             self.accepted = True
             own, kind = vars(self), type(self)
             if (
@@ -179,7 +184,11 @@ class Websocket(Conn):
                 and kind._send is Websocket._send  # noqa: SLF001
             ):
                 self._direct = self.inbox
-            await self._accept(Headers(headers), subprotocol)
+            try:
+                await self._accept(Headers(headers), subprotocol)
+            except Exception:
+                await give_way(self)
+                raise
 
     # PERF(0.2 us): `waited_for_in_threads`, written out for the two that every message takes.
     # That no request of the thread lane is served here is sooner known than that a loop runs.
@@ -211,6 +220,9 @@ class Websocket(Conn):
             receive = inbox.receive
             try:
                 message = await receive()
+            except Exception:  # of the server's
+                await give_way(self)
+                raise
             finally:
                 inbox.free = True
                 if inbox.waiting:
@@ -227,9 +239,13 @@ class Websocket(Conn):
     async def _sent(self, data: str | bytes) -> None:
         kind = type(data)
         if kind is not str and kind is not bytes:
-            data = _sendable(data)
+            try:
+                data = _sendable(data)
+            except TypeError:
+                await give_way(self)
+                raise
         if self.closed:
-            raise RuntimeError("The websocket was closed by `websocket.close`: nothing can follow.")
+            await self._refuse_closed()
         if not self.accepted:
             await self.accept()
         # PERF(8 us): only some sends give way. A loop that does nothing but send has to, or
@@ -239,7 +255,11 @@ class Websocket(Conn):
             await asyncio.sleep(0)
         inbox = self._direct
         if inbox is None or inbox.gone is not None:
-            await self._send(data)
+            try:
+                await self._send(data)
+            except Exception:
+                await give_way(self)
+                raise
         else:
             send: t.Any = self.asgi_send
             key = "text" if isinstance(data, str) else "bytes"
@@ -247,13 +267,21 @@ class Websocket(Conn):
                 await send({"type": "websocket.send", key: data})
             except OSError as error:
                 await self._refused(error)
+            except Exception:
+                await give_way(self)
+                raise
         if websocket_sent.receivers:
             await websocket_sent.send_async(data, _sync_wrapper=_as_async)
 
     @waited_for_in_threads
     async def receive_json(self) -> t.Any:
         """Return the JSON of the next message. Raises ValueError where it is none."""
-        return self.json_module.loads(await self.receive())
+        data = await self.receive()
+        try:
+            return self.json_module.loads(data)
+        except Exception:
+            await give_way(self)
+            raise
 
     @waited_for_in_threads
     async def send_json(self, *args: t.Any, **kwargs: t.Any) -> None:
@@ -261,15 +289,24 @@ class Websocket(Conn):
         if args and kwargs:
             raise TypeError("`websocket.send_json` takes arguments or keywords, not both.")
         value = args[0] if len(args) == 1 else args or kwargs
-        await self.send(self.json_module.dumps(value))
+        try:
+            text = self.json_module.dumps(value)
+        except Exception:
+            await give_way(self)
+            raise
+        await self.send(text)
 
     @waited_for_in_threads
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the websocket; before it was accepted: reject the handshake."""
         if self.closed:
-            raise RuntimeError("The websocket was closed already.")
+            await self._refuse_closed()
         self.closed = True
         await self._close(code, reason)
+
+    async def _refuse_closed(self) -> t.NoReturn:
+        await give_way(self)
+        raise RuntimeError("The websocket was closed already: nothing can follow.")
 
     async def __aiter__(self) -> t.AsyncIterator[str | bytes]:
         try:
@@ -336,9 +373,7 @@ class Websocket(Conn):
         later each time: nobody else may have to wait for that."""
         if self.inbox is not None and self.inbox.told is not None:
             self.inbox.told()
-        self._times_told += 1
-        if self._times_told > 1:
-            await asyncio.sleep(min(0.001 * 2 ** min(self._times_told - 2, 10), 1))
+        await give_way(self)
         code = message.get("code")
         reason = message.get("reason") or ""
         raise WebSocketDisconnect(NO_STATUS if code is None else code, reason) from cause
