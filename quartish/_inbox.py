@@ -3,6 +3,10 @@
 An `Inbox` owns a connection's ASGI `receive`. Whoever reads calls it; only while the
 request's code waits for something else does a reader task look ahead, within bounds, and so
 notices that the client left: a disconnect ends the handler, whoever reads.
+
+What is read ahead is bounded by bytes: `SPOOL_SIZE` in memory; more, up to a limit, in a temporary
+file once nobody has read for a while, so that a handler which reads keeps the client waiting, as
+it should.
 """
 
 from __future__ import annotations
@@ -16,17 +20,21 @@ from collections import deque
 from .typing import ASGIReceive
 from .typing import Message
 
-WEBSOCKET_READ_AHEAD = 16
-"""Messages of a websocket that are read ahead."""
+WEBSOCKET_READ_AHEAD = 16 * 1024 * 1024
+"""Bytes of a websocket's messages that are read ahead."""
 SPOOL_SIZE = 500_000
-"""Bytes of a request body that stay in memory; what is longer goes to a temporary file."""
+"""Bytes of messages that stay in memory; what is more goes to a temporary file."""
+PIECE = 65_536
+"""Bytes of a body in a file that are taken for one message."""
+MESSAGE_SIZE = 500
+"""Bytes of memory that a message takes beside what it says."""
 STALLED = 0.2
 """Seconds without reading after which what does not fit into memory is read ahead to disk."""
 LONGEST_WAIT = 7
 """So often is the time that `give_way` waits doubled: to 128 ms."""
 DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
-#: Where a piece of a body is in the file: offset, size, and whether more follows.
-_OnDisk = tuple[int, int, bool]
+#: Where a message is in the file: offset, size, and what else it says.
+_OnDisk = tuple[int, int, t.Any]
 
 
 async def give_way(told: t.Any) -> None:
@@ -36,6 +44,22 @@ async def give_way(told: t.Any) -> None:
     told.refusals += 1
     if told.refusals > 1:
         await asyncio.sleep(0.001 * 2 ** min(told.refusals - 2, LONGEST_WAIT))
+
+
+async def _in_thread(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+    """Run `func` off the loop, and wait for it whatever happens: a file that it writes to must
+    not be closed meanwhile."""
+    work = asyncio.ensure_future(asyncio.to_thread(func, *args))
+    try:
+        return await asyncio.shield(work)
+    finally:
+        await asyncio.wait([work])
+
+
+def _write_all(file: int, data: bytes, offset: int) -> None:
+    while data:
+        written = os.pwrite(file, data, offset)
+        data, offset = data[written:], offset + written
 
 
 class Inbox:
@@ -63,9 +87,24 @@ class Inbox:
     #: How often anybody read, and how many bytes of a body were taken.
     reads = taken = 0
     _messages: deque[t.Any] | None = None
+    #: Bytes of messages past which nothing is read ahead. None: no limit.
+    limit: int | None = WEBSOCKET_READ_AHEAD
+    #: Bytes that were read ahead and not taken: in memory, and in all.
+    _held = _ahead = 0
+    _file: t.IO[bytes] | None = None
+    #: Bytes in the file, and how many reads and writes of it are under way.
+    _file_size = _busy = 0
+    #: Calls `_go_on` when memory is full.
+    _later: asyncio.TimerHandle | None = None
+    #: How often anybody had read when reading to disk began.
+    _spooling: int | None = None
 
-    def __init__(self, receive: ASGIReceive) -> None:
+    def __init__(
+        self, receive: ASGIReceive, offload: t.Callable[..., t.Awaitable[t.Any]] = _in_thread
+    ) -> None:
         self.receive = receive
+        #: `offload(func, *args)` runs file operations off the loop, and is always waited for.
+        self._offload = offload
 
     @property
     def pending(self) -> int:
@@ -109,8 +148,28 @@ class Inbox:
 
     async def _next(self) -> Message:
         """Return the first message that was read ahead."""
-        assert self._messages is not None
-        message: Message = self._messages.popleft()
+        messages = self._messages
+        assert messages is not None
+        entry: Message | _OnDisk = messages.popleft()
+        if isinstance(entry, tuple):
+            assert self._file is not None
+            offset, size, rest = entry
+            self._busy += 1
+            try:
+                data = await self._offload(os.pread, self._file.fileno(), size, offset)
+            except BaseException:
+                messages.appendleft(entry)
+                raise
+            finally:
+                self._busy -= 1
+            message = self._unpack(data, rest)
+        else:
+            message = entry
+            self._held -= self._size(message) + MESSAGE_SIZE
+        self._ahead -= self._size(message)
+        if not messages and self._file is not None and not self._busy:
+            self._file.close()
+            self._file, self._file_size = None, 0
         self._settle()
         self.watch()  # there is room again, and nobody else may notice
         return message
@@ -142,17 +201,18 @@ class Inbox:
             self._messages and self.reader is None and self.gone is None and self._has_room()
         ):
             self._start()
+        elif self._held >= SPOOL_SIZE:
+            self._look_later()
 
     def _start(self) -> None:
         self.free = False
         self.reader = asyncio.get_running_loop().create_task(self._read_ahead())
 
     def _has_room(self) -> bool:
-        return self.pending < WEBSOCKET_READ_AHEAD
-
-    async def _keep(self, message: Message) -> None:
-        assert self._messages is not None
-        self._messages.append(message)
+        # What was read is not taken out of the file before all of it was.
+        if self.limit is not None and max(self._ahead, self._file_size) > self.limit:
+            return False
+        return self._held < SPOOL_SIZE or self._spooling == self.reads
 
     async def _read_ahead(self) -> None:
         if self._messages is None:
@@ -172,57 +232,16 @@ class Inbox:
             self.reader = None
             self._settle()
             self.wake()
-
-    async def close(self) -> None:
-        """Stop the reader and wait until it has stopped."""
-        reader = self.reader
-        if reader is not None:
-            reader.cancel()
-            await asyncio.wait([reader])
-
-
-class HttpInbox(Inbox):
-    """The messages of a request, read ahead until the client leaves: `SPOOL_SIZE` bytes of its
-    body into memory; more, up to `limit` bytes, into a temporary file once the view has not
-    read for a while, so that one which reads keeps the client waiting, as it should."""
-
-    #: Bytes of a body past which nothing is read ahead. None: no limit.
-    limit: int | None = None
-    #: Bytes that were read ahead and not taken: in memory, and in all.
-    _held = _ahead = 0
-    #: Whether the body has ended, and whether the server sends nothing but more ends of it.
-    _complete = _repeats = False
-    _file: t.IO[bytes] | None = None
-    _file_size = 0
-    _writing = False
-    #: Calls `_go_on` when memory is full.
-    _later: asyncio.TimerHandle | None = None
-    #: How often anybody had read when reading to disk began.
-    _spooling: int | None = None
-
-    def __init__(
-        self,
-        receive: ASGIReceive,
-        offload: t.Callable[..., t.Awaitable[t.Any]] = asyncio.to_thread,
-    ) -> None:
-        super().__init__(receive)
-        #: `offload(func, *args)` runs file operations off the loop.
-        self._offload = offload
-
-    def watch(self) -> None:
-        if self._repeats:
-            return
-        super().watch()
-        if self.reader is None:
-            self._look_later()
-
-    async def _read_ahead(self) -> None:
-        await super()._read_ahead()
         self._look_later()
 
     def _look_later(self) -> None:
         """Where memory is full, look later whether anybody reads."""
-        if self._is_full() and not self._complete and self.gone is None and self._later is None:
+        if (
+            self._held >= SPOOL_SIZE
+            and self._later is None
+            and self.reader is None
+            and self.gone is None
+        ):
             loop = asyncio.get_running_loop()
             self._later = loop.call_later(STALLED, self._go_on, self.reads)
 
@@ -232,67 +251,115 @@ class HttpInbox(Inbox):
         if self.reader is None and self.gone is None:
             if self.reads == reads:
                 self._spooling = reads
-                self._start()
+                if self._has_room():
+                    self._start()
             else:
                 self.watch()
 
-    def _is_full(self) -> bool:
-        return self._held >= SPOOL_SIZE
+    async def _keep(self, message: Message) -> None:
+        """Add a message that was read ahead: in memory, or on disk where that is full."""
+        assert self._messages is not None
+        size = self._size(message)
+        self._ahead += size
+        if self._held >= SPOOL_SIZE:
+            self._busy += 1
+            try:
+                await self._write(message)
+                return
+            except OSError:
+                self.limit = 0  # the disk is full: nothing more is read ahead
+            finally:
+                self._busy -= 1
+        self._held += size + MESSAGE_SIZE
+        self._messages.append(message)
+
+    async def _write(self, message: Message) -> None:
+        file = self._file
+        if file is None:
+            file = self._file = await self._offload(tempfile.TemporaryFile)
+        data, rest = self._pack(message)
+        offset, self._file_size = self._file_size, self._file_size + len(data)
+        await self._offload(_write_all, file.fileno(), data, offset)
+        self._add((offset, len(data), rest))
+
+    def _add(self, entry: _OnDisk) -> None:
+        assert self._messages is not None
+        self._messages.append(entry)
+
+    def _size(self, message: Message) -> int:
+        """Return how many bytes of `limit` a message takes; its place in the queue counts too, as
+        the client may send any number of empty ones."""
+        text = message.get("text")
+        return len(message.get("bytes") or b"" if text is None else text) + MESSAGE_SIZE
+
+    def _pack(self, message: Message) -> tuple[bytes, t.Any]:
+        """Return what is written of a message, and the rest, which is kept in memory."""
+        text = message.get("text")
+        if text is None:
+            return message.get("bytes") or b"", "bytes"
+        return text.encode("utf-8", "surrogatepass"), "text"
+
+    def _unpack(self, data: bytes, rest: t.Any) -> Message:
+        if rest == "bytes":
+            return {"type": "websocket.receive", "bytes": data}
+        return {"type": "websocket.receive", "text": data.decode("utf-8", "surrogatepass")}
+
+    async def close(self) -> None:
+        """Stop the reader and wait until it has stopped."""
+        if self._later is not None:
+            self._later.cancel()
+        try:
+            reader = self.reader
+            if reader is not None:
+                reader.cancel()
+                await asyncio.wait([reader])
+        finally:
+            if self._file is not None:
+                self._file.close()
+
+
+class HttpInbox(Inbox):
+    """The messages of a request, of whose body no more than `limit` bytes are read ahead."""
+
+    limit = None
+    #: Whether the body has ended, and whether the server sends nothing but more ends of it.
+    _complete = _repeats = False
+
+    def watch(self) -> None:
+        if not self._repeats:
+            super().watch()
 
     def _has_room(self) -> bool:
         if self._complete:
             return not self._repeats
         if self.limit is not None and self.taken + self._ahead > self.limit:
             return False
-        return not self._is_full() or self._spooling == self.reads
+        return self._held < SPOOL_SIZE or self._spooling == self.reads
 
     async def _keep(self, message: Message) -> None:
-        assert self._messages is not None
         if self._complete:
             # After the end of a body nothing but the disconnect can follow. What repeats itself
             # is no server, and would be read for ever.
             self._repeats = True
             return
-        body: bytes = message.get("body") or b""
         self._complete = not message.get("more_body", False)
-        self._ahead += len(body)
-        if self._file is None and self._held < SPOOL_SIZE:
-            self._held += len(body)
-            self._messages.append(message)
-            return
-        self._writing = True
-        try:
-            file = self._file
-            if file is None:
-                file = self._file = await self._offload(tempfile.TemporaryFile)
-            offset, self._file_size = self._file_size, self._file_size + len(body)
-            await self._offload(os.pwrite, file.fileno(), body, offset)
-            self._messages.append((offset, len(body), not self._complete))
-        finally:
-            self._writing = False
+        await super()._keep(message)
 
-    async def _next(self) -> Message:
+    def _add(self, entry: _OnDisk) -> None:
+        """Add a piece of a body; to the one before it, so that many small ones are few."""
         assert self._messages is not None
-        message: Message | _OnDisk = self._messages.popleft()
-        if isinstance(message, tuple):
-            assert self._file is not None
-            offset, size, more = message
-            body = await self._offload(os.pread, self._file.fileno(), size, offset)
-            message = {"type": "http.request", "body": body, "more_body": more}
+        offset, size, more = entry
+        last = self._messages[-1] if self._messages else None
+        if type(last) is tuple and last[0] + last[1] == offset and last[1] < PIECE:
+            self._messages[-1] = (last[0], last[1] + size, more)
         else:
-            self._held -= len(message.get("body") or b"")
-        self._ahead -= len(message.get("body") or b"")
-        if not self._messages and self._file is not None and not self._writing:
-            self._file.close()
-            self._file, self._file_size = None, 0
-        self._settle()
-        return message
+            self._messages.append(entry)
 
-    async def close(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
-        try:
-            await super().close()
-        finally:
-            if self._file is not None:
-                self._file.close()
+    def _size(self, message: Message) -> int:
+        return len(message.get("body") or b"")
+
+    def _pack(self, message: Message) -> tuple[bytes, t.Any]:
+        return message.get("body") or b"", message.get("more_body", False)
+
+    def _unpack(self, data: bytes, rest: t.Any) -> Message:
+        return {"type": "http.request", "body": data, "more_body": rest}

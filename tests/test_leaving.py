@@ -19,6 +19,7 @@ import quart
 
 import quartish
 from quartish import websocket
+from quartish._bridge import from_thread
 from quartish.wrappers.websocket import WebSocketDisconnect
 
 from ._scripted import HttpPeer
@@ -239,6 +240,126 @@ async def longest_turn(seconds: float) -> float:
         await asyncio.sleep(0.001)
         longest = max(longest, time.monotonic() - now)
     return longest
+
+
+# --- messages that nobody reads -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 100, 40_000, 300_000])
+@pytest.mark.parametrize("kind", [str, bytes])
+@pytest.mark.parametrize("lane", ["loop", "thread", "task"])
+async def test_messages_that_nobody_reads_hide_no_disconnect(
+    colour: App, size: int, kind: t.Any, lane: str
+) -> None:
+    app = colour("app")
+    log: list[str] = []
+
+    async def wait() -> None:
+        try:
+            await never()
+        finally:
+            log.append("ended")
+
+    if lane == "thread":
+
+        @app.websocket("/")
+        def sync_view() -> None:
+            websocket.accept()
+            from_thread(wait())
+
+    else:
+
+        @app.websocket("/")
+        async def view() -> None:
+            await websocket.accept()
+            await (asyncio.ensure_future(wait()) if lane == "task" else wait())
+
+    async with WebsocketPeer(app) as peer:
+        await peer.until(1)
+        for n in range(20):
+            peer.say("é" * size if kind is str else bytes([n]) * size)
+        await asyncio.sleep(0.01)
+        peer.leave()
+        began = time.monotonic()
+        await peer.ended()
+        assert time.monotonic() - began < 2
+    assert log == ["ended"]
+
+
+async def test_messages_that_were_read_ahead_are_received_in_order(colour: App) -> None:
+    """Some from memory, some from disk; and a receiver that is cancelled loses none of them."""
+    app = colour("app")
+    messages = ["a", b"b" * 400_000, "é\ud800" * 100_000, b"", "", *map(str, range(1000))] * 3
+    got: list[t.Any] = []
+
+    @app.websocket("/")
+    async def view() -> None:
+        await websocket.accept()
+        await asyncio.sleep(0.5)
+        while len(got) < len(messages):
+            receiving = asyncio.ensure_future(websocket.receive())
+            await asyncio.sleep(0)
+            receiving.cancel()
+            await asyncio.wait([receiving])
+            got.append(await websocket.receive() if receiving.cancelled() else receiving.result())
+            if len(got) == 2000:
+                await asyncio.sleep(0.5)
+
+    async with WebsocketPeer(app) as peer:
+        peer.say(*messages[:-7])
+        await asyncio.sleep(0.6)
+        peer.say(*messages[-7:])
+        await peer.ended()
+    assert got == messages
+
+
+async def test_memory_for_messages_is_bounded(colour: App) -> None:
+    """What nobody reads is kept within bounds of bytes, in memory and on disk."""
+    app = colour("app")
+    sockets: list[t.Any] = []
+
+    @app.websocket("/")
+    async def view() -> None:
+        await websocket.accept()
+        sockets.append(websocket._get_current_object())
+        await never()
+
+    for data in ("x" * 100_000, ""):
+        async with WebsocketPeer(app) as peer:
+            peer.say(*[data] * 60_000)
+            await peer.until(1)
+            await asyncio.sleep(0.1)
+            assert peer.received * (len(data) + 500) < 1_500_000
+            while (received := peer.received) < 60_000:
+                await asyncio.sleep(0.3)
+                if peer.received == received:
+                    break
+            assert peer.received * (len(data) + 500) < 20_000_000
+            peer.task.cancel()
+
+
+async def test_a_full_disk_loses_no_message(
+    colour: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: t.Any) -> None:
+        raise OSError("No space left on device")
+
+    app = colour("app")
+    messages = [bytes([n]) * 100_000 for n in range(30)]
+    got: list[t.Any] = []
+
+    @app.websocket("/")
+    async def view() -> None:
+        await websocket.accept()
+        await asyncio.sleep(0.5)
+        while len(got) < len(messages):
+            got.append(await websocket.receive())
+
+    monkeypatch.setattr("quartish._inbox._write_all", refuse)
+    async with WebsocketPeer(app) as peer:
+        peer.say(*messages)
+        await peer.ended()
+    assert got == messages
 
 
 # --- requests -------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ async def handle_through_wsgi(
     app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
 ) -> None:
     """Answer one request by the app as WSGI."""
-    inbox = HttpInbox(receive)
+    inbox = HttpInbox(receive, app.to_file_thread)
     conn = Request.from_scope(scope)
     body = body_of(app, conn, inbox)
     lane = Lane(inbox.watch)

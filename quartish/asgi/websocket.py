@@ -90,7 +90,7 @@ class WebsocketExchange(Exchange):
     restarting = False
 
     def make_inbox(self) -> Inbox:
-        inbox = Inbox(self.receive)
+        inbox = Inbox(self.receive, self.app.to_file_thread)
         inbox.told = self.tell
         return inbox
 

@@ -234,7 +234,7 @@ async def test_a_late_handler_bounds_what_is_read(colour: App, serve: Serve) -> 
             async with asyncio.timeout(1):
                 for _ in range(1000):
                     await socket.send(b"x" * 100_000)
-        assert log[0].inbox.pending == 16
+        assert 16 < log[0].inbox.pending < 250
         log.append("go")
         socket.transport.abort()
     await until(lambda: log[2:] == ["teardown"])
