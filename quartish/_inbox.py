@@ -314,6 +314,7 @@ class Inbox:
                 reader.cancel()
                 await asyncio.wait([reader])
         finally:
+            self.left = self.told = None  # what they belong to refers to this
             if self._file is not None:
                 self._file.close()
 

@@ -150,7 +150,7 @@ async def send_answer_of(exchange: Exchange, send: ASGISend, answer: Answer) -> 
             raise
     finally:
         if exchange.has_inbox:
-            exchange.inbox.left = None
+            exchange.inbox.left = exchange.inbox.told = None
 
 
 async def send_response(exchange: Exchange, response: t.Any) -> None:
@@ -190,7 +190,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
     except ClientGone:
         pass
     finally:
-        inbox.left = None  # after the end a server may say so of any client
+        inbox.left = inbox.told = None  # after the end a server may say so of any client
         if data is None and isinstance(response, WerkzeugResponse):
             aclose = getattr(response.response, "aclose", None)  # Werkzeug knows `close` only
             if aclose is not None:
@@ -265,7 +265,7 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
     except ClientGone:
         pass
     finally:
-        inbox.left = None
+        inbox.left = inbox.told = None
         if exchange.lane is not None:
             exchange.lane.spared = True
         closed: t.Any = response.close()
