@@ -70,13 +70,12 @@ class Stubborn:
                 break
 
     async def watch(self) -> None:
-        """Look at the loop for as long as the handlers go on."""
-        turns = 0
-        self.end = time.monotonic() + SECONDS
-        while time.monotonic() < self.end:
-            await asyncio.sleep(0.001)
-            turns += 1
-        assert turns > 1
+        """See the loop go round, and let the handlers end."""
+        began = time.monotonic()
+        for _ in range(10):
+            await asyncio.sleep(SECONDS / 10)
+        self.end = time.monotonic()
+        assert self.end - began < 10
         assert {name: n for name, n in self.rounds.items() if n > ROUNDS} == {}
 
 
@@ -151,6 +150,8 @@ async def test_reading_a_body(colour: App, caught: t.Any, in_task: bool) -> None
     peers = []
     async with AsyncExitStack() as stack:
         for read, end, (kind, content_type) in product(reads, ENDS, enumerate(KINDS)):
+            if kind and not app.plain and read not in ("form", "files", "values", "data"):
+                continue  # it makes no difference
             headers = {"content-type": content_type}
             if end == "announced too large":
                 headers["content-length"] = "600"
