@@ -1,6 +1,6 @@
-"""The environment that holds the extensions, Flask, and quartish beside it.
+"""The environments that hold the extensions, Flask or Quart, and quartish beside it.
 
-It is made once, outside of the checkout, and made anew when its requirements change.
+Each is made once, outside of the checkout, and made anew when its requirements change.
 quartish itself is imported from the checkout; what it depends on is installed.
 """
 
@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tomllib
+import typing as t
 import venv
 from pathlib import Path
 
@@ -19,15 +20,15 @@ CHECKOUT = HERE.parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "quartish-extensions"
 
 
-def make(name: str = "venv", *more: str, first: str = "requirements.txt") -> Path:
-    """Return the Python of an environment with what the file `first` says, and `more` files
-    beside it; the first call takes a minute or two."""
+def make(name: str = "venv", files: t.Sequence[str] = ("requirements.txt",)) -> Path:
+    """Return the Python of an environment with what these files require; the first call takes
+    a minute or two."""
     home = CACHE / name
     python = home / "bin" / "python"
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
-    files = [HERE / file for file in (first, *more)]
-    wanted = [*project["dependencies"], *(f"--requirement={file}" for file in files)]
-    recipe = "\n".join([sys.version, *wanted, *(file.read_text("utf-8") for file in files)])
+    paths = [HERE / file for file in files]
+    wanted = [*project["dependencies"], *(f"--requirement={path}" for path in paths)]
+    recipe = "\n".join([sys.version, *wanted, *(path.read_text("utf-8") for path in paths)])
     stamp = home / "recipe"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:

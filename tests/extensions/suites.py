@@ -1,11 +1,12 @@
-"""Run the extensions' own test suites on Flask and, through `as_flask`, on quartish.
+"""Run the suites of extensions and applications on Flask or Quart, and on quartish.
 
-    python tests/extensions/suites.py [--write] [NAME ...]
+    python tests/extensions/suites.py [--write] [NAME | NAME=PATH ...]
 
-The source distributions come from the package index into the cache of `_environment`;
-each suite runs unedited, in a copy for each side. Printed is what passed and failed; with
-`--write` their rows in docs/extensions.md are written anew. The exit status is 1 where a test
-has another outcome on quartish than on Flask.
+The source distributions come from the package index into the cache of `_environment`. Where
+one has no tests, PATH is a checkout of the project's repository, of the release below or near
+it. Each suite runs unedited, in a copy for each side, on quartish through `as_flask` or
+`as_quart`. Printed is what passed and failed; with `--write` the rows in docs/extensions.md are
+written anew. The exit status is 1 where a test has another outcome on quartish.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -45,9 +47,21 @@ class Suite:
     note: str = ""
     #: Whether its sides must not run at once: they would start a server on one port.
     alone: bool = False
+    #: Its environment; see `ENVIRONMENTS`.
+    place: str = "suites"
+    #: Where its tests are, if the source distribution has none: owner and name on GitHub.
+    checkout: str = ""
+
+    @property
+    def upstream(self) -> str:
+        return "quart" if self.place == "quart" else "flask"
 
 
-#: Releases are those of the requirements files.
+#: Name -> the files that say what is in it; releases are those of these files.
+ENVIRONMENTS = {
+    "suites": ("requirements.txt", "suites-requirements.txt"),
+    "quart": ("quart-requirements.txt",),
+}
 SUITES = {
     "apiflask": Suite(),
     "flask-admin": Suite(
@@ -78,6 +92,21 @@ SUITES = {
     "opentelemetry-instrumentation-flask": Suite(),
     "pytest-flask": Suite(),
     "webargs": Suite("tests/test_flaskparser.py", "its Flask parser"),
+    "quart-auth": Suite(place="quart"),
+    "quart-babel": Suite(place="quart", checkout="Quart-Addons/quart-babel"),
+    "quart-cors": Suite(place="quart"),
+    "quart-db": Suite(note="sqlite alone", place="quart"),
+    "quart-flask-patch": Suite(place="quart", checkout="pgjones/quart-flask-patch"),
+    "quart-rate-limiter": Suite(place="quart"),
+    "quart-schema": Suite(place="quart"),
+    "quart-tasks": Suite(place="quart"),
+    "quart-wtforms": Suite(place="quart", checkout="Quart-Addons/quart-wtf"),
+    "spectree": Suite(
+        "tests/test_plugin_quart.py tests/quart_imports -o asyncio_mode=auto",
+        "its Quart part",
+        place="quart",
+        checkout="0b01001001/spectree",
+    ),
 }
 #: Those that tests/extensions has an app for, and whose source distribution has no tests, or
 #: not all that these import.
@@ -93,25 +122,30 @@ def releases() -> dict[str, str]:
     return dict(re.findall(r"(?m)^([\w-]+)(?:\[\w+\])?==(\S+)$", text))
 
 
-def unpack(name: str, release: str, side: str) -> Path:
-    """Return a fresh copy of the project's source distribution."""
+def unpack(name: str, release: str, side: str, checkout: Path | None) -> Path:
+    """Return a fresh copy of the project's source distribution, or of its checkout."""
+    home = CACHE / "suites" / side / name
+    shutil.rmtree(home, ignore_errors=True)
+    if checkout:
+        left_out = shutil.ignore_patterns(".git", "__pycache__", "node_modules")
+        return shutil.copytree(checkout, home / checkout.name, symlinks=True, ignore=left_out)
     folder = CACHE / "sdists" / f"{name}-{release}"
     if not folder.is_dir() or not any(folder.iterdir()):
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--dest", folder]
         subprocess.run([*command, "--no-binary", name, f"{name}=={release}"], check=True)
     [archive] = folder.iterdir()
-    home = CACHE / "suites" / side / name
-    shutil.rmtree(home, ignore_errors=True)
     with tarfile.open(archive) as tar:
         tar.extractall(home, filter="data")
     [root] = home.iterdir()
     return root
 
 
-def run(python: Path, name: str, release: str, side: str) -> Outcomes:
+def run(name: str, release: str, checkout: Path | None, side: str) -> Outcomes:
     """Run one suite on one side; its output goes to a log beside its report."""
-    root = unpack(name, release, side)
+    suite = SUITES[name]
+    python = make(suite.place, ENVIRONMENTS[suite.place])
+    root = unpack(name, release, side, checkout)
     report, log = (root.parent.with_suffix(ending) for ending in (".xml", ".log"))
     report.unlink(missing_ok=True)
     command: list[t.Any] = [python, "-m", "pytest", "-p", "no:randomly"]
@@ -122,14 +156,14 @@ def run(python: Path, name: str, release: str, side: str) -> Outcomes:
         environ.pop(variable, None)
     path = [str(python.parent), environ["PATH"]]
     if side == "quartish":
-        command += ["-p", "quartish.as_flask"]
-        environ["PYTHONPATH"] = str(stand_in(python))
+        command += ["-p", f"quartish.as_{suite.upstream}"]
+        environ["PYTHONPATH"] = str(stand_in(python, suite.upstream))
         path.insert(0, environ["PYTHONPATH"])
     environ["PATH"] = os.pathsep.join(path)
     with log.open("wb") as output:
         try:
             subprocess.run(
-                [*command, *SUITES[name].arguments.split()],
+                [*command, *shlex.split(suite.arguments)],
                 cwd=root,
                 env=environ,
                 stdout=output,
@@ -142,15 +176,16 @@ def run(python: Path, name: str, release: str, side: str) -> Outcomes:
     return dict(outcomes(ET.parse(report).getroot())) if report.exists() else {}
 
 
-def stand_in(python: Path) -> Path:
+def stand_in(python: Path, upstream: str) -> Path:
     """Return a folder with quartish in it, alone: the suites are packages named "tests" too;
-    and with the `flask` command that means quartish."""
-    folder = CACHE / "import"
-    folder.mkdir(exist_ok=True)
+    and with the `flask` or `quart` command that means quartish."""
+    folder = CACHE / "import" / python.parent.parent.name
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "quartish").unlink(missing_ok=True)
     (folder / "quartish").symlink_to(CHECKOUT / "quartish")
-    command = folder / "flask"
-    lines = [f"#!{python}", "import quartish.as_flask", "import flask.cli", "flask.cli.main()"]
+    command = folder / upstream
+    lines = [f"#!{python}", f"import quartish.as_{upstream}"]
+    lines += [f"import {upstream}.cli", f"{upstream}.cli.main()"]
     command.write_text("\n".join(lines))
     command.chmod(0o755)
     return folder
@@ -164,47 +199,58 @@ def outcomes(report: ET.Element) -> t.Iterator[tuple[str, str]]:
         yield test, "skipped" if "skipped" in kinds else outcome
 
 
-def differences(flask: Outcomes, quartish: Outcomes) -> list[str]:
+def differences(upstream: Outcomes, quartish: Outcomes) -> list[str]:
     return [
-        f"{test}: {flask.get(test)} on Flask, {quartish.get(test)} on quartish"
-        for test in sorted(flask.keys() | quartish.keys())
-        if flask.get(test) != quartish.get(test)
+        f"{test}: {upstream.get(test)} upstream, {quartish.get(test)} on quartish"
+        for test in sorted(upstream.keys() | quartish.keys())
+        if upstream.get(test) != quartish.get(test)
     ]
 
 
-def row(name: str, release: str, flask: Outcomes, quartish: Outcomes) -> str:
+def row(name: str, release: str, upstream: Outcomes, quartish: Outcomes) -> str:
     cells = [name, release]
-    for outcome in (flask, quartish):
+    for outcome in (upstream, quartish):
         counts = Counter(outcome.values())
         cells.append(f"{counts['passed']} / {counts['passed'] + counts['failed']}")
-    apart = len(differences(flask, quartish))
-    cells += ["yes" if flask and not apart else f"no: {apart}", SUITES[name].note]
+    apart = len(differences(upstream, quartish))
+    cells += ["yes" if upstream and not apart else f"no: {apart}", SUITES[name].note]
     return "| " + " | ".join(cells) + " |"
 
 
 def page(rows: dict[str, str], versions: dict[str, str]) -> str:
-    """Return the page with these rows of its table anew."""
+    """Return the page with these rows of its tables anew."""
     before, _, rest = PAGE.read_text("utf-8").partition("<!-- suites -->\n")
     old, _, after = rest.partition("<!-- /suites -->")
     kept = {line.split()[1]: line for line in old.splitlines() if line.startswith("| ")}
     rows = kept | rows
-    table = [
-        "| extension | release | passed on Flask | passed on quartish | same | |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *(rows[name] for name in SUITES if name in rows),
-    ]
+    lines = ["<!-- suites -->"]
+    for upstream in ("flask", "quart"):
+        lines += [
+            f"| suite | release | passed on {upstream.title()} | passed on quartish | same | |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *(rows[name] for name in SUITES if name in rows and SUITES[name].upstream == upstream),
+            "",
+        ]
+    tested = ", ".join(f"{name} ({s.checkout})" for name, s in SUITES.items() if s.checkout)
+    lines.append(f"By a checkout of the repository, as their tests are only there: {tested}.")
     without = ", ".join(f"{name} {versions[name]}" for name in WITHOUT)
-    last = f"Without tests that run in their source distributions: {without}."
-    return "\n".join([before + "<!-- suites -->", *table, "", last, "<!-- /suites -->" + after])
+    lines += ["", f"Without tests that run in their source distributions: {without}."]
+    return "\n".join([before + lines[0], *lines[1:], "<!-- /suites -->" + after])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="write docs/extensions.md")
-    parser.add_argument("names", nargs="*", choices=[*SUITES, []], metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME|NAME=PATH")
     arguments = parser.parse_args()
-    names = arguments.names or list(SUITES)
-    python = make("suites", "suites-requirements.txt")
+    given = [name.partition("=") for name in arguments.names]
+    paths = {name: Path(path).resolve() for name, _, path in given if path}
+    names = [name for name, *_ in given] or [name for name in SUITES if not SUITES[name].checkout]
+    for name in names:
+        if name not in SUITES:
+            parser.error(f"no suite is named {name}")
+        if SUITES[name].checkout and name not in paths:
+            parser.error(f"say {name}=PATH, a checkout of github.com/{SUITES[name].checkout}")
     versions = releases()
     rows: dict[str, str] = {}
     apart = False
@@ -212,11 +258,11 @@ def main() -> int:
         for name in names:
             release = versions[name]
             each = map if SUITES[name].alone else pool.map
-            play = partial(run, python, name, release)
-            flask, quartish = each(play, ("flask", "quartish"))
-            rows[name] = row(name, release, flask, quartish)
-            found = differences(flask, quartish)
-            apart = apart or bool(found) or not flask
+            play = partial(run, name, release, paths.get(name))
+            upstream, quartish = each(play, (SUITES[name].upstream, "quartish"))
+            rows[name] = row(name, release, upstream, quartish)
+            found = differences(upstream, quartish)
+            apart = apart or bool(found) or not upstream
             print(rows[name], *found[:20], sep="\n    ", flush=True)
     if arguments.write:
         PAGE.write_text(page(rows, versions), "utf-8")

@@ -42,7 +42,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def python() -> Path:
-    return make("agents", first="agents-requirements.txt")
+    return make("agents", ["agents-requirements.txt"])
 
 
 @pytest.fixture(scope="session")
