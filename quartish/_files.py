@@ -75,12 +75,9 @@ def send_file(
         quart_names,
     )
     ctx = current_context(NO_REQUEST)
-    app = ctx.app
-    if options["max_age"] is None:
-        options["max_age"] = app.get_send_file_max_age
-    options["_root_path"] = app.root_path
-    send = _send_plain if app.plain else _send_awaitable
-    return t.cast("Response", send(app, ctx, options))
+    if ctx.app.plain:
+        return t.cast("Response", _send_plain(utils.send_file, ctx, options))
+    return t.cast("Response", _send_awaitable(ctx.app, ctx, options))
 
 
 def _flask_names(options: dict[str, t.Any], quart_names: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -93,12 +90,18 @@ def _flask_names(options: dict[str, t.Any], quart_names: dict[str, t.Any]) -> di
     return options
 
 
-def _send_plain(app: t.Any, ctx: t.Any, options: dict[str, t.Any]) -> t.Any:
-    response: t.Any = utils.send_file(
+def _send_plain(
+    send: Callable[..., t.Any], ctx: t.Any, options: dict[str, t.Any], *where: Path
+) -> t.Any:
+    """Let `send` answer, one of Werkzeug's two functions: looked up when it is called, as
+    Flask does, since tests replace them there."""
+    app = ctx.app
+    response: t.Any = send(
+        *where,
         environ=ctx.request.environ,
         response_class=app.response_class,
         use_x_sendfile=app.config["USE_X_SENDFILE"],
-        **options,
+        **_with_defaults(app, options),
     )
     if "X-Sendfile" in response.headers:
         # The server in front knows the length, and which range it is asked for.
@@ -109,8 +112,15 @@ def _send_plain(app: t.Any, ctx: t.Any, options: dict[str, t.Any]) -> t.Any:
     return response
 
 
+def _with_defaults(app: t.Any, options: dict[str, t.Any]) -> dict[str, t.Any]:
+    if options.get("max_age") is None:
+        options["max_age"] = app.get_send_file_max_age
+    options["_root_path"] = app.root_path
+    return options
+
+
 async def _send_awaitable(app: t.Any, ctx: t.Any, options: dict[str, t.Any]) -> t.Any:
-    file = options["path_or_file"]
+    file = _with_defaults(app, options)["path_or_file"]
     if isinstance(file, (str, os.PathLike)):
         file = options["path_or_file"] = _beside_or_here(app, file)
     elif options["mimetype"] is None and options["download_name"] is None:
@@ -167,9 +177,15 @@ def send_from_directory(
     ctx = find_context()
     if ctx is None and not os.path.isabs(directory):
         ctx = current_context(NO_REQUEST)  # tells that there is none
+    if ctx is not None and ctx.app.plain:
+        options = {_QUART_NAMES.get(name, name): value for name, value in kwargs.items()}
+        # Absolute: Werkzeug would put a relative `root_path` in front twice.
+        at_root = os.path.abspath(os.path.join(ctx.app.root_path, directory))
+        return t.cast(
+            "Response", _send_plain(utils.send_from_directory, ctx, options, at_root, path)
+        )
     if ctx is not None:
-        at_root = os.path.join(ctx.app.root_path, directory)
-        directory = at_root if ctx.app.plain else _beside_or_here(ctx.app, directory)
+        directory = _beside_or_here(ctx.app, directory)
     file = safe_join(directory, os.fspath(path))
     if file is None or not os.path.isfile(file := os.path.abspath(file)):
         raise NotFound()

@@ -11,7 +11,9 @@ from datetime import datetime
 from datetime import UTC
 from importlib.metadata import version
 from pathlib import Path
+from unittest import mock
 
+import flask
 import pytest
 from werkzeug.http import http_date
 from werkzeug.http import parse_date
@@ -388,3 +390,24 @@ async def test_a_relative_root_path(
     sender.app.root_path = folder.name
     sender.send = lambda: quartish.send_from_directory("sub", "a b.txt")
     assert (await ask(sender.app)).text == "inner"
+
+
+@pytest.mark.parametrize("replaced", ["send_file", "send_from_directory"])
+def test_functions_of_werkzeug_that_a_test_replaced(replaced: str, tmp_path: Path) -> None:
+    """They are called where Flask calls them, with the same arguments."""
+
+    def play(module: t.Any) -> t.Any:
+        app = module.Flask("p", static_folder=str(tmp_path), static_url_path="/static")
+        app.add_url_rule("/file", "file", lambda: module.send_file(tmp_path / "f.txt"))
+        app.add_url_rule(
+            "/from", "from", lambda: module.send_from_directory(str(tmp_path), "f.txt", max_age=3)
+        )
+        client = app.test_client()
+        answer = app.response_class("replaced")
+        with mock.patch(f"werkzeug.utils.{replaced}", return_value=answer) as function:
+            paths = "/file", "/from", "/static/f.txt"
+            texts = [client.get(path, buffered=True).text for path in paths]
+        return texts, [(len(call.args), sorted(call.kwargs)) for call in function.call_args_list]
+
+    (tmp_path / "f.txt").write_text("text")
+    assert play(quartish) == play(flask)

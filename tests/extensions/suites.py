@@ -35,7 +35,7 @@ from _environment import HERE  # noqa: E402
 from _environment import make  # noqa: E402
 
 PAGE = CHECKOUT / "docs" / "extensions.md"
-TIMEOUT = 400  # seconds for one run of one suite
+TIMEOUT = 1200  # seconds for one run of one suite
 Outcomes = dict[str, str]  # test -> passed, failed or skipped
 
 
@@ -60,6 +60,7 @@ class Suite:
 #: Name -> the files that say what is in it; releases are those of these files.
 ENVIRONMENTS = {
     "suites": ("requirements.txt", "suites-requirements.txt"),
+    "more": ("more-requirements.txt",),
     "quart": ("quart-requirements.txt",),
 }
 SUITES = {
@@ -92,6 +93,28 @@ SUITES = {
     "opentelemetry-instrumentation-flask": Suite(),
     "pytest-flask": Suite(),
     "webargs": Suite("tests/test_flaskparser.py", "its Flask parser"),
+    "authlib": Suite(
+        "tests/flask", "its Flask part", place="more", checkout="authlib/authlib"
+    ),
+    "bootstrap-flask": Suite(place="more", checkout="helloflask/bootstrap-flask"),
+    "connexion": Suite(place="more", checkout="spec-first/connexion"),
+    "flask-classful": Suite(place="more", checkout="pallets-eco/flask-classful"),
+    "flask-debugtoolbar": Suite(place="more", checkout="pallets-eco/flask-debugtoolbar"),
+    "flask-executor": Suite(place="more", checkout="dchevell/flask-executor"),
+    "flask-mailman": Suite(place="more", checkout="waynerv/flask-mailman"),
+    "flask-openapi3": Suite(place="more"),
+    "flask-pydantic": Suite(place="more", checkout="pallets-eco/flask-pydantic"),
+    "flask-security": Suite(place="more"),
+    "flask-testing": Suite(place="more"),
+    "frozen-flask": Suite(place="more"),
+    "sentry-sdk": Suite(
+        "tests/integrations/flask", "its Flask part", place="more",
+        checkout="getsentry/sentry-python",
+    ),
+    "strawberry-graphql": Suite(
+        "tests/http -m flask", "its Flask part", place="more",
+        checkout="strawberry-graphql/strawberry",
+    ),
     "quart-auth": Suite(place="quart"),
     "quart-babel": Suite(place="quart", checkout="Quart-Addons/quart-babel"),
     "quart-cors": Suite(place="quart"),
