@@ -93,9 +93,7 @@ SUITES = {
     "opentelemetry-instrumentation-flask": Suite(),
     "pytest-flask": Suite(),
     "webargs": Suite("tests/test_flaskparser.py", "its Flask parser"),
-    "authlib": Suite(
-        "tests/flask", "its Flask part", place="more", checkout="authlib/authlib"
-    ),
+    "authlib": Suite("tests/flask", "its Flask part", place="more", checkout="authlib/authlib"),
     "bootstrap-flask": Suite(place="more", checkout="helloflask/bootstrap-flask"),
     "connexion": Suite(place="more", checkout="spec-first/connexion"),
     "flask-classful": Suite(place="more", checkout="pallets-eco/flask-classful"),
@@ -108,11 +106,15 @@ SUITES = {
     "flask-testing": Suite(place="more"),
     "frozen-flask": Suite(place="more"),
     "sentry-sdk": Suite(
-        "tests/integrations/flask", "its Flask part", place="more",
+        "tests/integrations/flask",
+        "its Flask part",
+        place="more",
         checkout="getsentry/sentry-python",
     ),
     "strawberry-graphql": Suite(
-        "tests/http -m flask", "its Flask part", place="more",
+        "tests/http -m flask",
+        "its Flask part",
+        place="more",
         checkout="strawberry-graphql/strawberry",
     ),
     "quart-auth": Suite(place="quart"),
@@ -134,15 +136,15 @@ SUITES = {
 #: Those that tests/extensions has an app for, and whose source distribution has no tests, or
 #: not all that these import.
 WITHOUT = [
-    *("flask-babel", "flask-bcrypt", "flask-debugtoolbar", "flask-mail", "flask-principal"),
+    *("flask-babel", "flask-bcrypt", "flask-mail", "flask-principal"),
     *("flask-session", "prometheus-flask-exporter", "whitenoise"),
 ]
 
 
-def releases() -> dict[str, str]:
-    """Return the pinned release of each project."""
-    text = "".join(path.read_text("utf-8") for path in HERE.glob("*requirements.txt"))
-    return dict(re.findall(r"(?m)^([\w-]+)(?:\[\w+\])?==(\S+)$", text))
+def releases(place: str) -> dict[str, str]:
+    """Return the pinned release of each project in an environment."""
+    text = "".join((HERE / file).read_text("utf-8") for file in ENVIRONMENTS[place])
+    return dict(re.findall(r"(?m)^([\w-]+)(?:\[[\w,-]+\])?==(\S+)$", text))
 
 
 def unpack(name: str, release: str, side: str, checkout: Path | None) -> Path:
@@ -240,7 +242,7 @@ def row(name: str, release: str, upstream: Outcomes, quartish: Outcomes) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def page(rows: dict[str, str], versions: dict[str, str]) -> str:
+def page(rows: dict[str, str]) -> str:
     """Return the page with these rows of its tables anew."""
     before, _, rest = PAGE.read_text("utf-8").partition("<!-- suites -->\n")
     old, _, after = rest.partition("<!-- /suites -->")
@@ -256,6 +258,7 @@ def page(rows: dict[str, str], versions: dict[str, str]) -> str:
         ]
     tested = ", ".join(f"{name} ({s.checkout})" for name, s in SUITES.items() if s.checkout)
     lines.append(f"By a checkout of the repository, as their tests are only there: {tested}.")
+    versions = releases("suites")
     without = ", ".join(f"{name} {versions[name]}" for name in WITHOUT)
     lines += ["", f"Without tests that run in their source distributions: {without}."]
     return "\n".join([before + lines[0], *lines[1:], "<!-- /suites -->" + after])
@@ -274,12 +277,11 @@ def main() -> int:
             parser.error(f"no suite is named {name}")
         if SUITES[name].checkout and name not in paths:
             parser.error(f"say {name}=PATH, a checkout of github.com/{SUITES[name].checkout}")
-    versions = releases()
     rows: dict[str, str] = {}
     apart = False
     with ThreadPoolExecutor(2) as pool:
         for name in names:
-            release = versions[name]
+            release = releases(SUITES[name].place)[name]
             each = map if SUITES[name].alone else pool.map
             play = partial(run, name, release, paths.get(name))
             upstream, quartish = each(play, (SUITES[name].upstream, "quartish"))
@@ -288,7 +290,7 @@ def main() -> int:
             apart = apart or bool(found) or not upstream
             print(rows[name], *found[:20], sep="\n    ", flush=True)
     if arguments.write:
-        PAGE.write_text(page(rows, versions), "utf-8")
+        PAGE.write_text(page(rows), "utf-8")
     return int(apart)
 
 
