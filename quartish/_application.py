@@ -22,8 +22,6 @@ from werkzeug.sansio.response import Response as SansioResponse
 from ._bridge import from_thread
 from ._bridge import is_async_callable
 from ._bridge import is_awaitable
-from ._bridge import to_thread
-from ._bridge import Workers
 from ._commands import is_running_from_cli
 from ._core import Core
 from ._current import find_context
@@ -43,6 +41,8 @@ from ._responses import make_response
 from ._watched import watch
 from ._watched import Watched
 from ._watched import WatchedType
+from ._workers import to_thread
+from ._workers import Workers
 from .asgi.background import BackgroundTasks
 from .asgi.background import report
 from .asgi.http import handle_http
@@ -336,6 +336,11 @@ class App(Core, Watched, metaclass=AppType):
         """The worker threads that read and write files: `FILE_THREADS` at most."""
         return Workers(self.config["FILE_THREADS"], f"{self.name}-file")
 
+    @lazy
+    def hook_pool(self) -> Workers:
+        """Threads that requests keep for their hooks, who may have to wait for those of views."""
+        return Workers(self.config["VIEW_THREADS"], f"{self.name}-hooks")
+
     async def to_file_thread(self, func: t.Callable[..., T], *args: t.Any) -> T:
         """Run a file operation off the loop."""
         return await to_thread(self.file_pool, copy_context(), func, *args)
@@ -486,8 +491,7 @@ class App(Core, Watched, metaclass=AppType):
         host, port = resolve_address(host, port, self.config.get("SERVER_NAME"))
         options.setdefault("use_reloader", self.debug)
         show_server_banner(self.debug, self.name)
-        # A tool that put its own function in the place of Werkzeug's server, which is what
-        # Flask would call here, is given the app.
+        # Who replaced Werkzeug's server, which Flask would call here, is given the app.
         try:
             if werkzeug_serving.run_simple is not _run_simple:
                 werkzeug_serving.run_simple(host, port, self, **options)

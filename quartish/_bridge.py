@@ -1,10 +1,11 @@
 """Threads and event loops: the drivers of the two lanes, and the hops between them.
 
 The dispatch flow is one set of coroutines. On the loop lane they are awaited. On the
-thread lane `drive` runs them in a worker thread; there they never suspend, because
-whatever awaitable of the user's they meet goes through `awaited`, which runs it on the
-loop while the thread waits. The rule: sync code of a request never changes thread, async
-code always runs on a loop.
+thread lane `drive` runs them in a worker thread; there they suspend only for an awaitable of
+the user's, which goes through `awaited` to `drive`, and that runs it on the loop while the
+thread waits. The rule: sync code of a request never changes thread, async code always runs on
+a loop, and all of it in the request's one Context: who drives stands outside of it, so that
+the other side may be in it.
 """
 
 from __future__ import annotations
@@ -12,41 +13,28 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import operator
 import sys
 import threading
-import time
 import types
 import typing as t
 import weakref
 from asyncio import _get_running_loop
-from collections import deque
 from concurrent.futures import Executor
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from contextvars import ContextVar
 from contextvars import copy_context
 
-from ._handover import handover
+from ._workers import this_thread
+from ._workers import to_thread
 
 T = t.TypeVar("T")
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
 _MISSING: t.Any = object()
 _RAISED_BY_COROUTINES = {"coroutine raised StopIteration", "async generator raised StopIteration"}
-LONGEST_WAIT = 7
-"""So often is the time doubled for which a thread that was cancelled waits with what it asks for
-nevertheless: to 128 ms."""
 #: What `next` returns for a coroutine that ended.
 DONE: t.Any = object()
-
-
-class _Thread(threading.local):
-    """What a thread knows: the loop that lent it a request, and the loop it owns."""
-
-    lane: Lane | None = None
-    own: _OwnLoop | None = None
-    #: Where work comes back to that a coroutine in this thread waits for.
-    landings: _Landings | None = None
 
 
 class _OwnLoop:
@@ -87,9 +75,6 @@ async def _wait(tasks: set[asyncio.Task[t.Any]]) -> None:
     await asyncio.wait(tasks)
 
 
-this_thread = _Thread()
-
-
 def is_awaitable(value: object) -> bool:
     """Say whether `await value` works; cheaper than `inspect.isawaitable`."""
     return type(value) is types.CoroutineType or hasattr(type(value), "__await__")
@@ -116,16 +101,33 @@ def mark_async(func: F) -> F:
     return func
 
 
-def drive(coro: t.Coroutine[t.Any, t.Any, T]) -> T:
-    """Run `coro` to its end in this thread, now.
+def drive(coro: t.Coroutine[t.Any, t.Any, T], context: Context | None = None) -> T:
+    """Run `coro` to its end in this thread, now; in `context`, where one is given, which no code
+    may be in meanwhile.
 
-    Raises RuntimeError when it suspends: that is async code of the user's reached from a
-    synchronous call on a running event loop, where nothing can wait for it.
+    What it awaits of the user's (`awaited`) runs on an event loop while this thread waits: in
+    `context` too, or else in a copy of this thread's.
+
+    Raises RuntimeError when it suspends otherwise: that is async code of the user's reached
+    from a synchronous call on a running event loop, where nothing can wait for it.
     """
+    run: t.Callable[..., t.Any] = operator.call if context is None else context.run
+    step: t.Callable[[t.Any], t.Any] = coro.send
+    value: t.Any = None
     try:
-        coro.send(None)
+        while type(waiting := run(step, value)) is _Awaited:
+            try:
+                if context is None:
+                    value = from_thread(waiting.awaitable, prepared=waiting.prepared)
+                else:
+                    value = _wait_for(waiting.awaitable, context, waiting.prepared)
+                step = coro.send
+            except BaseException as error:
+                step, value = coro.throw, error
     except StopIteration as stop:
         return t.cast(T, stop.value)
+    finally:
+        del step, value  # the traceback of an error holds this frame
     name = getattr(coro, "__qualname__", repr(coro))
     coro.close()
     raise RuntimeError(
@@ -135,21 +137,22 @@ def drive(coro: t.Coroutine[t.Any, t.Any, T]) -> T:
     )
 
 
-def awaited(awaitable: t.Awaitable[T]) -> t.Awaitable[T]:
+def awaited(awaitable: t.Awaitable[T], *, prepared: bool = False) -> t.Awaitable[T]:
     """Return what the flow awaits for a user's awaitable: itself on a loop, else a stand-in
-    that runs it on the lane's loop (or this thread's own) while this thread waits."""
-    return awaitable if _get_running_loop() is not None else _Blocking(awaitable)
+    that hands it to whoever drives the flow. `prepared` as `from_thread` has it."""
+    return awaitable if _get_running_loop() is not None else _Awaited(awaitable, prepared)
 
 
-class _Blocking(t.Generic[T]):
-    __slots__ = ("awaitable",)
+class _Awaited(t.Generic[T]):
+    __slots__ = ("awaitable", "prepared")
 
-    def __init__(self, awaitable: t.Awaitable[T]) -> None:
+    def __init__(self, awaitable: t.Awaitable[T], prepared: bool) -> None:
         self.awaitable = awaitable
+        self.prepared = prepared
 
     def __await__(self) -> t.Generator[t.Any, t.Any, T]:
-        return from_thread(self.awaitable)
-        yield  # makes this a generator, which never suspends
+        result: T = yield self
+        return result
 
 
 async def _as_coroutine(awaitable: t.Awaitable[T]) -> T:
@@ -166,22 +169,30 @@ def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
     this thread and outlives the call. The awaitable runs in a copy of this thread's
     Context; ContextVars that it changed are changed here when it is done.
     """
+    context = copy_context()
+    try:
+        return _wait_for(awaitable, context, prepared)
+    finally:
+        carry(context, copy_context())
+
+
+def _wait_for(awaitable: t.Awaitable[T], context: Context, prepared: bool = False) -> T:
     coro: t.Coroutine[t.Any, t.Any, T]
     if isinstance(awaitable, types.CoroutineType):
         coro = t.cast("t.Coroutine[t.Any, t.Any, T]", awaitable)
     else:
         coro = _as_coroutine(awaitable)
-    context = copy_context()
-    try:
-        if this_thread.lane is not None:
-            prepare = this_thread.lane.prepare
-            if prepare is not None and not prepared:
-                this_thread.lane.prepare = None
-                prepare()
-            return this_thread.lane.run(coro, context)
+    if this_thread.lane is None:
         return own_loop().run(coro, context)
-    finally:
-        carry(context, copy_context())
+    prepare = this_thread.lane.prepare
+    if prepare is not None and not prepared:
+        this_thread.lane.prepare = None
+        try:
+            context.run(prepare)
+        except BaseException:
+            coro.close()  # nobody will await it
+            raise
+    return this_thread.lane.run(coro, context)
 
 
 def carry(context: Context, since: Context, *apart: ContextVar[t.Any]) -> None:
@@ -202,28 +213,12 @@ def unwrapped(error: BaseException) -> BaseException:
     return error
 
 
-def in_lane() -> bool:
-    """Say whether this thread is a worker that serves a request of the thread lane."""
-    return this_thread.lane is not None
-
-
-def spare(on: bool) -> None:
-    """Say whether async pieces are to run although the request that this worker serves was
-    cancelled: those of its end are."""
-    if this_thread.lane is not None:
-        this_thread.lane.spared = on
-
-
-def lane_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the loop that lent this worker thread its request, or None."""
-    return None if this_thread.lane is None else this_thread.lane.loop
-
-
 def own_loop() -> _OwnLoop:
     """Return the event loop that belongs to this thread, made on first use."""
-    if this_thread.own is None:
-        this_thread.own = _OwnLoop()
-    return this_thread.own
+    own: _OwnLoop | None = this_thread.own
+    if own is None:
+        own = this_thread.own = _OwnLoop()
+    return own
 
 
 def close_own_loop() -> None:
@@ -233,187 +228,23 @@ def close_own_loop() -> None:
         own.close()
 
 
-class Lane:
-    """One request's stay in one worker thread, seen from the loop that lent it."""
+class Apart:
+    """Sync code that is to run in a worker, in the Context of the flow that awaits it, by whoever
+    drives the flow: he stands outside of that Context."""
 
-    __slots__ = ("loop", "children", "cancelled", "spared", "times", "on_wait", "prepare")
+    __slots__ = ("_pool", "_func", "_args")
 
-    def __init__(self, on_wait: t.Callable[[], None] | None = None) -> None:
-        self.loop = asyncio.get_running_loop()
-        #: Called on the loop whenever the thread begins to wait for an async piece.
-        self.on_wait = on_wait
-        #: Called in the thread before its first async piece.
-        self.prepare: t.Callable[[], None] | None = None
-        self.children: set[asyncio.Task[t.Any]] = set()
-        self.cancelled = False
-        #: Whether async pieces to come run although those before were cancelled.
-        self.spared = False
-        #: How many async pieces came after they were cancelled.
-        self.times = 0
+    def __init__(self, pool: Executor, func: t.Callable[..., t.Any], *args: t.Any) -> None:
+        self._pool = pool
+        self._func = func
+        self._args = args
 
-    def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
-        """Run `coro` on the lane's loop; called in the worker, which waits."""
-        if handover.agent is not None:
-            coro = handover.to_task(coro)
-        # PERF(4 us): of a concurrent Future, a lock is all that is needed.
-        done = threading.Lock()
-        done.acquire()
-        outcome: list[asyncio.Task[T]] = []
+    def __await__(self) -> t.Generator[t.Any, t.Any, t.Any]:
+        return (yield self)
 
-        def start() -> None:
-            task = self.loop.create_task(coro, context=context)
-            self.children.add(task)
-            task.add_done_callback(finish)
-            if self.cancelled and not self.spared:
-                task.cancel()
-            elif self.on_wait is not None:
-                self.on_wait()
-
-        def finish(task: asyncio.Task[T]) -> None:
-            self.children.discard(task)
-            outcome.append(task)
-            done.release()
-
-        if self.cancelled and not self.spared:
-            self.times += 1
-            if self.times > 1:  # it was caught, and does not help
-                time.sleep(0.001 * 2 ** min(self.times, LONGEST_WAIT))
-        self.loop.call_soon_threadsafe(start)
-        done.acquire()
-        return outcome.pop().result()  # kept by no name: what it raised holds this frame
-
-    def cancel(self) -> None:
-        """Cancel the async pieces, running and to come; sync code itself cannot be."""
-        self.cancelled = True
-        for task in self.children:
-            task.cancel()
-
-
-class _Landings:
-    """What workers have done for one loop, on its way back there: one wake-up of the loop
-    lets everything land that is done by then."""
-
-    __slots__ = ("loop", "_done", "_called")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._done: deque[_Work] = deque()
-        self._called = False
-
-    def add(self, work: _Work) -> None:
-        """Announce that `work` is done; called in its worker."""
-        self._done.append(work)
-        if not self._called:
-            self._called = True
-            try:
-                self.loop.call_soon_threadsafe(self._land)
-            except RuntimeError:
-                pass  # the loop was closed: nobody waits
-
-    def _land(self) -> None:
-        self._called = False  # first: what is added from now on may be too late for the rest
-        while self._done:
-            self._done.popleft().land()
-
-
-class _Work:
-    """What a worker does for a coroutine that waits; for `Workers`, an item of their queue."""
-
-    __slots__ = ("_call", "_lane", "_landings", "landing", "landed", "value", "error")
-
-    def __init__(
-        self, context: Context, func: t.Callable[..., t.Any], args: t.Any, lane: Lane
-    ) -> None:
-        if handover.agent is not None:
-            func = handover.to_thread(func)
-        self._call = (context.run, func, args)
-        self._lane = lane
-        landings = this_thread.landings
-        if landings is None or landings.loop is not lane.loop:
-            landings = this_thread.landings = _Landings(lane.loop)
-        self._landings = landings
-        #: Done when the work is, unless the one that waits for it was cancelled.
-        self.landing: asyncio.Future[None] = lane.loop.create_future()
-        self.landed = False
-        self.value: t.Any = None
-        self.error: BaseException | None = None
-
-    def run(self, *worker: object) -> None:
-        run, func, args = self._call
-        previous, this_thread.lane = this_thread.lane, self._lane
-        try:
-            self.value = run(func, *args)
-        except BaseException as error:
-            self.error = error
-        finally:
-            this_thread.lane = previous
-        self._landings.add(self)
-
-    def land(self) -> None:
-        self.landed = True
-        if not self.landing.done():
-            self.landing.set_result(None)
-
-    @property
-    def future(self) -> _Work:
-        """Whom a pool that is shut down tells that this will not be done."""
-        return self
-
-    def cancel(self) -> None:
-        self.error = RuntimeError("The pool of worker threads was shut down.")
-        self._landings.add(self)
-
-
-class Workers(ThreadPoolExecutor):
-    """Worker threads, which take work of `to_thread` without a Future and its locks.
-
-    PERF(8 us of 13 where requests come side by side, 5 of 40 where they come one by one)
-    """
-
-    def start(self, work: _Work) -> None:
-        """Do `work` as soon as a thread is free. Raises RuntimeError after the shutdown."""
-        with self._shutdown_lock:
-            if self._shutdown:
-                raise RuntimeError("The pool of worker threads was shut down.")
-            self._work_queue.put(work)  # type: ignore[arg-type]
-            self._adjust_thread_count()
-
-
-async def to_thread(
-    pool: Executor,
-    context: Context,
-    func: t.Callable[..., T],
-    *args: t.Any,
-    lane: Lane | None = None,
-) -> T:
-    """Run `func` in a worker of `pool`, in `context`, and return its result.
-
-    The thread is always waited for: when the caller is cancelled, async pieces that the
-    thread waits for are cancelled, and the cancellation goes on once the thread is done.
-    """
-    lane = Lane() if lane is None else lane
-    work = _Work(context, func, args, lane)
-    if isinstance(pool, Workers):
-        pool.start(work)
-    else:
-        pool.submit(work.run)
-    cancellation: asyncio.CancelledError | None = None
-    while not work.landed:
-        try:
-            await work.landing
-        except asyncio.CancelledError as exc:
-            cancellation = exc
-            lane.cancel()
-            work.landing = lane.loop.create_future()  # a cancelled one can be waited for no more
-    error, work.error = work.error, None
-    if cancellation is not None and not isinstance(error, Exception):
-        raise cancellation
-    if error is not None:
-        try:
-            raise error
-        finally:
-            del error  # the traceback holds this frame
-    return t.cast(T, work.value)
+    def call(self, context: Context) -> t.Generator[t.Any, t.Any, t.Any]:
+        """Call it, and wait for it."""
+        return to_thread(self._pool, context, self._func, *self._args).__await__()
 
 
 @types.coroutine
@@ -421,16 +252,19 @@ def within(
     context: Context,
     coro: t.Coroutine[t.Any, t.Any, None],
     suspended: t.Callable[[], None] | None = None,
+    run: t.Callable[..., t.Any] | None = None,
 ) -> t.Generator[t.Any, t.Any, None]:
-    """Await `coro` in this task but in `context`; call `suspended` each time it waits.
+    """Await `coro` in this task but in `context`; call `suspended` each time it waits. `run`
+    takes each step, where `context.run` is not to.
 
     A ContextVar that it sets is gone with `context`, even when a server calls the app
     twice in one task, and no task has to be made for that.
     """
+    run = run or context.run
     steps = coro.__await__()
-    waiting = context.run(next, steps, DONE)
+    waiting = run(next, steps, DONE)
     if waiting is not DONE:
-        yield from _go_on(context.run, steps, waiting, suspended)
+        yield from _go_on(run, steps, waiting, suspended, context)
 
 
 def _go_on(
@@ -438,9 +272,10 @@ def _go_on(
     steps: t.Generator[t.Any, t.Any, None],
     waiting: t.Any,
     suspended: t.Callable[[], None] | None = None,
+    context: Context | None = None,
 ) -> t.Generator[t.Any, t.Any, None]:
     """Await, as `within`, what was begun by `next(coro.__await__(), DONE)` and is `waiting`;
-    `run(func, *args)` takes each step, as `Context.run` does.
+    `run(func, *args)` takes each step, as the `run` of `context` does.
 
     PERF(0.3 us): what was begun in this way, and never waits, ends without an exception.
     """
@@ -450,7 +285,10 @@ def _go_on(
         step: t.Callable[[t.Any], t.Any] = steps.send
         value: t.Any = None
         try:
-            value = yield waiting
+            if context is not None and type(waiting) is Apart:
+                value = yield from waiting.call(context)
+            else:
+                value = yield waiting
         except GeneratorExit:
             run(steps.close)
             raise

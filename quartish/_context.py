@@ -141,6 +141,8 @@ class AppContext:
     blank: Token[t.Any] | None = None
     #: Whether only the end is left to run, which no client that leaves can cancel.
     ending = False
+    #: The thread of its synchronous hooks, where they may have one (`_hooks`).
+    hook_thread: t.Any = None
     #: Says whether a cancellation came from the door, because the conversation is over, and
     #: takes it back. None: there is no such cancellation.
     took_back: t.Callable[[], bool] | None = None
@@ -310,11 +312,11 @@ class AppContext:
         interface = self.app.session_interface
         session = interface.open_session(self.app, self.conn)
         if is_awaitable(session):
-            session = await awaited(session)
+            session = await awaited(session, prepared=True)  # does not read the body
         if session is None:
             session = interface.make_null_session(self.app)
             if is_awaitable(session):
-                session = await awaited(session)
+                session = await awaited(session, prepared=True)
         self._session = session
         self.session_opened = self.touched = True
 

@@ -43,6 +43,9 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         # Worker threads: for `def` views, and for reading and writing files.
         "VIEW_THREADS": 40,
         "FILE_THREADS": min(32, 4 + (os.cpu_count() or 1)),
+        # Whether the synchronous hooks of an `async def` view run in a thread, one for each
+        # request: True; or those of the named modules, packages and blueprints.
+        "SYNC_HOOKS_IN_THREAD": False,
         # How long teardown may take once the client has left, in seconds.
         "DISCONNECT_GRACE": 5,
         # How long nothing may happen on a body being read or a response being sent.

@@ -38,11 +38,14 @@ from ._answers import Answers
 from ._bridge import awaited
 from ._bridge import is_async_callable
 from ._bridge import is_awaitable
-from ._bridge import spare
 from ._bridge import unwrapped
 from ._core import Core
 from ._current import call_with_context
+from ._hooks import collect
+from ._hooks import goes_apart
+from ._hooks import itself
 from ._matching import Matching
+from ._responses import drop_response
 from .ctx import AppContext
 from .signals import appcontext_tearing_down
 from .signals import got_request_exception
@@ -233,10 +236,12 @@ class Flow(Answers, Matching):
         names = (None, *reversed(conn.blueprints))
         for name in names:
             for func in self.preprocessors.get(name, ()):
-                func(conn.endpoint, conn.view_args)
+                rv = self.call(ctx, func, conn.endpoint, conn.view_args)
+                if type(rv) is CoroutineType:
+                    await self.settle(rv)
         for name in names:
             for func in self.before.get(name, ()):
-                rv = self.call(func)
+                rv = self.call(ctx, func)
                 if rv is not None:
                     rv = await self.settle(rv)
                     if rv is not None:
@@ -259,11 +264,13 @@ class Flow(Answers, Matching):
             view = self.adapt(view)
         return view(**conn.view_args)
 
-    def call(self, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
-        """Call what the user registered: in this very thread, whatever colour it has. Return
-        what it returns, which is to be settled."""
+    def call(self, ctx: AppContext, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+        """Call what the user registered: in this very thread, whatever colour it has, unless
+        `SYNC_HOOKS_IN_THREAD` says otherwise. Return what it returns, which is to be settled."""
         if self.adapt is not None:
             func = self.adapt(func)
+        if ctx.hook_thread is not None and goes_apart(ctx, func):
+            return ctx.hook_thread.do(func, *args)
         return func(*args)
 
     async def settle(self, rv: t.Any) -> t.Any:
@@ -286,7 +293,7 @@ class Flow(Answers, Matching):
                 await self.send(self.finished, response=response)
         except BaseException as error:
             if not (from_error_handler and isinstance(error, Exception)):
-                await _drop(response)
+                await drop_response(response)
                 raise
             self.app.logger.exception(
                 "Request finalizing failed with an error while handling an error"
@@ -296,11 +303,11 @@ class Flow(Answers, Matching):
     async def postprocess(self, ctx: AppContext, response: t.Any) -> t.Any:
         app = self.app
         for func in ctx._after_request_functions:
-            response = await self.call_after(func, response)
+            response = await self.call_after(ctx, func, response)
         if self.after:
             for name in (*ctx.conn.blueprints, None):
                 for func in reversed(self.after.get(name, ())):
-                    response = await self.call_after(func, response)
+                    response = await self.call_after(ctx, func, response)
         if self.saves_session(ctx):
             session = ctx._session
             if not app.session_interface.is_null_session(session):
@@ -309,12 +316,14 @@ class Flow(Answers, Matching):
                 else:
                     saved: t.Any = app.session_interface.save_session(app, session, response)
                     if is_awaitable(saved):
-                        await awaited(saved)
+                        await awaited(saved, prepared=True)
         return response
 
-    async def call_after(self, func: t.Callable[..., t.Any], response: t.Any) -> t.Any:
+    async def call_after(
+        self, ctx: AppContext, func: t.Callable[..., t.Any], response: t.Any
+    ) -> t.Any:
         """Call an after function, which has to return a response."""
-        rv = await self.settle(self.call(func, response))
+        rv = await self.settle(self.call(ctx, func, response))
         if rv is None:
             raise TypeError(
                 f"The after function {getattr(func, '__qualname__', func)!r} returned None;"
@@ -338,14 +347,14 @@ class Flow(Answers, Matching):
                 raise error
             finally:
                 del error  # its traceback holds this frame
-        return await self.settle(self.call(handler, error))
+        return await self.settle(self.call(ctx, handler, error))
 
     async def handle_http_exception(self, ctx: AppContext, error: HTTPException) -> t.Any:
         # Without a code it is for the server; a redirect of routing is no error of the user's.
         if error.code is None or isinstance(error, RoutingException):
             return error
         handler = self.handler_of(ctx, error)
-        return error if handler is None else await self.settle(self.call(handler, error))
+        return error if handler is None else await self.settle(self.call(ctx, handler, error))
 
     def handler_of(self, ctx: AppContext, error: Exception) -> t.Any:
         """Return the handler that was registered for an error, or None."""
@@ -386,7 +395,7 @@ class Flow(Answers, Matching):
         rv: t.Any = InternalServerError(original_exception=error)
         handler = self.handler_of(ctx, rv)
         if handler is not None:
-            rv = await self.settle(self.call(handler, rv))
+            rv = await self.settle(self.call(ctx, handler, rv))
         return await self.finalize(ctx, rv, from_error_handler=True)
 
     # --- the end --------------------------------------------------------------------------
@@ -418,7 +427,7 @@ class Flow(Answers, Matching):
                 or self.tearing_down.receivers
                 or "teardown_connection" in self.replaced
             ):
-                await _collect(errors, self.teardown_connection(ctx, exc))
+                await collect(errors, self.teardown_connection(ctx, exc))
             if ctx.kind == "request" and ctx.made is not None and ctx.made.needs_close:
                 await self._close(errors, ctx.made)
         if ctx.outer is None and (
@@ -428,7 +437,7 @@ class Flow(Answers, Matching):
             or "teardown_app" in self.replaced
         ):
             ctx.hide_connection()
-            await _collect(errors, self.teardown_app(ctx, exc))
+            await collect(errors, self.teardown_app(ctx, exc))
         if errors:
             raise errors[0]
 
@@ -447,26 +456,30 @@ class Flow(Answers, Matching):
         if self.teardown:
             for name in (*ctx.conn.blueprints, None):
                 for func in reversed(self.teardown.get(name, ())):
-                    await self._tear_down(errors, func, exc)
+                    await self._tear_down(ctx, errors, func, exc)
         if self.tearing_down.receivers:
-            await _collect(errors, self.send(self.tearing_down, exc=exc))
+            await collect(errors, self.send(self.tearing_down, exc=exc))
         if errors:
             raise errors[0]
 
     async def teardown_app(self, ctx: AppContext, exc: BaseException | None) -> None:
         errors: list[BaseException] = []
         for func in self.app.teardown_appcontext_funcs[:: -1 if self.plain else 1]:  # as Quart
-            await self._tear_down(errors, func, exc)
+            await self._tear_down(ctx, errors, func, exc)
         if appcontext_tearing_down.receivers:
-            await _collect(errors, self.send(appcontext_tearing_down, exc=exc))
+            await collect(errors, self.send(appcontext_tearing_down, exc=exc))
         if errors:
             raise errors[0]
 
     async def _tear_down(
-        self, errors: list[BaseException], func: t.Callable[..., t.Any], exc: BaseException | None
+        self,
+        ctx: AppContext,
+        errors: list[BaseException],
+        func: t.Callable[..., t.Any],
+        exc: BaseException | None,
     ) -> None:
         try:
-            rv = self.call(func, exc)
+            rv = self.call(ctx, func, exc)
             if rv is not None:
                 await self.settle(rv)
         except Exception as error:
@@ -474,26 +487,7 @@ class Flow(Answers, Matching):
 
     async def send(self, signal: t.Any, **kwargs: t.Any) -> None:
         """Send a signal with the app as its sender; async receivers are awaited."""
-        sender = self.app
-        for _, rv in signal.send(sender, _async_wrapper=sender.ensure_sync, **kwargs):
+        wrapper = self.adapt or itself
+        for _, rv in signal.send(self.app, _async_wrapper=wrapper, **kwargs):
             if is_awaitable(rv):
                 await awaited(rv)
-
-
-async def _drop(response: t.Any) -> None:
-    """Close a response that will not be sent: its stream may hold the context."""
-    spare(True)
-    aclose = getattr(getattr(response, "response", None), "aclose", None)
-    if aclose is not None:
-        await awaited(aclose())
-    closed: t.Any = response.close() if hasattr(response, "close") else None
-    if is_awaitable(closed):
-        await awaited(closed)
-    spare(False)
-
-
-async def _collect(errors: list[BaseException], step: t.Awaitable[t.Any]) -> None:
-    try:
-        await step
-    except Exception as error:
-        errors.append(error)

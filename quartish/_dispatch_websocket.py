@@ -77,9 +77,11 @@ class WebsocketFlow(Flow):
             )
         return rv
 
-    async def call_after(self, func: t.Callable[..., t.Any], response: t.Any) -> t.Any:
+    async def call_after(
+        self, ctx: AppContext, func: t.Callable[..., t.Any], response: t.Any
+    ) -> t.Any:
         """Call an after function; for a websocket it may return nothing."""
-        rv = await self.settle(self.call(func, response))
+        rv = await self.settle(self.call(ctx, func, response))
         return response if rv is None else rv
 
 

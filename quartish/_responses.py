@@ -13,10 +13,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError
 from werkzeug.sansio.response import Response as SansioResponse
 
+from ._bridge import awaited
 from ._bridge import from_thread
 from ._bridge import is_awaitable
 from ._core import Core
 from ._current import find_context
+from ._workers import spare
 
 _BODIES = (str, bytes, bytearray, cabc.Iterator, cabc.AsyncIterator)
 _KINDS = (
@@ -95,6 +97,18 @@ BODILESS = frozenset([*range(200), 204, 304])
 
 
 @functools.lru_cache(maxsize=1024)
+async def drop_response(response: t.Any) -> None:
+    """Close a response that will not be sent: its stream may hold the context."""
+    spare(True)
+    aclose = getattr(getattr(response, "response", None), "aclose", None)
+    if aclose is not None:
+        await awaited(aclose())
+    closed: t.Any = response.close() if hasattr(response, "close") else None
+    if is_awaitable(closed):
+        await awaited(closed)
+    spare(False)
+
+
 def raw_name(name: str) -> bytes:
     """Return a header's name as ASGI wants it."""
     return name.lower().encode("latin-1")

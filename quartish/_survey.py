@@ -141,6 +141,15 @@ class Survey:
         """Say whether the view only sends a static file: blocked views must not delay it."""
         return getattr(self._view(ctx), "__name__", "") == "send_static_file"
 
+    def may_read(self, ctx: AppContext) -> bool:
+        """Say whether somebody may ask for the body: the view, unless its route says
+        `stream_body`; without a view (a 404), whoever else takes part."""
+        conn = ctx.conn
+        if conn.routing_exception is None:
+            return not getattr(conn.url_rule, "stream_body", False)
+        others = (self.before, self.after, self.teardown, self.app.error_handler_spec)
+        return self.overridden or any(others) or any(self.at_end)
+
     def survives_disconnect(self, ctx: AppContext) -> bool:
         """Say whether the view is to finish although the client has left."""
         return getattr(self._view(ctx), "survives_disconnect", False) is True

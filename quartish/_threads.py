@@ -10,7 +10,7 @@ import typing as t
 from contextvars import copy_context
 from pathlib import Path
 
-from ._bridge import to_thread
+from ._workers import to_thread
 from .wrappers._bodies import iterate_in_thread
 from .wrappers._bodies import view_pool
 

@@ -18,7 +18,6 @@ from werkzeug.utils import redirect as _redirect
 from ._bridge import awaited
 from ._bridge import drive
 from ._bridge import is_awaitable
-from ._bridge import spare
 from ._current import _cv_app
 from ._current import current_app
 from ._current import current_context
@@ -28,6 +27,7 @@ from ._files import send_file as send_file
 from ._files import send_from_directory as send_from_directory
 from ._packages import find_package as find_package
 from ._packages import get_root_path as get_root_path
+from ._workers import spare
 from .signals import message_flashed
 from .wrappers._conn import split_blueprint_path
 

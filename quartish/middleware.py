@@ -19,11 +19,11 @@ from werkzeug.http import parse_list_header
 from werkzeug.sansio.utils import host_is_trusted
 
 from ._bridge import is_async_callable
-from ._bridge import to_thread
-from ._bridge import Workers
 from ._defaults import DEFAULTS
 from ._lazy import lazy
 from ._responses import length_line
+from ._workers import to_thread
+from ._workers import Workers
 from .asgi._through_wsgi import handle_through_wsgi
 from .routing import is_valid_host
 from .typing import ASGIApp

@@ -5,20 +5,25 @@ Source: PEP 3333.
 
 from __future__ import annotations
 
+import collections.abc as cabc
 import threading
 import typing as t
 from asyncio import _get_running_loop
 from contextvars import Context
 from contextvars import copy_context
+from functools import partial
 
+from werkzeug.wsgi import ClosingIterator
+
+from ._bridge import awaited
 from ._bridge import carry
 from ._bridge import close_own_loop
 from ._bridge import drive
-from ._bridge import in_lane
 from ._bridge import own_loop
-from ._bridge import spare
 from ._bridge import unwrapped
 from ._current import _cv_app
+from ._workers import in_lane
+from ._workers import spare
 from .ctx import AppContext
 
 StartResponse = t.Callable[..., t.Any]
@@ -41,7 +46,9 @@ def handle_wsgi(
         raise
     finally:
         carry(context, copy_context(), _cv_app)
-    return body if isinstance(body, (list, tuple)) else _InContext(body, context)
+    if isinstance(body, _InContext):
+        body.begin()
+    return body
 
 
 def _handle(
@@ -51,7 +58,7 @@ def _handle(
     it sets is seen by the caller afterwards, as under Flask."""
 
     def in_thread(coro: t.Coroutine[t.Any, t.Any, t.Any]) -> t.Any:
-        return context.run(drive, coro)
+        return drive(coro, context)
 
     def on_loop(coro: t.Coroutine[t.Any, t.Any, t.Any]) -> t.Any:
         return own_loop().run(coro, context)
@@ -64,7 +71,8 @@ def _handle(
         if context.run(flow.enter, ctx) and not in_lane():
             run = on_loop
         response = run(flow.handle(ctx))
-        return t.cast("t.Iterable[bytes]", context.run(response, environ, start_response))
+        body = context.run(response, environ, start_response)
+        return body if isinstance(body, (list, tuple)) else _InContext(body, context, response)
     except BaseException as error:
         ctx.error = unwrapped(error)
         raise
@@ -87,32 +95,59 @@ class _InContext:
     too, and one that the body sets is seen outside, as where there is one Context.
     """
 
-    def __init__(self, body: t.Iterable[bytes], context: Context) -> None:
+    _outside: Context
+
+    def __init__(self, body: t.Iterable[bytes], context: Context, response: t.Any) -> None:
         self._body = body
-        self._chunks = context.run(iter, body)
         self._context = context
+        chunks: t.Any = getattr(response, "response", None)
+        is_async = isinstance(chunks, cabc.AsyncIterable) and isinstance(body, ClosingIterator)
+        self._async = context.run(type(chunks).__aiter__, chunks) if is_async else None
+        self._chunks = context.run(iter, body)
+
+    def begin(self) -> None:
+        """Note what the caller sees, to find what changes there."""
         self._outside = copy_context()
 
     def __iter__(self) -> t.Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        chunk: bytes = self._run(next, self._chunks)
+        if self._async is None:
+            return self._step(partial(self._context.run, next, self._chunks))
+        chunk = self._step(partial(drive, _next(self._async), self._context))
+        if chunk is None:
+            raise StopIteration
         return chunk
 
     def close(self) -> None:
+        aclose = getattr(self._async, "aclose", None)
+        if aclose is not None:
+            self._step(partial(drive, _awaited(aclose()), self._context))
         close = getattr(self._body, "close", None)
         if close is not None:
-            self._run(close)
+            self._step(partial(self._context.run, close))
 
-    def _run(self, func: t.Callable[..., T], *args: t.Any) -> T:
+    def _step(self, step: t.Callable[[], T]) -> T:
         self._context.run(carry, copy_context(), self._outside, _cv_app)
         before = self._context.copy()
         try:
-            return self._context.run(func, *args)
+            return step()
         finally:
             carry(self._context, before, _cv_app)
-            self._outside = copy_context()
+            self.begin()
+
+
+async def _next(chunks: t.AsyncIterator[str | bytes]) -> bytes | None:
+    try:
+        chunk = await awaited(anext(chunks))
+    except StopAsyncIteration:
+        return None
+    return chunk.encode() if isinstance(chunk, str) else chunk
+
+
+async def _awaited(awaitable: t.Awaitable[T]) -> T:
+    return await awaited(awaitable)
 
 
 def _in_helper_thread(

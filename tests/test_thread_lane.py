@@ -20,8 +20,8 @@ import pytest
 import quartish
 from quartish import request
 from quartish._bridge import from_thread
-from quartish._bridge import to_thread
-from quartish._bridge import Workers
+from quartish._workers import to_thread
+from quartish._workers import Workers
 
 
 def through_ensure_sync(app: t.Any, view: t.Any) -> t.Any:
@@ -306,7 +306,7 @@ def test_threads_end_with_their_pool() -> None:
 def test_the_process_ends_when_the_work_is_done() -> None:
     code = (
         "import asyncio, sys, time; from contextvars import copy_context\n"
-        "from quartish._bridge import to_thread, Workers\n"
+        "from quartish._workers import to_thread, Workers\n"
         "pool = Workers(2)\n"
         "def work(): time.sleep(0.1); print('done', flush=True)\n"
         "async def main():\n"

@@ -37,7 +37,8 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
     exchange.send = started.send
     try:
         if context.run(exchange.begin):
-            await within(watched(exchange, context), exchange.on_loop(), exchange.suspended)
+            run = watched(exchange, context)
+            await within(context, exchange.on_loop(), exchange.suspended, run)
         else:
             await exchange.in_thread(context)
     except Exception as error:
@@ -99,9 +100,9 @@ async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception) -> N
         return  # the client has left; the log has it
 
 
-def watched(exchange: Exchange, context: Context) -> Context:
-    """Return what `within` may take for `context`: each step that runs in it is timed."""
-    return t.cast(Context, _Watch(exchange, context))
+def watched(exchange: Exchange, context: Context) -> t.Callable[..., t.Any]:
+    """Return what `within` may take for `context.run`: each step is timed."""
+    return _Watch(exchange, context).run
 
 
 class _Watch:
@@ -123,7 +124,8 @@ class _Watch:
         exchange = self.exchange
         exchange.app.logger.warning(
             "%s%s blocked the event loop for %d ms: nothing else was served meanwhile. Make it a"
-            " plain 'def', which runs in a thread, or await an async driver.",
+            " plain 'def', which runs in a thread, or await an async driver (if it was one of its"
+            " synchronous hooks: SYNC_HOOKS_IN_THREAD).",
             exchange.flow.describe(exchange.ctx),
             _place(exchange.app.view_functions.get(exchange.ctx.conn.endpoint)),
             seconds * 1000,

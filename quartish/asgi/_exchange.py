@@ -8,13 +8,14 @@ from time import monotonic
 
 from werkzeug.exceptions import BadRequest
 
-from .._bridge import Lane
 from .._bridge import unwrapped
 from .._dispatch import Flow
+from .._hooks import HookThread
 from .._inbox import HttpInbox
 from .._inbox import Inbox
 from .._lazy import lazy
 from .._streaming import Body
+from .._workers import Lane
 from ..ctx import AppContext
 from ..typing import Answer
 from ..typing import ASGIReceive
@@ -168,7 +169,10 @@ class Exchange:
         ctx = self.ctx
         if "_quart._preserve_context" in ctx.scope:  # a test client's
             self._keep()
-        return self.flow.enter(ctx)
+        on_loop = self.flow.enter(ctx)
+        if on_loop and self.app.config["SYNC_HOOKS_IN_THREAD"]:
+            ctx.hook_thread = HookThread(self.app.hook_pool)
+        return on_loop
 
     def _keep(self) -> None:
         """Hand the context to a test client in a `with` block, which keeps it open."""
@@ -292,5 +296,7 @@ class Exchange:
     async def close(self) -> None:
         """Leave nothing behind: no timer, no reader, no count of our cancellations."""
         self.stop()
+        if self.ctx.hook_thread is not None:
+            self.ctx.hook_thread.shutdown()
         if self.has_inbox:
             await self.inbox.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import typing as t
-from contextvars import copy_context
 from time import monotonic
 
 from werkzeug.datastructures import Headers
@@ -17,9 +16,9 @@ from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WerkzeugResponse
 from werkzeug.wsgi import FileWrapper
 
+from .._bridge import Apart
 from .._bridge import awaited
 from .._bridge import is_awaitable
-from .._bridge import to_thread
 from .._inbox import Inbox
 from .._responses import AT_ONCE
 from .._responses import BODILESS
@@ -215,19 +214,18 @@ async def _send_from_threads(
     """Iterate a synchronous stream in worker threads, and close it there: its `finally` may
     block, and runs teardown functions where the stream kept its context."""
     pool = app.file_pool if response.direct_passthrough else app.view_pool
-    context = copy_context()
     _read_more_at_once(response)
     chunks: t.Iterator[t.Any] = iter(response.iter_encoded())
     try:
         while True:
-            chunk: t.Any = await to_thread(pool, context, next, chunks, _END)
+            chunk: t.Any = await Apart(pool, next, chunks, _END)
             if chunk is _END or inbox.gone is not None:
                 return
             await _send_chunk(send, chunk)
     finally:
         close = getattr(response.response, "close", None)
         if close is not None:
-            await to_thread(pool, context, close)
+            await Apart(pool, close)
 
 
 def streams_here(response: t.Any) -> bool:

@@ -13,13 +13,13 @@ import typing as t
 from contextvars import copy_context
 
 from .._bridge import from_thread
-from .._bridge import Lane
-from .._bridge import spare
-from .._bridge import to_thread
 from .._current import find_context
 from .._inbox import HttpInbox
 from .._inbox import Inbox
 from .._streaming import BodyReader
+from .._workers import Lane
+from .._workers import spare
+from .._workers import to_thread
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Message

@@ -17,9 +17,9 @@ from contextvars import copy_context
 from .._bridge import from_thread
 from .._bridge import is_async_callable
 from .._bridge import is_awaitable
-from .._bridge import lane_loop
-from .._bridge import to_thread
 from .._current import call_with_context
+from .._workers import lane_loop
+from .._workers import to_thread
 from ..signals import got_background_exception
 
 LAST_CALL = 1.0

@@ -11,18 +11,19 @@ from __future__ import annotations
 import asyncio
 import io
 import typing as t
+from contextvars import Context
 from contextvars import copy_context
 from types import CoroutineType
 
 from .._bridge import DONE
 from .._bridge import drive
 from .._bridge import go_on
-from .._bridge import Lane
-from .._bridge import to_thread
 from .._bridge import within
 from .._responses import AT_ONCE
 from .._responses import HEAD_BODY
 from .._streaming import BodyReader
+from .._workers import Lane
+from .._workers import to_thread
 from ..typing import Answer
 from ..typing import ASGIReceive
 from ..typing import ASGISend
@@ -74,7 +75,7 @@ def handle_http(
         exchange.stop()
         raise
     if waiting is not DONE:
-        return exchange.complete(go_on(context.run, steps, waiting, exchange.suspended))
+        return exchange.complete(go_on(context.run, steps, waiting, exchange.suspended, context))
     answer = exchange.answer
     if not exchange.has_inbox and answer is not None:
         # PERF(1 us of 180 under Hypercorn): nothing of the request is kept while it is sent.
@@ -104,7 +105,7 @@ class HttpExchange(Exchange):
         meanwhile, such as Hypercorn's timer of an idle connection, would keep it."""
         ctx, flow = self.ctx, self.flow
         if self.has_inbox and flow.plain and ctx.made.body is not None:
-            ctx.reads_ahead = not getattr(ctx.made.url_rule, "stream_body", False)
+            ctx.reads_ahead = flow.may_read(ctx)
         try:
             try:  # PERF(0.2 us): `respond`, without a call; the call budget counts it
                 if (
@@ -154,17 +155,18 @@ class HttpExchange(Exchange):
 
     # --- the thread lane --------------------------------------------------------------------
 
-    async def in_thread(self, context: t.Any) -> None:
+    async def in_thread(self, context: Context) -> None:
         self.know_task()
         self.lane = lane = Lane(self.inbox.watch)
         conn = self.ctx.conn
         if conn.body is not None and self.app.plain:
             reader = BodyReader(conn.body, lambda: conn.max_content_length)
-            lane.prepare = reader.settle
+            if self.flow.may_read(self.ctx):
+                lane.prepare = reader.settle
             conn.receive_input(io.BufferedReader(reader))
         pool = self.app.file_pool if self.flow.serves_file(self.ctx) else self.app.view_pool
         try:
-            response = await to_thread(pool, context, self.work, lane=lane)
+            response = await to_thread(pool, None, self.work, context, lane=lane)
             self.lane, self.cancels = None, 0
             if response is not None:
                 self.answer = context.run(as_answer, conn, response)
@@ -174,12 +176,12 @@ class HttpExchange(Exchange):
             if not self.took_back():
                 raise
 
-    def work(self) -> t.Any:
+    def work(self, context: Context) -> t.Any:
         """Run the flow; send what has to be iterated in this thread, return anything else."""
-        response = drive(self.respond())
+        response = drive(self.respond(), context)
         if self.lane is not None:
             self.lane.prepare = None  # an upload that nobody read does not delay the answer
         if not streams_here(response):
             return response
-        drive(send_here(self, response))
+        drive(send_here(self, response), context)
         return None

@@ -15,11 +15,11 @@ from functools import partial
 from werkzeug.exceptions import Forbidden
 
 from .._bridge import drive
-from .._bridge import Lane
-from .._bridge import to_thread
 from .._bridge import within
 from .._inbox import Inbox
 from .._overrides import is_default
+from .._workers import Lane
+from .._workers import to_thread
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
@@ -62,9 +62,8 @@ async def handle_websocket(
     app.websockets.add(exchange)
     try:
         if context.run(exchange.begin):
-            if app.config["DEBUG"]:
-                context = watched(exchange, context)
-            await within(context, exchange.on_loop(), inbox.watch)
+            run = watched(exchange, context) if app.config["DEBUG"] else None
+            await within(context, exchange.on_loop(), inbox.watch, run)
         else:
             await exchange.in_thread(context)
     finally:
@@ -151,9 +150,9 @@ class WebsocketExchange(Exchange):
 
     async def in_thread(self, context: t.Any) -> None:
         self.lane = Lane(self.inbox.watch)
-        work = partial(drive, self.respond())
+        work = partial(drive, self.respond(), context)
         async with self.closing():
-            response = await to_thread(self.app.view_pool, context, work, lane=self.lane)
+            response = await to_thread(self.app.view_pool, None, work, lane=self.lane)
             await within(context, self.finish(response))
 
     @asynccontextmanager

@@ -19,9 +19,9 @@ from types import TracebackType
 
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
-from .._bridge import to_thread
-from .._bridge import Workers
 from .._current import find_context
+from .._workers import to_thread
+from .._workers import Workers
 
 T = t.TypeVar("T")
 Chunk = str | bytes
@@ -35,9 +35,13 @@ def _spare_pool() -> Executor:
 
 
 def view_pool() -> Executor:
-    """Return the pool of the current app for code of the user's."""
-    ctx = find_context()
-    return _spare_pool() if ctx is None else t.cast(Executor, ctx.app.view_pool)
+    """Return the pool of the current app for code of the user's; or the thread that the current
+    request has for its hooks, if that is free."""
+    ctx: t.Any = find_context()
+    if ctx is None:
+        return _spare_pool()
+    thread: t.Any = getattr(ctx, "hook_thread", None)
+    return t.cast(Executor, ctx.app.view_pool if thread is None or not thread.is_free else thread)
 
 
 async def to_file_thread(func: t.Callable[..., T], *args: t.Any) -> T:

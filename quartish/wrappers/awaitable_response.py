@@ -21,13 +21,13 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .. import json
 from .._bridge import is_awaitable
 from .._bridge import mark_async
-from .._bridge import to_thread
 from .._current import find_context
 from .._werkzeug import headers_of
 from .._werkzeug import parse_etags
 from .._werkzeug import parse_range_header
 from .._werkzeug import set_status
 from .._werkzeug import STATUS_LINES
+from .._workers import to_thread
 from ._bodies import DataBody
 from ._bodies import FileBody
 from ._bodies import IOBody

@@ -11,11 +11,11 @@ from werkzeug.datastructures import Headers
 
 from .. import json
 from .._bridge import from_thread
-from .._bridge import in_lane
 from .._bridge import mark_async
-from .._bridge import this_thread
 from .._inbox import give_way
 from .._inbox import Inbox
+from .._workers import in_lane
+from .._workers import this_thread
 from ..signals import websocket_received
 from ..signals import websocket_sent
 from ..typing import ASGISend

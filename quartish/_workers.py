@@ -1,0 +1,280 @@
+"""Worker threads, and the stay of a request in one of them.
+
+A worker does what a coroutine waits for, and lends its thread to the request meanwhile: what
+is async there goes back to the loop that waits. A thread is always waited for, also by who
+is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import time
+import typing as t
+from collections import deque
+from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
+from queue import SimpleQueue
+
+from ._handover import handover
+
+T = t.TypeVar("T")
+
+LONGEST_WAIT = 7
+"""So often is the time doubled for which a thread that was cancelled waits with what it asks for
+nevertheless: to 128 ms."""
+
+
+class _Thread(threading.local):
+    """What a thread knows: the loop that lent it a request, and the loop it owns."""
+
+    lane: Lane | None = None
+    own: t.Any = None
+    #: Where work comes back to that a coroutine in this thread waits for.
+    landings: _Landings | None = None
+
+
+this_thread = _Thread()
+
+
+def in_lane() -> bool:
+    """Say whether this thread is a worker that serves a request of the thread lane."""
+    return this_thread.lane is not None
+
+
+def spare(on: bool) -> None:
+    """Say whether async pieces are to run although the request that this worker serves was
+    cancelled: those of its end are."""
+    if this_thread.lane is not None:
+        this_thread.lane.spared = on
+
+
+def lane_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that lent this worker thread its request, or None."""
+    return None if this_thread.lane is None else this_thread.lane.loop
+
+
+class Lane:
+    """One request's stay in one worker thread, seen from the loop that lent it."""
+
+    __slots__ = ("loop", "children", "cancelled", "spared", "times", "on_wait", "prepare")
+
+    def __init__(self, on_wait: t.Callable[[], None] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        #: Called on the loop whenever the thread begins to wait for an async piece.
+        self.on_wait = on_wait
+        #: Called in the thread before its first async piece.
+        self.prepare: t.Callable[[], None] | None = None
+        self.children: set[asyncio.Task[t.Any]] = set()
+        self.cancelled = False
+        #: Whether async pieces to come run although those before were cancelled.
+        self.spared = False
+        #: How many async pieces came after they were cancelled.
+        self.times = 0
+
+    def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
+        """Run `coro` on the lane's loop; called in the worker, which waits."""
+        if handover.agent is not None:
+            coro = handover.to_task(coro)
+        # PERF(4 us): of a concurrent Future, a lock is all that is needed.
+        done = threading.Lock()
+        done.acquire()
+        outcome: list[asyncio.Task[T]] = []
+
+        def start() -> None:
+            task = self.loop.create_task(coro, context=context)
+            self.children.add(task)
+            task.add_done_callback(finish)
+            if self.cancelled and not self.spared:
+                task.cancel()
+            elif self.on_wait is not None:
+                self.on_wait()
+
+        def finish(task: asyncio.Task[T]) -> None:
+            self.children.discard(task)
+            outcome.append(task)
+            done.release()
+
+        if self.cancelled and not self.spared:
+            self.times += 1
+            if self.times > 1:  # it was caught, and does not help
+                time.sleep(0.001 * 2 ** min(self.times, LONGEST_WAIT))
+        self.loop.call_soon_threadsafe(start)
+        done.acquire()
+        return outcome.pop().result()  # kept by no name: what it raised holds this frame
+
+    def cancel(self) -> None:
+        """Cancel the async pieces, running and to come; sync code itself cannot be."""
+        self.cancelled = True
+        for task in self.children:
+            task.cancel()
+
+
+class _Landings:
+    """What workers have done for one loop, on its way back there: one wake-up of the loop
+    lets everything land that is done by then."""
+
+    __slots__ = ("loop", "_done", "_called")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._done: deque[_Work] = deque()
+        self._called = False
+
+    def add(self, work: _Work) -> None:
+        """Announce that `work` is done; called in its worker."""
+        self._done.append(work)
+        if not self._called:
+            self._called = True
+            try:
+                self.loop.call_soon_threadsafe(self._land)
+            except RuntimeError:
+                pass  # the loop was closed: nobody waits
+
+    def _land(self) -> None:
+        self._called = False  # first: what is added from now on may be too late for the rest
+        while self._done:
+            self._done.popleft().land()
+
+
+class _Work:
+    """What a worker does for a coroutine that waits; for `Workers`, an item of their queue."""
+
+    __slots__ = ("_call", "_lane", "_landings", "landing", "landed", "value", "error")
+
+    def __init__(self, call: t.Callable[..., t.Any], args: t.Any, lane: Lane) -> None:
+        if handover.agent is not None:
+            call = handover.to_thread(call)
+        self._call = call, args
+        self._lane = lane
+        landings = this_thread.landings
+        if landings is None or landings.loop is not lane.loop:
+            landings = this_thread.landings = _Landings(lane.loop)
+        self._landings = landings
+        #: Done when the work is, unless the one that waits for it was cancelled.
+        self.landing: asyncio.Future[None] = lane.loop.create_future()
+        self.landed = False
+        self.value: t.Any = None
+        self.error: BaseException | None = None
+
+    def run(self, *worker: object) -> None:
+        call, args = self._call
+        previous, this_thread.lane = this_thread.lane, self._lane
+        try:
+            self.value = call(*args)
+        except BaseException as error:
+            self.error = error
+        finally:
+            this_thread.lane = previous
+        self._landings.add(self)
+
+    def land(self) -> None:
+        self.landed = True
+        if not self.landing.done():
+            self.landing.set_result(None)
+
+    @property
+    def future(self) -> _Work:
+        """Whom a pool that is shut down tells that this will not be done."""
+        return self
+
+    def cancel(self) -> None:
+        self.error = RuntimeError("The pool of worker threads was shut down.")
+        self._landings.add(self)
+
+
+class Workers(ThreadPoolExecutor):
+    """Worker threads, which take work of `to_thread` without a Future and its locks.
+
+    PERF(8 us of 13 where requests come side by side, 5 of 40 where they come one by one)
+    """
+
+    def start(self, work: _Work) -> None:
+        """Do `work` as soon as a thread is free. Raises RuntimeError after the shutdown."""
+        with self._shutdown_lock:
+            if self._shutdown:
+                raise RuntimeError("The pool of worker threads was shut down.")
+            self._work_queue.put(work)  # type: ignore[arg-type]
+            self._adjust_thread_count()
+
+
+async def to_thread(
+    pool: Executor,
+    context: Context | None,
+    func: t.Callable[..., T],
+    *args: t.Any,
+    lane: Lane | None = None,
+) -> T:
+    """Run `func` in a worker of `pool`, in `context` (or in none of its own), and return its
+    result.
+
+    The thread is always waited for: when the caller is cancelled, async pieces that the
+    thread waits for are cancelled, and the cancellation goes on once the thread is done.
+    """
+    lane = Lane() if lane is None else lane
+    if context is None:
+        work = _Work(func, args, lane)
+    else:
+        work = _Work(context.run, (func, *args), lane)
+    if isinstance(pool, Workers):
+        pool.start(work)
+    else:
+        pool.submit(work.run)
+    cancellation: asyncio.CancelledError | None = None
+    while not work.landed:
+        try:
+            await work.landing
+        except asyncio.CancelledError as exc:
+            cancellation = exc
+            lane.cancel()
+            work.landing = lane.loop.create_future()  # a cancelled one can be waited for no more
+    error, work.error = work.error, None
+    if cancellation is not None and not isinstance(error, Exception):
+        raise cancellation
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error  # the traceback holds this frame
+    return t.cast(T, work.value)
+
+
+class Stay(Executor):
+    """One worker thread of a pool, kept from the first call on until `shutdown`: for pieces of a
+    request that have to share a thread."""
+
+    def __init__(self, pool: Workers) -> None:
+        self._pool = pool
+        self._calls: SimpleQueue[t.Callable[[], object] | None] = SimpleQueue()
+        self._begun = False
+        self._ended = False
+        self._given = self._done = 0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a call would begin at once, or as soon as the pool has a thread."""
+        return not self._ended and self._given == self._done
+
+    def submit(self, call: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Have the thread call this. Raises RuntimeError after `shutdown`."""
+        if self._ended:
+            raise RuntimeError("The thread of this request was given back.")
+        if not self._begun:
+            self._begun = True
+            self._pool.submit(self._serve)
+        self._given += 1
+        self._calls.put(functools.partial(call, *args, **kwargs))
+
+    def _serve(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+            del call  # holds the request
+            self._done += 1
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Give the thread back, once it has done what it was given."""
+        if self._begun and not self._ended:
+            self._calls.put(None)
+        self._ended = True
