@@ -341,8 +341,7 @@ class App(Core, Watched, metaclass=AppType):
         """Threads that requests keep for their hooks, who may have to wait for those of views."""
         return Workers(self.config["VIEW_THREADS"], f"{self.name}-hooks")
 
-    async def to_file_thread(self, func: t.Callable[..., T], *args: t.Any) -> T:
-        """Run a file operation off the loop."""
+    async def to_file_thread(self, func: t.Callable[..., T], *args: t.Any) -> T:  # off the loop
         return await to_thread(self.file_pool, copy_context(), func, *args)
 
     # --- contexts -----------------------------------------------------------------------------
