@@ -126,7 +126,7 @@ class Core(Registry):
                 "If an instance path is provided it must be absolute."
                 " A relative path was given instead."
             )
-        handover.look()
+        handover.look(self.plain)
         self.instance_path = instance_path
         self.config = self.make_config(instance_relative_config)
         self.aborter = self.make_aborter()

@@ -1,4 +1,5 @@
-"""What an agent knows of a request by its thread or task, handed on where a request changes them.
+"""Agents that watch the program: what they know of a request goes where the request goes, and
+one that takes quartish for nothing of its own is told of.
 
 ContextVars go along of themselves, and with them what most agents keep. New Relic keeps its
 transactions by the id of the thread, or of the task where one runs, and has for that what it
@@ -8,10 +9,24 @@ puts around asgiref; the names are its own.
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import typing as t
 
 T = t.TypeVar("T")
+
+log = logging.getLogger("quartish")
+BEGIN = "begin the program with 'import quartish.as_flask'"
+#: By a module that an agent has imported when the program begins: how it is started, and what to
+#: do where it does not see Flask in quartish.
+AGENTS = {
+    "ddtrace.bootstrap.sitecustomize": ("ddtrace-run", BEGIN),
+    "newrelic.config": ("New Relic", BEGIN),
+    "opentelemetry.instrumentation.auto_instrumentation": (
+        "opentelemetry-instrument",
+        "set QUARTISH_AS_FLASK=1 in its environment",
+    ),
+}
 
 
 class _Handover:
@@ -20,10 +35,16 @@ class _Handover:
     def __init__(self) -> None:
         #: `newrelic.core.context`, or None: PERF(0.03 us), all that it costs who has no agent.
         self.agent: t.Any = None
+        self.told = False
 
-    def look(self) -> None:
-        """Find the agent, which is there before the first app is made."""
-        if self.agent is None and "newrelic.agent" in sys.modules:
+    def look(self, plain: bool) -> None:
+        """Find the agent, which is there before the first app is made; `plain` says that the app
+        is Flask's, which agents know."""
+        if plain and not self.told and sys.modules.get("flask") is not sys.modules[__package__]:
+            for name in AGENTS.keys() & sys.modules.keys():
+                self.told = True
+                log.warning("%s does not see Flask in quartish: %s.", *AGENTS[name])
+        if self.agent is None and "newrelic.config" in sys.modules:
             try:
                 self.agent = importlib.import_module("newrelic.core.context")
             except ImportError:  # a release that keeps it elsewhere: as without it

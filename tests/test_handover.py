@@ -129,9 +129,44 @@ def test_the_agent_is_found_when_an_app_is_made(
     monkeypatch: pytest.MonkeyPatch, has_context: bool
 ) -> None:
     agent = Agent()
-    for name in ("newrelic", "newrelic.agent", "newrelic.core"):
+    for name in ("newrelic", "newrelic.config", "newrelic.core"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     monkeypatch.setitem(sys.modules, agent.__name__, agent if has_context else None)
     monkeypatch.setattr(handover, "agent", None)
-    quartish.Flask("app")
+    quartish.Quart("app")
     assert handover.agent is (agent if has_context else None)
+
+
+@pytest.mark.parametrize(
+    "module, says",
+    [
+        ("ddtrace.bootstrap.sitecustomize", "ddtrace-run does not see Flask in quartish: begin"),
+        ("newrelic.config", "New Relic does not see Flask in quartish: begin the program with"),
+        ("opentelemetry.instrumentation.auto_instrumentation", "set QUARTISH_AS_FLASK=1"),
+    ],
+)
+def test_an_agent_that_sees_no_flask_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, module: str, says: str
+) -> None:
+    for name in (module, "newrelic.core.context"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setattr(handover, "agent", None)
+    monkeypatch.setattr(handover, "told", False)
+    quartish.Quart("app")  # which agents do not know in any case
+    assert caplog.messages == []
+    quartish.Flask("app")
+    quartish.Flask("app")
+    (said,) = caplog.messages
+    assert says in said
+
+
+def test_an_agent_that_sees_flask_is_not_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "newrelic.config", types.ModuleType("newrelic.config"))
+    monkeypatch.setitem(sys.modules, "newrelic.core.context", Agent())
+    monkeypatch.setitem(sys.modules, "flask", quartish)
+    monkeypatch.setattr(handover, "agent", None)
+    monkeypatch.setattr(handover, "told", False)
+    quartish.Flask("app")
+    assert caplog.messages == []
