@@ -39,8 +39,10 @@ from .json.provider import DefaultJSONProvider
 from .json.provider import JSONProvider
 from .logging import create_logger
 from .routing import AdapterCache
+from .routing import ELSEWHERE
 from .routing import is_valid_host
 from .routing import Map
+from .routing import NOWHERE
 from .routing import Rule
 from .sessions import SecureCookieSessionInterface
 from .sessions import SessionInterface
@@ -142,7 +144,7 @@ class Core(Registry):
         self.extensions: dict[str, t.Any] = {}
         self.url_map = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
-        self._adapters = AdapterCache()
+        self._adapters = AdapterCache(ELSEWHERE if self.plain else NOWHERE)
         self._got_first_request = False
         self.cli.name = self.name
         self._equip()

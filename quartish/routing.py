@@ -32,6 +32,12 @@ WARNS_AS = "quartish.app"
 QUERY_SAFE = "-._~!$&'()*+,;=:@/?%"
 
 
+#: A subdomain that matches no rule, so that the answer is a 404.
+NOWHERE = "<invalid>"
+#: The subdomain of hosts that are not below the name of the server, in Werkzeug's own adapters.
+ELSEWHERE = None if hasattr(WerkzeugMap(), "subdomain_matching") else NOWHERE
+
+
 class Rule(LazilyBuilt):
     """A URL rule with the options that `route` takes beyond Werkzeug's.
 
@@ -152,7 +158,10 @@ class AdapterCache:
 
     SIZE = 512  # entries; hosts come from clients, so it has to be bounded
 
-    def __init__(self) -> None:
+    def __init__(self, elsewhere: str | None = NOWHERE) -> None:
+        """Make a cache; `elsewhere` is the subdomain of hosts that are not below the name of the
+        server, None the map's default."""
+        self._elsewhere = elsewhere
         self._adapters: dict[tuple[t.Any, ...], MapAdapter] = {}
 
     def bind(
@@ -178,7 +187,7 @@ class AdapterCache:
             host = conn.host.lower()
             name = host if server_name is None else _without_port(server_name, conn.scheme)
             if subdomain is None and not url_map.host_matching:
-                subdomain = _subdomain(host, name)
+                subdomain = self._subdomain(host, name)
             adapter = self._adapters[key] = url_map.bind(
                 name, conn.root_path, subdomain, conn.scheme
             )
@@ -189,22 +198,21 @@ class AdapterCache:
         return adapter
 
 
-def _without_port(server_name: str, scheme: str) -> str:
-    return server_name.lower().removesuffix(":80" if scheme in ("http", "ws") else ":443")
-
-
-def _subdomain(host: str, server_name: str) -> str:
-    """Return what `host` has before `server_name`; where it is no part of it, a name that
-    matches no rule, so that the answer is a 404."""
-    if host == server_name:
-        return ""
-    if not host.endswith("." + server_name):
+    def _subdomain(self, host: str, server_name: str) -> str | None:
+        """Return what `host` has before `server_name`."""
+        if host == server_name:
+            return ""
+        if host.endswith("." + server_name):
+            return host.removesuffix("." + server_name)
         warnings.warn_explicit(
             f"Current server name {host!r} doesn't match configured server name {server_name!r}",
             *(UserWarning, __file__, 0, WARNS_AS, _warned),
         )
-        return "<invalid>"
-    return host.removesuffix("." + server_name)
+        return self._elsewhere
+
+
+def _without_port(server_name: str, scheme: str) -> str:
+    return server_name.lower().removesuffix(":80" if scheme in ("http", "ws") else ":443")
 
 
 VALID_HOSTS: set[bytes] = set()

@@ -8,12 +8,15 @@ import functools
 import io
 import sys
 import typing as t
+import warnings
 from dataclasses import dataclass
 from dataclasses import field
 
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
+from werkzeug.test import EnvironBuilder
 from werkzeug.test import run_wsgi_app
+from werkzeug.wrappers import Request as WerkzeugRequest
 
 import quartish
 from quartish._bridge import drive
@@ -22,8 +25,8 @@ LIMIT = 2_000_000
 PATIENCE = 10.0  # seconds in which every answer has to come
 HANDLED = "X-Handled"
 
-#: All that a request has beside its body.
-ATTRIBUTES = [
+#: All that a request has beside its body, whatever Werkzeug deprecates of it.
+_ATTRIBUTES = [
     *("accept_charsets", "accept_encodings", "accept_languages", "accept_mimetypes"),
     *("access_control_request_headers", "access_control_request_method", "access_route"),
     *("args", "authorization", "base_url", "blueprints", "cache_control", "content_encoding"),
@@ -35,6 +38,17 @@ ATTRIBUTES = [
     *("remote_addr", "root_path", "root_url", "scheme", "server", "url"),
     *("url_rule", "user_agent", "view_args"),
 ]
+
+
+def _is_deprecated(name: str) -> bool:
+    request = WerkzeugRequest(EnvironBuilder().get_environ())
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", DeprecationWarning)
+        getattr(request, name, None)
+    return bool(warned)
+
+
+ATTRIBUTES = [name for name in _ATTRIBUTES if not _is_deprecated(name)]
 
 
 @dataclass

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from werkzeug.sansio.request import Request as SansioRequest
 
 from benchmarks import environment
 from benchmarks import footprint
@@ -65,7 +66,17 @@ async def test_our_apps_answer_every_workload(name: str, workload: Workload) -> 
     assert status == workload.status
 
 
-@pytest.mark.parametrize("name", ["Quart", "Flask", "Starlette"])
+#: Quart 0.22 calls what a Request says that its form is made of; Werkzeug says None since 3.2.
+quart = pytest.param(
+    "Quart",
+    marks=pytest.mark.skipif(
+        SansioRequest.parameter_storage_class is None,
+        reason="Quart answers no form with this Werkzeug",
+    ),
+)
+
+
+@pytest.mark.parametrize("name", [quart, "Flask", "Starlette"])
 def test_peers_answer_as_far_as_they_go(name: str) -> None:
     names = [workload.name for workload in (*SMALL, *MORE)]
     found = environment.child(PYTHON, "driver", name, "0", *names, timeout=60)

@@ -7,10 +7,12 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
+import flask
 import pytest
 from werkzeug.routing import Map as WerkzeugMap
 from werkzeug.routing import Rule as WerkzeugRule
 
+import quartish
 from quartish import current_app
 from quartish import Quart
 from quartish import request
@@ -74,7 +76,7 @@ async def test_a_late_request_knows_what_matched(app: t.Any, path: str) -> None:
     @app.get("/late/<int:number>", endpoint="numbered")
     async def late(**arguments: t.Any) -> str:
         arguments["more"] = 1  # its own
-        seen.append((request.endpoint, request.view_args, str(request.url_rule)))
+        seen.append((request.endpoint, request.view_args, request.url_rule.rule))
         return f"{request.method} {request.full_path} {request.host} {request.headers['X-Y']}"
 
     numbered = path != "/late"
@@ -283,6 +285,9 @@ async def test_rules_that_are_added(app: t.Any) -> None:
         assert (await ask(app, "/new")).text == "index"
 
 
+HOSTS = ["example.org", "sub.example.org", "a.sub.example.org", "other.org", "xexample.org"]
+
+
 async def test_hosts_that_begin_to_matter(app: t.Any) -> None:
     for _ in range(2):
         assert (await ask(app)).status == 200
@@ -290,9 +295,14 @@ async def test_hosts_that_begin_to_matter(app: t.Any) -> None:
     assert (await ask(app)).status == 400
     assert (await ask(app, host="example.org")).status == 200
     app.config["TRUSTED_HOSTS"] = None
-    app.url_map.host_matching = True  # no rule has a host
-    assert (await ask(app)).status == 404
+    reference = flask.Flask("reference")
+    reference.add_url_rule("/", view_func=lambda: "index")
+    for each in (app, reference):
+        each.url_map.host_matching = True  # no rule has a host
+        each.url_map.subdomain_matching = False  # a setting of its own in later Werkzeugs
+    assert (await ask(app)).status == reference.test_client().get("/").status_code == 404
     app.url_map.host_matching = False
+    app.url_map.subdomain_matching = True
     assert (await ask(app)).status == 200
 
 
@@ -305,6 +315,24 @@ async def test_subdomains_that_begin_to_matter(app: t.Any) -> None:
     app.subdomain_matching = True
     assert (await ask(app, host=host)).status == 404
     assert (await ask(app, host="example.org")).status == 200
+
+
+@pytest.mark.parametrize("default", [None, "www"])
+@pytest.mark.parametrize("host", [*HOSTS, "EXAMPLE.org", "example.org.", "sub.example.org:80"])
+@pytest.mark.filterwarnings("ignore::UserWarning")  # whose words are Werkzeug's, or ours
+async def test_subdomains_are_matched_as_flask_matches_them(host: str, default: str | None) -> None:
+    answers: list[tuple[int, str]] = []
+    for kind in (quartish.Flask, flask.Flask):
+        app: t.Any = kind(__name__, subdomain_matching=True)
+        app.url_map.default_subdomain = default or ""
+        app.config["SERVER_NAME"] = "example.org"
+        app.add_url_rule("/", "index", lambda: "index")
+        app.add_url_rule("/", "sub", lambda: "sub", subdomain="sub")
+        app.add_url_rule("/x", "any", lambda name: name, subdomain="<name>")
+        for path in ("/", "/x"):
+            response = app.test_client().get(path, headers={"Host": host})
+            answers.append((response.status_code, response.text))
+    assert answers[:2] == answers[2:]
 
 
 # --- paths and headers that are not what they seem ----------------------------------------------

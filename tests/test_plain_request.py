@@ -175,7 +175,7 @@ class OwnParser(Request):
 
 class OwnMaker(Request):
     def make_form_data_parser(self) -> t.Any:
-        return OwnParser.form_data_parser_class(cls=self.parameter_storage_class)
+        return OwnParser.form_data_parser_class()
 
 
 class OwnStreamForParsing(Request):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
+from werkzeug.routing import exceptions as refusals
 from werkzeug.routing import ValidationError
 
 from quartish.routing import Map
 from quartish.routing import Rule
+
+REFUSAL: t.Any = getattr(refusals, "DuplicateRuleError", ())
 
 SEGMENTS = ["a", "b", "1", "22", "a-b", "1.5", "", "x.y", "ä"]
 PARTS = [
@@ -77,10 +81,19 @@ def answer(find: t.Callable[[], t.Any]) -> t.Any:
         return type(error)
 
 
+def make_map(rules: t.Iterable[Rule]) -> Map:
+    """Return a map without those rules that Werkzeug refuses: since 3.2 what is there twice."""
+    url_map = Map(converters={"even": Even})
+    for rule in rules:
+        with suppress(REFUSAL):
+            url_map.add(rule)
+    return url_map
+
+
 @settings(max_examples=400, deadline=None)
 @given(rules(), st.lists(st.sampled_from(SEGMENTS), max_size=4), st.sampled_from(["GET", "POST"]))
 def test_same_answers(made: list[dict[str, t.Any]], segments: list[str], method: str) -> None:
-    url_map = Map([Rule(**each) for each in made], converters={"even": Even})
+    url_map = make_map(Rule(**each) for each in made)
     path = "/" + "/".join(segments)
     found = answer(lambda: url_map.table.find(path, method, False))
     if found is not None:
@@ -205,7 +218,7 @@ def test_the_first_of_several(
     for string, endpoint, methods, websocket in made:
         takes = None if websocket else methods
         rules.append(Rule(string, endpoint=endpoint, methods=takes, websocket=websocket))
-    url_map = Map(rules)
+    url_map = make_map(rules)
     found = answer(lambda: url_map.table.find(path, *asked))
     if type(found) is tuple:
         method, websocket = asked
@@ -218,13 +231,14 @@ async def test_a_second_rule_of_an_earlier_endpoint(colour: type[t.Any]) -> None
     app = colour(__name__)
     app.add_url_rule("/x", "a", lambda: "a")
     app.add_url_rule("/y", "b", lambda: "b")
-    app.add_url_rule("/y", "a")
+    with suppress(REFUSAL):
+        app.add_url_rule("/y", "a")
     assert (await app.async_test_client().get("/y")).status_code == 200
     assert await (await app.async_test_client().get("/y")).get_data(as_text=True) == "b"
 
 
 def test_the_matcher_is_asked_for_a_path_that_it_would_redirect() -> None:
-    url_map = Map(
+    url_map = make_map(
         [
             Rule("/a", endpoint="old", redirect_to="/b"),
             Rule("/a", endpoint="new", methods=["GET"]),

@@ -324,8 +324,8 @@ def test_one_view_on_two_endpoints(app: t.Any, client: t.Any) -> None:
     app.add_url_rule("/a", view_func=Async.as_view("view"))
     with pytest.raises(AssertionError, match="view"):
         app.add_url_rule("/b", view_func=Async.as_view("view"))
-    app.add_url_rule("/b", view_func=Async.as_view("other"))
-    assert client.get("/b").json == ["loop", {}]
+    app.add_url_rule("/c", view_func=Async.as_view("other"))
+    assert client.get("/c").json == ["loop", {}]
 
 
 # --- Methods ----------------------------------------------------------------------------
