@@ -21,6 +21,7 @@ import math
 import os
 import signal
 import socket
+import socketserver
 import ssl
 import subprocess
 import sys
@@ -306,12 +307,12 @@ def run(
 
 def _listen(config: ServerConfig, host: str, port: int) -> socket.socket:
     """Return a listening socket and say where it is, or raise SystemExit saying why not."""
-    if host.startswith(("unix:", "fd:")):
-        address = host.replace("unix://", "unix:")
-    else:
-        address = f"{host}:{port}"
+    of_tcp = not host.startswith(("unix:", "fd:"))
+    address = f"{host}:{port}" if of_tcp else host.replace("unix://", "unix:")
     config.bind = [address]
     try:
+        if of_tcp:
+            config.listener = _Binder(host.strip("[]"), port).socket
         bound = config.to_hypercorn()
         sockets = bound.create_sockets()
         [sock] = sockets.secure_sockets + sockets.insecure_sockets
@@ -325,6 +326,24 @@ def _listen(config: ServerConfig, host: str, port: int) -> socket.socket:
         click.echo(f" * Running on {url}")
     click.echo(" * Press CTRL+C to quit")
     return sock
+
+
+class _Binder(socketserver.TCPServer):
+    """Binds the socket as Werkzeug's server does, where tools look for the port that the system
+    chose: Flask-Testing puts its own function in the place of `TCPServer.server_bind`."""
+
+    allow_reuse_address = True
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), socketserver.BaseRequestHandler, bind_and_activate=False)
+        try:
+            self.server_bind()
+        except BaseException:
+            self.socket.close()
+            raise
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
 
 
 def _urls(sock: socket.socket, scheme: str) -> list[str]:

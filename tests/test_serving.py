@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import socketserver
 import ssl
 import subprocess
 import sys
@@ -162,6 +163,32 @@ def test_urls_name_every_address_from_inside_and_outside() -> None:
         inside, outside = serving._urls(sock, "http")
     assert inside == f"http://127.0.0.1:{port}"
     assert outside.startswith("http://") and "0.0.0.0" not in outside
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]"])
+def test_the_port_is_seen_where_werkzeugs_server_binds(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """As Flask-Testing's LiveServerTestCase looks for it."""
+    seen: list[int] = []
+    bind = socketserver.TCPServer.server_bind
+
+    def watched(self: socketserver.TCPServer) -> None:
+        bind(self)
+        seen.append(self.socket.getsockname()[1])
+
+    monkeypatch.setattr(socketserver.TCPServer, "server_bind", watched)
+    try:
+        listener = serving._listen(serving.ServerConfig(), host, 0)
+    except SystemExit:
+        if ":" in host and not socket.has_ipv6:
+            pytest.skip("no IPv6")
+        raise
+    with listener:
+        assert seen == [listener.getsockname()[1]]
+        assert not listener.getblocking()
+        with socket.create_connection((host.strip("[]"), seen[0]), timeout=5):
+            pass
 
 
 def test_unknown_options_are_refused() -> None:
