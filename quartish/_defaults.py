@@ -54,6 +54,10 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": 5,
         # Origins that may open a websocket; None: all.
         "WEBSOCKET_ORIGINS": None,
+        # Bytes that all headers, and path and query, may have; None: any number. 431 and 414 past
+        # it; 4 kB of each always pass.
+        "MAX_HEADER_SIZE": 32 * 1024,
+        "MAX_URL_SIZE": 32 * 1024,
     }
 )
 

@@ -31,18 +31,24 @@ from werkzeug.sansio.multipart import NeedData
 from werkzeug.sansio.multipart import State
 
 from ._bridge import drive
+from ._bridge import Turns
 from ._inbox import SPOOL_SIZE
 from ._werkzeug import Decoder
 from .datastructures import FileStorage
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
+FORMS = frozenset([MULTIPART, URLENCODED])
 SLICE = 64 * 1024
 """Bytes that the decoder is given at once; it searches what it holds again and again."""
 FILE_SLICE = 256 * 1024
 """Bytes that are read from a file, and may be written to one, at once. PERF(1 ms for 10 MB)"""
-MAX_HEADERS = 16 * 1024
-"""Bytes of a part's headers, and of what precedes the first part."""
+MAX_HEADERS = 8 * 1024
+"""Bytes of a part's headers, and of what precedes the first part: they are parsed at once."""
+MAX_BOUNDARY = 70
+"""Characters of a boundary (RFC 2046, section 5.1.1). One of a megabyte takes seconds to find."""
+MANY = 16 * 1024
+"""Bytes of a form above which it is not parsed on the loop at one go: that may take 10 ms."""
 _LINE_ENDS = (b"\r", b"\n")
 _CHARSETS = {"ascii", "us-ascii", "utf-8", "iso-8859-1"}
 
@@ -78,6 +84,8 @@ class FormDataParser:
     file_storage_class: type[WerkzeugFileStorage] = FileStorage
     #: Bytes that are looked through at once, and may be written to a file.
     slice = SLICE
+    #: Whether it runs on a loop, and gives that its turn.
+    on_loop = True
 
     def __init__(
         self,
@@ -132,7 +140,7 @@ class FormDataParser:
         options: t.Mapping[str, str],
     ) -> Form:
         data = await read_whole(body, self.max_form_memory_size)
-        return parse_urlencoded(data, self.cls, self.max_form_parts), self.cls()
+        return await read_urlencoded(data, self), self.cls()
 
     async def _parse_multipart(
         self,
@@ -142,6 +150,8 @@ class FormDataParser:
         options: t.Mapping[str, str],
     ) -> Form:
         boundary = options.get("boundary", "").encode("ascii")
+        if len(boundary) > MAX_BOUNDARY:
+            raise ValueError("its boundary is too long")
         decoder = _Decoder(boundary, max_parts=self.max_form_parts)
         parts = _Parts(self, content_length)
         empty = True
@@ -215,6 +225,13 @@ def _damaged(error: ValueError) -> BadRequest:
     return BadRequest(f"The form data is damaged: {error}")
 
 
+async def read_urlencoded(data: bytes, parser: FormDataParser) -> t.Any:
+    """Return the fields of a form as `parse_urlencoded` does, of a long one off the loop."""
+    if len(data) > MANY:
+        return await parser.offload(parse_urlencoded, data, parser.cls, parser.max_form_parts)
+    return parse_urlencoded(data, parser.cls, parser.max_form_parts)
+
+
 def parse_urlencoded(
     data: bytes, cls: type[MultiDict[str, str]], max_parts: int | None
 ) -> MultiDict[str, str]:
@@ -284,6 +301,7 @@ class BlockingFormDataParser(WerkzeugFormDataParser):
         )
         parser.file_storage_class = WerkzeugFileStorage
         parser.slice = FILE_SLICE
+        parser.on_loop = False
         form, files = drive(parser.parse(_FileBody(stream), mimetype, content_length, options))
         return stream, form, files
 
@@ -331,6 +349,10 @@ class _Decoder(Decoder):
         end = self.boundary_start(data)
         return data[:end], data[end:]
 
+    def check_headers(self, size: int) -> None:
+        if size > MAX_HEADERS:
+            raise RequestEntityTooLarge("The headers of a part are too long.")
+
     def boundary_start(self, data: bytes | bytearray) -> int:
         # Room for a line break, dashes before and after, padding.
         window = max(0, len(data) - len(self.boundary) - 64)
@@ -346,6 +368,7 @@ class _Parts:
         self.fields: list[tuple[str, str]] = []
         self.files: list[tuple[str, WerkzeugFileStorage]] = []
         self.memory = 0
+        self.turns = Turns() if parser.on_loop else None
         self._text: list[bytes] = []
         self._part: Field | File
         self._file: t.IO[bytes] | None = None
@@ -357,6 +380,8 @@ class _Parts:
             content, data = decoder.split(data)
             if content:
                 await self._write(self._file, content)
+        if self.turns is not None:
+            await self.turns.give()
         for start in range(0, len(data), SLICE):
             if decoder.state is State.EPILOGUE:  # of no meaning, of any length
                 return
@@ -368,6 +393,8 @@ class _Parts:
         while not isinstance(event := decoder.next_event(), (Epilogue, NeedData)):
             if isinstance(event, (Field, File)):
                 self._begin(event)
+                if self.turns is not None:
+                    await self.turns.give()
             elif isinstance(event, Data):
                 if self._file is None:
                     self._add_text(event.data)

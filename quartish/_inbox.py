@@ -17,6 +17,7 @@ import tempfile
 import typing as t
 from collections import deque
 
+from ._bridge import Turns
 from .typing import ASGIReceive
 from .typing import Message
 
@@ -217,8 +218,10 @@ class Inbox:
     async def _read_ahead(self) -> None:
         if self._messages is None:
             self._messages = deque()
+        turns = Turns()
         try:
             while self._has_room():
+                await turns.give()  # a server may have thousands of small messages at hand
                 message = await self.receive()
                 if message["type"] in DISCONNECTS:
                     self.gone = message

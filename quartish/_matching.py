@@ -7,10 +7,12 @@ import typing as t
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 from werkzeug.exceptions import SecurityError
 from werkzeug.routing import RequestRedirect
 
 from ._core import Core
+from ._head import check_head
 from ._overrides import is_default
 from ._survey import Survey
 from .ctx import AppContext
@@ -82,6 +84,7 @@ class Matching(Survey):
         conn, url_map, websocket = ctx.conn, self.url_map, ctx.has_websocket
         found: t.Any = None
         try:
+            check_head(conn, self.app.config)
             if not self.plain and conn.root_path and conn.is_outside_root():
                 raise NotFound  # as Quart has it; Flask's servers never send such a request
             if (
@@ -100,8 +103,9 @@ class Matching(Survey):
             conn.url_rule, conn.view_args = found
         except HTTPException as error:
             conn.routing_exception = error
-            if isinstance(error, SecurityError):
-                # The host was refused. An error handler may still ask for it and build URLs.
+            if isinstance(error, (SecurityError, RequestHeaderFieldsTooLarge)):
+                # The host was refused, or all headers. An error handler may still ask for it and
+                # build URLs.
                 conn.host = ""
                 ctx.url_adapter = self.app.bind_without_host(conn)
 

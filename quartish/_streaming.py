@@ -12,6 +12,7 @@ import operator
 import tempfile
 import typing as t
 from asyncio import _get_running_loop
+from time import monotonic
 
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.exceptions import HTTPException
@@ -22,6 +23,7 @@ from werkzeug.wsgi import LimitedStream
 from ._bridge import DONE
 from ._bridge import from_thread
 from ._bridge import go_on
+from ._bridge import Turns
 from ._inbox import give_way
 from ._inbox import Inbox
 from ._inbox import SPOOL_SIZE
@@ -59,6 +61,7 @@ class Body:
     refusals = 0
     _held = b""  # a chunk that was received, and not given to anybody
     _begun: Begun | None = None  # a message that has to be waited for
+    _turns: Turns | None = None
 
     def __init__(
         self,
@@ -89,11 +92,16 @@ class Body:
 
     async def next(self) -> bytes:
         """Return the next chunk, b"" at the end."""
+        if self._turns is None:
+            self._turns = Turns()
+        else:
+            await self._turns.give()
         try:
             while (chunk := self.pull()) is None:
                 steps, waiting = t.cast(Begun, self._begun)
                 self._begun = None
                 await _in_time(steps, waiting, self.timeout)
+                self._turns.since = monotonic()
                 self._held = self._take()
         except HTTPException:
             await give_way(self)

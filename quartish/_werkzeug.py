@@ -245,7 +245,16 @@ class BodyRequest(WerkzeugRequest):
 
 
 class Decoder(MultipartDecoder):
-    """A decoder of multipart forms whose search for the start of a boundary is its own."""
+    """A decoder of multipart forms whose search for the start of a boundary is its own, and which
+    may refuse the headers of a part before they are parsed."""
+
+    def check_headers(self, size: int) -> None:
+        """Raise where the headers of a part, which have `size` bytes, are too long."""
+        raise NotImplementedError
+
+    def _parse_headers(self, data: bytes | bytearray) -> Headers:
+        self.check_headers(len(data))
+        return super()._parse_headers(data)
 
     def boundary_start(self, data: bytes | bytearray) -> int:
         """Return the index in `data` from which on it may be a boundary; its length if none."""

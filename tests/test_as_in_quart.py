@@ -22,7 +22,10 @@ import quartish.sessions
 from ._peer import ask
 
 HERE = __file__.rpartition("/")[0]
-OWN = {"DISCONNECT_GRACE", "FILE_THREADS", "VIEW_THREADS", "WEBSOCKET_ORIGINS"}
+OWN = {
+    *("DISCONNECT_GRACE", "FILE_THREADS", "MAX_HEADER_SIZE", "MAX_URL_SIZE", "VIEW_THREADS"),
+    "WEBSOCKET_ORIGINS",
+}
 
 
 def app_of(module: t.Any, **options: t.Any) -> t.Any:

@@ -71,7 +71,7 @@ def ids(value: t.Any) -> str:
 HOSTS: dict[bytes | None, int] = {
     **dict.fromkeys([b" ", b"a b", b"a,b", b"a/b", b"http://a", b"user@host", b"a\x00b"], 400),
     **dict.fromkeys([b"a:b", b"a:0", b"a:99999", b"[::1", b"]", b"[]", b"[z]"], 400),
-    **dict.fromkeys([b".", b"..", b"a..b", b"a" * 64 + b".com", b"a." * 40_000], 400),
+    **dict.fromkeys([b".", b"..", b"a..b", b"a" * 64 + b".com", b"a." * 10_000], 400),
     **dict.fromkeys([b"xn--a", b"xn--\xff", b"\xff" * 70], 400),
     **dict.fromkeys([b"[::aaaaaaaaaa", b"[::aaaaaaaaaa]", b"[::1", b"[]", b"[1.2.3.4]", b"]"], 400),
     **dict.fromkeys([b"[::1]:99999", b"a:0", b"a:80:80"], 400),
@@ -130,7 +130,7 @@ PATHS = {
     **dict.fromkeys(["/static//etc/passwd", "/static/../../../../etc/passwd"], 404),
     **dict.fromkeys(["/int/" + "9" * 5000, "/int/-1", "/int/x", "/uuid/x", "/any/c"], 404),
     **dict.fromkeys(["/int/" + "9" * 4000, "/float/" + "9" * 400 + ".0"], 200),
-    **dict.fromkeys(["/str/" + "a" * 70_000, "/str/\ud800", "/str/\x00", "/str/\r\n"], 200),
+    **dict.fromkeys(["/str/" + "a" * 30_000, "/str/\ud800", "/str/\x00", "/str/\r\n"], 200),
     **dict.fromkeys(["/slash/\udcff", "/slash/\r\nX-Handled: no", "/slash/" + "é" * 9999], 308),
     **dict.fromkeys(["//evil.example/attributes", "/slash//x"], 404),
 }
@@ -165,12 +165,12 @@ def test_query_of_a_redirect(ways: dict[str, Send], query: bytes, quoted: str) -
         assert reply.headers["Location"] == f"http://localhost/slash/x/?{quoted}"
 
 
-@pytest.mark.parametrize("query", [*QUERIES, b"a" * 70_000, b"&a" * 9999], ids=ids)
+@pytest.mark.parametrize("query", [*QUERIES, b"a" * 30_000, b"&a" * 9999], ids=ids)
 def test_odd_query(ways: dict[str, Send], query: bytes) -> None:
     assert statuses(ways, Ask(query=query)) == {200}
 
 
-COOKIES = [b"\xff", b"=", b";;;", b"a=b" * 9999, b'"', b'a="\\400"', b'a="\\', b"\x00=\x00"]
+COOKIES = [b"\xff", b"=", b";;;", b"a=b" * 9000, b'"', b'a="\\400"', b'a="\\', b"\x00=\x00"]
 SESSIONS = [b"\xff", b"a" * 9999, b".eJw", b".eJwAAA.AAAA.AAAA", b"a.b.c", b"...", b'"\\377"']
 
 
@@ -180,15 +180,15 @@ def test_cookies_that_nobody_set_are_ignored(ways: dict[str, Send], cookie: byte
 
 
 HEADERS = {
-    b"accept": [b"*;q=x," * 999, b"a/b;q=1e999", b"/;;;==,,", b"a/b;" + b" " * 60_000],
-    b"accept-language": [b"\xff-*", b"a-" * 30_000],
+    b"accept": [b"*;q=x," * 999, b"a/b;q=1e999", b"/;;;==,,", b"a/b;" + b" " * 30_000],
+    b"accept-language": [b"\xff-*", b"a-" * 15_000],
     b"authorization": [
         *(b"Basic", b"Basic \xff", b"Basic ////", b"Basic " + base64.b64encode(b"\xff")),
-        *(b"Digest a", b'Digest a="b', b"Digest " + b'a="\\' * 9999, b"\xff \xff"),
+        *(b"Digest a", b'Digest a="b', b"Digest " + b'a="\\' * 7000, b"\xff \xff"),
     ],
     b"cache-control": [b"max-age=x, =,", b"max-age=" + b"9" * 5000],
-    b"content-type": [b";;;", b"\xff/\xff; \xff=\xff", b"a/b;" + b'x*0="' * 9999],
-    b"cookie": [b"x" * 70_000],
+    b"content-type": [b";;;", b"\xff/\xff; \xff=\xff", b"a/b;" + b'x*0="' * 6000],
+    b"cookie": [b"x" * 30_000],
     b"date": [b"Thu, 01 Jan 0000 00:00:00 GMT", b"Thu, 01 Jan 1970 00:00:00 +9999999999"],
     b"if-modified-since": [b"x", b"Mon, 99 Foo 99999999999 99:99:99 GMT"],
     b"if-none-match": [b'W/"', b'"' * 9999],
@@ -196,11 +196,11 @@ HEADERS = {
     b"max-forwards": [b"x", b"9" * 5000],
     b"origin": [b"\xff"],
     b"range": [b"bytes=-", b"bytes=" + b"9" * 5000 + b"-", b"\xff", b"bytes=2-1"],
-    b"user-agent": [b"\xff" * 60_000],
+    b"user-agent": [b"\xff" * 30_000],
     b"x-forwarded-for": [b'",,,', b"," * 9999],
     b"x": [b"a\r\nb: c", b"a\nb", b"\x00", b""],
     b"\xff": [b"x"],
-    b"a" * 60_000: [b"x"],
+    b"a" * 30_000: [b"x"],
     b"": [b"x"],
 }
 
@@ -210,6 +210,29 @@ HEADERS = {
 )
 def test_odd_header(ways: dict[str, Send], name: bytes, value: bytes) -> None:
     assert statuses(ways, Ask(headers=[(name, value)])) == {200}
+
+
+@pytest.mark.parametrize("size", [40_000, 8_000_000])
+def test_a_head_without_end_is_refused(ways: dict[str, Send], size: int) -> None:
+    for header in ((b"x", b"a" * size), (b"a" * size, b"x"), (b"cookie", b"a=b;" * (size // 4))):
+        assert statuses(ways, Ask(headers=[header])) == {431}
+    lines = [(b"%d" % number, b"") for number in range(size // 4)][:20_000]
+    assert statuses(ways, Ask(headers=lines), "asgi") == {431}
+    assert statuses(ways, Ask(headers=[(b"x", b"")] * size), "asgi") == {431}
+    assert statuses(ways, Ask(host=b"a" * size)) == {431}
+    assert statuses(ways, Ask(query=b"a" * size)) == {414}
+    assert statuses(ways, Ask("/str/" + "a" * size)) == {414}
+
+
+def test_how_long_a_head_may_be_is_configured(colour: type[t.Any]) -> None:
+    app = make_app(colour, "loop")
+    app.config.update(MAX_HEADER_SIZE=None, MAX_URL_SIZE=5000)
+    long = Ask(headers=[(b"x", b"a" * 100_000)])
+    assert asyncio.run(through_asgi(app, long)).status == 200
+    assert asyncio.run(through_asgi(app, Ask(query=b"a" * 6000))).status == 414
+    app.config.update(MAX_HEADER_SIZE=5000, MAX_URL_SIZE=None)
+    assert asyncio.run(through_asgi(app, long)).status == 431
+    assert asyncio.run(through_asgi(app, Ask(query=b"a" * 100_000))).status == 200
 
 
 async def test_a_line_break_in_a_header_is_a_space(colour: type[t.Any]) -> None:
@@ -299,6 +322,7 @@ FILE = NAMED + b"; filename=f"
 
 BOUNDARIES = {
     **dict.fromkeys([b"", b"; boundary=", b'; boundary=""', b"; boundary=" + b"a" * 9999], 400),
+    b"; boundary=" + b"x" * 71: 400,
     **dict.fromkeys([b"; boundary=\xff", b"; boundary=y", b'; boundary="x'], 400),
     **dict.fromkeys([b"; boundary=(((", b"; boundary=.*", b"; boundary=y; boundary=x"], None),
     **dict.fromkeys([b"; boundary=x; charset=nope", b'; boundary="x"'], 200),
@@ -330,7 +354,7 @@ PARTS = {
     **dict.fromkeys([part(NAMED + b"\xff"), part(FILE + b"\r\nContent-Type: \xff")], 400),
     **dict.fromkeys([part(b"A\rB: x"), part(b"\x00")], 400),
     **dict.fromkeys([part(b"X: " + b"a" * 999_999), part(b"X: a\r\n" * 99_999 + NAMED)], 413),
-    **dict.fromkeys([part(NAMED + b"a" * 99_999)], 413),
+    **dict.fromkeys([part(NAMED + b"a" * 99_999), part(NAMED + b"a" * 9000) * 9], 413),
     **dict.fromkeys([part() * 5000, b"--x\r\n" * 5000], 413),
     **dict.fromkeys([part(data=b"v" * 600_000), part(data=b"\r\n" * 300_000)], 413),
     **dict.fromkeys([part(data=b"\xff"), part(data=b"\x00"), part(data=b"--x--")], 200),
@@ -433,6 +457,29 @@ async def test_handshake(colour: type[t.Any], host: bytes, query: bytes) -> None
 # --- limits ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("lane", ["loop", "thread"])
+@pytest.mark.parametrize("path", ["/data", "/form"])
+async def test_others_get_their_turn_while_small_chunks_come_in(
+    colour: type[t.Any], lane: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quartish._bridge.Turns.LENGTH", 0)
+    app = make_app(colour, lane)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    body = part(FILE, b"v" * 400) + END
+    ask = posted(path, MULTIPART, *(bytes([byte]) for byte in body))
+    await through_asgi(app, ask)
+    other.cancel()
+    assert turns > len(body)
+
+
 @pytest.mark.parametrize("announced", [True, False])
 @pytest.mark.parametrize(
     ("path", "kind"), [("/data", b""), ("/form", FORM), ("/json", b"application/json")]
@@ -442,6 +489,25 @@ def test_too_large(ways: dict[str, Send], path: str, kind: bytes, announced: boo
     if not announced:
         ask.headers.append((b"transfer-encoding", b"chunked"))
     assert statuses(ways, ask) == {413}
+
+
+@pytest.mark.parametrize("size", [100_000, 900_000])
+@pytest.mark.parametrize("kind", [FORM, MULTIPART])
+async def test_a_view_may_raise_the_limits_of_a_form(
+    colour: type[t.Any], kind: bytes, size: int
+) -> None:
+    app = colour(__name__)
+    app.config["MAX_FORM_MEMORY_SIZE"] = 1000
+
+    @app.post("/")
+    async def view() -> str:
+        quartish.request.max_form_memory_size = 10**6
+        form = quartish.request.form
+        return str(len((form if app.plain else await form)["a"]))
+
+    body = b"a=" + b"v" * size if kind is FORM else part(data=b"v" * size) + END
+    reply = await through_asgi(app, posted("/", kind, body))
+    assert (reply.status, reply.body) == (200, str(size).encode())
 
 
 def test_as_large_as_may_be(ways: dict[str, Send]) -> None:

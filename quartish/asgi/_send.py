@@ -202,7 +202,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
 
 def _head(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
     headers = raw_headers(conn, response, length)
-    if response.status_code == 413 and conn.http_version < "2":
+    if response.status_code in (413, 414, 431) and conn.http_version < "2":
         # What the client still sends of the body will not be read.
         headers.append((b"connection", b"close"))
     return headers

@@ -13,12 +13,15 @@ import io
 import typing as t
 from contextvars import Context
 from contextvars import copy_context
+from itertools import chain
 from types import CoroutineType
 
 from .._bridge import DONE
 from .._bridge import drive
 from .._bridge import go_on
 from .._bridge import within
+from .._head import cut
+from .._head import PASSES
 from .._responses import AT_ONCE
 from .._responses import HEAD_BODY
 from .._streaming import BodyReader
@@ -39,12 +42,20 @@ from ._send import send_response
 from ._send import streams_here
 from ._through_wsgi import handle_through_wsgi
 
+from_iterable = chain.from_iterable
+
 
 def handle_http(
     app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool = False
 ) -> Answer | t.Awaitable[None] | None:
     """Answer one request as far as nobody has to wait; return what is left to be sent, or
     awaited. `direct` says not to ask the app's own class of connections."""
+    if (  # PERF(0.3 us): `cut`, without a call where there is nothing to cut
+        len(b"".join(from_iterable(scope["headers"]))) > PASSES
+        or len(scope["path"]) > PASSES
+        or len(scope.get("query_string") or b"") > PASSES
+    ):
+        scope = cut(scope, app.config)
     flow = app.http_flow
     if flow.detour and not (direct and not flow.through_wsgi):
         if flow.connection_class is not None and not direct:

@@ -16,6 +16,7 @@ from werkzeug.exceptions import Forbidden
 
 from .._bridge import drive
 from .._bridge import within
+from .._head import cut
 from .._inbox import Inbox
 from .._overrides import is_default
 from .._workers import Lane
@@ -41,6 +42,7 @@ async def handle_websocket(
     app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool = False
 ) -> None:
     """Run a websocket's handler. `direct` says not to ask the app's own class of connections."""
+    scope = cut(scope, app.config)
     own = app.websocket_flow.connection_class
     if own is not None and not direct:
         await own(app, scope)(receive, send)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import typing as t
+from collections import deque
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -84,7 +85,7 @@ class Body(Turn):
     def _begin(self, source: IncomingBody | None) -> None:
         self._source = source
         self._feed = None
-        self._chunks: list[bytes] = []
+        self._chunks: deque[bytes] = deque()
         self._data: bytes | None = b"" if source is None else None
 
     def append(self, data: bytes, more: bool = True) -> None:
@@ -159,7 +160,7 @@ class Body(Turn):
 
     async def __aiter__(self) -> t.AsyncIterator[bytes]:
         if self._data is None:
-            while chunk := self._chunks.pop(0) if self._chunks else await self._pull():
+            while chunk := self._chunks.popleft() if self._chunks else await self._pull():
                 yield chunk
         elif self._data:
             yield self._data

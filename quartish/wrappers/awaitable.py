@@ -21,6 +21,7 @@ from .._bridge import mark_async
 from .._current import find_context
 from .._formparser import Form
 from .._formparser import FormDataParser
+from .._formparser import MANY
 from .._formparser import parse_urlencoded
 from .._formparser import URLENCODED
 from .._inbox import give_way
@@ -295,7 +296,11 @@ class Request(Limits):
                     data = await reading
                     if self._form is None:
                         cls = form_class(self)
-                        fields = parse_urlencoded(data, cls, self.max_form_parts)
+                        how = cls, self.max_form_parts
+                        if len(data) > MANY and self._incoming is not None:
+                            fields = await self._incoming.offload(parse_urlencoded, data, *how)
+                        else:
+                            fields = parse_urlencoded(data, *how)
                         self._form = fields, _NO_FILES if cls is ImmutableMultiDict else cls()
                 else:
                     await self._parse_in_turn()

@@ -15,6 +15,8 @@ from .. import json
 from .._current import find_context
 from .._environ import build_environ
 from .._formparser import BlockingFormDataParser
+from .._formparser import FORMS
+from .._formparser import MANY
 from .._formparser import parse_urlencoded
 from .._formparser import URLENCODED
 from .._lazy import lazy
@@ -51,6 +53,8 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
     _reads_plainly = True
     _file: t.IO[bytes] | None = None
     _parsed: Form | HTTPException | None = None
+    #: The limits under which the form was parsed ahead.
+    _parsed_within: tuple[int | None, int | None] | None = None
 
     def __init__(
         self, environ: dict[str, t.Any], populate_request: bool = True, shallow: bool = False
@@ -137,7 +141,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         if whole is None:
             return False
         self._keep(whole)
-        return True
+        return len(whole) <= MANY
 
     async def read_ahead(self, last: bool = False) -> bool:
         """Read the body so that the view finds it: in memory, past 500 kB on disk. Say whether
@@ -147,20 +151,22 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         then a before function may raise `max_content_length`, and reading goes on.
         """
         body = self.body
-        if body is None or self._whole is not None or self._file is not None:
+        if body is None:
             return True
-        try:
-            self._check_limit()
-            read = await body.gather()
-        except RequestEntityTooLarge:
-            if last:
-                raise
-            return False
-        if isinstance(read, bytes):
-            self._keep(read)
-            return True
-        self.receive_input(read)
-        if self.mimetype == "multipart/form-data":
+        if self._whole is None and self._file is None:
+            try:
+                self._check_limit()
+                read = await body.gather()
+            except RequestEntityTooLarge:
+                if last:
+                    raise
+                return False
+            if isinstance(read, bytes):
+                self._keep(read)
+            else:
+                self.receive_input(read)
+        if body.received > MANY and self.mimetype in FORMS and self._parsed is None:
+            self._open_input()
             await body.offload(self.parse_ahead)
         return True
 
@@ -255,6 +261,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
             self._parsed = (taken.pop("stream"), taken.pop("form"), taken.pop("files"))
         except HTTPException as error:
             self._parsed = error
+        self._parsed_within = self.max_form_memory_size, self.max_form_parts
         assert self._file is not None
         self.__dict__.pop("stream", None)
         self._file.seek(0)
@@ -263,6 +270,11 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         state: dict[str, t.Any] = self.__dict__
         if "form" in state:
             return
+        if isinstance(self._parsed, RequestEntityTooLarge) and self._parsed_within not in (
+            None,
+            (self.max_form_memory_size, self.max_form_parts),
+        ):
+            self._parsed = self._parsed_within = None  # the view has raised a limit
         if isinstance(self._parsed, HTTPException):
             raise self._parsed
         if self._parsed is not None:

@@ -25,6 +25,7 @@ FLOORS = {
     "_defaults": 1,
     "_environ": 1,
     "_handover": 1,
+    "_head": 1,
     "_lazy": 1,
     "_names": 1,
     "_packages": 1,
