@@ -429,7 +429,7 @@ class Core(Registry):
 
     def redirect(self, location: str, code: int = 302) -> t.Any:
         """Return a redirect response (RFC 9110, section 15.4)."""
-        return self.response_class.force_type(_redirect(location, code), {})
+        return _redirect(location, code, Response=t.cast(t.Any, self.response_class))
 
     # --- errors -----------------------------------------------------------------------------------
 

@@ -122,7 +122,8 @@ def length_line(length: int) -> tuple[bytes, bytes]:
 
 def _coerce(app: Core, rv: t.Any) -> t.Any:
     """Coerce another response class, call a WSGI callable."""
-    if isinstance(rv, HTTPException):
+    redefined: t.Collection[str] = getattr(app.response_class, "redefined", ())
+    if isinstance(rv, HTTPException) and not ("force_type" in redefined or "set_data" in redefined):
         page = error_page(rv)
         if page is not None:
             return app.response_class(page, rv.code, dict(_HTML))

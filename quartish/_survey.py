@@ -27,6 +27,8 @@ from .wrappers import Response
 from .wrappers._conn import Conn
 from .wrappers.awaitable_response import Response as AwaitableResponse
 
+#: What answers look at, and may be set on a class of responses.
+_SETTINGS = frozenset(["default_mimetype", "default_status"])
 _FROM_SCOPE: t.Any = vars(Conn)["from_scope"].__func__
 
 
@@ -107,6 +109,7 @@ class Survey:
             not self.replaced
             and own
             and self.response_class in (Response, AwaitableResponse)
+            and self.response_class.redefined <= _SETTINGS
         )
         #: Who else takes part before the view and after it.
         self.preprocessors = app.url_value_preprocessors

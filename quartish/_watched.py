@@ -49,6 +49,69 @@ def watch(watched: Watched) -> None:
     _watching[id(watched)] = watched
 
 
+#: What classes settle by what was redefined.
+_SETTLED = ("needs_close", "_reads_plainly", "speaks_wsgi")
+
+
+class PartType(ABCMeta):
+    """The class of classes of what an app makes for each request.
+
+    They know what of ours is redefined in them, by a subclass or a patch. Where that changes, apps
+    look again for how requests are dispatched.
+    """
+
+    #: What a class of ours had when it was made; inherited by classes of users.
+    _stock: dict[str, t.Any]
+    #: The names of what is another now.
+    redefined: frozenset[str]
+
+    def __init__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, t.Any], **options: t.Any
+    ) -> None:
+        super().__init__(name, bases, namespace, **options)
+        if cls.__module__.startswith("quartish."):
+            type.__setattr__(cls, "_stock", _names_of(cls))
+        cls.look()
+
+    def look(cls) -> None:
+        """Find out again what is redefined in it and in its subclasses."""
+        now = _names_of(cls)
+        redefined = (name for name, value in cls._stock.items() if now.get(name) is not value)
+        type.__setattr__(cls, "redefined", frozenset(redefined))
+        cls._looked()
+        for subclass in t.cast(t.Any, cls).__subclasses__():
+            subclass.look()
+
+    def _looked(cls) -> None:
+        """Settle what depends on `redefined`."""
+
+    def __setattr__(cls, name: str, value: t.Any) -> None:
+        super().__setattr__(name, value)
+        cls._set(name)
+
+    def __delattr__(cls, name: str) -> None:
+        super().__delattr__(name)
+        cls._set(name)
+
+    def _set(cls, name: str) -> None:
+        if "redefined" in vars(cls) and _counts(name):
+            cls.look()
+            tell_all("request_class")
+
+
+def _names_of(cls: type) -> dict[str, t.Any]:
+    names: dict[str, t.Any] = {}
+    for base in reversed(cls.__mro__):
+        names.update(vars(base))
+    return {name: value for name, value in names.items() if _counts(name)}
+
+
+def _counts(name: str) -> bool:
+    if name in ("_stock", "redefined", "_abc_impl", *_SETTLED):
+        return False
+    return name in ("__init__", "__call__") or not name.startswith("__")
+
+
 class Watched(metaclass=WatchedType):
     """An object whose `_changed` is called when one of its attributes was set or deleted; or one
     of its class, from the time that `watch` is called with it."""

@@ -285,6 +285,9 @@ def _items_of(session: SessionMixin) -> dict[str, t.Any]:
     return dict(session)
 
 
+_SET_COOKIE = SansioResponse.set_cookie
+
+
 def _set_cookie(
     response: t.Any, value: str, expires: datetime | str | float | None, options: dict[str, t.Any]
 ) -> None:
@@ -292,7 +295,7 @@ def _set_cookie(
     quotes."""
     headers = response.headers
     if (
-        getattr(type(response), "set_cookie", None) is SansioResponse.set_cookie
+        getattr(type(response), "set_cookie", None) is _SET_COOKIE
         and "set_cookie" not in response.__dict__
         and type(headers) is Headers
     ):

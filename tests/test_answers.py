@@ -50,19 +50,23 @@ async def ask(
 
 
 @pytest.fixture
-def app(colour: type[t.Any], monkeypatch: pytest.MonkeyPatch) -> t.Any:
+def app(colour: type[t.Any]) -> t.Iterator[t.Any]:
     app = colour(__name__)
     app.secret_key = "k"
     app.responses = []  # what was made, for those who look at it
 
-    make = app.response_class.__init__
+    cls = app.response_class
+    make = cls.__init__
 
     def init(self: t.Any, *args: t.Any, **kwargs: t.Any) -> None:
         app.responses.append(self)
         make(self, *args, **kwargs)
 
-    monkeypatch.setattr(app.response_class, "__init__", init)
-    return app
+    # Not as others patch a class, which is noticed: then responses are made to be seen.
+    type.__setattr__(cls, "__init__", init)
+    yield app
+    type.__setattr__(cls, "__init__", make)
+    cls.look()
 
 
 def answer_with(app: t.Any, rv: t.Any) -> None:

@@ -37,6 +37,19 @@ CLASSES: dict[str, tuple[t.Any, t.Any, t.Any, t.Any]] = {
         quartish.sessions.SecureCookieSessionInterface,
         type(quartish.Quart.session_interface),
     ),
+    "request": (
+        flask.Request,
+        quart.Request,
+        quartish.Flask.request_class,
+        quartish.Quart.request_class,
+    ),
+    "response": (
+        flask.Response,
+        quart.Response,
+        quartish.Flask.response_class,
+        quartish.Quart.response_class,
+    ),
+    "websocket": (None, quart.Websocket, None, quartish.Quart.websocket_class),
     "json": (
         flask.json.provider.DefaultJSONProvider,
         quart.json.provider.DefaultJSONProvider,
@@ -50,7 +63,7 @@ def _pairs() -> t.Iterator[t.Any]:
             (_overriding.FLASK, _overriding.OUR_FLASK, flask_class, our_flask),
             (_overriding.QUART, _overriding.OUR_QUART, quart_class, our_quart),
         ):
-            for name in _overriding.public_methods(model_class):
+            for name in _overriding.public_methods(model_class) if model_class else ():
                 model = inspect.getattr_static(model_class, name)
                 case = Case(part, model_class, name, model)
                 id_ = f"{real.app_class.__name__}-{part}-{name}"

@@ -22,6 +22,7 @@ from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Message
 from ..wrappers._conn import Conn
+from ._wsgi_face import as_wsgi_says
 
 MOMENT = 0.1
 """Seconds in which a handler that knows, or will find, that its client left may end by itself."""
@@ -184,7 +185,10 @@ class Exchange:
         """Run the flow and end the context; return the response."""
         ctx = self.ctx
         try:
-            return await self.flow.handle(ctx)
+            response = await self.flow.handle(ctx)
+            if getattr(response, "speaks_wsgi", False):
+                response = as_wsgi_says(ctx.conn, response)
+            return response
         except BaseException as error:
             ctx.error = unwrapped(error)
             raise

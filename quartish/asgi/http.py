@@ -41,6 +41,7 @@ from ._send import send_here
 from ._send import send_response
 from ._send import streams_here
 from ._through_wsgi import handle_through_wsgi
+from ._wsgi_face import as_wsgi_says
 
 from_iterable = chain.from_iterable
 
@@ -138,6 +139,8 @@ class HttpExchange(Exchange):
                         response = await flow.rescue(ctx, error)
                     else:
                         response = flow.answer(ctx, rv) or await flow.conclude(ctx, rv)
+                if type(response) is not tuple and getattr(response, "speaks_wsgi", False):
+                    response = as_wsgi_says(ctx.conn, response)
             except BaseException as error:
                 ctx.error = error
                 raise

@@ -21,6 +21,7 @@ from werkzeug.sansio.request import Request as SansioRequest
 from werkzeug.sansio.utils import get_content_length
 
 from .._lazy import lazy
+from .._watched import PartType
 from .._werkzeug import headers_of
 from ..typing import Scope
 
@@ -29,7 +30,7 @@ class ClientDisconnectedError(asyncio.CancelledError):
     """The client left: a cancellation. *Quart:* 0.23 raises one that is an `Exception`."""
 
 
-class Conn(SansioRequest):
+class Conn(SansioRequest, metaclass=PartType):
     """A connection made from an ASGI scope (`from_scope`) or as its subclass was made.
 
     Source: ASGI specification, "HTTP & WebSocket", connection scopes.
@@ -86,10 +87,9 @@ class Conn(SansioRequest):
         self.raw_cookie = "; ".join(headers.getlist("Cookie"))
         self.scope = {**scope, "http_version": http_version}
 
-    def __init_subclass__(cls, **kwargs: t.Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "close" in cls.__dict__ and not cls.__module__.startswith("quartish."):
-            cls.needs_close = True
+    @classmethod
+    def _looked(cls) -> None:
+        type.__setattr__(cls, "needs_close", "close" in cls.redefined)
 
     @classmethod
     def from_scope(

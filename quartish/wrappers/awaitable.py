@@ -102,7 +102,7 @@ class Request(Limits):
         self._max_content_length = max_content_length
         self._body_timeout = body_timeout
         if send_push_promise is not None:
-            self.__dict__["_send_push_promise"] = send_push_promise
+            vars(self)["_send_push_promise"] = send_push_promise
         self._body = self.body_class(self.content_length, max_content_length)
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
@@ -288,7 +288,7 @@ class Request(Limits):
                 if (
                     self.mimetype == URLENCODED
                     and self.form_data_parser_class is FormDataParser
-                    and type(self).make_form_data_parser is Request.make_form_data_parser
+                    and "make_form_data_parser" not in type(self).redefined
                 ):
                     # PERF(3 us): what the parser does.
                     body, limit = self.body, self.max_form_memory_size
@@ -349,7 +349,7 @@ class Request(Limits):
             return self._json[0]
         if not (force or self.is_json):
             return None
-        if cache and type(self).get_data is Request.get_data:
+        if cache and "get_data" not in type(self).redefined:
             body = self.body  # PERF(1 us): by no detour
             data = await (body.read() if type(body) is Body else self._read_whole())
         else:

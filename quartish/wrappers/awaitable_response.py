@@ -22,6 +22,7 @@ from .. import json
 from .._bridge import is_awaitable
 from .._bridge import mark_async
 from .._current import find_context
+from .._watched import PartType
 from .._werkzeug import headers_of
 from .._werkzeug import parse_etags
 from .._werkzeug import parse_range_header
@@ -61,7 +62,7 @@ BodySource = t.Union[
 __all__ = ["DataBody", "FileBody", "IOBody", "IterableBody", "Response", "ResponseBody"]
 
 
-class Response(SansioResponse):
+class Response(SansioResponse, metaclass=PartType):
     """A response whose body is awaited: `await response.get_data()`.
 
     The body is given as str or bytes, as an open binary file, or as an iterable of either,
@@ -102,6 +103,7 @@ class Response(SansioResponse):
             and code in STATUS_LINES
             and (headers is None or type(headers) is dict)
             and self.automatically_set_content_length
+            and "set_data" not in type(self).redefined
         ):
             lines = header_lines(self, headers, mimetype)
             if lines is not None:

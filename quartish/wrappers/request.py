@@ -65,11 +65,10 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         self.raw_host = environ.get("HTTP_HOST", "")
         self.raw_cookie = environ.get("HTTP_COOKIE", "")
 
-    def __init_subclass__(cls, **kwargs: t.Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._reads_plainly = all(
-            getattr(cls, name, None) is getattr(Request, name, None) for name in READING
-        )
+    @classmethod
+    def _looked(cls) -> None:
+        super()._looked()
+        type.__setattr__(cls, "_reads_plainly", cls.redefined.isdisjoint(READING))
 
     @lazy
     def environ(self) -> dict[str, t.Any]:
@@ -245,7 +244,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
     def files(self) -> ImmutableMultiDict[str, t.Any]:
         """The uploaded files."""
         self.fill_form()
-        state: dict[str, t.Any] = self.__dict__
+        state: t.Any = self.__dict__
         if "files" not in state:  # an urlencoded form has none
             state["files"] = form_class(self)()
         return state["files"]  # type: ignore[no-any-return]
@@ -257,17 +256,17 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         """
         try:
             self.fill_form()
-            taken = self.__dict__
+            taken = vars(self)
             self._parsed = (taken.pop("stream"), taken.pop("form"), taken.pop("files"))
         except HTTPException as error:
             self._parsed = error
         self._parsed_within = self.max_form_memory_size, self.max_form_parts
         assert self._file is not None
-        self.__dict__.pop("stream", None)
+        vars(self).pop("stream", None)
         self._file.seek(0)
 
     def load_form_data(self) -> None:
-        state: dict[str, t.Any] = self.__dict__
+        state: t.Any = self.__dict__
         if "form" in state:
             return
         if isinstance(self._parsed, RequestEntityTooLarge) and self._parsed_within not in (

@@ -13,10 +13,15 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .. import json
 from .._bridge import from_thread
 from .._current import find_context
+from .._watched import PartType
 from .._werkzeug import KNOWS_RESPONSES
 from .._werkzeug import set_up
 from .._werkzeug import STATUS_LINES
 
+_WSGI_FACE = (
+    *("__call__", "get_wsgi_response", "get_wsgi_headers", "get_app_iter"),
+    *("iter_encoded", "close"),
+)
 #: Bodies of which a response is made the short way. None where Werkzeug's `__init__` may do what
 #: is not known of.
 IN_MEMORY = (str, bytes) if KNOWS_RESPONSES else ()
@@ -57,7 +62,7 @@ def header_lines(
     return lines
 
 
-class Response(WerkzeugResponse):
+class Response(WerkzeugResponse, metaclass=PartType):
     """A response whose body attributes are plain values.
 
     *Flask:* the body may also be an async iterable of str or bytes. It is streamed; code
@@ -68,6 +73,8 @@ class Response(WerkzeugResponse):
     default_mimetype: str | None = "text/html"
     json_module: t.Any = json
     autocorrect_location_header = False
+    #: Whether a class redefines how it is sent by WSGI.
+    speaks_wsgi = False
 
     def __init__(
         self,
@@ -84,6 +91,7 @@ class Response(WerkzeugResponse):
             and content_type is None
             and (status is None or status in STATUS_LINES)
             and (headers is None or type(headers) is dict)
+            and "set_data" not in type(self).redefined
         ):
             lines = header_lines(self, headers, mimetype)
             if lines is not None:
@@ -93,6 +101,10 @@ class Response(WerkzeugResponse):
                 set_up(self, lines, code, data, direct_passthrough)
                 return
         super().__init__(response, status, headers, mimetype, content_type, direct_passthrough)
+
+    @classmethod
+    def _looked(cls) -> None:
+        type.__setattr__(cls, "speaks_wsgi", not cls.redefined.isdisjoint(_WSGI_FACE))
 
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override]

@@ -117,7 +117,7 @@ class Websocket(Conn):
         )
         self._begin()
         steps = {"_receive": receive, "_send": send, "_accept": accept, "_close": close}
-        self.__dict__.update((name, step) for name, step in steps.items() if step is not None)
+        vars(self).update((name, step) for name, step in steps.items() if step is not None)
 
     @classmethod
     def from_scope(
@@ -150,7 +150,7 @@ class Websocket(Conn):
     def _begin(self) -> None:
         # PERF(0.2 us for a message that is echoed): a dict that shares its keys with those of
         # other instances, as the one in place does, is not looked up the fast way either.
-        self.__dict__ = {**self.__dict__}
+        self.__dict__ = {**self.__dict__}  # pyright: ignore
         self.accepted = self.closed = False
         self.inbox = self.asgi_send = self._direct = None
         self.sends = 0

@@ -1,0 +1,57 @@
+"""Responses that say by WSGI how they want to be sent, seen by ASGI.
+
+A class of the plain colour may redefine what is called when a response is sent by WSGI
+(`get_wsgi_headers`, `get_app_iter`, ...). Then it is called here too, inside of the context, and
+what it gives is sent.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from werkzeug.wrappers import Response
+
+
+class _Chunks:
+    """The chunks of a WSGI response, which is closed once, however often that is asked for."""
+
+    def __init__(self, chunks: t.Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self._iterator = iter(chunks)
+        self._closed = False
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        return self._iterator
+
+    def close(self) -> None:
+        closes = not self._closed and getattr(self._chunks, "close", None)
+        self._closed = True
+        if closes:
+            closes()
+
+
+def as_wsgi_says(conn: t.Any, response: t.Any) -> Response:
+    """Return what is sent of a response whose class redefines how it is sent by WSGI."""
+    environ = conn.environ
+    if hasattr(response.response, "__aiter__"):  # nothing that WSGI could iterate here
+        response.headers = response.get_wsgi_headers(environ)
+        return t.cast(Response, response)
+    begun: list[t.Any] = []
+    written: list[bytes] = []
+
+    def start_response(
+        status: str, headers: list[tuple[str, str]], exc_info: t.Any = None
+    ) -> t.Callable[[bytes], object]:
+        begun[:] = status, headers
+        return written.append
+
+    in_memory = response.is_sequence
+    chunks = _Chunks(response(environ, start_response))
+    body: t.Any = chunks
+    if in_memory or not begun:
+        try:
+            body = [*written, *chunks]
+        finally:
+            chunks.close()
+    status, headers = begun
+    return Response(body, status, headers, direct_passthrough=response.direct_passthrough)
