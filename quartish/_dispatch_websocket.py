@@ -59,6 +59,13 @@ class WebsocketFlow(Flow):
                 raise
             return await self.rescue(ctx, others)
 
+    async def recover(self, ctx: AppContext, error: Exception) -> t.Any:
+        # A TaskGroup that failed while it was cancelled by the door has cancelled its task anew
+        # (Python 3.13): the next `await` would raise.
+        if ctx.took_back is not None:
+            ctx.took_back()
+        return await super().recover(ctx, error)
+
     async def finalize(
         self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False
     ) -> t.Any:

@@ -102,6 +102,8 @@ DIFFERENT = {
         )
     },
 }
+if sys.version_info >= (3, 12):  # where it can be marked as what is async
+    del DIFFERENT["quart.app:Quart.__call__: not async"]
 #: Attributes that hold what nobody calls with the arguments of the one that Quart has there.
 HELD = {"quart.sessions:SecureCookieSessionInterface.digest_method"}
 
