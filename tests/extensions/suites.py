@@ -60,6 +60,7 @@ class Suite:
 #: Name -> the files that say what is in it; releases are those of these files.
 ENVIRONMENTS = {
     "suites": ("requirements.txt", "suites-requirements.txt"),
+    "apps": ("apps-requirements.txt",),
     "more": ("more-requirements.txt",),
     "quart": ("quart-requirements.txt",),
 }
@@ -116,6 +117,18 @@ SUITES = {
         "its Flask part",
         place="more",
         checkout="strawberry-graphql/strawberry",
+    ),
+    "bepasty": Suite("src/bepasty/tests", "application", place="apps"),
+    "fava": Suite(note="application", place="apps", checkout="beancount/fava"),
+    "flask-appbuilder": Suite(note="with SQLite", place="apps"),
+    "functions-framework": Suite(note="application", place="apps"),
+    "httpbin": Suite(note="application", place="apps"),
+    "ihatemoney": Suite("ihatemoney/tests", "application", place="apps"),
+    "moto": Suite(
+        "tests/test_core/test_server.py tests/test_core/test_moto_api.py"
+        " tests/test_s3/test_server.py tests/test_sqs/test_server.py",
+        "its server",
+        place="apps",
     ),
     "quart-auth": Suite(place="quart"),
     "quart-babel": Suite(place="quart", checkout="Quart-Addons/quart-babel"),
