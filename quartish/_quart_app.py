@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import typing as t
-import weakref
 
 from ._application import App
-from ._bridge import is_awaitable
 from ._overrides import default
 from ._overrides import either_form
 from ._quart_files import Files
@@ -43,15 +41,7 @@ class QuartApp(Files, App):
         return as_seconds(self.config["SEND_FILE_MAX_AGE_DEFAULT"])
 
     def _static_view(self) -> RouteCallable:
-        this = weakref.ref(self)  # the view is in `view_functions`: no circle
-
-        async def send_static_file(filename: str) -> t.Any:
-            app = this()
-            assert app is not None
-            sent = app.send_static_file(filename)
-            return await sent if is_awaitable(sent) else sent
-
-        return send_static_file
+        return self.send_static_file  # the method itself, which extensions know it by
 
     @default
     @either_form

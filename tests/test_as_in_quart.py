@@ -8,6 +8,7 @@ import inspect
 import io
 import threading
 import typing as t
+from pathlib import Path
 
 import pytest
 import quart
@@ -24,7 +25,7 @@ from ._peer import ask
 HERE = __file__.rpartition("/")[0]
 OWN = {
     *("DISCONNECT_GRACE", "FILE_THREADS", "MAX_HEADER_SIZE", "MAX_URL_SIZE", "VIEW_THREADS"),
-    "WEBSOCKET_ORIGINS",
+    *("SYNC_HOOKS_IN_THREAD", "WEBSOCKET_ORIGINS"),
 }
 
 
@@ -546,4 +547,22 @@ async def test_the_static_view() -> None:
         view = app.view_functions["static"]
         return view.__name__, inspect.iscoroutinefunction(view), app.get_send_file_max_age("x")
 
+    await on_both(play)
+
+
+async def test_the_static_view_is_the_method(tmp_path: Path) -> None:
+    """Quart-Schema marks the method, and finds the mark on the view."""
+
+    async def play(module: t.Any) -> t.Any:
+        class Marked(module.Quart):  # type: ignore[misc]
+            async def send_static_file(self, filename: str) -> t.Any:
+                return await super().send_static_file(filename)
+
+        app = Marked("p", static_folder=str(tmp_path), static_url_path="/static")
+        app.send_static_file.__func__.hidden = True
+        view = app.view_functions["static"]
+        answer = await ask(app, path="/static/a.txt")
+        return view == app.send_static_file, view.hidden, answer.status, answer.body
+
+    (tmp_path / "a.txt").write_text("text")
     await on_both(play)

@@ -28,7 +28,8 @@ def make(name: str = "venv", files: t.Sequence[str] = ("requirements.txt",)) -> 
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
     paths = [HERE / file for file in files]
     wanted = [*project["dependencies"], *(f"--requirement={path}" for path in paths)]
-    recipe = "\n".join([sys.version, *wanted, *(path.read_text("utf-8") for path in paths)])
+    said = [path.read_text("utf-8") for path in paths]  # the same in any checkout
+    recipe = "\n".join([sys.version, *project["dependencies"], *said])
     stamp = home / "recipe"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:
