@@ -94,8 +94,7 @@ FAMILY = frozenset(
         "session_interface",
         "subdomain_matching",
         "url_map",
-        "wsgi_app",
-        "__call__",
+        *("wsgi_app", "__call__", "app_context"),
         *("handle_request", "request_context", "handle_websocket", "websocket_context"),
         *("ensure_async", "sync_to_async", "asgi_http_class", "asgi_websocket_class"),
     ]
@@ -346,6 +345,7 @@ class App(Core, Watched, metaclass=AppType):
 
     # --- contexts -----------------------------------------------------------------------------
 
+    @default
     def app_context(self) -> AppContext:
         """Return a new application context, for `with` or `async with`."""
         return self.context_class(self)

@@ -350,7 +350,7 @@ class AppContext:
             if owns and appcontext_pushed.receivers:
                 self._announce()
         else:
-            if not self.kept:  # pushed once more after its end: an app context of its own, anew
+            if self.kind is not None and not self.kept:  # once more after its end: another `g`
                 vars(self).pop("g", None)
             token = self.begin()
             owns = self.outer is None

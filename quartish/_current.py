@@ -126,6 +126,12 @@ def current_app() -> AppLike:
     return app
 
 
+def is_current(app: t.Any) -> bool:
+    """Say whether an application context of an app is active."""
+    ctx = _cv_app.get(None)
+    return ctx is not None and ctx.app_ctx is not None and ctx.app_ctx.app is app
+
+
 @functools.lru_cache(maxsize=256)
 def _takes_context(function: t.Any) -> bool:
     try:

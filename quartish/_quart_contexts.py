@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import typing as t
+from types import TracebackType
 
 from . import ctx
 from ._context import _sentinel
@@ -34,6 +35,18 @@ class AppContext(ctx.AppContext):
         Raises AssertionError when another context is active.
         """
         await self._pop(sys.exc_info()[1] if exc is _sentinel else exc)
+
+    async def __aenter__(self) -> t.Self:
+        await self.push()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self.pop(exc_value)
 
     def copy(self) -> ctx.AppContext:
         """Return another context for the same app, with the same `g`, or for the same request

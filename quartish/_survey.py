@@ -132,8 +132,15 @@ class Survey:
         self.connection_class = (
             None if getattr(connection_class, "direct", not connection_class) else connection_class
         )
+        #: *Quart:* whether each request is inside of an application context that the app makes by
+        #: a method of its own.
+        self.in_app_context = not self.plain and not is_default(
+            t.cast(t.Any, app).app_context
+        )
         #: Whether requests do not come by the straight way.
-        self.detour = self.through_wsgi or self.connection_class is not None
+        self.detour = (
+            self.through_wsgi or self.connection_class is not None or self.in_app_context
+        )
 
         #: Whether sessions may be opened when first touched, and saved with nothing to await.
         self.lazy_session = is_stock(app.session_interface)

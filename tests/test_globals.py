@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import typing as t
 
+import flask
 import pytest
 from werkzeug.local import LocalProxy
 
@@ -87,3 +88,13 @@ def test_what_is_done_to_it_is_done_to_the_object(ctx: t.Any) -> None:
     assert request.args["a"] == "1"
     request.extra = "x"  # type: ignore[attr-defined]
     assert ctx.request.extra == "x"
+
+
+@pytest.mark.parametrize("flavour", [flask.Flask, quartish.Flask])
+def test_g_of_an_app_context_is_one_and_the_same(flavour: t.Any) -> None:
+    context = flavour("app").app_context()
+    context.g.early = 1
+    for _ in range(2):
+        with context:
+            assert context.g.setdefault("late", 2) == 2
+            assert (context.g.early, list(context.g)) == (1, ["early", "late"])

@@ -78,7 +78,10 @@ DEPARTURES = {
     "redirects": "a redirect to GET loses the body, as in browsers",
     "limits": "MAX_FORM_MEMORY_SIZE counts for both kinds of form",
     **dict.fromkeys(
-        ["override app_context", "override create_url_adapter", "override ensure_async"],
+        [
+            *("override create_url_adapter", "override ensure_async"),
+            *("websocket override create_url_adapter", "websocket override ensure_async"),
+        ],
         "there is one context and no thread, so it is asked less often",
     ),
 }
@@ -1312,6 +1315,166 @@ async def _override(m: Module, name: str) -> t.Any:
         calls.clear()
         told.append((await asked(app, path), len(calls)))
     told.append(await asked(app, "/", method="OPTIONS"))
+    return told
+
+
+@probes(
+    "websocket override",
+    {
+        name: name
+        for name in (
+            "finalize_websocket preprocess_websocket dispatch_websocket full_dispatch_websocket"
+            " handle_websocket_exception do_teardown_websocket do_teardown_appcontext"
+            " handle_websocket postprocess_websocket handle_user_exception handle_http_exception"
+            " websocket_context make_response log_exception create_url_adapter ensure_async"
+            " app_context"
+        ).split()
+    },
+)
+async def _websocket_override(m: Module, name: str) -> t.Any:
+    calls: list[int] = []
+    base = getattr(m.Quart, name)
+
+    async def awaited(self: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        calls.append(len(args))
+        return await base(self, *args, **kwargs)
+
+    def plain(self: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        calls.append(len(args))
+        return base(self, *args, **kwargs)
+
+    override = awaited if asyncio.iscoroutinefunction(base) else plain
+    app = type("App", (m.Quart,), {name: override})("app")
+
+    @app.websocket("/")
+    async def handle() -> None:
+        await m.websocket.send("x")
+
+    @app.websocket("/error")
+    async def fail() -> None:
+        raise KeyError
+
+    @app.websocket("/rejected")
+    async def reject() -> t.Any:
+        return "no", 403
+
+    @app.websocket("/aborted")
+    async def abort() -> None:
+        m.abort(401)
+
+    told = []
+    for path in ("/", "/error", "/rejected", "/aborted", "/missing"):
+        calls.clear()
+        told.append((await talk(app, path), len(calls)))
+    return told
+
+
+@probe("an app context of the app's own")
+async def _own_app_context(m: Module) -> t.Any:
+    told: list[t.Any] = []
+    context_class = type(app_of(m).app_context())
+
+    class Context(context_class):  # type: ignore[misc,valid-type]
+        async def push(self) -> None:
+            told.append("push")
+            await super().push()
+
+        async def pop(self, *args: t.Any) -> None:
+            told.append("pop")
+            await super().pop(*args)
+
+    class App(m.Quart):  # type: ignore[misc]
+        def app_context(self) -> t.Any:
+            context = Context(self)
+            context.g.made = "here"
+            return context
+
+    app = App("app")
+
+    @app.route("/")
+    async def view() -> str:
+        return str(m.g.made)
+
+    @app.websocket("/ws")
+    async def handle() -> None:
+        await m.websocket.send(m.g.made)
+
+    async def teardown(error: t.Any) -> None:
+        told.append("teardown")
+
+    app.teardown_appcontext(teardown)
+    told += await asked(app, "/")
+    told.append(await talk(app, "/ws"))
+    async with app.app_context():
+        told += await asked(app, "/")
+    return told
+
+
+@probe("classes of connections")
+async def _classes(m: Module) -> t.Any:
+    told: list[t.Any] = []
+
+    class Request(m.Request):  # type: ignore[misc]
+        def __init__(self, *args: t.Any, send_push_promise: t.Any, **kwargs: t.Any) -> None:
+            told.append((len(args), sorted(kwargs)))
+            super().__init__(*args, send_push_promise=send_push_promise, **kwargs)
+
+        def on_json_loading_failed(self, error: t.Any) -> t.Any:
+            return type(error).__name__
+
+    class Websocket(m.Websocket):  # type: ignore[misc]
+        def __init__(self, *args: t.Any, scope: t.Any) -> None:
+            told.append(len(args))
+            super().__init__(*args, scope=scope)
+
+        async def receive(self) -> t.Any:
+            return "received " + await super().receive()
+
+    class App(m.Quart):  # type: ignore[misc]
+        request_class, websocket_class = Request, Websocket
+
+    app = App("app")
+
+    @app.post("/")
+    async def view() -> t.Any:
+        await m.make_push_promise("/pushed")
+        return [await m.request.get_json(force=True)]
+
+    @app.websocket("/ws")
+    async def handle() -> None:
+        await m.websocket.send(await m.websocket.receive())
+
+    client = app.test_client()
+    told.append(await seen(await client.post("/", data="{x", http_version="2")))
+    told.append([path for path, _ in client.push_promises])
+    async with client.websocket("/ws") as websocket:
+        await websocket.send("x")
+        told.append(await websocket.receive())
+    return told
+
+
+@probe("a class of clients")
+async def _client_class(m: Module) -> t.Any:
+    told: list[t.Any] = []
+
+    class Client(sub(m, "testing").QuartClient):  # type: ignore[misc]
+        def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+            told.append(kwargs.pop("token"))
+            super().__init__(*args, **kwargs)
+
+        async def open(self, path: str, **kwargs: t.Any) -> t.Any:
+            told.append((path, sorted(kwargs)))
+            return await super().open(path, **kwargs)
+
+        async def _make_request(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+            told.append((len(args), sorted(kwargs)))
+            return await super()._make_request(*args, **kwargs)
+
+    app = app_of(m)
+    app.test_client_class = Client
+    app.add_url_rule("/", "view", lambda: m.redirect("/end"))
+    app.add_url_rule("/end", "end", lambda: "end")
+    told.append(await seen(await app.test_client(token=1).get("/", follow_redirects=True)))
     return told
 
 

@@ -21,6 +21,7 @@ from ..typing import ASGISend
 from ..typing import Message
 from ..typing import Scope
 from ..wrappers._conn import Conn
+from .http import finish
 from .http import handle_http
 from .lifespan import ASGILifespan as ASGILifespan
 from .websocket import handle_websocket
@@ -79,13 +80,7 @@ class ASGIHTTPConnection(_Connection):
 
     async def __call__(self, receive: ASGIReceive, send: ASGISend) -> None:
         if self.direct:
-            rest = handle_http(self.app, self.scope, receive, send, direct=True)
-            if isinstance(rest, tuple):
-                status, headers, data = rest
-                await send({"type": "http.response.start", "status": status, "headers": headers})
-                await send({"type": "http.response.body", "body": data})
-            elif rest is not None:
-                await rest
+            await finish(handle_http(self.app, self.scope, receive, send, direct=True), send)
             return
         request = self._create_request_from_scope(send)
         await self._run(self.handle_request(request, send), self.handle_messages(request, receive))

@@ -20,6 +20,7 @@ from .._bridge import DONE
 from .._bridge import drive
 from .._bridge import go_on
 from .._bridge import within
+from .._current import is_current
 from .._head import cut
 from .._head import PASSES
 from .._responses import AT_ONCE
@@ -59,11 +60,14 @@ def handle_http(
         scope = cut(scope, app.config)
     flow = app.http_flow
     if flow.detour and not (direct and not flow.through_wsgi):
+        if flow.in_app_context and not is_current(app):
+            return _in_app_context(app, scope, receive, send)
         if flow.connection_class is not None and not direct:
             return t.cast("t.Awaitable[None]", flow.connection_class(app, scope)(receive, send))
-        debug = app.config["DEBUG"]
-        handle = handle_through_wsgi_debugged if debug else handle_through_wsgi
-        return handle(app, scope, receive, send)
+        if flow.through_wsgi:
+            debug = app.config["DEBUG"]
+            handle = handle_through_wsgi_debugged if debug else handle_through_wsgi
+            return handle(app, scope, receive, send)
     if not app._got_first_request:
         app._got_first_request = True
     ctx = flow.context_class.of_scope(flow, scope, send)
@@ -95,6 +99,21 @@ def handle_http(
     if exchange.idle or (exchange.has_inbox and exchange.inbox.gone):
         exchange.stop()
     return None if answer is None else send_answer_of(exchange, send, answer)
+
+
+async def finish(rest: Answer | t.Awaitable[None] | None, send: ASGISend) -> None:
+    """Do what `handle_http` left to be done."""
+    if isinstance(rest, tuple):
+        status, headers, data = rest
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": data})
+    elif rest is not None:
+        await rest
+
+
+async def _in_app_context(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+    async with app.app_context():
+        await finish(handle_http(app, scope, receive, send), send)
 
 
 class HttpExchange(Exchange):

@@ -16,6 +16,7 @@ from werkzeug.exceptions import Forbidden
 
 from .._bridge import drive
 from .._bridge import within
+from .._current import is_current
 from .._head import cut
 from .._inbox import Inbox
 from .._overrides import is_default
@@ -43,7 +44,12 @@ async def handle_websocket(
 ) -> None:
     """Run a websocket's handler. `direct` says not to ask the app's own class of connections."""
     scope = cut(scope, app.config)
-    own = app.websocket_flow.connection_class
+    flow = app.websocket_flow
+    if flow.in_app_context and not is_current(app):
+        async with app.app_context():
+            await handle_websocket(app, scope, receive, send, direct)
+        return
+    own = flow.connection_class
     if own is not None and not direct:
         await own(app, scope)(receive, send)
         return

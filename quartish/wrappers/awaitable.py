@@ -115,8 +115,13 @@ class Request(Limits):
     def _from_scope_by_init(
         cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None
     ) -> t.Self:
-        """Make a request of an ASGI http scope by the `__init__` that a subclass has."""
+        """Make a request of an ASGI http scope by the `__init__` that a subclass has, which is
+        given what *Quart* gives it."""
         conn = Conn.from_scope(scope)
+
+        async def promise(path: str, headers: Headers) -> None:
+            await Request._send_push_promise(self, path, headers)
+
         self = cls(
             conn.method,
             conn.scheme,
@@ -125,7 +130,10 @@ class Request(Limits):
             conn.headers,
             conn.root_path,
             conn.http_version,
-            scope,
+            max_content_length=None,
+            body_timeout=None,
+            send_push_promise=promise,
+            scope=scope,
         )
         self._body = None
         return self

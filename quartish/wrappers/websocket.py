@@ -140,11 +140,8 @@ class Websocket(Conn):
             conn.root_path,
             conn.http_version,
             list(scope.get("subprotocols") or ()),
-            None,
-            None,
-            None,
-            None,
-            scope,
+            *(None, None, None, None),
+            scope=scope,
         )
 
     def _begin(self) -> None:
