@@ -31,6 +31,7 @@ from ._workers import to_thread
 
 T = t.TypeVar("T")
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+E = t.TypeVar("E", bound=BaseException)
 
 _MISSING: t.Any = object()
 _RAISED_BY_COROUTINES = {"coroutine raised StopIteration", "async generator raised StopIteration"}
@@ -218,13 +219,13 @@ def carry(context: Context, since: Context, *apart: ContextVar[t.Any]) -> None:
             var.set(value)
 
 
-def unwrapped(error: BaseException) -> BaseException:
+def unwrapped(error: E) -> E:
     """Return the StopIteration that sync code of the user's raised, where a coroutine has made a
     RuntimeError of it; any other error as it is."""
     cause = error.__cause__
     if type(error) is RuntimeError and isinstance(cause, (StopIteration, StopAsyncIteration)):
         if str(error) in _RAISED_BY_COROUTINES:
-            return cause
+            return t.cast(E, cause)
     return error
 
 

@@ -222,7 +222,8 @@ class Flow(Answers, Matching):
 
     async def recover(self, ctx: AppContext, error: Exception) -> t.Any:
         """Return what an error handler returned; raise the error where there is none."""
-        error = t.cast(Exception, unwrapped(error))
+        if type(error) is RuntimeError:
+            error = unwrapped(error)
         try:
             rv = await self.handle_user_exception(ctx, error)
             if error is ctx.conn.routing_exception:
@@ -365,7 +366,8 @@ class Flow(Answers, Matching):
 
     async def fail(self, ctx: AppContext, error: Exception) -> t.Any:
         """Return the response to what no error handler took, or raise it."""
-        error = t.cast(Exception, unwrapped(error))
+        if type(error) is RuntimeError:
+            error = unwrapped(error)
         ctx.error = error
         try:
             if (

@@ -46,11 +46,12 @@ class Matching(Survey):
         """Match the URL by what the ASGI scope says, so that no request has to be made for it;
         say whether that was enough. Raises NotFound (404) and MethodNotAllowed (405)."""
         raw_headers = ctx.raw_headers
+        config = self.app.config
         if (
             not self.takes_scope
             or raw_headers.get(b"host") not in VALID_HOSTS
-            or self.app.config["TRUSTED_HOSTS"] is not None
-            or (self.minds_host and self.app.config["SERVER_NAME"] is not None)
+            or config["TRUSTED_HOSTS"] is not None
+            or (self.minds_host and config["SERVER_NAME"] is not None)
         ):
             return False
         scope = ctx.scope

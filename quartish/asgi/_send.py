@@ -37,7 +37,7 @@ from ._exchange import Exchange
 _END: t.Any = object()
 FILE_PIECE = 262144
 """Bytes of a file that are read and sent in one piece."""
-CHUNKS_PER_TURN = 64
+CHUNKS_PER_TURN = 1024
 """Pieces of a stream sent in a row before other tasks get their turn."""
 _LOCATIONS = (b"location", b"content-location")
 
