@@ -40,7 +40,7 @@ class _Handover:
     def look(self, plain: bool) -> None:
         """Find the agent, which is there before the first app is made; `plain` says that the app
         is Flask's, which agents know."""
-        if plain and not self.told and sys.modules.get("flask") is not sys.modules[__package__]:
+        if plain and not self.told and sys.modules.get("flask") is not sys.modules["quartish"]:
             for name in AGENTS.keys() & sys.modules.keys():
                 self.told = True
                 log.warning("%s does not see Flask in quartish: %s.", *AGENTS[name])

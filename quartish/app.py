@@ -40,6 +40,7 @@ from .testing import EnvironBuilder
 from .testing import FlaskClient
 from .testing import FlaskCliRunner
 from .testing.app import TestApp
+from .testing.client import AsyncFlaskClient
 from .testing.client import QuartClient
 from .testing.utils import make_test_request_context
 from .typing import ResponseReturnValue
@@ -210,9 +211,10 @@ class Flask(App):
         cls = self.test_client_class or FlaskClient
         return cls(self, self.response_class, use_cookies=use_cookies, **kwargs)
 
-    def async_test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> QuartClient:
-        """Return a test client with Quart's API, that calls the app as ASGI."""
-        return QuartClient(self, use_cookies=use_cookies, **kwargs)
+    def async_test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> AsyncFlaskClient:
+        """Return a test client with Quart's API, that calls the app as ASGI; its responses are
+        those of `test_client`."""
+        return AsyncFlaskClient(self, use_cookies=use_cookies, **kwargs)
 
     def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
         """Return a runner for the app's commands; `kwargs` go to `test_cli_runner_class`."""

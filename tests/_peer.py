@@ -87,3 +87,8 @@ async def ask(
 
     await app(scope, receive, send)
     return answer
+
+
+async def settled(value: t.Any) -> t.Any:
+    """Take a body attribute of either colour."""
+    return await value if hasattr(type(value), "__await__") else value

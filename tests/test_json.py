@@ -28,6 +28,8 @@ from quartish.json.provider import _encode_with
 from quartish.json.provider import DefaultJSONProvider
 from quartish.json.provider import JSONProvider
 
+from ._peer import settled
+
 
 class App:
     """As much of an app as a provider touches."""
@@ -346,7 +348,7 @@ def real(colour: type[t.Any]) -> t.Any:
 async def post(app: t.Any, body: bytes) -> tuple[int, bytes]:
     headers = {"Content-Type": "application/json"}
     response = await asgi_client(app).post("/echo", data=body, headers=headers)
-    return response.status_code, await response.get_data(as_text=False)
+    return response.status_code, await settled(response.get_data(as_text=False))
 
 
 async def test_a_view_gets_and_returns_json(real: t.Any) -> None:
@@ -370,13 +372,13 @@ async def test_a_dict_that_a_view_returns_goes_through_the_provider(real: t.Any)
     client = asgi_client(real)
     response = await client.get("/dict")
     assert response.mimetype == "application/json"
-    assert await response.get_data(as_text=True) == (
+    assert await settled(response.get_data(as_text=True)) == (
         '{"a":["Sun, 05 Jan 1975 00:00:00 GMT"],"b":"00000000-0000-0000-0000-000000000001"}\n'
     )
     real.json.sort_keys = False
     real.json.compact = False
     response = await client.get("/dict")
-    assert (await response.get_data(as_text=True)).startswith('{\n  "b": "0000')
+    assert (await settled(response.get_data(as_text=True))).startswith('{\n  "b": "0000')
 
 
 async def test_the_app_takes_a_provider_of_ones_own(real: t.Any) -> None:

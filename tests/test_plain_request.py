@@ -351,4 +351,4 @@ async def test_through_an_app_in_debug_mode() -> None:
         return quartish.request.form["a"]
 
     response = await app.async_test_client().post("/", form={"a": "1"})
-    assert await response.get_data() == b"1"
+    assert response.data == b"1"

@@ -37,6 +37,8 @@ from quartish.sessions import session_json_serializer
 from quartish.sessions import SessionInterface
 from quartish.sessions import SessionMixin
 
+from ._peer import settled
+
 CONFIG = {
     "APPLICATION_ROOT": "/",
     "SECRET_KEY_FALLBACKS": None,
@@ -493,9 +495,9 @@ async def test_a_request_that_finds_its_cookies_elsewhere() -> None:
         return str(quartish.session.get("n"))
 
     client = app.async_test_client()
-    assert await (await client.get("/", headers={"Cookie": "theme=dark"})).get_data() == b"None"
+    assert (await client.get("/", headers={"Cookie": "theme=dark"})).data == b"None"
     app.request_class = Elsewhere
-    assert await (await client.get("/", headers={"Cookie": "theme=dark"})).get_data() == b"41"
+    assert (await client.get("/", headers={"Cookie": "theme=dark"})).data == b"41"
 
 
 # --- Saving ---------------------------------------------------------------------------------
@@ -646,7 +648,8 @@ async def test_a_session_goes_from_request_to_request(counter: t.Any) -> None:
     for path in ("/read", "/count", "/count", "/read", "/leave", "/read"):
         response = await client.get(path)
         assert response.headers["Vary"] == "Cookie"
-        answers.append((await response.get_data(as_text=True), "Set-Cookie" in response.headers))
+        text = await settled(response.get_data(as_text=True))
+        answers.append((text, "Set-Cookie" in response.headers))
     assert answers == [
         ("None", False),
         ("1", True),
@@ -716,7 +719,7 @@ async def test_without_a_secret_key_sessions_may_only_be_read(counter: t.Any) ->
     counter.secret_key = None
     client = asgi_client(counter)
     response = await client.get("/read")
-    assert await response.get_data(as_text=True) == "None"
+    assert await settled(response.get_data(as_text=True)) == "None"
     with pytest.raises(RuntimeError, match="no secret key was set"):
         await client.get("/count")
 
@@ -726,10 +729,10 @@ async def test_keys_are_rotated_under_way(counter: t.Any) -> None:
     await client.get("/count")
     counter.config.update(SECRET_KEY="new", SECRET_KEY_FALLBACKS=["secret"])
     response = await client.get("/count")
-    assert await response.get_data(as_text=True) == "2"
+    assert await settled(response.get_data(as_text=True)) == "2"
     counter.config["SECRET_KEY_FALLBACKS"] = None
     response = await client.get("/read")
-    assert await response.get_data(as_text=True) == "2", "the new key signed it"
+    assert await settled(response.get_data(as_text=True)) == "2", "the new key signed it"
 
 
 class Stored(dict[str, t.Any], SessionMixin):
@@ -765,7 +768,7 @@ async def test_an_interface_of_ones_own_may_be_async(
     client = asgi_client(counter)
     for expected in ("1", "2"):
         response = await client.get("/count")
-        assert await response.get_data(as_text=True) == expected
+        assert await settled(response.get_data(as_text=True)) == expected
         assert "Set-Cookie" not in response.headers
     assert interface.store == {"n": 2, "_permanent": False}
 
@@ -791,7 +794,7 @@ async def test_a_session_that_could_not_be_opened_is_null_and_not_saved(
 ) -> None:
     counter.session_interface = interface_class()
     response = await asgi_client(counter).get("/read")
-    assert await response.get_data(as_text=True) == "None"
+    assert await settled(response.get_data(as_text=True)) == "None"
 
 
 async def test_a_websocket_reads_the_session_and_cannot_change_it(

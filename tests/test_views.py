@@ -213,7 +213,7 @@ async def test_answers_alike_by_the_asgi_door(app: t.Any, cls: type[View]) -> No
     app.add_url_rule("/<int:n>", view_func=cls.as_view("view"))
     response = await app.async_test_client().get("/7")
     where = "thread" if cls in (Sync, SyncMethods) else "loop"
-    assert await response.get_json() == [where, {"n": 7}]
+    assert response.json == [where, {"n": 7}]
 
 
 def test_sync_and_async_methods_side_by_side(app: t.Any, client: t.Any) -> None:

@@ -90,7 +90,7 @@ async def test_both_clients_of_the_plain_app(app: quartish.Flask) -> None:
 
     assert app.test_client().get("/").json == {"door": "wsgi"}
     response = await app.async_test_client().get("/")
-    assert await response.get_json() == {"door": "asgi"}
+    assert response.json == {"door": "asgi"}
 
 
 def test_the_awaitable_app_has_no_such_door() -> None:

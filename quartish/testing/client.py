@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
 from werkzeug.test import ClientRedirectError
+from werkzeug.test import TestResponse
 
 from .._bridge import is_awaitable
 from .._responses import HEAD_BODY
@@ -37,6 +38,7 @@ _COOKIE = (
     *("server_name", "key", "value", "max_age", "expires", "path", "domain", "secure"),
     *("httponly", "samesite"),
 )
+R = t.TypeVar("R", Response, TestResponse)
 REDIRECTS = {301, 302, 303, 305, 307, 308}
 
 
@@ -93,7 +95,7 @@ class CookieJar:
         return "; ".join(filter(None, (cookie.header_for(host, path) for cookie in self)))
 
 
-class QuartClient:
+class AsyncClient(t.Generic[R]):
     """A client that calls the app in the test's own loop: `await client.get("/")`.
 
     What the app raises (as it does when TESTING) is raised here. In an `async with client:`
@@ -132,7 +134,7 @@ class QuartClient:
         scope_base: t.Mapping[str, t.Any] | None = None,
         auth: Auth = None,
         subdomain: str | None = None,
-    ) -> Response:
+    ) -> R:
         """Make a request and return its whole response.
 
         Redirects are followed as browsers do: to GET without the body, except by 307 and
@@ -143,13 +145,18 @@ class QuartClient:
         await self._stack.aclose()
         self.push_promises = []
         visited: set[tuple[str, int]] = set()
+        history: list[t.Any] = []
         while True:
             response = await self._make_request(
                 *(path, method, headers, data, form, files, query_string, json, scheme),
                 *(root_path, http_version, scope_base, auth, subdomain),
             )
+            told: t.Any = response
+            if isinstance(told, TestResponse):
+                told.history = tuple(history)
             if not follow_redirects or response.status_code not in REDIRECTS:
                 break
+            history.append(response)
             sent, sent_path, _ = make_test_headers_path_and_query_string(
                 self.app, path, headers, query_string, auth, subdomain
             )
@@ -191,7 +198,7 @@ class QuartClient:
         scope_base: t.Mapping[str, t.Any] | None,
         auth: Auth = None,
         subdomain: str | None = None,
-    ) -> Response:
+    ) -> R:
         """Make one request of `open`, which makes another for each redirect it follows."""
         body, body_headers = make_test_body_with_headers(
             data=data, form=form, files=files, json=json, app=self.app
@@ -212,12 +219,12 @@ class QuartClient:
             self.cookie_jar.store_all(_host(headers["Host"]), path, response.headers)
         return response
 
-    async def _exchange(self, scope: Scope, body: bytes) -> Response:
+    async def _exchange(self, scope: Scope, body: bytes) -> R:
         async with self.http_connection_class(self.app, scope) as connection:
             if body:
                 await connection.send(body)
             await connection.send_complete()
-        response = await connection.as_response()
+        response: R = await connection.as_response()
         self.push_promises += connection.push_promises
         return response
 
@@ -288,35 +295,35 @@ class QuartClient:
             scope[HEAD_BODY] = True
         return scope
 
-    async def get(self, *args: t.Any, **kwargs: t.Any) -> Response:
+    async def get(self, *args: t.Any, **kwargs: t.Any) -> R:
         """Make a GET request, as `open` does."""
         return await self.open(*args, method="GET", **kwargs)
 
-    async def head(self, *args: t.Any, **kwargs: t.Any) -> Response:
+    async def head(self, *args: t.Any, **kwargs: t.Any) -> R:
         """Make a HEAD request, as `open` does."""
         return await self.open(*args, method="HEAD", **kwargs)
 
-    async def post(self, *args: t.Any, **kwargs: t.Any) -> Response:
+    async def post(self, *args: t.Any, **kwargs: t.Any) -> R:
         """Make a POST request, as `open` does."""
         return await self.open(*args, method="POST", **kwargs)
 
-    async def put(self, *args: t.Any, **kwargs: t.Any) -> Response:
+    async def put(self, *args: t.Any, **kwargs: t.Any) -> R:
         """Make a PUT request, as `open` does."""
         return await self.open(*args, method="PUT", **kwargs)
 
-    async def patch(self, *args: t.Any, **kwargs: t.Any) -> Response:
+    async def patch(self, *args: t.Any, **kwargs: t.Any) -> R:
         """Make a PATCH request, as `open` does."""
         return await self.open(*args, method="PATCH", **kwargs)
 
-    async def delete(self, *args: t.Any, **kwargs: t.Any) -> Response:
+    async def delete(self, *args: t.Any, **kwargs: t.Any) -> R:
         """Make a DELETE request, as `open` does."""
         return await self.open(*args, method="DELETE", **kwargs)
 
-    async def options(self, *args: t.Any, **kwargs: t.Any) -> Response:
+    async def options(self, *args: t.Any, **kwargs: t.Any) -> R:
         """Make an OPTIONS request, as `open` does."""
         return await self.open(*args, method="OPTIONS", **kwargs)
 
-    async def trace(self, *args: t.Any, **kwargs: t.Any) -> Response:
+    async def trace(self, *args: t.Any, **kwargs: t.Any) -> R:
         """Make a TRACE request, as `open` does."""
         return await self.open(*args, method="TRACE", **kwargs)
 
@@ -451,6 +458,14 @@ class QuartClient:
     ) -> None:
         self.preserve_context = False
         await self._stack.aclose()
+
+
+class QuartClient(AsyncClient[Response]):
+    """The client of the awaitable colour: what it returns is awaited, too."""
+
+
+class AsyncFlaskClient(AsyncClient[TestResponse]):
+    """The same for the plain colour: its responses are those of the synchronous client."""
 
 
 async def _settled(value: t.Any) -> t.Any:

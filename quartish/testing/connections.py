@@ -14,7 +14,7 @@ from werkzeug.datastructures import Headers
 
 from ..typing import Message
 from ..typing import Scope
-from ..wrappers.awaitable_response import Response
+from ._responses import make_response
 from .utils import decode_headers
 
 
@@ -34,7 +34,7 @@ class WebsocketDisconnectError(Exception):
 class WebsocketResponseError(Exception):
     """The app rejected the handshake with an http response."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: t.Any) -> None:
         super().__init__(response)
         self.response = response
 
@@ -47,6 +47,7 @@ class _TestConnection:
     def __init__(self, app: t.Any, scope: Scope) -> None:
         self.app = app
         self.scope = scope
+        self._asked = {**scope}  # as it was before the app got it
         self.headers: Headers | None = None
         self.status_code: int | None = None
         self.response_data = bytearray()
@@ -93,17 +94,11 @@ class _TestConnection:
     async def _receive_message(self, message: Message) -> None:
         raise NotImplementedError
 
-    def _make_response(self) -> Response:
+    def _make_response(self) -> t.Any:
         if self.status_code is None:
             raise RuntimeError("The app has sent no response.")
-        cls: t.Any = self.app.response_class
-        cls = cls if issubclass(cls, Response) else Response
-        response: Response = cls(bytes(self.response_data), self.status_code)
-        response.headers = Headers(self.headers)
-        if not self.app.plain:  # *Quart:* as the body is at hand, its length is told
-            response.headers.setdefault("Content-Length", str(len(self.response_data)))
-        response.json_module = self.app.json
-        return response
+        headers, body = Headers(self.headers), bytes(self.response_data)
+        return make_response(self.app, self._asked, self.status_code, headers, body)
 
 
 class TestHTTPConnection(_TestConnection):
@@ -148,7 +143,7 @@ class TestHTTPConnection(_TestConnection):
         await self._wait_for_app()
         self._collect()
 
-    async def as_response(self) -> Response:
+    async def as_response(self) -> t.Any:
         """Return what was not received piece by piece yet as a response."""
         self._collect()
         return self._make_response()
