@@ -11,6 +11,7 @@ import typing as t
 from werkzeug.exceptions import HTTPException
 
 from ._responses import BODILESS
+from ._responses import BREAKS
 from ._responses import error_page
 from ._responses import length_line
 from ._responses import raw_name
@@ -98,11 +99,11 @@ def _lines(mimetype: str | None, *headers: tuple[str, str]) -> RawHeaders | None
         if type(name) is not str or type(value) is not str:
             return None
         key = raw_name(name)
-        if key in _LOOKED_AT or "\n" in value or "\r" in value or not value.isascii():
+        if key in _LOOKED_AT or BREAKS.search(value) or not value.isascii():
             return None
         if key == b"content-type":
             mimetype = None
-        raw.append((key, value.encode()))
+        raw.append((key, value.strip(" \t").encode()))
     if mimetype:
         raw.append((b"content-type", content_type(mimetype).encode()))
     return raw

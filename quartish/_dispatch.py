@@ -25,12 +25,9 @@ import typing as t
 from itertools import chain
 from types import CoroutineType
 
-from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import BadRequestKeyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import InternalServerError
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.exceptions import RequestTimeout
 from werkzeug.routing import RoutingException
 from werkzeug.sansio.response import Response as SansioResponse
 
@@ -45,7 +42,12 @@ from ._hooks import collect
 from ._hooks import goes_apart
 from ._hooks import itself
 from ._matching import Matching
+from ._responses import check_sendable
 from ._responses import drop_response
+from ._responses import failed_response
+from ._responses import propagates
+from ._responses import UNREADABLE
+from ._responses import Unsendable
 from .ctx import AppContext
 from .signals import appcontext_tearing_down
 from .signals import got_request_exception
@@ -53,9 +55,6 @@ from .signals import request_finished
 from .signals import request_started
 from .signals import request_tearing_down
 
-#: What reading a malformed, too large or too slow request raises. *Flask:* a 500 where it is
-#: raised after the view.
-UNREADABLE = (BadRequest, RequestEntityTooLarge, RequestTimeout)
 #: What is known of a view that was not looked at.
 _UNKNOWN: tuple[t.Any, bool, t.Any] = (object(), False, None)
 
@@ -292,6 +291,7 @@ class Flow(Answers, Matching):
             response = await self.postprocess(ctx, response)
             if self.finishing:
                 await self.send(self.finished, response=response)
+            check_sendable(response)
         except BaseException as error:
             if not (from_error_handler and isinstance(error, Exception)):
                 await drop_response(response)
@@ -299,6 +299,8 @@ class Flow(Answers, Matching):
             self.app.logger.exception(
                 "Request finalizing failed with an error while handling an error"
             )
+            if isinstance(error, Unsendable):
+                response = failed_response(self.app)
         return response
 
     async def postprocess(self, ctx: AppContext, response: t.Any) -> t.Any:
@@ -378,6 +380,11 @@ class Flow(Answers, Matching):
                 # An after function or an error handler read it: the client's fault still.
                 return await self.finalize(ctx, error, from_error_handler=True)
             return await self.handle_exception(ctx, error)
+        except Exception as another:  # of the error handler's
+            if another is error or propagates(self.app):
+                raise
+            self.app.logger.exception("Exception in the error handler of %s", self.describe(ctx))
+            return failed_response(self.app)
         finally:
             del error  # its traceback holds this frame
 
@@ -385,8 +392,7 @@ class Flow(Answers, Matching):
         app = self.app
         if self.failed.receivers:
             await self.send(self.failed, exception=error)
-        propagate = app.config["PROPAGATE_EXCEPTIONS"]
-        if propagate or (propagate is None and (app.testing or app.debug)):
+        if propagates(app):
             raise error
         exc_info: t.Any = sys.exc_info()
         if exc_info[1] is not error:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import functools
+import re
 import typing as t
 from asyncio import _get_running_loop
 from urllib.parse import quote
 
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import InternalServerError
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import RequestTimeout
 from werkzeug.routing import BuildError
 from werkzeug.sansio.response import Response as SansioResponse
+from werkzeug.urls import iri_to_uri
 
 from ._bridge import awaited
 from ._bridge import from_thread
@@ -19,6 +25,7 @@ from ._bridge import is_awaitable
 from ._core import Core
 from ._current import find_context
 from ._workers import spare
+from .typing import Answer
 
 _BODIES = (str, bytes, bytearray, cabc.Iterator, cabc.AsyncIterator)
 _KINDS = (
@@ -87,6 +94,9 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
     return rv
 
 
+UNREADABLE = (BadRequest, RequestEntityTooLarge, RequestTimeout)
+"""What reading a malformed, too large or too slow request raises. *Flask:* a 500 where it is
+raised after the view."""
 AT_ONCE = 65536
 """Bytes of a body that a server takes at once, however slow the client reads."""
 HEAD_BODY = "quartish.head_body"
@@ -96,7 +106,6 @@ BODILESS = frozenset([*range(200), 204, 304])
 """Statuses of responses without a body. *Source:* RFC 9110, section 6.4.1."""
 
 
-@functools.lru_cache(maxsize=1024)
 async def drop_response(response: t.Any) -> None:
     """Close a response that will not be sent: its stream may hold the context."""
     spare(True)
@@ -109,9 +118,63 @@ async def drop_response(response: t.Any) -> None:
     spare(False)
 
 
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+BREAKS = re.compile(r"[\0\r\n\v\f]")
+"""What no header's value may have (RFC 9110, section 5.5): servers close without an answer, or
+take what follows for a header of its own."""
+LOCATIONS = (b"location", b"content-location")
+
+
+class Unsendable(ValueError):
+    """A response that no server could send."""
+
+
+@functools.lru_cache(maxsize=1024)
 def raw_name(name: str) -> bytes:
-    """Return a header's name as ASGI wants it."""
-    return name.lower().encode("latin-1")
+    """Return a header's name as ASGI wants it. Raises Unsendable where it is no token (RFC 9110,
+    section 5.1)."""
+    if not _NAME.fullmatch(name):
+        raise Unsendable(f"A header of the response cannot be called {name!r}.")
+    return name.lower().encode()
+
+
+def check_sendable(response: t.Any) -> None:
+    """Raise Unsendable, or what else a part of it raises, where the head of a response cannot be
+    sent: while somebody can still answer that."""
+    status = response.status_code
+    if not 200 <= status <= 999:
+        raise Unsendable(f"{status} is no status of a response.")
+    values: list[str] = []
+    for name, value in response.headers:
+        raw = raw_name(name)
+        if raw in LOCATIONS:
+            value = iri_to_uri(value)
+        elif raw == b"content-length" and not (value.isascii() and value.isdigit()):
+            raise Unsendable(f"{value!r} is no Content-Length.")
+        values.append(value)
+    text = "".join(values)
+    if BREAKS.search(text):
+        raise Unsendable("A header of the response has a line break or a NUL in its value.")
+    if not text.isascii():
+        text.encode()
+
+
+def plain_answer(body: bool = True) -> Answer:
+    """Return the answer where nothing else can be sent: a page that says 500."""
+    page = InternalServerError().get_body().encode()
+    headers = [(b"content-type", b"text/html; charset=utf-8"), length_line(len(page))]
+    return 500, headers, page if body else b""
+
+
+def failed_response(app: Core) -> t.Any:
+    """Return the response to an error whose handling failed: the page that says 500."""
+    return app.response_class(InternalServerError().get_body(), 500, mimetype="text/html")
+
+
+def propagates(app: t.Any) -> bool:
+    """Say whether errors are raised to the server, or to a test, and not answered."""
+    propagate = app.config["PROPAGATE_EXCEPTIONS"]
+    return bool(propagate or (propagate is None and (app.testing or app.debug)))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -13,6 +13,7 @@ from contextvars import Context
 from contextvars import copy_context
 from functools import partial
 
+from werkzeug.exceptions import InternalServerError
 from werkzeug.wsgi import ClosingIterator
 
 from ._bridge import awaited
@@ -22,6 +23,7 @@ from ._bridge import drive
 from ._bridge import own_loop
 from ._bridge import unwrapped
 from ._current import _cv_app
+from ._responses import propagates
 from ._workers import in_lane
 from ._workers import spare
 from .ctx import AppContext
@@ -71,7 +73,14 @@ def _handle(
         if context.run(flow.enter, ctx) and not in_lane():
             run = on_loop
         response = run(flow.handle(ctx))
-        body = context.run(response, environ, start_response)
+        try:
+            body = context.run(response, environ, start_response)
+        except Exception as error:
+            if propagates(app):
+                raise
+            name = context.run(flow.describe, ctx)
+            app.logger.error("The response of %s cannot be sent", name, exc_info=error)
+            return InternalServerError()(environ, start_response)
         return body if isinstance(body, (list, tuple)) else _InContext(body, context, response)
     except BaseException as error:
         ctx.error = unwrapped(error)

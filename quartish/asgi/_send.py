@@ -24,6 +24,9 @@ from .._responses import AT_ONCE
 from .._responses import BODILESS
 from .._responses import HEAD_BODY
 from .._responses import length_line
+from .._responses import LOCATIONS
+from .._responses import plain_answer
+from .._responses import propagates
 from .._responses import raw_name
 from .._werkzeug import on_close_functions
 from ..typing import Answer
@@ -39,7 +42,6 @@ FILE_PIECE = 262144
 """Bytes of a file that are read and sent in one piece."""
 CHUNKS_PER_TURN = 1024
 """Pieces of a stream sent in a row before other tasks get their turn."""
-_LOCATIONS = (b"location", b"content-location")
 
 
 def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
@@ -57,15 +59,16 @@ def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
         key = raw_name(name)
         if key == b"content-length":
             length = None
-        elif key in _LOCATIONS:
+        elif key in LOCATIONS:
             # An IRI becomes a URI; absolute, where Werkzeug's class wants it.
             if getattr(response, "autocorrect_location_header", False):
                 value = response.get_wsgi_headers(conn.environ)[name]
             value = iri_to_uri(value)
         try:
-            raw.append((key, value.encode("latin-1")))
+            data = value.encode("latin-1")
         except UnicodeEncodeError:
-            raw.append((key, value.encode("utf-8")))
+            data = value.encode("utf-8")
+        raw.append((key, data.strip(b" \t")))
     if length is not None:
         raw.append(length_line(length))
     return raw
@@ -128,6 +131,34 @@ def as_answer(conn: t.Any, response: t.Any) -> Answer | None:
     return status, headers, b"" if bodiless or status in BODILESS else data
 
 
+def answer_of(exchange: Exchange, response: t.Any) -> Answer | None:
+    """Return what `as_answer` does, and a plain 500 where that fails."""
+    try:
+        return as_answer(exchange.ctx.conn, response)
+    except Exception as error:
+        return failed_answer(exchange, error)
+
+
+def failed_answer(exchange: Exchange, error: Exception) -> Answer:
+    """Return what is sent in place of a response that cannot be sent, and log that; raise the
+    error where that is asked for."""
+    if propagates(exchange.app):
+        raise error
+    exchange.app.logger.error(
+        "The response of %s cannot be sent", exchange.flow.describe(exchange.ctx), exc_info=error
+    )
+    return plain_answer(exchange.ctx.conn.method != "HEAD")
+
+
+def as_bytes(chunk: t.Any) -> bytes:
+    """Return a piece of a response's body. Raises TypeError where it is none."""
+    if isinstance(chunk, str):
+        return chunk.encode()
+    if isinstance(chunk, (bytes, bytearray, memoryview)):
+        return bytes(chunk)
+    raise TypeError(f"A response consists of str and bytes, not of {type(chunk).__name__}.")
+
+
 async def send_answer(send: ASGISend, answer: Answer) -> None:
     """Send an answer, on the loop."""
     status, headers, data = answer
@@ -163,9 +194,13 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
     try:
         if inbox.gone is not None:
             return
-        data = body_in_memory(response)
+        try:
+            data = body_in_memory(response)
+            headers = _head(conn, response, None if data is None else len(data))
+        except Exception as error:
+            await send_answer(send, failed_answer(exchange, error))
+            return
         status: int = response.status_code
-        headers = _head(conn, response, None if data is None else len(data))
         bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
         payload = b"" if bodiless or status in BODILESS else data
         if payload is None or len(payload) > AT_ONCE:
@@ -221,7 +256,7 @@ async def _send_from_threads(
             chunk: t.Any = await Apart(pool, next, chunks, _END)
             if chunk is _END or inbox.gone is not None:
                 return
-            await _send_chunk(send, chunk)
+            await _send_chunk(send, as_bytes(chunk))
     finally:
         close = getattr(response.response, "close", None)
         if close is not None:
@@ -238,19 +273,22 @@ def streams_here(response: t.Any) -> bool:
 
 def _chunks_here(response: t.Any) -> t.Iterator[bytes]:
     if isinstance(response, WerkzeugResponse):
-        yield from response.iter_encoded()
+        yield from map(as_bytes, response.iter_encoded())
     else:
-        for chunk in response.response.source:
-            yield chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+        yield from map(as_bytes, response.response.source)
 
 
 async def send_here(exchange: Exchange, response: t.Any) -> None:
     """Send a synchronous stream from the thread that runs its request."""
     conn, inbox, send = exchange.ctx.conn, exchange.inbox, exchange.send_timed(response)
     status: int = response.status_code
-    headers = raw_headers(conn, response, None)
     _read_more_at_once(response)
     try:
+        try:
+            headers = raw_headers(conn, response, None)
+        except Exception as error:
+            await awaited(send_answer(send, failed_answer(exchange, error)))
+            return
         start = {"type": "http.response.start", "status": status, "headers": headers}
         await awaited(_send(send, start))
         bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
@@ -303,7 +341,7 @@ async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
             if inbox.gone is not None:
                 break
             if type(chunk) is not bytes:
-                chunk = chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+                chunk = as_bytes(chunk)
             count += 1
             if count % CHUNKS_PER_TURN == 0:
                 await asyncio.sleep(0)

@@ -16,6 +16,9 @@ from .._bridge import from_thread
 from .._current import find_context
 from .._inbox import HttpInbox
 from .._inbox import Inbox
+from .._responses import BREAKS
+from .._responses import raw_name
+from .._responses import Unsendable
 from .._streaming import BodyReader
 from .._workers import Lane
 from .._workers import spare
@@ -120,12 +123,11 @@ class WsgiCall:
             raise exc_info[1].with_traceback(exc_info[2])
         if exc_info is None and self.start is not None:
             raise RuntimeError("start_response was called twice without exc_info (PEP 3333).")
-        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        self.start = {
-            "type": "http.response.start",
-            "status": int(status.split(None, 1)[0]),
-            "headers": raw,
-        }
+        code = int(status.split(None, 1)[0])
+        if not 200 <= code <= 999 or any(BREAKS.search(value) for _, value in headers):
+            raise Unsendable(f"{status!r} with {headers!r} is no head of a response.")
+        raw = [(raw_name(name), value.strip(" \t").encode("latin-1")) for name, value in headers]
+        self.start = {"type": "http.response.start", "status": code, "headers": raw}
         length = dict(raw).get(b"content-length")
         self.length = None if length is None else int(length)
         return self.write

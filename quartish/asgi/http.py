@@ -36,7 +36,7 @@ from ._debug import handle_through_wsgi_debugged
 from ._debug import run_debugged
 from ._exchange import body_of
 from ._exchange import Exchange
-from ._send import as_answer
+from ._send import answer_of
 from ._send import send_answer_of
 from ._send import send_here
 from ._send import send_response
@@ -169,7 +169,7 @@ class HttpExchange(Exchange):
                     await self.end()
                 else:  # PERF(0.8 us): most have no teardown functions, and nothing to close
                     ctx.pushes -= 1  # PERF(0.05 us): `let_go`, without a call
-            answer = response if type(response) is tuple else as_answer(ctx.conn, response)
+            answer = response if type(response) is tuple else answer_of(self, response)
             if answer is None:
                 self.answered = True
                 await send_response(self, response)
@@ -199,7 +199,7 @@ class HttpExchange(Exchange):
             response = await to_thread(pool, None, self.work, context, lane=lane)
             self.lane, self.cancels = None, 0
             if response is not None:
-                self.answer = context.run(as_answer, conn, response)
+                self.answer = context.run(answer_of, self, response)
                 if self.answer is None:
                     await within(context, send_response(self, response), self.suspended)
         except asyncio.CancelledError:

@@ -7,6 +7,8 @@ import asyncio
 import functools
 import typing as t
 from contextlib import contextmanager
+from datetime import datetime
+from datetime import UTC
 
 from werkzeug.datastructures import Authorization
 from werkzeug.datastructures import Headers
@@ -258,8 +260,36 @@ class Conn(SansioRequest, metaclass=PartType):
     @lazy
     def if_range(self) -> IfRange:
         """The If-Range header; empty where its tag is none (RFC 9110, section 8.8.3)."""
-        if_range = super().if_range
+        try:
+            if_range = super().if_range
+        except OverflowError:
+            return IfRange()
+        if if_range.date is not None and not _is_date(if_range.date):
+            return IfRange()
         return IfRange() if '"' in (if_range.etag or "") else if_range
+
+    @lazy
+    def date(self) -> datetime | None:
+        """When the message was sent, if it says so."""
+        return self._date("date")
+
+    @lazy
+    def if_modified_since(self) -> datetime | None:
+        """The If-Modified-Since header."""
+        return self._date("if_modified_since")
+
+    @lazy
+    def if_unmodified_since(self) -> datetime | None:
+        """The If-Unmodified-Since header."""
+        return self._date("if_unmodified_since")
+
+    def _date(self, name: str) -> datetime | None:
+        """Return a header's date; None where it is malformed, or in no calendar."""
+        try:
+            date: datetime | None = getattr(super(), name)
+        except OverflowError:
+            return None
+        return date if date is not None and _is_date(date) else None
 
     @lazy
     def remote_addr(self) -> str | None:
@@ -309,6 +339,15 @@ class _Titles(dict[bytes, str]):
         if len(self) < 512:
             self[name] = title
         return title
+
+
+def _is_date(date: datetime) -> bool:
+    """Say whether a date can be told in UTC, as it is written."""
+    try:
+        date.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def _values(lines: t.Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:

@@ -373,16 +373,19 @@ class Response(SansioResponse, metaclass=PartType):
 
     def _is_modified(self, request: t.Any, ignore_if_range: bool) -> bool:
         headers: Headers = request.headers
-        return is_resource_modified(
-            http_range=headers.get("Range"),
-            http_if_range=headers.get("If-Range"),
-            http_if_modified_since=headers.get("If-Modified-Since"),
-            http_if_none_match=headers.get("If-None-Match"),
-            http_if_match=headers.get("If-Match"),
-            etag=self.headers.get("ETag"),
-            last_modified=self.headers.get("Last-Modified"),
-            ignore_if_range=ignore_if_range,
-        )
+        try:
+            return is_resource_modified(
+                http_range=headers.get("Range"),
+                http_if_range=headers.get("If-Range"),
+                http_if_modified_since=headers.get("If-Modified-Since"),
+                http_if_none_match=headers.get("If-None-Match"),
+                http_if_match=headers.get("If-Match"),
+                etag=self.headers.get("ETag"),
+                last_modified=self.headers.get("Last-Modified"),
+                ignore_if_range=ignore_if_range,
+            )
+        except OverflowError:  # a date that is in no calendar
+            return True
 
 
 def _encode(chunk: str | bytes) -> bytes:

@@ -114,6 +114,20 @@ class Response(WerkzeugResponse, metaclass=PartType):
             return super().max_cookie_size
         return t.cast(int, ctx.app.config["MAX_COOKIE_SIZE"])
 
+    def make_conditional(
+        self,
+        request_or_environ: t.Any,
+        accept_ranges: bool | str = False,
+        complete_length: int | None = None,
+    ) -> t.Self:
+        """Answer what a GET or HEAD asks on condition, as Werkzeug does. A date that is in no
+        calendar is no condition."""
+        try:
+            super().make_conditional(request_or_environ, accept_ranges, complete_length)
+        except OverflowError:
+            pass
+        return self
+
     def iter_encoded(self) -> t.Iterator[bytes]:
         if isinstance(self.response, AsyncIterable):
             return iterate_async(self.response)
