@@ -383,8 +383,7 @@ class Flow(Answers, Matching):
         except Exception as another:  # of the error handler's
             if another is error or propagates(self.app):
                 raise
-            self.app.logger.exception("Exception in the error handler of %s", self.describe(ctx))
-            return failed_response(self.app)
+            return failed_response(self.app, self.describe(ctx))
         finally:
             del error  # its traceback holds this frame
 

@@ -166,8 +166,11 @@ def plain_answer(body: bool = True) -> Answer:
     return 500, headers, page if body else b""
 
 
-def failed_response(app: Core) -> t.Any:
-    """Return the response to an error whose handling failed: the page that says 500."""
+def failed_response(app: Core, name: str | None = None) -> t.Any:
+    """Return the response to an error whose handling failed: the page that says 500. Where the
+    `name` of its view is told, log what is being handled."""
+    if name is not None:
+        app.logger.exception("Exception in the error handler of %s", name)
     return app.response_class(InternalServerError().get_body(), 500, mimetype="text/html")
 
 
