@@ -1,6 +1,7 @@
-"""Every public function, class and method of Quart may be called here as it is called there.
+"""Every public function, class and method of Flask and Quart may be called here as there.
 
-The walk over the real package, and over what `as_quart` has under the same names, runs in
+The walk over the real package, and over what `as_flask` and
+`as_quart` have under the same names, runs in
 processes of their own. What is called by position or by name is found by the same position and
 name; what has a default has one; what is a coroutine function, a property or a class is one.
 """
@@ -45,14 +46,14 @@ def describe(value, static):
     }
 
 def walk():
-    quart = importlib.import_module("quart")
-    names = [found.name for found in pkgutil.walk_packages(quart.__path__, "quart.")]
-    for name in ["quart", *names]:
+    real = importlib.import_module(package)
+    names = [found.name for found in pkgutil.walk_packages(real.__path__, package + ".")]
+    for name in [package, *names]:
         if name.endswith("__main__"):
             continue
         for n, value in vars(importlib.import_module(name)).items():
             home = getattr(value, "__module__", None) or ""
-            if n.startswith("_") or not (home == name or name == "quart" and "quart" in home):
+            if n.startswith("_") or not (home == name or name == package and package in home):
                 continue
             if inspect.isfunction(value) or inspect.isclass(value):
                 yield f"{name}:{n}"
@@ -64,8 +65,9 @@ def walk():
                     ):
                         yield f"{name}:{n}.{member}"
 
-if sys.argv[1] == "ours":
-    importlib.import_module("quartish.as_quart")
+package = sys.argv[1]
+if sys.argv[2]:
+    importlib.import_module(f"quartish.as_{package}")
     paths = json.load(sys.stdin)
 else:
     paths = list(walk())
@@ -83,7 +85,15 @@ SERVED = "of the development server's inside, which is another one here"
 PARSER = "a step of a parser that goes other ways here"
 #: What differs, and why nobody will miss it.
 DIFFERENT = {
-    "quart.app:Quart.__call__: not async": "serves WSGI too; it is async on each app",
+    **{
+        f"flask.app:Flask.__call__: {difference}": "has ASGI's names for its arguments"
+        for difference in ("environ at 0", "start_response at 1", "scope is new")
+    },
+    **(
+        {"flask.app:Flask.__call__: async": "serves ASGI too"}
+        if sys.version_info >= (3, 12)
+        else {"quart.app:Quart.__call__: not async": "serves WSGI too; it is async on each app"}
+    ),
     "quart.formparser:MultiPartParser.fail: missing": PARSER,
     "quart.formparser:MultiPartParser.get_part_charset: missing": PARSER,
     "quart.formparser:MultiPartParser.start_file_streaming: missing": PARSER,
@@ -102,8 +112,6 @@ DIFFERENT = {
         )
     },
 }
-if sys.version_info >= (3, 12):  # where it can be marked as what is async
-    del DIFFERENT["quart.app:Quart.__call__: not async"]
 #: Attributes that hold what nobody calls with the arguments of the one that Quart has there.
 HELD = {"quart.sessions:SecureCookieSessionInterface.digest_method"}
 
@@ -124,15 +132,15 @@ NEXT = {
 
 
 @cache
-def walk(ours: bool = False) -> dict[str, dict[str, t.Any]]:
-    given = json.dumps(list(walk())) if ours else ""
-    command = [sys.executable, "-c", WALK, "ours" if ours else ""]
+def walk(package: str, ours: bool = False) -> dict[str, dict[str, t.Any]]:
+    given = json.dumps(list(walk(package))) if ours else ""
+    command = [sys.executable, "-c", WALK, package, "ours" if ours else ""]
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
-def differences(path: str) -> t.Iterator[str]:
-    theirs, ours = walk()[path], walk(True)[path]
+def differences(package: str, path: str) -> t.Iterator[str]:
+    theirs, ours = walk(package)[path], walk(package, True)[path]
     if theirs["kind"] != ours["kind"]:
         yield "missing" if ours["kind"] == "missing" else f"{theirs['kind']} is {ours['kind']}"
     elif "parameters" in theirs and path not in HELD:
@@ -145,6 +153,8 @@ def differences(path: str) -> t.Iterator[str]:
 
 def lost(theirs: Parameters, ours: Parameters) -> t.Iterator[str]:
     """Say which calls of `theirs` are none of `ours`."""
+    if theirs[:1] and ours[:1] and theirs[0][0] in ("self", "cls"):  # whatever it is named
+        theirs, ours = theirs[1:], ours[1:]
     own = {name: (kind, default) for name, kind, default in ours}
     kinds = {kind for _, kind, _ in ours}
     by_place = [name for name, kind, _ in ours if kind.startswith("POSITIONAL")]
@@ -155,7 +165,7 @@ def lost(theirs: Parameters, ours: Parameters) -> t.Iterator[str]:
             if place >= len(by_place) or by_place[place] != name:
                 yield f"{name} at {place}"
                 continue
-        if kind != "POSITIONAL_ONLY" and name != "self":
+        if kind != "POSITIONAL_ONLY":
             if own.get(name, ("POSITIONAL_ONLY", True))[0] == "POSITIONAL_ONLY":
                 if "VAR_KEYWORD" not in kinds:
                     yield f"{name} by name"
@@ -168,15 +178,16 @@ def lost(theirs: Parameters, ours: Parameters) -> t.Iterator[str]:
                 yield f"{name} is new"
     for kind, stars in (("VAR_POSITIONAL", "*"), ("VAR_KEYWORD", "**")):
         if kind in {kind for _, kind, _ in theirs} and kind not in kinds:
-            if len(ours) < 3:  # else it only hands on what is written out here
+            if len(ours) < 2:  # else it only hands on what is written out here
                 yield f"takes no {stars}"
 
 
-def test_every_signature() -> None:
-    quart = pytest.importorskip("quart")
-    found = {f"{path}: {difference}" for path in walk() for difference in differences(path)}
-    expected = set(DIFFERENT)
-    if hasattr(quart.wrappers, "ClientDisconnectedError"):
+@pytest.mark.parametrize("package", ["flask", "quart"])
+def test_every_signature(package: str) -> None:
+    real = pytest.importorskip(package)
+    found = {f"{path}: {d}" for path in walk(package) for d in differences(package, path)}
+    expected = {name for name in DIFFERENT if name.startswith(package)}
+    if hasattr(real.wrappers, "ClientDisconnectedError"):
         found = {name for name in found if not name.startswith(tuple(NEXT))}
         expected -= {"quart.utils:restart: missing"}
         expected = {name for name in expected if not name.startswith(tuple(NEXT))}
