@@ -35,6 +35,7 @@ from ._lazy import lazy
 from ._locate import load_dotenv as _load_dotenv
 from ._overrides import default
 from ._overrides import HELPERS
+from ._overrides import is_default
 from ._registry import setupmethod
 from ._responses import build_url
 from ._responses import make_response
@@ -274,16 +275,11 @@ class App(Core, Watched, metaclass=AppType):
     @default
     def make_default_options_response(self) -> t.Any:
         """Return the answer to OPTIONS where a rule has it automatically (RFC 9110, 9.3.7)."""
-        ctx = t.cast(AppContext, find_context())
         rv = self.response_class()
-        rv.allow.update(ctx.url_adapter.allowed_methods())  # type: ignore[union-attr]
+        rv.allow.update(t.cast(t.Any, find_context()).url_adapter.allowed_methods())
         return rv
 
-    @default
-    def create_url_adapter(self, request: t.Any) -> t.Any:
-        return super().create_url_adapter(request)
-
-    create_url_adapter.__doc__ = Core.create_url_adapter.__doc__
+    create_url_adapter = default(Core.create_url_adapter)
 
     @default
     def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -348,7 +344,10 @@ class App(Core, Watched, metaclass=AppType):
     @default
     def app_context(self) -> AppContext:
         """Return a new application context, for `with` or `async with`."""
-        return self.context_class(self)
+        ctx = self.context_class(self)
+        if not is_default(self.create_url_adapter):  # asked at once, as Flask does
+            ctx.url_adapter = self.create_url_adapter(None)
+        return ctx
 
     def url_for(
         self,

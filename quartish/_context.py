@@ -15,12 +15,13 @@ from types import TracebackType
 
 from werkzeug.routing import MapAdapter
 
+from ._app_globals import _AppCtxGlobals as _AppCtxGlobals
+from ._app_globals import _sentinel as _sentinel
 from ._bridge import awaited
 from ._bridge import drive
 from ._bridge import is_awaitable
 from ._current import _cv_app
 from ._current import activate
-from ._current import find_context
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from ._head import cut
@@ -35,60 +36,11 @@ from .typing import Scope
 from .wrappers._conn import Conn
 from .wrappers.websocket import Websocket
 
-_sentinel: t.Any = object()
 _NO_HEADERS: dict[bytes, bytes] = {}
 #: Where an environ has the request that the ASGI door made, for an app's own `request_context`.
 DOORS_REQUEST = "quartish.request"
 #: A request is made by the thread that asks first: the view's, or one that the view started.
 _making = threading.RLock()
-
-
-class _AppCtxGlobals:
-    """A namespace for data of one application context: what `g` is.
-
-    Besides attributes it has `get`, `pop`, `setdefault`, `in` and iteration over names.
-    """
-
-    def __getattr__(self, name: str) -> t.Any:
-        try:
-            return self.__dict__[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def __setattr__(self, name: str, value: t.Any) -> None:
-        self.__dict__[name] = value
-
-    def __delattr__(self, name: str) -> None:
-        try:
-            del self.__dict__[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def get(self, name: str, default: t.Any | None = None) -> t.Any:
-        """Return the attribute, or `default`."""
-        return self.__dict__.get(name, default)
-
-    def pop(self, name: str, default: t.Any = _sentinel) -> t.Any:
-        """Remove the attribute and return it; without it return `default` or raise KeyError."""
-        if default is _sentinel:
-            return self.__dict__.pop(name)
-        return self.__dict__.pop(name, default)
-
-    def setdefault(self, name: str, default: t.Any = None) -> t.Any:
-        """Return the attribute, set to `default` first where it is missing."""
-        return self.__dict__.setdefault(name, default)
-
-    def __contains__(self, item: str) -> bool:
-        return item in self.__dict__
-
-    def __iter__(self) -> t.Iterator[str]:
-        return iter(self.__dict__)
-
-    def __repr__(self) -> str:
-        ctx = find_context()
-        if ctx is not None:
-            return f"<flask.g of '{ctx.app.name}'>"
-        return object.__repr__(self)
 
 
 class AppContext:
@@ -133,6 +85,8 @@ class AppContext:
     session_opened = False
     #: The context that `g` and `app_ctx` are taken from, where it is not this one.
     outer: AppContext | None = None
+    #: The same, where the app was asked for one, which ends with this one.
+    apart: AppContext | None = None
     #: What async receivers of `appcontext_pushed` returned, and nobody has awaited.
     unsettled: list[t.Any] | None = None
     #: The connection that was active before this one.
@@ -324,7 +278,7 @@ class AppContext:
         if self.session_opened or self._find_flow().lazy_session:
             return
         interface = self.app.session_interface
-        session = interface.open_session(self.app, self.conn)
+        session = self._find_flow().of_interface(interface.open_session)(self.app, self.conn)
         if is_awaitable(session):
             session = await awaited(session, prepared=True)  # does not read the body
         if session is None:
@@ -334,15 +288,23 @@ class AppContext:
         self._session = session
         self.session_opened = self.touched = True
 
-    def begin(self) -> Token[t.Any]:
+    def begin(self, apart: bool = False) -> Token[t.Any]:
         """Become active in the current Context. The doors do just this, in a Context made
-        for the request that is thrown away after it; `release` ends it."""
+        for the request that is thrown away after it; `release` ends it. Where the app may have
+        a say in its app contexts, it is asked for one `apart` from the connection's."""
         active: t.Any = _cv_app.get(None)
         self.outer = None
         if active is not None and self.kind is not None:
             around, self._covered = active.app_ctx, active.conn_ctx
             if around is not None and around.app is self.app:
                 self.outer = around
+        if apart and self.kind is not None and self.outer is None:
+            self.outer = self.apart = self.app.app_context()
+            first = self.outer.begin()
+            self.unsettled = self.outer.unsettled
+            _cv_app.set(self)
+            self.pushes = 1
+            return first
         token = _cv_app.set(self)
         self.pushes = 1
         if appcontext_pushed.receivers and self.outer is None:
@@ -366,8 +328,8 @@ class AppContext:
         else:
             if self.kind is not None and not self.kept:  # once more after its end: another `g`
                 vars(self).pop("g", None)
-            token = self.begin()
-            owns = self.outer is None
+            token = self.begin(self._find_flow().asks_for_app_context)
+            owns = self.outer is None or self.apart is not None
             if not owns or (self.kind is None and conn_half is not None):
                 activate(self.outer or self, self if self.kind else conn_half)
         self._entered.append((app_half, conn_half, owns, token))
@@ -416,7 +378,7 @@ class AppContext:
         if (
             active is None
             or (self.kind is not None and active.conn_ctx is not self)
-            or (owns and active.app_ctx is not self)
+            or (owns and active.app_ctx is not (self.outer or self))
         ):
             kind = "app" if self.kind is None else self.kind
             raise AssertionError(f"Popped wrong {kind} context. ({active!r} instead of {self!r})")
@@ -445,6 +407,10 @@ class AppContext:
             await self._find_flow().end_context(self, exc)
         finally:
             self.ending = False  # the response may be yet to be sent
+            if self.apart is not None:
+                apart, self.apart = self.apart, None
+                activate(apart, self._covered)
+                await apart.release(exc)
         if self.outer is None and appcontext_popped.receivers:
             for _, rv in appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync):
                 if is_awaitable(rv):

@@ -135,10 +135,11 @@ def is_current(app: t.Any) -> bool:
 @functools.lru_cache(maxsize=256)
 def _takes_context(function: t.Any) -> bool:
     try:
-        names = [name for name in inspect.signature(function).parameters if name != "self"]
+        parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):  # something built in, which does not say
         return False
-    return names[:1] == ["ctx"]
+    first = next((name for name in parameters if name != "self"), "")
+    return first == "ctx" and parameters[first].default is inspect.Parameter.empty
 
 
 def call_with_context(

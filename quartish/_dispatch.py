@@ -105,7 +105,7 @@ class Flow(Answers, Matching):
         """Make a connection's context active, match the URL, and say whether the loop lane is
         taken: its view is an `async def`, and no step was overridden by a `def`. Without a view
         (a 404) the hooks decide."""
-        ctx.begin()
+        ctx.begin(self.asks_for_app_context)
         try:
             if not self.match_scope(ctx):
                 if self.matches:
@@ -317,7 +317,7 @@ class Flow(Answers, Matching):
                 if self.lazy_session:
                     app.session_interface.store(app, session, response)  # type: ignore[attr-defined]
                 else:
-                    saved: t.Any = app.session_interface.save_session(app, session, response)
+                    saved: t.Any = self.saver(ctx)(app, session, response)
                     if is_awaitable(saved):
                         await awaited(saved, prepared=True)
         return response

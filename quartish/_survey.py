@@ -94,13 +94,17 @@ class Survey:
             self.overridden = self.overridden or not is_async_callable(handler)
         #: Whether the app makes the contexts by a method of its own.
         self.makes_context = not is_default(getattr(app, self.CONTEXT, None))
+        #: Whether the app may have a say in the app contexts of its connections.
+        self.asks_for_app_context = not (
+            is_default(t.cast(t.Any, app).app_context) and is_default(app.create_url_adapter)
+        )
         #: What the app puts around each function of the user's, if anything: `ensure_sync` of an
         #: app that may override it, `ensure_async` of one that does.
         self.adapt: t.Any = None
-        if self.overridden:
-            self.adapt = app.ensure_sync
-        elif not self.plain and not all(map(is_default, (app.ensure_async, app.sync_to_async))):
+        if not self.plain and not all(map(is_default, (app.ensure_async, app.sync_to_async))):
             self.adapt = app.ensure_async
+        elif self.overridden:
+            self.adapt = app.ensure_sync
         #: What makes a response of what a view returned.
         own = is_default(app.make_response)
         self.make: t.Any = partial(make_response, app) if own else app.make_response
@@ -143,9 +147,19 @@ class Survey:
         )
 
         #: Whether sessions may be opened when first touched, and saved with nothing to await.
-        self.lazy_session = is_stock(app.session_interface)
+        self.lazy_session = is_stock(app.session_interface) and (app.plain or not self.adapt)
         #: Whether a request has nothing to do before `full_dispatch`, which is the flow's own.
         self.direct = self.lazy_session and "full_dispatch" not in self.replaced
+
+    def of_interface(self, func: t.Any) -> t.Any:
+        """Return what is called for a method of the session interface: *Quart* puts the same
+        around it as around a function of the user's."""
+        return func if self.plain or self.adapt is None else self.adapt(func)
+
+    def saver(self, ctx: AppContext) -> t.Any:
+        """Return what saves a session; *Quart* puts nothing around it for a websocket."""
+        save = self.app.session_interface.save_session
+        return self.of_interface(save) if ctx.kind == "request" else save
 
     def serves_file(self, ctx: AppContext) -> bool:
         """Say whether the view only sends a static file: blocked views must not delay it."""

@@ -276,7 +276,8 @@ class Blueprint(Registry):
     @setupmethod
     def add_app_template_filter(self, f: TemplateFilterCallable, name: str | None = None) -> None:
         """Register a template filter in the app."""
-        self.record_once(lambda state: state.app.add_template_filter(f, name=name))
+        named = {name or f.__name__: f}
+        self.record_once(lambda state: state.app.jinja_env.filters.update(named))
 
     @t.overload
     def app_template_test(self, name: T_template_test) -> T_template_test: ...
@@ -292,7 +293,8 @@ class Blueprint(Registry):
     @setupmethod
     def add_app_template_test(self, f: TemplateTestCallable, name: str | None = None) -> None:
         """Register a template test in the app."""
-        self.record_once(lambda state: state.app.add_template_test(f, name=name))
+        named = {name or f.__name__: f}
+        self.record_once(lambda state: state.app.jinja_env.tests.update(named))
 
     @t.overload
     def app_template_global(self, name: T_template_global) -> T_template_global: ...
@@ -308,7 +310,8 @@ class Blueprint(Registry):
     @setupmethod
     def add_app_template_global(self, f: TemplateGlobalCallable, name: str | None = None) -> None:
         """Register a template global in the app."""
-        self.record_once(lambda state: state.app.add_template_global(f, name=name))
+        named = {name or f.__name__: f}
+        self.record_once(lambda state: state.app.jinja_env.globals.update(named))
 
     # --- Hooks of the whole app ---------------------------------------------------------
 

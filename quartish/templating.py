@@ -198,12 +198,12 @@ async def update_template_context(
     if ctx is not None and (ctx.has_request or ctx.has_websocket):
         names = (None, *reversed(ctx.conn.blueprints))
     injected: dict[str, t.Any] = {}
-    processors = app.template_context_processors
+    processors, adapt = app.template_context_processors, app.http_flow.adapt
     for name in names:
         for func in processors.get(name, ()):
             # PERF(0.7 us): the one that is always there is known to be a plain function.
-            default = func is _default_template_ctx_processor
-            values = func() if default else app.ensure_sync(func)()
+            default = func is _default_template_ctx_processor and adapt is None
+            values = func() if default else (adapt or app.ensure_sync)(func)()
             if is_awaitable(values):
                 values = await awaited(values)
             injected.update(values)

@@ -67,6 +67,7 @@ ATTRIBUTES = {
     "request": "request_class",
     "response": "response_class",
     "json": "json",
+    "config": "config_class",
     "websocket": "websocket_class",
     "client": "test_client_class",
 }
@@ -94,7 +95,9 @@ FILE["body"] = (
 )
 
 #: What each part has an instance of on the app, so that a method may be assigned to it.
-ON_INSTANCE = ("session_interface", "json")
+ON_INSTANCE = ("session_interface", "json", "app")
+#: What is there when the app is made, so that to set it on the app comes too late.
+BEFORE = ("app", "blueprint", "config")
 
 #: What is asked for, and with what.
 REQUESTS: list[tuple[str, dict[str, t.Any]]] = [
@@ -113,7 +116,7 @@ REQUESTS: list[tuple[str, dict[str, t.Any]]] = [
 SOCKETS = ["/ws", "/ws/read", "/ws/ill", "/ws/abort", "/ws/nowhere"]
 
 
-def make_app(side: Side, cls: t.Any, is_async: bool) -> t.Any:
+def make_app(side: Side, cls: t.Any, is_async: bool, blueprint_class: t.Any = None) -> t.Any:
     module = side.module
     app = cls("app", root_path=HERE, static_folder=HERE, static_url_path="/static")
     app.secret_key = "key"
@@ -149,9 +152,19 @@ def make_app(side: Side, cls: t.Any, is_async: bool) -> t.Any:
     app.add_url_rule("/", "index", view)
     app.add_url_rule("/<kind>", "kind", view, methods=["GET", "POST"])
     app.add_url_rule("/slash/", "slash", view)
-    bp = module.Blueprint("bp", "bp", url_prefix="/bp", root_path=HERE)
+    app.config.from_mapping(A=1)
+    app.config.from_object({"B": 2}.items())
+    app.context_processor(lambda: {"more": 1})
+    app.add_template_filter(str.upper, "shout")
+    bp = (blueprint_class or module.Blueprint)("bp", "bp", url_prefix="/bp", root_path=HERE)
     bp.add_url_rule("/", "index", view)
-    bp.add_url_rule("/ill", "ill", functools.partial(view, "error"))
+    bp.route("/ill")(functools.wraps(view)(functools.partial(view, "error")))
+    bp.before_request(lambda: None)
+    bp.after_app_request(lambda response: response)
+    bp.app_errorhandler(410)(lambda error: ("gone", 410))
+    bp.app_template_filter("quiet")(str.lower)
+    bp.url_defaults(lambda endpoint, values: None)
+    bp.record_once(lambda state: None)
     app.register_blueprint(bp)
     if side.awaits:
         _add_sockets(side, app)
@@ -420,40 +433,50 @@ def _by_name(model: t.Any) -> t.Callable[..., tuple[tuple[t.Any, ...], dict[str,
 
 @dataclass(frozen=True)
 class Case:
-    """One way to override one method: `stock` is the class that has it."""
+    """One way to override methods of the class `stock`, as those of `model` are."""
 
     part: str
     stock: t.Any
-    name: str
     model: t.Any
+    names: tuple[str, ...]
     way: str = "subclass"
     call: str = "as given"
 
 
 @contextlib.contextmanager
 def overridden(
-    side: Side, case: Case, is_async: bool, note: t.Callable[[t.Any], None]
+    side: Side, case: Case, is_async: bool, calls: Counter[str]
 ) -> t.Iterator[tuple[t.Any, t.Callable[[], None]]]:
-    """Make an app with the method overridden. Where that is to be late, what is given beside it
+    """Make an app with the methods overridden. Where that is to be late, what is given beside it
     does it."""
-    stock, name, way = case.stock, case.name, case.way
-    original = inspect.getattr_static(stock, name)
-    attribute = ATTRIBUTES[case.part]
-    method = counting(original, case.model, case.call, way, note)
+    stock, way = case.stock, case.way
+    originals = {name: inspect.getattr_static(stock, name) for name in case.names}
+    methods = {
+        name: counting(
+            original,
+            inspect.getattr_static(case.model, name),
+            case.call,
+            way,
+            lambda _, name=name: calls.update([name]),
+        )
+        for name, original in originals.items()
+    }
+    attribute = ATTRIBUTES.get(case.part, "")
     app_class = type("App", (side.app_class,), {})
     on_stock = way in ("stock class", "stock class after", "wrapt after")
-    was_own = name in vars(stock)
+    own = [name for name in case.names if name in vars(stock)]
 
     def patch() -> None:
-        setattr(stock, name, method)
+        for name, method in methods.items():
+            setattr(stock, name, method)
 
     def patch_instance() -> None:
-        instance = getattr(app, attribute)
-        bound = method.__get__(instance, type(instance))
-        setattr(instance, name, bound)
+        instance = getattr(app, attribute) if attribute else app
+        for name, method in methods.items():
+            setattr(instance, name, method.__get__(instance, type(instance)))
 
     def install(target: t.Any) -> None:
-        sub = type(stock)(stock.__name__, (stock,), {name: method})
+        sub = type(stock)(stock.__name__, (stock,), methods)
         if attribute == "session_interface":
             target.session_interface = sub()
         elif attribute == "json":
@@ -465,6 +488,7 @@ def overridden(
             setattr(target, attribute, sub)
 
     late: t.Callable[[], None] = lambda: None  # noqa: E731
+    blueprint_class: t.Any = None
     try:
         if way == "stock class":
             patch()
@@ -472,9 +496,13 @@ def overridden(
             late = patch_instance
         elif on_stock:
             late = patch
+        elif case.part == "app":
+            app_class = type("App", (side.app_class,), methods)
+        elif case.part == "blueprint":
+            blueprint_class = type("Own", (stock,), methods)
         elif way != "subclass on app":
             install(app_class)
-        app = make_app(side, app_class, is_async)
+        app = make_app(side, app_class, is_async, blueprint_class)
         if way == "subclass on app":
             install(app)
         if way == "instance" and attribute == "session_interface":
@@ -482,10 +510,11 @@ def overridden(
         yield app, late
     finally:
         if on_stock:
-            if was_own:
-                setattr(stock, name, original)
-            elif name in vars(stock):
-                delattr(stock, name)
+            for name, original in originals.items():
+                if name in own:
+                    setattr(stock, name, original)
+                elif name in vars(stock):
+                    delattr(stock, name)
 
 
 async def observe(
@@ -493,18 +522,23 @@ async def observe(
 ) -> list[Seen]:
     """Return what is seen of an app with the method overridden: see `play`."""
     calls: Counter[str] = Counter()
-    with overridden(side, case, is_async, lambda _: calls.update(["calls"])) as (app, late):
+    with overridden(side, case, is_async, calls) as (app, late):
         if case.way in LATE:
             await door(app, "/", {})
             late()
-        return await play(side, door, app, calls, requests)
+        made = [("set up", None, None, dict(calls))] if case.way not in LATE else []
+        return [*made, *await play(side, door, app, calls, requests)]
 
 
-def apart(real: Side) -> dict[str, str]:
+def apart(colour: str, part: str) -> dict[str, str]:
     """Return what docs/overrides.md says is called otherwise: the methods with their reasons."""
     text = (Path(HERE).parent / "docs" / "overrides.md").read_text()
     found = re.findall(r"^\| `([\w.]+)` \| (\w+) \| (.+) \|$", text, re.M)
-    return {name: why for name, where, why in found if where in ("both", real.app_class.__name__)}
+    return {
+        name: why
+        for name, where, why in found
+        if where in ("both", colour) and name.startswith(f"{part}.")
+    }
 
 
 def public_methods(cls: type[t.Any]) -> list[str]:

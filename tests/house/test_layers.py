@@ -21,6 +21,7 @@ LONGEST = 500  # lines
 # A package stands for all modules in it, unless one has a line of its own.
 FLOORS = {
     "_bridge": 1,
+    "_app_globals": 1,
     "_current": 1,
     "_defaults": 1,
     "_environ": 1,
