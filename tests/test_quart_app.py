@@ -99,3 +99,23 @@ async def test_dispatch_methods_with_and_without_the_context_first(cls: type[Qua
     response = await app.test_client().get("/Ada")
     assert await response.get_data(as_text=True) == "/Ada Ada"
     assert seen == [200]
+
+
+def test_run_takes_quarts_arguments_by_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[t.Any] = []
+    monkeypatch.setattr("quartish._application._serve", lambda *a, **k: served.append((a, k)))
+    loop = object()
+    app = Quart("app")
+    app.run("host", 5001, False, False, loop, "ca", "cert", "key")  # type: ignore[arg-type]
+    app.run()
+    [(_, host, port), options], [(_, *address), defaults] = served
+    assert (host, port, options.pop("debug")) == ("host", 5001, False)
+    assert options == {
+        "use_reloader": False,
+        "loop": loop,
+        "ca_certs": "ca",
+        "certfile": "cert",
+        "keyfile": "key",
+    }
+    assert address == ["127.0.0.1", 5000]
+    assert defaults == {"debug": False, "use_reloader": False, "loop": None}
