@@ -14,6 +14,7 @@ from quartish.signals import appcontext_pushed
 from quartish.signals import got_serving_exception
 from quartish.testing.app import LifespanError
 
+from ._peer import settled
 from ._scripted import Peer
 from ._scripted import WebsocketPeer
 
@@ -222,7 +223,7 @@ async def test_the_test_app_gives_a_client(colour: App) -> None:
     app.add_url_rule("/", view_func=lambda: "hello")
     async with app.test_app() as test_app:
         response = await test_app.test_client().get("/")
-        assert await response.get_data(as_text=True) == "hello"
+        assert await settled(response.get_data(as_text=True)) == "hello"
 
 
 @pytest.mark.parametrize("hooks", [True, False])
