@@ -8,10 +8,15 @@ import gc
 import typing as t
 import weakref
 
+import flask
 import pytest
 from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound
+from werkzeug.routing.exceptions import RoutingException
+from werkzeug.utils import redirect
 
+import quartish
 from quartish import after_this_request
 from quartish import has_request_context
 from quartish import request
@@ -428,3 +433,46 @@ async def test_head(app: t.Any, colour_of_view: str, looked_at: bool) -> None:
     start, body = await ask(app, "HEAD")
     assert dict(start["headers"])[b"content-length"] == b"4"
     assert body == {"type": "http.response.body", "body": b""}
+
+
+@pytest.mark.parametrize("where", ["raised", "returned", "aborted", "before", "sync"])
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("initialised", [False, True])
+def test_an_error_that_makes_its_own_response(
+    where: str, routing: bool, initialised: bool
+) -> None:
+    """As a redirect that derives from HTTPException and never calls its `__init__`."""
+    bases = (HTTPException, RoutingException) if routing else (HTTPException,)
+
+    class Redirect(*bases):  # type: ignore[misc]
+        code = 303
+
+        def __init__(self, url: str) -> None:
+            if initialised:
+                HTTPException.__init__(self)
+            self.url = url
+
+        def get_response(self, environ: t.Any) -> t.Any:
+            return redirect(self.url, 303)
+
+    def play(module: t.Any) -> t.Any:
+        app = module.Flask("p")
+
+        def fail(*args: t.Any) -> t.Any:
+            error = Redirect("/there")
+            if where == "returned":
+                return error
+            if where == "aborted":
+                module.abort(redirect("/there", 303))
+            raise error
+
+        async def view() -> t.Any:
+            return fail()
+
+        if where == "before":
+            app.before_request(fail)
+        app.add_url_rule("/", "view", fail if where == "sync" else view)
+        response = app.test_client().get("/")
+        return response.status_code, response.headers.get("Location"), response.text
+
+    assert play(quartish) == play(flask)

@@ -566,3 +566,43 @@ async def test_the_static_view_is_the_method(tmp_path: Path) -> None:
 
     (tmp_path / "a.txt").write_text("text")
     await on_both(play)
+
+
+@pytest.mark.parametrize("kind", ["async def", "def", "after an await"])
+async def test_a_view_that_raises_a_cancellation_of_its_own(kind: str) -> None:
+    """Teardown functions run, nothing is sent, and the app call returns."""
+
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+        seen: list[t.Any] = []
+        app.teardown_request(lambda error: seen.append(type(error)))
+
+        async def view() -> str:
+            raise asyncio.CancelledError
+
+        async def waiting() -> str:
+            await asyncio.sleep(0)
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            return t.cast(str, await future)
+
+        def in_thread() -> str:
+            raise asyncio.CancelledError
+
+        views = {"async def": view, "def": in_thread, "after an await": waiting}
+        app.add_url_rule("/", "view", views[kind])
+        response = await app.test_client().get("/")
+        return seen, await response.get_data(), asyncio.current_task().cancelling()  # type: ignore[union-attr]
+
+    await on_both(play)
+
+
+async def test_the_test_client_answers_as_a_server_where_the_app_sends_nothing() -> None:
+    app = app_of(quartish.quart)
+
+    @app.get("/")
+    async def view() -> str:
+        raise asyncio.CancelledError
+
+    response = await app.test_client().get("/")
+    assert response.status_code == 500  # *Quart:* 200

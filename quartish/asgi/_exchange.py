@@ -289,6 +289,12 @@ class Exchange:
             self.task.uncancel()
         return self.task.cancelling() == 0
 
+    def is_its_own(self) -> bool:
+        """Say whether nobody cancelled the task: the view raised it, or a future that it awaited.
+        Nothing is sent then, as in *Quart*; the server answers 500."""
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() == 0
+
     def stop(self) -> None:
         """Stop the timers, and count our cancellations no more."""
         if self.idle is not None:

@@ -180,7 +180,7 @@ class HttpExchange(Exchange):
             else:
                 self.answer = answer
         except asyncio.CancelledError:
-            if not self.took_back():
+            if not (self.took_back() or self.is_its_own()):
                 raise
 
     # --- the thread lane --------------------------------------------------------------------
@@ -203,7 +203,7 @@ class HttpExchange(Exchange):
                 if self.answer is None:
                     await within(context, send_response(self, response), self.suspended)
         except asyncio.CancelledError:
-            if not self.took_back():
+            if not (self.took_back() or self.is_its_own()):
                 raise
 
     def work(self, context: Context) -> t.Any:

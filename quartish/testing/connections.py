@@ -55,6 +55,7 @@ class _TestConnection:
         self._received: asyncio.Queue[t.Any] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._raised: BaseException | None = None
+        self._left = False
 
     async def __aenter__(self) -> t.Self:
         self._task = asyncio.create_task(self._run())
@@ -95,10 +96,13 @@ class _TestConnection:
         raise NotImplementedError
 
     def _make_response(self) -> t.Any:
-        if self.status_code is None:
-            raise RuntimeError("The app has sent no response.")
+        status = self.status_code
+        if status is None:
+            if self._left or self._task is None or not self._task.done():
+                raise RuntimeError("The app has sent no response.")
+            status = 500  # what servers answer for an app that ends without a word
         headers, body = Headers(self.headers), bytes(self.response_data)
-        return make_response(self.app, self._asked, self.status_code, headers, body)
+        return make_response(self.app, self._asked, status, headers, body)
 
 
 class TestHTTPConnection(_TestConnection):
@@ -127,7 +131,7 @@ class TestHTTPConnection(_TestConnection):
 
     async def disconnect(self) -> None:
         """Leave, as a client does."""
-        self._complete = True
+        self._left = self._complete = True
         await self._to_app.put({"type": "http.disconnect"})
 
     async def __aexit__(
