@@ -19,6 +19,7 @@ import pytest
 import quart
 import quart.json.provider
 import quart.sessions
+from werkzeug.sansio.request import Request as SansioRequest
 
 import quartish
 import quartish.json.provider
@@ -128,9 +129,17 @@ def quiet() -> t.Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+#: Quart 0.22 calls what a Request says that its form is made of; Werkzeug says None since 3.2.
+without_forms = pytest.mark.skipif(
+    SansioRequest.parameter_storage_class is None,
+    reason="Quart answers no form with this Werkzeug",
+)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("colour", "is_async"), [("Flask", False), ("Flask", True), ("Quart", True)]
+    ("colour", "is_async"),
+    [("Flask", False), ("Flask", True), pytest.param("Quart", True, marks=without_forms)],
 )
 async def test_without_an_override(colour: str, is_async: bool) -> None:
     real, ours = COLOURS[colour]
