@@ -170,7 +170,8 @@ class AppContext:
             with _making:
                 if self.made is None:
                     app = self.app
-                    refusal = is_long(self.scope["headers"]) and self._cut_head()
+                    headers = self.scope["headers"]
+                    refusal = is_long(headers, self.raw_headers) and self._cut_head()
                     request = app.request_class.from_scope(self.scope, self.raw_headers)
                     request.url_rule, request.view_args = self.url_rule, self.view_args
                     self.made = _request_of(app, self._send, request)

@@ -26,9 +26,12 @@ REFUSAL = "quartish.refusal"
 """Key of a scope that was cut: the exception that answers it."""
 
 
-def is_long(headers: t.Iterable[tuple[bytes, bytes]]) -> bool:
-    """Say whether headers are so long that it has to be looked at the limit."""
-    return len(b"".join(from_iterable(headers))) > PASSES
+def is_long(headers: t.Sequence[t.Any], raw_headers: dict[bytes, bytes]) -> bool:
+    """Say whether headers, also given by their names, have to be measured: most are short."""
+    return (
+        len(raw_headers) != len(headers)  # some name came twice
+        or len(b"".join(raw_headers.values())) + len(b"".join(raw_headers)) > PASSES
+    )
 
 
 def cut(scope: Scope, config: t.Mapping[str, t.Any]) -> Scope:

@@ -69,8 +69,11 @@ class Body:
         limit: int | None = None,
         offload: t.Callable[..., t.Awaitable[t.Any]] = asyncio.to_thread,
         timeout: float | None = None,
+        announced: int = 0,
     ) -> None:
         self._inbox = inbox
+        #: Bytes that the headers announce; 0 where they do not say.
+        self.announced = announced
         #: `offload(func, *args)` runs file operations off the loop.
         self.offload = offload
         self.limit = limit

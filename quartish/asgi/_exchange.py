@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import typing as t
 from time import monotonic
 
@@ -43,14 +44,16 @@ def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
         ):
             conn.routing_exception = BadRequest("The Content-Length is malformed.")
             return None
-        expected = length != b"0"
+        announced = int(length) if len(length) < 20 else sys.maxsize
+        expected = announced > 0
     else:
+        announced = 0
         expected = b"transfer-encoding" in raw or (
             conn.http_version >= "2" and conn.method not in ("GET", "HEAD")
         )
     if not expected:
         return None
-    return Body(inbox, None, app.to_file_thread, app.config["BODY_TIMEOUT"])
+    return Body(inbox, None, app.to_file_thread, app.config["BODY_TIMEOUT"], announced)
 
 
 class IdleTimer:

@@ -66,7 +66,7 @@ def handle_http(
         app._got_first_request = True
     ctx = flow.context_class.of_scope(flow, scope, send)
     # PERF(0.8 us): the head of a request that is made later is looked at then.
-    if ctx.made is not None and is_long(scope["headers"]):
+    if ctx.made is not None and is_long(scope["headers"], ctx.raw_headers):
         ctx = flow.context_class.of_scope(flow, cut(scope, app.config), send)
     exchange = HttpExchange(app, ctx, flow, receive, send)
     request = ctx.made
