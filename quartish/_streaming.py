@@ -69,10 +69,10 @@ class Body:
         limit: int | None = None,
         offload: t.Callable[..., t.Awaitable[t.Any]] = asyncio.to_thread,
         timeout: float | None = None,
-        announced: int = 0,
+        announced: int | None = None,
     ) -> None:
         self._inbox = inbox
-        #: Bytes that the headers announce; 0 where they do not say.
+        #: Bytes that the headers announce, 0 where they do not say. None: who made it did not look.
         self.announced = announced
         #: `offload(func, *args)` runs file operations off the loop.
         self.offload = offload

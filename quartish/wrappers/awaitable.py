@@ -151,8 +151,9 @@ class Request(Limits):
             self._body = self._make_body()
         body: t.Any = self._body
         limit = self.max_content_length
-        incoming = self._incoming
-        size = incoming.announced if incoming is not None else self.content_length or 0
+        size = None if self._incoming is None else self._incoming.announced
+        if size is None:
+            size = self.content_length or 0
         body.too_large = limit is not None and size > limit  # raised by who awaits it, in his turn
         body.limit = limit
         body.timeout = self.body_timeout
