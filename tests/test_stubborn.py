@@ -168,7 +168,7 @@ async def test_reading_a_body(colour: App, caught: t.Any, in_task: bool) -> None
 async def test_a_stream_that_never_waits(colour: App, ignores: bool, own_iterator: bool) -> None:
     """The server takes all of it at once; and where it `ignores` it, also after the client left."""
     app = colour("app")
-    end = time.monotonic() + 0.5
+    end = time.monotonic() + 5
     pieces = 0
 
     async def generate() -> t.AsyncIterator[str]:
@@ -191,7 +191,7 @@ async def test_a_stream_that_never_waits(colour: App, ignores: bool, own_iterato
         peer.broken = not ignores
         await peer.ended()
         assert time.monotonic() < end
-    assert pieces < 1000
+    assert pieces < 10_000
 
 
 # --- websockets -----------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ from ._exchange import Exchange
 _END: t.Any = object()
 FILE_PIECE = 262144
 """Bytes of a file that are read and sent in one piece."""
-CHUNKS_PER_TURN = 1024
+CHUNKS_PER_TURN = 256
 """Pieces of a stream sent in a row before other tasks get their turn."""
 
 
