@@ -298,6 +298,26 @@ def test_json(ways: dict[str, Send], body: bytes, status: int) -> None:
     assert statuses(ways, posted("/text", b"text/plain", *halves)) == {status}
 
 
+@pytest.mark.parametrize("lane", ["loop", "thread"])
+@pytest.mark.parametrize("size", [140_000, 700_000])
+async def test_long_json_is_read_off_the_loop(
+    colour: type[t.Any], lane: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def loads_long(text: str) -> t.Any:
+        threads.append(threading.get_ident())
+        return json.loads(text)
+
+    monkeypatch.setattr("quartish.json.provider.loads_long", loads_long)
+    app = make_app(colour, lane)
+    for end, status in ((b"]", 200), (b",", 400)):
+        body = b"[" + b"1," * (size // 2) + b"1" + end
+        ask = posted("/json", b"application/json", *(body[:99], body[99:]))
+        assert (await through_asgi(app, ask)).status == status
+    assert len(threads) == 2 and threading.get_ident() not in threads
+
+
 @pytest.mark.parametrize("charset", [b"utf-7", b"nope", b'"', b"\xff", b"utf-16"])
 def test_json_is_utf8_whatever_the_charset(ways: dict[str, Send], charset: bytes) -> None:
     kind = b"application/json; charset=" + charset

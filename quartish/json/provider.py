@@ -20,6 +20,8 @@ from werkzeug.http import http_date
 from .._lazy import lazy
 from .._watched import watch
 from .._watched import Watched
+from ._long import loads_long
+from ._long import LONG
 
 if t.TYPE_CHECKING:
     from ..typing import AppLike
@@ -175,13 +177,16 @@ class DefaultJSONProvider(JSONProvider, Watched):
             if "\\u" in s and _has_lone_surrogate(s):
                 raise ValueError("JSON has half of a surrogate pair")
         try:
+            if not kwargs and type(s) is str and len(s) > LONG:
+                return loads_long(s)
             if not kwargs and type(s) is str and s[:1] in _BEGINNINGS:
                 # PERF(0.7 us): without a look for white space around it.
                 value, end = _scan(s, 0)
                 if end == len(s):
                     return value
         except (RecursionError, StopIteration):
-            pass
+            if len(s) > LONG:
+                raise ValueError("JSON is nested too deeply") from None
         try:
             return json.loads(s, **kwargs)
         except RecursionError:
@@ -236,6 +241,14 @@ _SETTINGS = ("default", "ensure_ascii", "sort_keys", "compact", "mimetype")
 _OWN: dict[str, t.Any] = {
     name: vars(DefaultJSONProvider)[name] for name in ("response", "response_text", "dumps")
 }
+
+
+def reads_long(provider: t.Any) -> bool:
+    """Say whether a provider reads long JSON in small steps, which is then done off the loop."""
+    return getattr(getattr(provider, "loads", None), "__func__", None) is _LOADS
+
+
+_LOADS = vars(DefaultJSONProvider)["loads"]
 
 
 def is_own(provider: JSONProvider, name: str) -> bool:

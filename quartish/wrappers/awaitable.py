@@ -30,6 +30,8 @@ from .._lazy import lazy
 from .._streaming import Body as IncomingBody
 from .._werkzeug import form_class
 from ..datastructures import FileStorage
+from ..json._long import LONG
+from ..json.provider import reads_long
 from ..typing import ASGISend
 from ..typing import Scope
 from ._conn import Conn
@@ -365,7 +367,10 @@ class Request(Limits):
         else:
             data = await self.get_data(cache=cache)
         try:
-            value = self.json_module.loads(data)
+            if len(data) > LONG and self._incoming is not None and reads_long(self.json_module):
+                value = await self._incoming.offload(self.json_module.loads, data)
+            else:
+                value = self.json_module.loads(data)
         except (ValueError, RecursionError) as error:
             if silent:
                 return None

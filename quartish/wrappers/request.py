@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import typing as t
+from functools import partial
 
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import BadRequest
@@ -27,6 +28,8 @@ from .._werkzeug import BodyRequest
 from .._werkzeug import form_class
 from .._werkzeug import READING
 from ..debughelpers import attach_enctype_error_multidict
+from ..json._long import LONG
+from ..json.provider import reads_long
 from ._limits import Limits
 
 Form = tuple[t.IO[bytes], ImmutableMultiDict[str, str], ImmutableMultiDict[str, t.Any]]
@@ -167,7 +170,25 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         if body.received > MANY and self.mimetype in FORMS and self._parsed is None:
             self._open_input()
             await body.offload(self.parse_ahead)
+        if body.received > LONG and self.read_json is None and self._reads_long_json():
+            self._open_input()
+            await body.offload(self._read_json_ahead)
         return True
+
+    def _reads_long_json(self) -> bool:
+        return self.is_json and reads_long(self.json_module)
+
+    def _read_json_ahead(self) -> None:
+        """Read long JSON now, in a thread, leaving the raw body to be read as well. What goes
+        wrong is raised where the view asks for it."""
+        file = self._file
+        assert file is not None
+        data = file.read()
+        file.seek(0)
+        try:
+            self.read_json = partial(_give, self.json_module.loads(data))
+        except ValueError as error:
+            self.read_json = partial(_give, error)
 
     def _keep(self, whole: bytes) -> None:
         """Keep what was read ahead; in the environ, if there is one, as a file."""
@@ -334,6 +355,13 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         super().close()
         if self._file is not None:
             self._file.close()
+
+
+def _give(found: t.Any, data: bytes) -> t.Any:
+    """Return what was read ahead, or raise what that raised."""
+    if isinstance(found, ValueError):
+        raise found
+    return found
 
 
 def _is_debugging() -> bool:

@@ -174,6 +174,11 @@ BODIES: dict[str, tuple[bytes, str, bytes]] = {
         f"urlencoded {unit!r}": (FORM, "/form", fill(unit, 500_000))
         for unit in (b"a=b&", b"&", b"%", b"%ff", b"%41", b"+", b"=", b"\xc3\xa9")
     },
+    **{
+        f"json {unit[:9]!r}": (JSON, "/json", b"[" + fill(unit).rstrip(b",") + b"]")
+        for unit in (b"[", b'{"a":', b"1,", b'"a",', b'{"a":1},', b" ", b"1", b"9" * 4000 + b",")
+    },
+    "json text": (JSON, "/json", b'"' + fill(b"\\u0041") + b'"'),
     "data": (b"text/plain", "/data", fill(b"x")),
 }
 
