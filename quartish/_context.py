@@ -300,9 +300,9 @@ class AppContext:
             if around is not None and around.app is self.app:
                 self.outer = around
         if apart and self.kind is not None and self.outer is None:
-            self.outer = self.apart = self.app.app_context()
-            first = self.outer.begin()
-            self.unsettled = self.outer.unsettled
+            outer = self.outer = self.apart = self.app.app_context()
+            first: Token[t.Any] = outer.begin()
+            self.unsettled = outer.unsettled
             _cv_app.set(self)
             self.pushes = 1
             return first

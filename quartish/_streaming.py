@@ -250,14 +250,14 @@ class BodyReader(io.RawIOBase):
     def _next(self, size: int) -> bytes:
         if self._file is not None:
             return self._file.read(size)
+        self._body.limit = self._limit()
+        self._body.check(self._body.limit)
         if _get_running_loop() is not None:
             raise RuntimeError(
                 "An async function asked for a body that has not been read: the request's view is a"
                 " 'def', and its route says stream_body=True. Read it in a 'def' function, or leave"
                 " out stream_body."
             )
-        self._body.limit = self._limit()
-        self._body.check(self._body.limit)
         return from_thread(anext(self._body, b""), prepared=True)
 
     def close(self) -> None:

@@ -123,7 +123,7 @@ class _InContext:
 
     def __next__(self) -> bytes:
         if self._async is None:
-            return self._step(partial(self._context.run, next, self._chunks))
+            return self._step(partial(self._context.run, self._chunks.__next__))
         chunk = self._step(partial(drive, _next(self._async), self._context))
         if chunk is None:
             raise StopIteration
