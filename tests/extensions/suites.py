@@ -35,7 +35,7 @@ from _environment import HERE  # noqa: E402
 from _environment import make  # noqa: E402
 
 PAGE = CHECKOUT / "docs" / "extensions.md"
-TIMEOUT = 1200  # seconds for one run of one suite
+TIMEOUT = 3600  # seconds for one run of one suite
 Outcomes = dict[str, str]  # test -> passed, failed or skipped
 
 
@@ -134,6 +134,7 @@ SUITES = {
         "tests/test_core/test_server.py tests/test_core/test_moto_api.py"
         " tests/test_s3/test_server.py tests/test_sqs/test_server.py",
         "its server",
+        alone=True,
         place="apps",
     ),
     "quart-auth": Suite(place="quart"),
