@@ -77,13 +77,7 @@ DEPARTURES = {
     "websocket attributes": "the test client offers the subprotocols that it is given",
     "redirects": "a redirect to GET loses the body, as in browsers",
     "limits": "MAX_FORM_MEMORY_SIZE counts for both kinds of form",
-    **dict.fromkeys(
-        [
-            *("override create_url_adapter", "override ensure_async"),
-            *("websocket override create_url_adapter", "websocket override ensure_async"),
-        ],
-        "there is one context and no thread, so it is asked less often",
-    ),
+    "override sync_to_async": "the app's own context processor is a `def`",
 }
 
 
