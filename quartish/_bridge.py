@@ -263,14 +263,48 @@ class Apart:
         return to_thread(self._pool, context, self._func, *self._args).__await__()
 
 
+class Watch(t.Protocol):
+    """Who is told of a coroutine's waiting."""
+
+    def suspended(self, waiting: t.Any) -> t.Any:
+        """It waits for `waiting`; return that, or a `Shelter` of it."""
+
+    def holds(self, error: BaseException, shelter: Shelter | None) -> bool:
+        """It is cancelled while it waits; say whether that has to wait."""
+
+
+class Shelter(asyncio.Future[None]):
+    """Stands between a task and what its coroutine waits for, so that a cancellation of the task
+    does not end that."""
+
+    #: Whether it was cancelled by a timeout or a task group, which may be the coroutine's own.
+    by_itself = False
+
+    def __init__(self, waiting: t.Any) -> None:
+        super().__init__(loop=waiting.get_loop())
+        # As `Future.__await__` tells the task, which sees this one only.
+        waiting._asyncio_future_blocking = False  # noqa: SLF001
+        self._asyncio_future_blocking = True
+        waiting.add_done_callback(self._end)
+
+    def _end(self, waiting: asyncio.Future[t.Any]) -> None:
+        if not self.done():
+            self.set_result(None)
+
+    def cancel(self, msg: t.Any = None) -> bool:
+        caller = sys._getframe(1).f_code.co_name
+        self.by_itself = caller in ("_on_timeout", "_on_task_done")
+        return super().cancel(msg)
+
+
 @types.coroutine
 def within(
     context: Context,
     coro: t.Coroutine[t.Any, t.Any, None],
-    suspended: t.Callable[[], None] | None = None,
+    watch: Watch | None = None,
     run: t.Callable[..., t.Any] | None = None,
 ) -> t.Generator[t.Any, t.Any, None]:
-    """Await `coro` in this task but in `context`; call `suspended` each time it waits. `run`
+    """Await `coro` in this task but in `context`; tell `watch` each time it waits. `run`
     takes each step, where `context.run` is not to.
 
     A ContextVar that it sets is gone with `context`, even when a server calls the app
@@ -280,14 +314,14 @@ def within(
     steps = coro.__await__()
     waiting = run(next, steps, DONE)
     if waiting is not DONE:
-        yield from _go_on(run, steps, waiting, suspended, context)
+        yield from _go_on(run, steps, waiting, watch, context)
 
 
 def _go_on(
     run: t.Callable[..., t.Any],
     steps: t.Generator[t.Any, t.Any, None],
     waiting: t.Any,
-    suspended: t.Callable[[], None] | None = None,
+    watch: Watch | None = None,
     context: Context | None = None,
 ) -> t.Generator[t.Any, t.Any, None]:
     """Await, as `within`, what was begun by `next(coro.__await__(), DONE)` and is `waiting`;
@@ -296,19 +330,24 @@ def _go_on(
     PERF(0.3 us): what was begun in this way, and never waits, ends without an exception.
     """
     while True:
-        if suspended is not None:
-            suspended()
+        shown = waiting if watch is None else watch.suspended(waiting)
         step: t.Callable[[t.Any], t.Any] = steps.send
         value: t.Any = None
         try:
             if context is not None and type(waiting) is Apart:
                 value = yield from waiting.call(context)
             else:
-                value = yield waiting
+                value = yield shown
         except GeneratorExit:
             run(steps.close)
             raise
         except BaseException as exc:
+            if watch is not None:
+                shelter = None if shown is waiting else shown
+                if watch.holds(exc, shelter):
+                    continue
+                if shelter is not None:
+                    waiting.cancel()
             step, value = steps.throw, exc
         try:
             waiting = run(step, value)

@@ -1,17 +1,19 @@
 """Worker threads, and the stay of a request in one of them.
 
 A worker does what a coroutine waits for, and lends its thread to the request meanwhile: what
-is async there goes back to the loop that waits. A thread is always waited for, also by who
-is cancelled.
+is async there goes back to the loop that waits. A thread is waited for, also by who is
+cancelled, and at the end of the process; but for one that catches every cancellation in a loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import threading
 import time
 import typing as t
+import weakref
 from collections import deque
 from concurrent.futures import Executor
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +24,8 @@ from ._handover import handover
 
 T = t.TypeVar("T")
 
+STUBBORN = 5
+"""How often a thread asks for async pieces, after those were cancelled, before it is given up."""
 LONGEST_WAIT = 7
 """So often is the time doubled for which a thread that was cancelled waits with what it asks for
 nevertheless: to 128 ms."""
@@ -59,7 +63,10 @@ def lane_loop() -> asyncio.AbstractEventLoop | None:
 class Lane:
     """One request's stay in one worker thread, seen from the loop that lent it."""
 
-    __slots__ = ("loop", "children", "cancelled", "spared", "times", "on_wait", "prepare")
+    __slots__ = (
+        *("loop", "children", "cancelled", "spared", "times", "on_wait", "prepare"),
+        *("grace", "lost", "on_lost", "thread", "_timer", "_seen"),
+    )
 
     def __init__(self, on_wait: t.Callable[[], None] | None = None) -> None:
         self.loop = asyncio.get_running_loop()
@@ -71,8 +78,15 @@ class Lane:
         self.cancelled = False
         #: Whether async pieces to come run although those before were cancelled.
         self.spared = False
-        #: How many async pieces came after they were cancelled.
-        self.times = 0
+        #: How many async pieces came after they were cancelled; and before the last look.
+        self.times = self._seen = 0
+        #: Seconds from one look to the next.
+        self.grace: float = 5
+        #: Whether it was given up, as it goes on asking; `on_lost` is called then.
+        self.lost = False
+        self.on_lost: t.Callable[[], None] | None = None
+        self.thread: threading.Thread | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
         """Run `coro` on the lane's loop; called in the worker, which waits."""
@@ -97,10 +111,13 @@ class Lane:
             outcome.append(task)
             done.release()
 
-        if self.cancelled and not self.spared:
+        if self.lost or (self.cancelled and not self.spared):
             self.times += 1
             if self.times > 1:  # it was caught, and does not help
                 time.sleep(0.001 * 2 ** min(self.times, LONGEST_WAIT))
+            if self.lost:
+                coro.close()
+                raise asyncio.CancelledError()
         self.loop.call_soon_threadsafe(start)
         done.acquire()
         return outcome.pop().result()  # kept by no name: what it raised holds this frame
@@ -110,6 +127,27 @@ class Lane:
         self.cancelled = True
         for task in self.children:
             task.cancel()
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.grace, self._look)
+
+    def _look(self) -> None:
+        """Cancel again what goes on. Give the thread up if it asks for more and more; sync code
+        that does something else, and an end that takes its time, is waited for."""
+        if self.times >= STUBBORN and self.times > self._seen and not self.spared:
+            self.lost = True
+            if self.on_lost is not None:
+                self.on_lost()
+            return
+        self._seen = self.times
+        self._timer = self.loop.call_later(self.grace, self._look)
+        if not self.spared:
+            self.cancel()
+
+    def done(self) -> None:
+        """The thread has ended, or was given up."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.on_lost = None
 
 
 class _Landings:
@@ -162,6 +200,7 @@ class _Work:
     def run(self, *worker: object) -> None:
         call, args = self._call
         previous, this_thread.lane = this_thread.lane, self._lane
+        self._lane.thread = threading.current_thread()
         try:
             self.value = call(*args)
         except BaseException as error:
@@ -186,7 +225,8 @@ class _Work:
 
 
 class Workers(ThreadPoolExecutor):
-    """Worker threads, which take work of `to_thread` without a Future and its locks.
+    """Worker threads, which take work of `to_thread` without a Future and its locks. They are
+    daemons: the interpreter would wait for others, whatever they do.
 
     PERF(8 us of 13 where requests come side by side, 5 of 40 where they come one by one)
     """
@@ -199,6 +239,59 @@ class Workers(ThreadPoolExecutor):
             self._work_queue.put(work)  # type: ignore[arg-type]
             self._adjust_thread_count()
 
+    def _adjust_thread_count(self) -> None:
+        if self._idle_semaphore.acquire(timeout=0):
+            return
+        lost = sum(thread in _given_up for thread in self._threads) if _given_up else 0
+        if len(self._threads) - lost < self._max_workers:
+            queue = self._work_queue
+            thread = threading.Thread(
+                target=_work,
+                args=[weakref.ref(self, lambda _: queue.put(None)), queue],  # type: ignore[arg-type]
+                name=f"{self._thread_name_prefix}_{len(self._threads)}",
+                daemon=True,
+            )
+            thread.start()
+            self._threads.add(thread)  # type: ignore[attr-defined]
+            _threads[thread] = queue
+
+    def give_up(self, thread: threading.Thread) -> None:
+        """Let nobody wait for a thread any more, and another one take its place."""
+        _given_up.add(thread)
+        with self._shutdown_lock:
+            if not self._shutdown:
+                self._adjust_thread_count()
+
+    def idle(self) -> None:
+        """One of the threads has nothing to do."""
+        self._idle_semaphore.release()
+
+
+_threads: weakref.WeakKeyDictionary[threading.Thread, t.Any] = weakref.WeakKeyDictionary()
+_given_up: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+
+def _work(pool: weakref.ref[Workers], queue: t.Any) -> None:
+    """Take work until the pool is shut down, or gone."""
+    while (work := queue.get()) is not None:
+        work.run()
+        del work
+        owner = pool()
+        if owner is not None:
+            owner.idle()
+        del owner
+    queue.put(None)  # for the next
+
+
+@atexit.register
+def _end() -> None:
+    """Wait at the end of the process for what is being done, but for what was given up."""
+    for queue in list(_threads.values()):
+        queue.put(None)
+    for thread in list(_threads):
+        while thread.is_alive() and thread not in _given_up:
+            thread.join(0.1)
+
 
 async def to_thread(
     pool: Executor,
@@ -210,8 +303,9 @@ async def to_thread(
     """Run `func` in a worker of `pool`, in `context` (or in none of its own), and return its
     result.
 
-    The thread is always waited for: when the caller is cancelled, async pieces that the
-    thread waits for are cancelled, and the cancellation goes on once the thread is done.
+    The thread is waited for: when the caller is cancelled, async pieces that the thread waits
+    for are cancelled, and the cancellation goes on once the thread is done. Only a thread that
+    catches what cancels these, and asks for more and more of them, is given up.
     """
     lane = Lane() if lane is None else lane
     if context is None:
@@ -223,13 +317,20 @@ async def to_thread(
     else:
         pool.submit(work.run)
     cancellation: asyncio.CancelledError | None = None
+    lane.on_lost = work.land
     while not work.landed:
         try:
             await work.landing
         except asyncio.CancelledError as exc:
+            if not lane.cancelled:  # else they may clean up
+                lane.cancel()
             cancellation = exc
-            lane.cancel()
             work.landing = lane.loop.create_future()  # a cancelled one can be waited for no more
+    lane.done()
+    if lane.lost:
+        if isinstance(pool, Workers) and lane.thread is not None:
+            pool.give_up(lane.thread)
+        raise cancellation or asyncio.CancelledError()
     error, work.error = work.error, None
     if cancellation is not None and not isinstance(error, Exception):
         raise cancellation

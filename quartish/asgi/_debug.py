@@ -38,7 +38,7 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
     try:
         if context.run(exchange.begin):
             run = watched(exchange, context)
-            await within(context, exchange.on_loop(), exchange.suspended, run)
+            await within(context, exchange.on_loop(), exchange, run)
         else:
             await exchange.in_thread(context)
     except Exception as error:

@@ -9,6 +9,7 @@ from time import monotonic
 
 from werkzeug.exceptions import BadRequest
 
+from .._bridge import Shelter
 from .._bridge import unwrapped
 from .._dispatch import Flow
 from .._hooks import HookThread
@@ -111,14 +112,20 @@ class Exchange:
     task: asyncio.Task[t.Any] | None = None
     #: The stay in a worker thread, while there is one.
     lane: Lane | None = None
-    #: How often we cancelled it ourselves.
+    #: How often we cancelled it ourselves, and whether the last time has still to arrive.
     cancels = 0
-    #: Runs out when the end takes too long after the client left.
+    due = False
+    #: Runs out a moment after the client left, and when the end takes too long.
     timer: asyncio.TimerHandle | None = None
+    patience: asyncio.TimerHandle | None = None
     #: Watches a response that is sent piece by piece.
     idle: IdleTimer | None = None
     #: Whether the handler, or a task of its, was told that the client left.
     told = False
+    #: Whether the time for a clean-up is counted, and is over.
+    in_grace = impatient = False
+    #: A cancellation by the server that waits for the clean-up.
+    held: BaseException | None = None
     #: Whether the view is done, and only its response is left to send.
     answered = False
 
@@ -162,11 +169,27 @@ class Exchange:
         if self.task is None:
             self.task = asyncio.current_task()
 
-    def suspended(self) -> None:
-        """The app call waits for something: notice when the client leaves meanwhile."""
+    def suspended(self, waiting: t.Any) -> t.Any:
+        """The app call waits for something: notice when the client leaves meanwhile. What it
+        waits for after that, to clean up, is sheltered from the server."""
         if self.task is None:
             self.know_task()
         self.inbox.watch()
+        if (self.cancels or self.told) and asyncio.isfuture(waiting):
+            if not (self.due or self.impatient):
+                return Shelter(waiting)
+        return waiting
+
+    def holds(self, error: BaseException, shelter: Shelter | None) -> bool:
+        """Let the server's cancellation wait for a clean-up, `DISCONNECT_GRACE` seconds at most."""
+        if self.due or shelter is None or self.impatient or shelter.by_itself:
+            self.due = False
+            return False
+        self.held = error
+        if self.task is not None:
+            self.task.uncancel()  # a timeout of the clean-up's own counts these
+        self.begin_grace()
+        return True
 
     def begin(self) -> bool:
         """Match the URL in the connection's own Context; say whether the loop lane is taken."""
@@ -243,7 +266,7 @@ class Exchange:
             return
         if not self.ctx.ending:
             self.cancel()
-        self.call_later(self.app.config["DISCONNECT_GRACE"], self._lose_patience)
+        self.begin_grace()
 
     def tell(self) -> None:
         """Somebody who reads is told that the client left: the view is cancelled too, wherever
@@ -256,7 +279,15 @@ class Exchange:
         else:
             self.call_later(MOMENT, self.left)
 
+    def begin_grace(self) -> None:
+        """Give the clean-up `DISCONNECT_GRACE` seconds, from the first time this is called."""
+        if not self.in_grace:
+            self.in_grace = True
+            grace = self.app.config["DISCONNECT_GRACE"]
+            self.patience = asyncio.get_running_loop().call_later(grace, self._lose_patience)
+
     def _lose_patience(self) -> None:
+        self.impatient = True
         if self.lane is not None and not self.lane.children:
             return  # sync code, which is waited for
         self.app.logger.warning(
@@ -277,6 +308,7 @@ class Exchange:
         if self.lane is not None:
             self.lane.cancel()
         elif self.task is not None:
+            self.due = True
             self.task.cancel()
 
     def took_back(self) -> bool:
@@ -304,6 +336,8 @@ class Exchange:
             self.idle.stop()
         if self.timer is not None:
             self.timer.cancel()
+        if self.patience is not None:
+            self.patience.cancel()
         self.took_back()
 
     async def close(self) -> None:
@@ -311,5 +345,12 @@ class Exchange:
         self.stop()
         if self.ctx.hook_thread is not None:
             self.ctx.hook_thread.shutdown()
+        if self.lane is not None and self.lane.lost:
+            self.app.logger.error(
+                "%s was given up: it catches every cancellation. Its teardown functions do not run",
+                self.flow.describe(self.ctx),
+            )
         if self.has_inbox:
             await self.inbox.close()
+        if self.held is not None:
+            raise self.held

@@ -88,7 +88,7 @@ def handle_http(
         exchange.stop()
         raise
     if waiting is not DONE:
-        return exchange.complete(go_on(context.run, steps, waiting, exchange.suspended, context))
+        return exchange.complete(go_on(context.run, steps, waiting, exchange, context))
     answer = exchange.answer
     if not exchange.has_inbox and answer is not None:
         # PERF(1 us of 180 under Hypercorn): nothing of the request is kept while it is sent.
@@ -188,6 +188,7 @@ class HttpExchange(Exchange):
     async def in_thread(self, context: Context) -> None:
         self.know_task()
         self.lane = lane = Lane(self.inbox.watch)
+        lane.grace = self.app.config["DISCONNECT_GRACE"]
         conn = self.ctx.conn
         if conn.body is not None and self.app.plain:
             reader = BodyReader(conn.body, lambda: conn.max_content_length)
@@ -201,7 +202,7 @@ class HttpExchange(Exchange):
             if response is not None:
                 self.answer = context.run(answer_of, self, response)
                 if self.answer is None:
-                    await within(context, send_response(self, response), self.suspended)
+                    await within(context, send_response(self, response), self)
         except asyncio.CancelledError:
             if not (self.took_back() or self.is_its_own()):
                 raise

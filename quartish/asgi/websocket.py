@@ -71,7 +71,7 @@ async def handle_websocket(
     try:
         if context.run(exchange.begin):
             run = watched(exchange, context) if app.config["DEBUG"] else None
-            await within(context, exchange.on_loop(), inbox.watch, run)
+            await within(context, exchange.on_loop(), exchange, run)
         else:
             await exchange.in_thread(context)
     finally:
@@ -133,7 +133,7 @@ class WebsocketExchange(Exchange):
         self.told = True
         task = asyncio.current_task()
         if task is self.task or (self.lane is not None and task in self.lane.children):
-            self.call_later(self.app.config["DISCONNECT_GRACE"], self._lose_patience)
+            self.begin_grace()
         elif not self.cancels:
             super().left()
 
@@ -158,6 +158,7 @@ class WebsocketExchange(Exchange):
 
     async def in_thread(self, context: t.Any) -> None:
         self.lane = Lane(self.inbox.watch)
+        self.lane.grace = self.app.config["DISCONNECT_GRACE"]
         work = partial(drive, self.respond(), context)
         async with self.closing():
             response = await to_thread(self.app.view_pool, None, work, lane=self.lane)
