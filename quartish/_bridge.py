@@ -271,6 +271,7 @@ class Watch(t.Protocol):
 
     def holds(self, error: BaseException, shelter: Shelter | None) -> bool:
         """It is cancelled while it waits; say whether that has to wait."""
+        ...
 
 
 class Shelter(asyncio.Future[None]):
@@ -330,7 +331,7 @@ def _go_on(
     PERF(0.3 us): what was begun in this way, and never waits, ends without an exception.
     """
     while True:
-        shown = waiting if watch is None else watch.suspended(waiting)
+        shown: t.Any = waiting if watch is None else watch.suspended(waiting)
         step: t.Callable[[t.Any], t.Any] = steps.send
         value: t.Any = None
         try:
@@ -343,11 +344,11 @@ def _go_on(
             raise
         except BaseException as exc:
             if watch is not None:
-                shelter = None if shown is waiting else shown
+                shelter: t.Any = None if shown is waiting else shown
                 if watch.holds(exc, shelter):
                     continue
                 if shelter is not None:
-                    waiting.cancel()
+                    t.cast("asyncio.Future[t.Any]", waiting).cancel()
             step, value = steps.throw, exc
         try:
             waiting = run(step, value)
