@@ -215,7 +215,7 @@ def test_odd_header(ways: dict[str, Send], name: bytes, value: bytes) -> None:
     assert statuses(ways, Ask(headers=[(name, value)])) == {200}
 
 
-@pytest.mark.parametrize("size", [40_000, 8_000_000])
+@pytest.mark.parametrize("size", [40_000, pytest.param(8_000_000, marks=pytest.mark.slow)])
 def test_a_head_without_end_is_refused(ways: dict[str, Send], size: int) -> None:
     for header in ((b"x", b"a" * size), (b"a" * size, b"x"), (b"cookie", b"a=b;" * (size // 4))):
         assert statuses(ways, Ask(headers=[header])) == {431}

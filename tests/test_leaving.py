@@ -197,6 +197,7 @@ STUBBORN = [Exception, BaseException, asyncio.CancelledError, WebSocketDisconnec
 CALLS = ["receive", "send"]
 
 
+@pytest.mark.slow  # `test_stubborn` has less of it, every day
 @pytest.mark.parametrize("caught", STUBBORN)
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("in_task", [False, True])
@@ -315,6 +316,7 @@ async def test_messages_that_were_read_ahead_are_received_in_order(colour: App) 
     assert got == messages
 
 
+@pytest.mark.slow
 async def test_memory_for_messages_is_bounded(colour: App) -> None:
     """What nobody reads is kept within bounds of bytes, in memory and on disk."""
     app = colour("app")

@@ -80,6 +80,7 @@ class Stubborn:
 
 
 CAUGHT = [Exception, BaseException]
+SLOW = pytest.mark.slow
 
 
 # --- requests -------------------------------------------------------------------------------------
@@ -260,8 +261,8 @@ class Client(WebsocketPeer):
         super().leave(code, reason)
 
 
-@pytest.mark.parametrize("leaves", ["no", "ignored", "raised"])
-@pytest.mark.parametrize("caught", CAUGHT)
+@pytest.mark.parametrize("leaves", ["no", "ignored", pytest.param("raised", marks=SLOW)])
+@pytest.mark.parametrize("caught", [CAUGHT[0], *(pytest.param(c, marks=SLOW) for c in CAUGHT[1:])])
 @pytest.mark.parametrize("where", ["handler", "task", "thread"])
 async def test_talking_over_a_websocket(
     colour: App, leaves: str, caught: t.Any, where: str

@@ -122,8 +122,8 @@ class WebsocketExchange(Exchange):
     def _cancel_if_idle(self, reads: int) -> None:
         if self.inbox.reads == reads:
             super().left()
-        else:
-            self.left()
+        elif not self.inbox.is_awaited:  # it has read meanwhile, and may do so again
+            self.call_later(MOMENT, self._cancel_if_idle, self.inbox.reads)
 
     def tell(self) -> None:
         """Somebody is told that the client left, by what `receive` or `send` raises. Where that
