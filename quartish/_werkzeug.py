@@ -20,6 +20,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.datastructures import Range
 from werkzeug.routing import Rule as WerkzeugRule
 from werkzeug.sansio.multipart import MultipartDecoder
+from werkzeug.sansio.multipart import State
 from werkzeug.test import Client as WerkzeugClient
 from werkzeug.test import Cookie as WerkzeugCookie
 from werkzeug.wrappers import Request as WerkzeugRequest
@@ -264,7 +265,12 @@ class Decoder(MultipartDecoder):
         raise NotImplementedError
 
     def _last_partial_boundary_index(self, data: bytes | bytearray) -> int:
-        return self.boundary_start(data)
+        begin = 0
+        if data is self.buffer and self.state is State.DATA_START:
+            # Releases before 3.1.8 hand over the line break that ends the headers, too; one that
+            # begins a boundary they take for the part's.
+            begin = 2 if data[:2] == b"\r\n" else 1
+        return begin + self.boundary_start(data[begin:])
 
 
 # --- the test client ------------------------------------------------------------------------
