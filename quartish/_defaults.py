@@ -57,7 +57,7 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         # Bytes that all headers, and path and query, may have; None: any number. 431 and 414 past
         # it; 4 kB of each always pass.
         "MAX_HEADER_SIZE": 32 * 1024,
-        "MAX_URL_SIZE": 32 * 1024,
+        "MAX_URL_SIZE": 16 * 1024,
     }
 )
 

@@ -130,7 +130,7 @@ PATHS = {
     **dict.fromkeys(["/static//etc/passwd", "/static/../../../../etc/passwd"], 404),
     **dict.fromkeys(["/int/" + "9" * 5000, "/int/-1", "/int/x", "/uuid/x", "/any/c"], 404),
     **dict.fromkeys(["/int/" + "9" * 4000, "/float/" + "9" * 400 + ".0"], 200),
-    **dict.fromkeys(["/str/" + "a" * 30_000, "/str/\ud800", "/str/\x00", "/str/\r\n"], 200),
+    **dict.fromkeys(["/str/" + "a" * 15_000, "/str/\ud800", "/str/\x00", "/str/\r\n"], 200),
     **dict.fromkeys(["/slash/\udcff", "/slash/\r\nX-Handled: no", "/slash/" + "é" * 9999], 308),
     **dict.fromkeys(["//evil.example/attributes", "/slash//x"], 404),
 }
@@ -165,7 +165,7 @@ def test_query_of_a_redirect(ways: dict[str, Send], query: bytes, quoted: str) -
         assert reply.headers["Location"] == f"http://localhost/slash/x/?{quoted}"
 
 
-@pytest.mark.parametrize("query", [*QUERIES, b"a" * 30_000, b"&a" * 9999], ids=ids)
+@pytest.mark.parametrize("query", [*QUERIES, b"a" * 15_000, b"&a" * 7999], ids=ids)
 def test_odd_query(ways: dict[str, Send], query: bytes) -> None:
     assert statuses(ways, Ask(query=query)) == {200}
 
