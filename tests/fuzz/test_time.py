@@ -19,7 +19,7 @@ from tests._doors import make_app
 
 pytestmark = pytest.mark.slow
 
-MOST = 0.05  # seconds
+MOST = 0.1  # seconds: twice what is meant, for machines that do something else besides
 SIZE = 8 << 20
 HEAD = 32_000  # as much as is let pass
 URL = 16_000  # likewise
