@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import functools
 import threading
 import time
 import typing as t
@@ -312,7 +311,7 @@ async def to_thread(
         work = _Work(func, args, lane)
     else:
         work = _Work(context.run, (func, *args), lane)
-    if isinstance(pool, Workers):
+    if isinstance(pool, (Workers, Stay)):
         pool.start(work)
     else:
         pool.submit(work.run)
@@ -343,39 +342,36 @@ async def to_thread(
 
 
 class Stay(Executor):
-    """One worker thread of a pool, kept from the first call on until `shutdown`: for pieces of a
+    """One worker thread of a pool, kept from the first work on until `shutdown`: for pieces of a
     request that have to share a thread."""
 
     def __init__(self, pool: Workers) -> None:
         self._pool = pool
-        self._calls: SimpleQueue[t.Callable[[], object] | None] = SimpleQueue()
-        self._begun = False
+        self._works: SimpleQueue[_Work | None] = SimpleQueue()
+        self._last: _Work | None = None
         self._ended = False
-        self._given = self._done = 0
 
     @property
     def is_free(self) -> bool:
-        """Whether a call would begin at once, or as soon as the pool has a thread."""
-        return not self._ended and self._given == self._done
+        """Whether work would begin at once, or as soon as the pool has a thread."""
+        return not self._ended and (self._last is None or self._last.landed)
 
-    def submit(self, call: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Have the thread call this. Raises RuntimeError after `shutdown`."""
+    def start(self, work: _Work) -> None:
+        """Do `work` in the thread. Raises RuntimeError after `shutdown`."""
         if self._ended:
             raise RuntimeError("The thread of this request was given back.")
-        if not self._begun:
-            self._begun = True
+        if self._last is None:
             self._pool.submit(self._serve)
-        self._given += 1
-        self._calls.put(functools.partial(call, *args, **kwargs))
+        self._last = work
+        self._works.put(work)
 
     def _serve(self) -> None:
-        while (call := self._calls.get()) is not None:
-            call()
-            del call  # holds the request
-            self._done += 1
+        while (work := self._works.get()) is not None:
+            work.run()
+            del work  # holds the request
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Give the thread back, once it has done what it was given."""
-        if self._begun and not self._ended:
-            self._calls.put(None)
-        self._ended = True
+        if self._last is not None:
+            self._works.put(None)
+        self._ended, self._last = True, None  # it holds the request
