@@ -258,7 +258,7 @@ class BodyReader(io.RawIOBase):
                 " 'def', and its route says stream_body=True. Read it in a 'def' function, or leave"
                 " out stream_body."
             )
-        return from_thread(anext(self._body, b""), prepared=True)
+        return from_thread(self._body.next(), prepared=True)
 
     def close(self) -> None:
         if self._file is not None:

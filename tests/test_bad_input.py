@@ -496,7 +496,7 @@ async def test_others_get_their_turn_while_small_chunks_come_in(
             await asyncio.sleep(0)
 
     other = asyncio.create_task(others())
-    body = part(FILE, b"v" * 400) + END
+    body = part(FILE, b"v" * 50) + END
     ask = posted(path, MULTIPART, *(bytes([byte]) for byte in body))
     await through_asgi(app, ask)
     other.cancel()
