@@ -24,9 +24,6 @@ from ._current import _cv_app
 from ._current import activate
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
-from ._head import cut
-from ._head import is_long
-from ._head import REFUSAL
 from ._lazy import lazy
 from .sessions import SessionMixin
 from .signals import appcontext_popped
@@ -165,27 +162,15 @@ class AppContext:
     @property
     def conn(self) -> t.Any:
         """The request or the websocket, made now if nobody has asked for it before; None without
-        one. Raises RequestHeaderFieldsTooLarge (431), once, where its head is too long."""
+        one."""
         if self.made is None and self.kind is not None:
             with _making:
                 if self.made is None:
                     app = self.app
-                    headers = self.scope["headers"]
-                    refusal = is_long(headers, self.raw_headers) and self._cut_head()
                     request = app.request_class.from_scope(self.scope, self.raw_headers)
                     request.url_rule, request.view_args = self.url_rule, self.view_args
                     self.made = _request_of(app, self._send, request)
-                    if refusal:
-                        raise refusal
         return self.made
-
-    def _cut_head(self) -> Exception | None:
-        """Leave out what is too long; return what says so, or None where nothing is."""
-        self.scope = cut(self.scope, self.app.config)
-        refusal: Exception | None = self.scope.get(REFUSAL)
-        if refusal is not None:
-            self.raw_headers = {}
-        return refusal
 
     @lazy
     def request(self) -> t.Any:

@@ -26,14 +26,6 @@ REFUSAL = "quartish.refusal"
 """Key of a scope that was cut: the exception that answers it."""
 
 
-def is_long(headers: t.Sequence[t.Any], raw_headers: dict[bytes, bytes]) -> bool:
-    """Say whether headers, also given by their names, have to be measured: most are short."""
-    return (
-        len(raw_headers) != len(headers)  # some name came twice
-        or len(b"".join(raw_headers.values())) + len(b"".join(raw_headers)) > PASSES
-    )
-
-
 def cut(scope: Scope, config: t.Mapping[str, t.Any]) -> Scope:
     """Return the scope, or one without what is too long in it, which says so (`REFUSAL`)."""
     path, query = scope["path"], scope.get("query_string") or b""
