@@ -18,8 +18,6 @@ from werkzeug.exceptions import RequestURITooLarge
 
 from .typing import Scope
 
-from_iterable = chain.from_iterable
-
 PASSES = 4096
 """Bytes of headers, of path and of query that pass whatever the limits are."""
 REFUSAL = "quartish.refusal"
@@ -29,7 +27,7 @@ REFUSAL = "quartish.refusal"
 def cut(scope: Scope, config: t.Mapping[str, t.Any]) -> Scope:
     """Return the scope, or one without what is too long in it, which says so (`REFUSAL`)."""
     path, query = scope["path"], scope.get("query_string") or b""
-    size = len(b"".join(from_iterable(scope["headers"])))
+    size = len(b"".join(chain.from_iterable(scope["headers"])))
     refusal = _refusal(config, size, len(path) + len(query))
     if refusal is None:
         return scope
