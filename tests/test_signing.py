@@ -60,7 +60,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[float], None]:
         {"digest_method": lambda data=b"": hashlib.md5(data)},
         {"serializer": pickle},
     ],
-    ids=str,
+    ids=lambda settings: "-".join(settings) or "defaults",
 )
 def test_it_is_written_as_itsdangerous_writes_it(settings: dict[str, t.Any], value: t.Any) -> None:
     ours, theirs = both(**settings)
