@@ -568,14 +568,19 @@ async def test_the_static_view_is_the_method(tmp_path: Path) -> None:
     await on_both(play)
 
 
+@pytest.mark.parametrize("own_connection", [False, True])
 @pytest.mark.parametrize("kind", ["async def", "def", "after an await"])
-async def test_a_view_that_raises_a_cancellation_of_its_own(kind: str) -> None:
+async def test_a_view_that_raises_a_cancellation_of_its_own(
+    kind: str, own_connection: bool
+) -> None:
     """Teardown functions run, nothing is sent, and the app call returns."""
 
     async def play(module: t.Any) -> t.Any:
         app = app_of(module)
         seen: list[t.Any] = []
         app.teardown_request(lambda error: seen.append(type(error)))
+        if own_connection:
+            app.asgi_http_class = type("Own", (app.asgi_http_class,), {})
 
         async def view() -> str:
             raise asyncio.CancelledError

@@ -57,7 +57,7 @@ class _Connection:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
         for task, outcome in zip(tasks, ended, strict=True):
-            if task in done and isinstance(outcome, BaseException):
+            if task in done and isinstance(outcome, BaseException) and not task.cancelled():
                 raise outcome
 
     def _headers(self) -> Headers:

@@ -167,12 +167,17 @@ class WebsocketExchange(Exchange):
     @asynccontextmanager
     async def closing(self) -> t.AsyncIterator[None]:
         """Close the websocket whatever happens: with 1011 after an error, with 1012 where the
-        server stops."""
+        server stops. A handler that raises a cancellation of its own has failed, but for the log;
+        where it had not accepted, nothing is sent, as in *Quart*, and the server answers 500."""
         try:
             yield
         except asyncio.CancelledError:
             if self.took_back():
                 await self.close_with(NORMAL_CLOSURE)
+                return
+            if self.is_its_own():
+                if self.ctx.websocket.accepted:
+                    await self.close_with(INTERNAL_ERROR)
                 return
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(LAST_WORD):

@@ -8,10 +8,12 @@ import time
 import typing as t
 
 import pytest
+import quart
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.exceptions import InvalidStatus
 
+import quartish.quart
 from quartish import abort
 from quartish import websocket
 from quartish.wrappers.websocket import WebSocketDisconnect
@@ -251,6 +253,45 @@ async def test_shutdown_tells_the_client_to_come_again(colour: App, serve: Serve
             await asyncio.wait_for(socket.recv(), 5)
     assert caught.value.rcvd is not None and caught.value.rcvd.code == 1012
     await until(lambda: log == ["teardown"])
+
+
+@pytest.mark.parametrize("own_connection", [False, True])
+async def test_a_handler_that_raises_a_cancellation_of_its_own(
+    colour: App, server: str, serve: Serve, own_connection: bool
+) -> None:
+    """It has failed: Quart says nothing then, and Hypercorn answers 500, or 1011."""
+    modules: list[tuple[t.Any, App]] = [(quartish.quart, colour)]
+    if server == "hypercorn" and not colour.plain:
+        modules.append((quart, quart.Quart))
+    for module, app_class in modules:
+        app, log = app_class("app"), []
+        app.teardown_websocket(lambda exc, log=log: log.append(type(exc)))
+        if own_connection and not getattr(app, "plain", False):
+            app.asgi_websocket_class = type("Own", (app_class.asgi_websocket_class,), {})
+
+        async def raises(how: str, module: t.Any = module) -> None:
+            if how != "new":
+                await module.websocket.accept()
+            if how == "late":
+                await asyncio.sleep(0)
+            raise asyncio.CancelledError
+
+        def raises_in_thread() -> None:
+            raise asyncio.CancelledError
+
+        app.add_websocket("/<how>", "raises", raises)
+        app.add_websocket("/thread", "raises_in_thread", raises_in_thread)
+        served = serve(app)
+        for how in ("accepted", "late"):
+            async with connect(f"{served.ws}/{how}") as socket:
+                with pytest.raises(ConnectionClosed) as closed:
+                    await asyncio.wait_for(socket.recv(), 5)
+            assert server == "uvicorn" and own_connection or closed.value.rcvd.code == 1011  # type: ignore[union-attr]
+        for how in ("new", "thread"):
+            with pytest.raises(InvalidStatus) as rejected:
+                await connect(f"{served.ws}/{how}")
+            assert rejected.value.response.status_code == 500
+        await until(lambda log=log: log == [asyncio.CancelledError] * 4)
 
 
 async def test_a_burst_of_clients(colour: App, serve: Serve) -> None:
