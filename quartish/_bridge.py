@@ -178,8 +178,8 @@ async def _as_coroutine(awaitable: t.Awaitable[T]) -> T:
 def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
     """Run `awaitable` on an event loop and return its result; blocks this thread.
 
-    Before the lane's first async piece the lane is prepared, unless the piece is `prepared`
-    for, such as the read of a body that preparing itself consists of.
+    The lane may prepare for a piece of async code of the user's. `prepared` says that there
+    is nothing to prepare, as it is ours.
 
     In a worker of the thread lane the loop is the server's, elsewhere one that belongs to
     this thread and outlives the call. The awaitable runs in a copy of this thread's
@@ -201,13 +201,8 @@ def _wait_for(awaitable: t.Awaitable[T], context: Context, prepared: bool = Fals
     if this_thread.lane is None:
         return own_loop().run(coro, context)
     prepare = this_thread.lane.prepare
-    if prepare is not None and not prepared:
-        this_thread.lane.prepare = None
-        try:
-            context.run(prepare)
-        except BaseException:
-            coro.close()  # nobody will await it
-            raise
+    if prepare is not None:
+        coro = prepare(coro, prepared)
     return this_thread.lane.run(coro, context)
 
 

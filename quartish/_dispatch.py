@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import sys
 import typing as t
-from itertools import chain
 from types import CoroutineType
 
 from werkzeug.exceptions import BadRequestKeyError
@@ -122,7 +121,7 @@ class Flow(Answers, Matching):
         elif conn.routing_exception is None:
             rule, method, ctx.view_args = conn.url_rule, conn.method, conn.view_args
         else:
-            return self._hooks_are_async()
+            return self.misses_on_loop(ctx)
         endpoint = rule.endpoint
         view: t.Any = self.app.view_functions.get(endpoint)
         known, on_loop, bare = self._colours.get(endpoint, _UNKNOWN)
@@ -135,14 +134,6 @@ class Flow(Answers, Matching):
         if method != "OPTIONS" and ctx.unsettled is None:
             ctx.view = bare
         return on_loop
-
-    def _hooks_are_async(self) -> bool:
-        hooks = (self.before, self.after, self.teardown)
-        return not any(hooks) or all(
-            is_async_callable(func)
-            for registry in hooks
-            for func in chain.from_iterable(registry.values())
-        )
 
     # --- the flow -------------------------------------------------------------------------
 

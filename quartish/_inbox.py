@@ -87,6 +87,8 @@ class Inbox:
     gone: Message | None = None
     #: How often anybody read, and how many bytes of a body were taken.
     reads = taken = 0
+    #: Whether the end of a body was read ahead.
+    complete = False
     _messages: deque[t.Any] | None = None
     #: Bytes of messages past which nothing is read ahead. None: no limit.
     limit: int | None = WEBSOCKET_READ_AHEAD
@@ -326,27 +328,27 @@ class HttpInbox(Inbox):
     """The messages of a request, of whose body no more than `limit` bytes are read ahead."""
 
     limit = None
-    #: Whether the body has ended, and whether the server sends nothing but more ends of it.
-    _complete = _repeats = False
+    #: Whether the server sends nothing but more ends of the body.
+    _repeats = False
 
     def watch(self) -> None:
         if not self._repeats:
             super().watch()
 
     def _has_room(self) -> bool:
-        if self._complete:
+        if self.complete:
             return not self._repeats
         if self.limit is not None and self.taken + self._ahead > self.limit:
             return False
         return self._held < SPOOL_SIZE or self._spooling == self.reads
 
     async def _keep(self, message: Message) -> None:
-        if self._complete:
+        if self.complete:
             # After the end of a body nothing but the disconnect can follow. What repeats itself
             # is no server, and would be read for ever.
             self._repeats = True
             return
-        self._complete = not message.get("more_body", False)
+        self.complete = not message.get("more_body", False)
         await super()._keep(message)
 
     def _add(self, entry: _OnDisk) -> None:

@@ -12,6 +12,7 @@ import operator
 import tempfile
 import typing as t
 from asyncio import _get_running_loop
+from contextvars import copy_context
 from time import monotonic
 
 from werkzeug.exceptions import ClientDisconnected
@@ -21,13 +22,17 @@ from werkzeug.exceptions import RequestTimeout
 from werkzeug.wsgi import LimitedStream
 
 from ._bridge import DONE
-from ._bridge import from_thread
 from ._bridge import go_on
 from ._bridge import Turns
 from ._inbox import give_way
 from ._inbox import Inbox
 from ._inbox import SPOOL_SIZE
 from ._lazy import lazy
+from ._pauses import can_pause
+from ._pauses import may_pause
+from ._pauses import pausable
+from ._pauses import pause
+from ._workers import Lane
 
 #: What was begun, and what it waits for.
 Begun = tuple[t.Generator[t.Any, t.Any, None], t.Any]
@@ -158,6 +163,10 @@ class Body:
         if limit is not None and self.received > limit:
             raise RequestEntityTooLarge()
 
+    def is_here(self) -> bool:
+        """Say whether nobody has to be waited for, as all of it was received or read ahead."""
+        return self.complete or self._inbox.complete
+
     def take_whole(self) -> bytes | None:
         """Return the whole body where it comes at once, in one message and short enough for
         memory; else None, and `gather` has to be awaited for it."""
@@ -221,20 +230,47 @@ class LimitedInput(LimitedStream):
 class BodyReader(io.RawIOBase):
     """A body as the blocking binary file that thread-lane code reads (`wsgi.input`)."""
 
-    def __init__(self, body: Body, limit: t.Callable[[], int | None]) -> None:
+    def __init__(self, body: Body, limit: t.Callable[[], int | None], lane: Lane) -> None:
         self._body = body
         self._limit = limit
+        self._lane = lane
         self._rest = memoryview(b"")
         self._file: t.IO[bytes] | None = None
 
-    def settle(self) -> None:
-        """Read what is left into a file, for async code that is about to run: on the loop
-        nobody can wait for more. What is too large is left to whoever reads."""
+    def prepare(
+        self, coro: t.Coroutine[t.Any, t.Any, t.Any], prepared: bool
+    ) -> t.Coroutine[t.Any, t.Any, t.Any]:
+        """Return what runs a piece of async code in which sync code may ask for the body: on
+        the loop nobody can wait for it, unless `greenlet` lends a hand. Else it is read before,
+        into a file. What is too large is left to whoever reads."""
+        if self._body.complete or self._file is not None:
+            self._lane.prepare = None
+        elif can_pause():
+            return self._while_it_comes(coro)
+        elif not prepared:
+            self._lane.prepare = None
+            return self._when_it_came(coro)
+        return coro
+
+    async def _while_it_comes(self, coro: t.Coroutine[t.Any, t.Any, t.Any]) -> t.Any:
+        if not self._body.is_here():
+            try:
+                await asyncio.sleep(0)  # what has come is read ahead
+            except BaseException:
+                coro.close()  # nobody will await it
+                raise
+        return await (self._when_it_came(coro) if self._body.is_here() else pausable(coro))
+
+    async def _when_it_came(self, coro: t.Coroutine[t.Any, t.Any, t.Any]) -> t.Any:
         self._body.limit = self._limit()
         try:
-            self._file = from_thread(self._body.spool(), prepared=True)
+            self._file = await self._body.spool()
         except HTTPException:
             pass
+        except BaseException:
+            coro.close()
+            raise
+        return await coro
 
     def readable(self) -> bool:
         return True
@@ -252,13 +288,16 @@ class BodyReader(io.RawIOBase):
             return self._file.read(size)
         self._body.limit = self._limit()
         self._body.check(self._body.limit)
-        if _get_running_loop() is not None:
-            raise RuntimeError(
-                "An async function asked for a body that has not been read: the request's view is a"
-                " 'def', and its route says stream_body=True. Read it in a 'def' function, or leave"
-                " out stream_body."
-            )
-        return from_thread(self._body.next(), prepared=True)
+        if _get_running_loop() is None:
+            return self._lane.run(self._body.next(), copy_context())  # in any thread
+        if may_pause():
+            return pause(self._body.next())
+        raise RuntimeError(
+            "Async code asked for a body that has not come, where nobody can wait for it: in a task"
+            " that an async function began (read it in the function, before), or in a request to a"
+            " 'def' view whose route says stream_body=True (read it in a 'def' function, or leave"
+            " that out)."
+        )
 
     def close(self) -> None:
         if self._file is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 from functools import partial
+from itertools import chain
 from types import MethodType
 
 from ._bridge import is_async_callable
@@ -18,6 +19,7 @@ from ._overrides import as_step
 from ._overrides import CONTEXT_LAST
 from ._overrides import HELPERS
 from ._overrides import is_default
+from ._pauses import can_pause
 from ._responses import make_response
 from .ctx import AppContext
 from .sessions import is_stock
@@ -173,6 +175,19 @@ class Survey:
             return not getattr(conn.url_rule, "stream_body", False)
         others = (self.before, self.after, self.teardown, self.app.error_handler_spec)
         return self.overridden or any(others) or any(self.at_end)
+
+    def misses_on_loop(self, ctx: AppContext) -> bool:
+        """Say whether a request that no view matches takes the loop lane: its hooks are all
+        async, and there is no body which would have to be read before them."""
+        body = ctx.made.body if self.plain and ctx.kind == "request" else None
+        if body is not None and can_pause() and self.may_read(ctx):
+            return False
+        hooks = (self.before, self.after, self.teardown)
+        return not any(hooks) or all(
+            is_async_callable(func)
+            for registry in hooks
+            for func in chain.from_iterable(registry.values())
+        )
 
     def survives_disconnect(self, ctx: AppContext) -> bool:
         """Say whether the view is to finish although the client has left."""

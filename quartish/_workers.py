@@ -71,8 +71,9 @@ class Lane:
         self.loop = asyncio.get_running_loop()
         #: Called on the loop whenever the thread begins to wait for an async piece.
         self.on_wait = on_wait
-        #: Called in the thread before its first async piece.
-        self.prepare: t.Callable[[], None] | None = None
+        #: `prepare(coro, prepared)` is called in the thread before each async piece, and returns
+        #: what is to be run.
+        self.prepare: t.Callable[[t.Any, bool], t.Any] | None = None
         self.children: set[asyncio.Task[t.Any]] = set()
         self.cancelled = False
         #: Whether async pieces to come run although those before were cancelled.

@@ -44,8 +44,8 @@ async def handle_through_wsgi(
     body = body_of(app, conn, inbox)
     lane = Lane(inbox.watch)
     if body is not None:
-        reader = BodyReader(body, _limit)
-        lane.prepare = reader.settle
+        reader = BodyReader(body, _limit, lane)
+        lane.prepare = reader.prepare
         conn.receive_input(io.BufferedReader(reader))
     environ = conn.environ
     del environ["werkzeug.request"]

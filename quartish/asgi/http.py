@@ -193,9 +193,9 @@ class HttpExchange(Exchange):
         lane.grace = self.app.config["DISCONNECT_GRACE"]
         conn = self.ctx.conn
         if conn.body is not None and self.app.plain:
-            reader = BodyReader(conn.body, lambda: conn.max_content_length)
+            reader = BodyReader(conn.body, lambda: conn.max_content_length, lane)
             if self.flow.may_read(self.ctx):
-                lane.prepare = reader.settle
+                lane.prepare = reader.prepare
             conn.receive_input(io.BufferedReader(reader))
         pool = self.app.file_pool if self.flow.serves_file(self.ctx) else self.app.view_pool
         try:

@@ -30,6 +30,7 @@ FLOORS = {
     "_lazy": 1,
     "_names": 1,
     "_packages": 1,
+    "_pauses": 1,
     "_quart_modules": 1,
     "_doors": 1,
     "config": 1,
