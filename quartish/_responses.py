@@ -109,7 +109,11 @@ BODILESS = frozenset([*range(200), 204, 304])
 async def drop_response(response: t.Any) -> None:
     """Close a response that will not be sent: its stream may hold the context."""
     spare(True)
-    aclose = getattr(getattr(response, "response", None), "aclose", None)
+    body = getattr(response, "response", None)
+    close_here = getattr(body, "close_here", None)
+    if close_here is not None and _get_running_loop() is None:
+        close_here()
+    aclose = getattr(body, "aclose", None)
     if aclose is not None:
         await awaited(aclose())
     closed: t.Any = response.close() if hasattr(response, "close") else None

@@ -328,7 +328,7 @@ async def to_thread(
             work.landing = lane.loop.create_future()  # a cancelled one can be waited for no more
     lane.done()
     if lane.lost:
-        if isinstance(pool, Workers) and lane.thread is not None:
+        if isinstance(pool, (Workers, Stay)) and lane.thread is not None:
             pool.give_up(lane.thread)
         raise cancellation or asyncio.CancelledError()
     error, work.error = work.error, None
@@ -365,6 +365,10 @@ class Stay(Executor):
             self._pool.submit(self._serve)
         self._last = work
         self._works.put(work)
+
+    def give_up(self, thread: threading.Thread) -> None:
+        """Let nobody wait for the thread any more."""
+        self._pool.give_up(thread)
 
     def _serve(self) -> None:
         while (work := self._works.get()) is not None:

@@ -128,6 +128,10 @@ class Exchange:
     held: BaseException | None = None
     #: Whether the view is done, and only its response is left to send.
     answered = False
+    #: Whether a stream was begun, and its end was not sent.
+    unfinished = False
+    #: Whether nothing of a response was sent for too long.
+    stalled = False
 
     def __init__(
         self, app: t.Any, ctx: AppContext, flow: Flow, receive: ASGIReceive, send: ASGISend
@@ -249,6 +253,7 @@ class Exchange:
 
     def _stalled(self) -> None:
         assert self.idle is not None
+        self.stalled = True
         self.app.logger.warning(
             "The response of %s was given up: nothing of it was sent for %s seconds"
             " (RESPONSE_TIMEOUT, response.timeout)",

@@ -19,7 +19,6 @@ from werkzeug.wsgi import FileWrapper
 from .._bridge import Apart
 from .._bridge import awaited
 from .._bridge import is_awaitable
-from .._inbox import Inbox
 from .._responses import AT_ONCE
 from .._responses import BODILESS
 from .._responses import HEAD_BODY
@@ -29,6 +28,7 @@ from .._responses import plain_answer
 from .._responses import propagates
 from .._responses import raw_name
 from .._werkzeug import on_close_functions
+from .._workers import Stay
 from ..typing import Answer
 from ..typing import ASGISend
 from ..typing import Message
@@ -36,6 +36,7 @@ from ..typing import RawHeaders
 from ..wrappers._bodies import FileBody
 from ..wrappers._bodies import IterableBody
 from ._exchange import Exchange
+from ._unfinished import cut_off
 
 _END: t.Any = object()
 FILE_PIECE = 262144
@@ -189,7 +190,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
     A synchronous stream is iterated in a worker thread. The response is closed whatever
     happens.
     """
-    app, conn, inbox, send = exchange.app, exchange.ctx.conn, exchange.inbox, exchange.send
+    conn, inbox, send = exchange.ctx.conn, exchange.inbox, exchange.send
     data: bytes | None = None
     try:
         if inbox.gone is not None:
@@ -216,13 +217,22 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
                 return
         except OSError as error:
             raise ClientGone from error
+        exchange.unfinished = True
         if is_sync_stream(response):
-            await _send_from_threads(app, response, send, inbox)
+            await _send_from_threads(exchange, response, send)
         else:
             await _send_async(exchange, response)
-        await _send_chunk(send, b"", more=False)
+        if exchange.stalled:  # and went on nevertheless
+            await cut_off(exchange, None)
+        elif inbox.gone is None:
+            await _send_chunk(send, b"", more=False)
+        exchange.unfinished = False
     except ClientGone:
         pass
+    except BaseException as error:
+        if exchange.unfinished:
+            await cut_off(exchange, error)
+        raise
     finally:
         inbox.left = inbox.told = None  # after the end a server may say so of any client
         if data is None and isinstance(response, WerkzeugResponse):
@@ -243,12 +253,14 @@ def _head(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
     return headers
 
 
-async def _send_from_threads(
-    app: t.Any, response: t.Any, send: ASGISend, inbox: Inbox
-) -> None:
-    """Iterate a synchronous stream in worker threads, and close it there: its `finally` may
-    block, and runs teardown functions where the stream kept its context."""
-    pool = app.file_pool if response.direct_passthrough else app.view_pool
+async def _send_from_threads(exchange: Exchange, response: t.Any, send: ASGISend) -> None:
+    """Iterate a synchronous stream in one worker thread, and close it there: what it keeps may
+    belong to that thread, its `finally` may block, and runs teardown functions where the stream
+    kept its context. Files are read by any thread."""
+    app, inbox = exchange.app, exchange.inbox
+    pool: t.Any = app.file_pool
+    if not response.direct_passthrough:
+        pool = exchange.ctx.hook_thread or Stay(app.view_pool)
     _read_more_at_once(response)
     chunks: t.Iterator[t.Any] = iter(response.iter_encoded())
     try:
@@ -258,9 +270,13 @@ async def _send_from_threads(
                 return
             await _send_chunk(send, as_bytes(chunk))
     finally:
-        close = getattr(response.response, "close", None)
-        if close is not None:
-            await Apart(pool, close)
+        try:
+            close = getattr(response.response, "close", None)
+            if close is not None:
+                await Apart(pool, close)
+        finally:
+            if type(pool) is Stay:  # else it ends with the request, or is for all
+                pool.shutdown()
 
 
 def streams_here(response: t.Any) -> bool:
@@ -291,6 +307,7 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
             return
         start = {"type": "http.response.start", "status": status, "headers": headers}
         await awaited(_send(send, start))
+        exchange.unfinished = True
         bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
         if not (bodiless or status in BODILESS):
             for chunk in _chunks_here(response):
@@ -298,15 +315,20 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
                     return
                 await awaited(_send_chunk(send, chunk))
         await awaited(_send_chunk(send, b"", more=False))
+        exchange.unfinished = False
     except ClientGone:
-        pass
+        exchange.unfinished = False
     finally:
         inbox.left = inbox.told = None
         if exchange.lane is not None:
             exchange.lane.spared = True
-        closed: t.Any = response.close()
-        if is_awaitable(closed):
-            await awaited(closed)
+        try:
+            if isinstance(response.response, IterableBody):
+                response.response.close_here()
+        finally:
+            closed: t.Any = response.close()
+            if is_awaitable(closed):
+                await awaited(closed)
 
 
 async def _send_chunk(send: ASGISend, data: bytes, more: bool = True) -> None:
@@ -338,7 +360,7 @@ async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
     try:
         # PERF(0.4 us a chunk): what `_send_chunk` and `IdleTimer.send` do, without a call.
         async for chunk in iterator:
-            if inbox.gone is not None:
+            if inbox.gone is not None or exchange.stalled:
                 break
             if type(chunk) is not bytes:
                 chunk = as_bytes(chunk)

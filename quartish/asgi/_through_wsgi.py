@@ -31,6 +31,8 @@ from ..wrappers import Request
 from ._exchange import body_of
 from ._exchange import IdleTimer
 from ._send import ClientGone
+from ._unfinished import note
+from ._unfinished import reset
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +71,13 @@ async def handle_through_wsgi(
         task = asyncio.current_task()
         if not lane.cancelled or (task is not None and task.cancelling()):
             raise
+    except Exception as error:
+        if call.started and not call.ended:
+            error.add_note(note(f"[{conn.method} {conn.path}]"))
+        raise
     finally:
+        if call.started and not call.ended and inbox.gone is None:
+            await reset(send)
         idle.stop()
         environ["wsgi.input"].close()
         await inbox.close()

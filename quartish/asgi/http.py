@@ -41,6 +41,7 @@ from ._send import send_here
 from ._send import send_response
 from ._send import streams_here
 from ._through_wsgi import handle_through_wsgi
+from ._unfinished import cut_off
 from ._wsgi_face import as_wsgi_says
 
 
@@ -199,7 +200,12 @@ class HttpExchange(Exchange):
             conn.receive_input(io.BufferedReader(reader))
         pool = self.app.file_pool if self.flow.serves_file(self.ctx) else self.app.view_pool
         try:
-            response = await to_thread(pool, None, self.work, context, lane=lane)
+            try:
+                response = await to_thread(pool, None, self.work, context, lane=lane)
+            except BaseException as error:
+                if self.unfinished:
+                    await cut_off(self, error)
+                raise
             self.lane, self.cancels = None, 0
             if response is not None:
                 self.answer = context.run(answer_of, self, response)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import functools
+import inspect
 import io
 import os
 import typing as t
@@ -20,6 +21,7 @@ from types import TracebackType
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from .._current import find_context
+from .._workers import Stay
 from .._workers import to_thread
 from .._workers import Workers
 
@@ -120,8 +122,12 @@ class IterableBody(ResponseBody):
         if isinstance(iterable, cabc.AsyncIterable):
             self.source = self.iter = aiter(iterable)
         else:
-            self.source = iter(iterable)
-            self.iter = iterate_in_thread(self.source)
+            source = iter(iterable)
+            if hasattr(source, "close") and not inspect.isgenerator(source):
+                source = _closing(source)
+                next(source)
+            self.source = source
+            self.iter = iterate_in_thread(source)
 
     def __aiter__(self) -> t.AsyncIterator[t.Any]:
         return self.iter
@@ -129,21 +135,51 @@ class IterableBody(ResponseBody):
     async def close(self) -> None:
         aclose = getattr(self.iter, "aclose", None)
         if aclose is not None:
-            await aclose()
-        close = getattr(self.source, "close", None) if self.is_sync else None
+            await aclose()  # of a plain iterator that was begun: closes that, in its thread
+        if _is_open(self.source):
+            await to_thread(view_pool(), copy_context(), self.source.close)
         self.source = None
-        if close is not None:
-            await to_thread(view_pool(), copy_context(), close)
+
+    def close_here(self) -> None:
+        """Close a plain iterator in this thread, which is the one that iterated over it."""
+        if _is_open(self.source):
+            self.source.close()
+
+
+def _closing(source: t.Iterator[T]) -> t.Generator[T | None, None, None]:
+    """Make a generator of an iterator that has to be closed, once it was asked for its first
+    item, which is None: to close it closes the iterator, where that was never begun, too."""
+    try:
+        yield None
+        for item in source:  # noqa: UP028 (which would close it, too)
+            yield item
+    finally:
+        source.close()  # type: ignore[attr-defined]
+
+
+def _is_open(source: object) -> bool:
+    return inspect.isgenerator(source) and source.gi_frame is not None
 
 
 async def iterate_in_thread(iterable: t.Iterator[T]) -> t.AsyncGenerator[T, None]:
-    """Iterate over a plain iterator in worker threads."""
+    """Iterate over a plain iterator in one worker thread, and close a generator there: what it
+    keeps may belong to that thread."""
     context = copy_context()  # one for all steps, as a generator expects
-    while True:
-        item: T = await to_thread(view_pool(), context, next, iterable, _END)
-        if item is _END:
-            return
-        yield item
+    pool = view_pool()
+    thread = Stay(pool) if isinstance(pool, Workers) else pool
+    try:
+        while True:
+            item: T = await to_thread(thread, context, next, iterable, _END)
+            if item is _END:
+                return
+            yield item
+    finally:
+        try:
+            if _is_open(iterable):
+                await to_thread(thread, context, iterable.close)  # type: ignore[attr-defined]
+        finally:
+            if thread is not pool:
+                thread.shutdown()
 
 
 class _ReadBody(RangeBody):
