@@ -63,9 +63,9 @@ def test_what_ends_early_is_no_whole(
     app = make(colour)
     app.logger.propagate = True
     served = serve(app)
-    data = b""
+    data, url = b"", served.http + path
     with httpx.Client(http1=not http2, http2=http2, timeout=5) as client:
-        with pytest.raises(httpx.RemoteProtocolError), client.stream("GET", served.http + path) as r:
+        with pytest.raises(httpx.RemoteProtocolError), client.stream("GET", url) as r:
             assert r.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
             for chunk in r.iter_bytes():
                 data += chunk
