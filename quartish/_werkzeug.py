@@ -260,6 +260,10 @@ class Decoder(MultipartDecoder):
         self.check_headers(len(data))
         return super()._parse_headers(data)
 
+    def look_back(self, size: int) -> None:
+        """Let the next search begin so many bytes before where it would."""
+        self._search_position = max(0, self._search_position - size)
+
     def boundary_start(self, data: bytes | bytearray) -> int:
         """Return the index in `data` from which on it may be a boundary; its length if none."""
         raise NotImplementedError

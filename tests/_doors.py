@@ -181,8 +181,9 @@ async def through_asgi(app: t.Any, ask: Ask) -> Reply:
     return Reply(start["status"], headers, b"".join(m.get("body", b"") for m in bodies))
 
 
-def through_wsgi(app: t.Any, ask: Ask) -> Reply:
-    """Call `app` as Werkzeug's client does, with the environ that a WSGI server would make."""
+def through_wsgi(app: t.Any, ask: Ask, file: t.IO[bytes] | None = None) -> Reply:
+    """Call `app` as Werkzeug's client does, with the environ that a WSGI server would make, which
+    reads the body from `file`, where one is given."""
     environ: dict[str, t.Any] = {
         "REQUEST_METHOD": ask.method,
         "SCRIPT_NAME": "",
@@ -194,7 +195,7 @@ def through_wsgi(app: t.Any, ask: Ask) -> Reply:
         "REMOTE_ADDR": "127.0.0.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(b"".join(ask.body)),
+        "wsgi.input": file or io.BytesIO(b"".join(ask.body)),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": False,
         "wsgi.multiprocess": False,
