@@ -11,10 +11,10 @@ import typing as t
 from werkzeug.exceptions import HTTPException
 
 from ._responses import BODILESS
-from ._responses import BREAKS
 from ._responses import error_page
 from ._responses import length_line
-from ._responses import raw_name
+from ._sendable import BREAKS
+from ._sendable import raw_name
 from ._survey import Survey
 from ._werkzeug import STATUS_LINES
 from .ctx import AppContext

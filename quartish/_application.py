@@ -60,6 +60,7 @@ from .globals import session
 from .helpers import get_debug_flag
 from .helpers import get_flashed_messages
 from .helpers import get_load_dotenv
+from .logging import log_failure
 from .serving import resolve_address
 from .serving import run as _serve
 from .serving import show_server_banner
@@ -264,11 +265,10 @@ class App(Core, Watched, metaclass=AppType):
 
     @default
     def log_exception(self, exc_info: t.Any) -> None:
-        """Log an exception that no handler took, once, with the request's path and method."""
+        """Log an exception that no handler took, once, with path, method and endpoint."""
         ctx = find_context()
         if ctx is not None and (ctx.has_request or ctx.has_websocket):
-            conn = ctx.conn
-            self.logger.error("Exception on %s [%s]", conn.path, conn.method, exc_info=exc_info)
+            log_failure(self.logger, ctx.conn, exc_info)
         else:
             self.logger.error("Exception on %s", self.name, exc_info=exc_info)
 

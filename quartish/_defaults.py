@@ -52,8 +52,10 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         "BODY_TIMEOUT": 60,
         "RESPONSE_TIMEOUT": 60,
         "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": 5,
-        # Origins that may open a websocket; None: all.
-        "WEBSOCKET_ORIGINS": None,
+        # Origins that may open a websocket, such as "https://example.org", or "same" for the
+        # host that was asked, or a list of such; None in it: clients without one. None: all.
+        "WEBSOCKET_ALLOWED_ORIGINS": None,
+        "WEBSOCKET_ORIGINS": None,  # its name until it knew "same"
         # Bytes that all headers, and path and query, may have; None: any number. 431 and 414 past
         # it; 4 kB of each always pass.
         "MAX_HEADER_SIZE": 32 * 1024,

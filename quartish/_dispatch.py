@@ -46,7 +46,7 @@ from ._responses import drop_response
 from ._responses import failed_response
 from ._responses import propagates
 from ._responses import UNREADABLE
-from ._responses import Unsendable
+from ._sendable import Unsendable
 from .ctx import AppContext
 from .signals import appcontext_tearing_down
 from .signals import got_request_exception

@@ -107,7 +107,7 @@ class Inbox:
     ) -> None:
         self.receive = receive
         #: `offload(func, *args)` runs file operations off the loop, and is always waited for.
-        self._offload = offload
+        self.offload = offload
 
     @property
     def pending(self) -> int:
@@ -159,7 +159,7 @@ class Inbox:
             offset, size, rest = entry
             self._busy += 1
             try:
-                data = await self._offload(os.pread, self._file.fileno(), size, offset)
+                data = await self.offload(os.pread, self._file.fileno(), size, offset)
             except BaseException:
                 messages.appendleft(entry)
                 raise
@@ -281,10 +281,10 @@ class Inbox:
     async def _write(self, message: Message) -> None:
         file = self._file
         if file is None:
-            file = self._file = await self._offload(tempfile.TemporaryFile)
+            file = self._file = await self.offload(tempfile.TemporaryFile)
         data, rest = self._pack(message)
         offset, self._file_size = self._file_size, self._file_size + len(data)
-        await self._offload(_write_all, file.fileno(), data, offset)
+        await self.offload(_write_all, file.fileno(), data, offset)
         self._add((offset, len(data), rest))
 
     def _add(self, entry: _OnDisk) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import functools
-import re
 import typing as t
 from asyncio import _get_running_loop
 from urllib.parse import quote
@@ -24,6 +23,9 @@ from ._bridge import from_thread
 from ._bridge import is_awaitable
 from ._core import Core
 from ._current import find_context
+from ._sendable import BREAKS
+from ._sendable import raw_name
+from ._sendable import Unsendable
 from ._workers import spare
 from .typing import Answer
 
@@ -122,24 +124,7 @@ async def drop_response(response: t.Any) -> None:
     spare(False)
 
 
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-BREAKS = re.compile(r"[\0\r\n\v\f]")
-"""What no header's value may have (RFC 9110, section 5.5): servers close without an answer, or
-take what follows for a header of its own."""
 LOCATIONS = (b"location", b"content-location")
-
-
-class Unsendable(ValueError):
-    """A response that no server could send."""
-
-
-@functools.lru_cache(maxsize=1024)
-def raw_name(name: str) -> bytes:
-    """Return a header's name as ASGI wants it. Raises Unsendable where it is no token (RFC 9110,
-    section 5.1)."""
-    if not _NAME.fullmatch(name):
-        raise Unsendable(f"A header of the response cannot be called {name!r}.")
-    return name.lower().encode()
 
 
 def check_sendable(response: t.Any) -> None:

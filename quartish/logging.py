@@ -49,9 +49,31 @@ def has_level_handler(logger: logging.Logger) -> bool:
     return False
 
 
+class _Placing(logging.Formatter):
+    """Says beside a message which endpoint it is about."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        text = super().formatMessage(record)
+        endpoint = getattr(record, "endpoint", None)
+        return text if endpoint is None else f"{text} in view {endpoint!r}"
+
+
+def log_failure(logger: logging.Logger, conn: t.Any, exc_info: t.Any) -> None:
+    """Log that nothing answered what was raised for a connection. The message is Flask's, which
+    others look for; the endpoint is an attribute of the record, and our own handler tells it."""
+    logger.error(
+        "Exception on %s [%s]",
+        conn.path,
+        conn.method,
+        exc_info=exc_info,
+        extra={"endpoint": conn.endpoint},
+        stacklevel=2,
+    )
+
+
 def _stream_handler(fmt: str) -> logging.StreamHandler[t.TextIO]:
     handler = logging.StreamHandler(t.cast(t.TextIO, wsgi_errors_stream))
-    handler.setFormatter(logging.Formatter(fmt))
+    handler.setFormatter(_Placing(fmt))
     return handler
 
 

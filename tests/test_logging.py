@@ -161,6 +161,20 @@ def test_an_unhandled_exception_is_logged_there_too() -> None:
     assert stream.getvalue().endswith("LookupError: lost\n")
 
 
+async def test_the_endpoint_is_told_beside_flasks_message(
+    colour: type[t.Any], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What others look for is as in Flask: the message, its parts, the name of the level."""
+    app = make_app(colour)
+    app.logger.propagate = True
+    await asgi_client(app).get("/fail")
+    [record] = caplog.records
+    assert (record.msg, record.args) == ("Exception on %s [%s]", ("/fail", "GET"))
+    assert record.getMessage() == "Exception on /fail [GET]"
+    assert t.cast(t.Any, record).endpoint == "fail"
+    assert "Exception on /fail [GET] in view 'fail'\nTraceback" in capsys.readouterr().err
+
+
 async def test_under_asgi_an_app_writes_to_stderr(
     colour: type[t.Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,7 +26,8 @@ from .._responses import length_line
 from .._responses import LOCATIONS
 from .._responses import plain_answer
 from .._responses import propagates
-from .._responses import raw_name
+from .._sendable import raw_name
+from .._sendable import raw_value
 from .._werkzeug import on_close_functions
 from .._workers import Stay
 from ..typing import Answer
@@ -65,11 +66,7 @@ def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
             if getattr(response, "autocorrect_location_header", False):
                 value = response.get_wsgi_headers(conn.environ)[name]
             value = iri_to_uri(value)
-        try:
-            data = value.encode("latin-1")
-        except UnicodeEncodeError:
-            data = value.encode("utf-8")
-        raw.append((key, data.strip(b" \t")))
+        raw.append((key, raw_value(value)))
     if length is not None:
         raw.append(length_line(length))
     return raw

@@ -16,9 +16,9 @@ from .._bridge import from_thread
 from .._current import find_context
 from .._inbox import HttpInbox
 from .._inbox import Inbox
-from .._responses import BREAKS
-from .._responses import raw_name
-from .._responses import Unsendable
+from .._sendable import BREAKS
+from .._sendable import raw_name
+from .._sendable import Unsendable
 from .._streaming import BodyReader
 from .._workers import Lane
 from .._workers import spare

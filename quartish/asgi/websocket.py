@@ -20,6 +20,7 @@ from .._current import is_current
 from .._head import cut
 from .._inbox import Inbox
 from .._overrides import is_default
+from .._responses import drop_response
 from .._workers import Lane
 from .._workers import to_thread
 from ..typing import ASGIReceive
@@ -35,6 +36,9 @@ from ._send import raw_headers
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
 SERVICE_RESTART = 1012
+SAME = "same"
+"""What `WEBSOCKET_ALLOWED_ORIGINS` calls the origin of the app itself."""
+PORTS = {"http": ":80", "https": ":443"}
 LAST_WORD = 1.0
 """Seconds that a handler which the server has cancelled may take to close its websocket."""
 
@@ -103,8 +107,11 @@ class WebsocketExchange(Exchange):
 
     def begin(self) -> bool:
         takes_loop = super().begin()
-        origins, conn = self.app.config["WEBSOCKET_ORIGINS"], self.ctx.conn
-        if origins is not None and conn.headers.get("Origin") not in origins:
+        config, conn = self.app.config, self.ctx.conn
+        origins = config["WEBSOCKET_ALLOWED_ORIGINS"]
+        if origins is None:
+            origins = config["WEBSOCKET_ORIGINS"]
+        if origins is not None and not _is_allowed(conn.headers, origins):
             conn.routing_exception = Forbidden("This origin may not open a websocket here.")
         return takes_loop
 
@@ -200,10 +207,14 @@ class WebsocketExchange(Exchange):
 
     async def reject(self, response: t.Any) -> None:
         data = body_in_memory(response)
-        if data is None and is_sync_stream(response):
-            data = b"".join(response.iter_encoded())
-        elif data is None:
-            data = b"".join([_encoded(chunk) async for chunk in response.response])
+        try:
+            if data is None and is_sync_stream(response):
+                chunks = response.iter_encoded()
+                data = await to_thread(self.app.view_pool, copy_context(), b"".join, chunks)
+            elif data is None:
+                data = b"".join([_encoded(chunk) async for chunk in response.response])
+        finally:
+            await drop_response(response)
         headers = raw_headers(self.ctx.websocket, response, len(data))
         start = {"type": "websocket.http.response.start", "status": response.status_code}
         await self.send({**start, "headers": headers})
@@ -217,6 +228,25 @@ class WebsocketExchange(Exchange):
         if not websocket.closed and self.inbox.gone is None:
             websocket.closed = True
             await self.send({"type": "websocket.close", "code": code, "reason": ""})
+
+
+def _is_allowed(headers: t.Any, origins: str | t.Collection[str | None]) -> bool:
+    """Say whether the page that opens a websocket, which browsers name, is from one of these
+    origins. For "same" its scheme is not looked at: a proxy may have ended TLS.
+
+    *Source:* RFC 6455, section 10.2; RFC 6454.
+    """
+    origin: str | None = headers.get("Origin")
+    if isinstance(origins, str):
+        origins = [origins]
+    if origin in origins:
+        return origin != SAME
+    if origin is None or SAME not in origins:
+        return False
+    scheme, _, place = origin.lower().partition("://")
+    host = headers.get("Host", "").lower()
+    port = PORTS.get(scheme)
+    return port is not None and place.removesuffix(port) == host.removesuffix(port) != ""
 
 
 def _encoded(chunk: str | bytes) -> bytes:

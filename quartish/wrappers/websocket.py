@@ -14,12 +14,20 @@ from .._bridge import from_thread
 from .._bridge import mark_async
 from .._inbox import give_way
 from .._inbox import Inbox
+from .._sendable import BREAKS
+from .._sendable import check_token
+from .._sendable import raw_name
+from .._sendable import raw_value
+from .._sendable import Unsendable
 from .._workers import in_lane
 from .._workers import this_thread
+from ..json._long import LONG
+from ..json.provider import reads_long
 from ..signals import websocket_received
 from ..signals import websocket_sent
 from ..typing import ASGISend
 from ..typing import Message
+from ..typing import RawHeaders
 from ..typing import Scope
 from ._conn import ClientDisconnectedError
 from ._conn import Conn
@@ -30,6 +38,10 @@ HeadersLike = t.Union[Headers, t.Mapping[str, str], t.Iterable[tuple[str, str]]]
 
 NO_STATUS = 1005
 ABNORMAL_CLOSURE = 1006
+UNSENT = (1004, NO_STATUS, ABNORMAL_CLOSURE, 1015)
+"""Codes that no close frame may have. *Source:* RFC 6455, section 7.4.1."""
+LONGEST_REASON = 123
+"""Bytes of a close frame's reason. *Source:* RFC 6455, section 5.5."""
 SENDS_PER_TURN = 16
 """Messages sent in a row before other tasks get their turn."""
 
@@ -172,6 +184,13 @@ class Websocket(Conn):
         if self.accepted:
             await asyncio.sleep(0)  # who does nothing but this, in a loop, keeps nobody waiting
         else:
+            try:
+                _raw_lines(lines := Headers(headers))
+                if subprotocol is not None:
+                    check_token("subprotocol", subprotocol)
+            except (TypeError, ValueError):
+                await give_way(self)
+                raise
             self.accepted = True
             own, kind = vars(self), type(self)
             if (
@@ -182,8 +201,9 @@ class Websocket(Conn):
             ):
                 self._direct = self.inbox
             try:
-                await self._accept(Headers(headers), subprotocol)
+                await self._accept(lines, subprotocol)
             except Exception:
+                self.accepted, self._direct = False, None  # the client still waits for an answer
                 await give_way(self)
                 raise
 
@@ -275,6 +295,8 @@ class Websocket(Conn):
         """Return the JSON of the next message. Raises ValueError where it is none."""
         data = await self.receive()
         try:
+            if len(data) > LONG and self.inbox is not None and reads_long(self.json_module):
+                return await self.inbox.offload(self.json_module.loads, data)
             return self.json_module.loads(data)
         except Exception:
             await give_way(self)
@@ -295,9 +317,16 @@ class Websocket(Conn):
 
     @waited_for_in_threads
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the websocket; before it was accepted: reject the handshake."""
+        """Close the websocket; before it was accepted: reject the handshake. Raises ValueError
+        for a code or a reason that cannot be sent (RFC 6455, sections 5.5.1 and 7.4)."""
         if self.closed:
             await self._refuse_closed()
+        if not 1000 <= code < 5000 or code in UNSENT or len(reason.encode()) > LONGEST_REASON:
+            await give_way(self)
+            raise ValueError(
+                f"A websocket cannot be closed with {code} and {reason[:200]!r}: a code is 1000 to"
+                f" 4999 but for {UNSENT}, and a reason has {LONGEST_REASON} bytes at most."
+            )
         self.closed = True
         await self._close(code, reason)
 
@@ -337,7 +366,7 @@ class Websocket(Conn):
         await self._answer({"type": "websocket.send", kind: data})
 
     async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
-        raw = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers]
+        raw = _raw_lines(headers)
         await self._answer(
             {"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw}
         )
@@ -374,6 +403,14 @@ class Websocket(Conn):
         code = message.get("code")
         reason = message.get("reason") or ""
         raise WebSocketDisconnect(NO_STATUS if code is None else code, reason) from cause
+
+
+def _raw_lines(headers: Headers) -> RawHeaders:
+    """Return headers as ASGI wants them. Raises Unsendable where no server could send them."""
+    for name, value in headers:
+        if BREAKS.search(value):
+            raise Unsendable(f"The header {name!r} has a line break or a NUL in its value.")
+    return [(raw_name(name), raw_value(value)) for name, value in headers]
 
 
 def _sendable(data: t.Any) -> str | bytes:

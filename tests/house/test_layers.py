@@ -39,6 +39,7 @@ FLOORS = {
     "json": 1,
     "logging": 1,
     "_route_table": 1,
+    "_sendable": 1,
     "_signing": 1,
     "_template_code": 1,
     "_watched": 1,
