@@ -68,9 +68,8 @@ BAD_ACCEPTS: dict[str, dict[str, t.Any]] = {
 
 @LANES
 @REJECTS
-@pytest.mark.parametrize("name", BAD_ACCEPTS)
 async def test_a_handshake_that_cannot_be_sent_is_a_500(
-    colour: App, lane: str, rejects: bool, name: str, caplog: pytest.LogCaptureFixture
+    colour: App, lane: str, rejects: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = colour("app")
 
@@ -78,17 +77,19 @@ async def test_a_handshake_that_cannot_be_sent_is_a_500(
         await websocket.accept(**BAD_ACCEPTS[name])
 
     add(app, lane, handler)
-    async with WebsocketPeer(app, rejects=rejects) as peer:
-        await peer.ended()
-    assert sendable(peer) and peer.error is None
-    if rejects:
-        assert peer.types == ["start", "body"] and peer.sent[0]["status"] == 500
-    else:
-        assert peer.types == ["close"]
-    [record] = caplog.records
-    assert record.getMessage() == "Exception on / [GET]"
-    assert t.cast(t.Any, record).endpoint == "handler"
-    assert record.exc_info is not None and isinstance(record.exc_info[1], ValueError)
+    for name in BAD_ACCEPTS:
+        caplog.clear()
+        async with WebsocketPeer(app, rejects=rejects) as peer:
+            await peer.ended()
+        assert sendable(peer) and peer.error is None, name
+        if rejects:
+            assert peer.types == ["start", "body"] and peer.sent[0]["status"] == 500, name
+        else:
+            assert peer.types == ["close"], name
+        [record] = caplog.records
+        assert record.getMessage() == "Exception on / [GET]", name
+        assert t.cast(t.Any, record).endpoint == "handler"
+        assert record.exc_info is not None and isinstance(record.exc_info[1], ValueError)
 
 
 @LANES
@@ -126,25 +127,27 @@ async def test_a_handler_may_try_again(colour: App, lane: str) -> None:
     assert peer.types == ["accept", "send", "close"] and peer.code == 1000
 
 
+BAD_CLOSES = [(999, ""), (5000, ""), (1005, ""), (1006, ""), (1015, ""), (0, "")]
+BAD_CLOSES += [(1000, "x" * 124), (1000, "€" * 42), (1000, "\ud800")]
+
+
 @LANES
-@pytest.mark.parametrize(
-    ("code", "reason"), [(999, ""), (5000, ""), (1005, ""), (1006, ""), (1015, ""), (0, "")]
-    + [(1000, "x" * 124), (1000, "€" * 42), (1000, "\ud800")]
-)
 async def test_a_close_that_cannot_be_sent_is_an_error(
-    colour: App, lane: str, code: int, reason: str, caplog: pytest.LogCaptureFixture
+    colour: App, lane: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = colour("app")
 
     async def handler() -> None:
         await websocket.accept()
-        await websocket.close(code, reason)
+        await websocket.close(*case)
 
     add(app, lane, handler)
-    async with WebsocketPeer(app) as peer:
-        await peer.ended()
-    assert sendable(peer) and peer.code == 1011
-    assert caplog.messages == ["Exception on / [GET]"]
+    for case in BAD_CLOSES:
+        caplog.clear()
+        async with WebsocketPeer(app) as peer:
+            await peer.ended()
+        assert sendable(peer) and peer.code == 1011, case
+        assert caplog.messages == ["Exception on / [GET]"], case
 
 
 @LANES
@@ -269,7 +272,13 @@ MESSAGES: dict[str, str | bytes] = {
 
 
 @LANES
-@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if len(MESSAGES[name]) > 1 << 20 else [])
+        for name in MESSAGES
+    ],
+)
 async def test_messages_of_strange_json(
     colour: App, lane: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
