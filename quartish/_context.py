@@ -13,6 +13,7 @@ import typing as t
 from contextvars import Token
 from types import TracebackType
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from ._app_globals import _AppCtxGlobals as _AppCtxGlobals
@@ -25,6 +26,7 @@ from ._current import activate
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from ._lazy import lazy
+from ._watched import PartType
 from .sessions import SessionMixin
 from .signals import appcontext_popped
 from .signals import appcontext_pushed
@@ -33,6 +35,8 @@ from .typing import Scope
 from .wrappers._conn import Conn
 from .wrappers.websocket import Websocket
 
+C = t.TypeVar("C", bound="AppContext")
+
 _NO_HEADERS: dict[bytes, bytes] = {}
 #: Where an environ has the request that the ASGI door made, for an app's own `request_context`.
 DOORS_REQUEST = "quartish.request"
@@ -40,7 +44,11 @@ DOORS_REQUEST = "quartish.request"
 _making = threading.RLock()
 
 
-class AppContext:
+#: What the flow does itself, unless a context says how.
+_LIFE = frozenset(["push", "pop", "match_request", "auto_pop"])
+
+
+class AppContext(metaclass=PartType):
     """The context of an app, and of a request or websocket where it was made for one.
 
     Attributes are made when first read: many views touch neither `g` nor the session, nor the
@@ -286,7 +294,12 @@ class AppContext:
                 self.outer = around
         if apart and self.kind is not None and self.outer is None:
             outer = self.outer = self.apart = self.app.app_context()
-            first: Token[t.Any] = outer.begin()
+            first: Token[t.Any]
+            if lives_by_itself(outer) and self.app.plain:
+                outer.push()
+                first = outer._entered[-1][-1]  # noqa: SLF001 (this class's)
+            else:
+                first = outer.begin()
             self.unsettled = outer.unsettled
             _cv_app.set(self)
             self.pushes = 1
@@ -323,7 +336,8 @@ class AppContext:
         if self.kind is not None and self.pushes == 1:
             await self.open_session()
             conn = self.conn
-            if conn.url_rule is None and conn.routing_exception is None:
+            found = conn.url_rule is not None or conn.routing_exception is not None
+            if not found or lives_by_itself(self):
                 self.match_request()
 
     @lazy
@@ -396,14 +410,19 @@ class AppContext:
             if self.apart is not None:
                 apart, self.apart = self.apart, None
                 activate(apart, self._covered)
-                await apart.release(exc)
+                if lives_by_itself(apart) and self.app.plain:
+                    apart.pop(exc)
+                else:
+                    await apart.release(exc)
         if self.outer is None and appcontext_popped.receivers:
             for _, rv in appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync):
                 if is_awaitable(rv):
                     await awaited(rv)
 
     def __enter__(self) -> t.Self:
-        drive(self._push())
+        pushed = self.push()
+        if pushed is not None:
+            drive(pushed)
         return self
 
     def __exit__(
@@ -412,7 +431,12 @@ class AppContext:
         exc_value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        drive(self._pop(exc_value))
+        popped = self._leave(exc_value)
+        if popped is not None:
+            drive(popped)
+
+    def _leave(self, exc: BaseException | None) -> t.Any:
+        return self.pop(exc)
 
     async def __aenter__(self) -> t.Self:
         await self._push()
@@ -428,18 +452,39 @@ class AppContext:
 
     def copy(self) -> AppContext:
         """Return a context of its own for the same request or websocket and session."""
-        return type(self)(
-            self.app,
-            request=self.request if self.has_request else None,
-            session=self._session if self.session_opened else None,
-            websocket=self.websocket if self.has_websocket else None,
+        return self._with_adapter(
+            type(self)(
+                self.app,
+                request=self.request if self.has_request else None,
+                session=self._session if self.session_opened else None,
+                websocket=self.websocket if self.has_websocket else None,
+            )
         )
+
+    def _with_adapter(self, copied: C) -> C:
+        """Let an app's own `create_url_adapter` be asked at once, as Flask does."""
+        if copied.kind is not None and self._find_flow().own_adapter:
+            try:
+                _ = copied.url_adapter
+            except HTTPException as error:
+                copied.conn.routing_exception = error
+        return copied
 
     def __repr__(self) -> str:
         name, conn = type(self).__name__, self.conn
         if conn is None:
             return f"<{name} of {self.app.name}>"
         return f"<{name} {conn.url!r} [{conn.method}] of {self.app.name}>"
+
+
+def has_own_life(cls: type[AppContext]) -> bool:
+    """Say whether a class of contexts has methods of its own for what the flow does with them."""
+    return not _LIFE.isdisjoint(cls.redefined)
+
+
+def lives_by_itself(ctx: AppContext) -> bool:
+    """Say the same of a context: by its class, or as something was set on it."""
+    return has_own_life(type(ctx)) or not _LIFE.isdisjoint(vars(ctx))
 
 
 def _request_of(app: t.Any, send: ASGISend, request: t.Any) -> t.Any:

@@ -40,7 +40,7 @@ from ._current import call_with_context
 from ._hooks import collect
 from ._hooks import goes_apart
 from ._hooks import itself
-from ._matching import Matching
+from ._own_contexts import OwnContexts
 from ._responses import check_sendable
 from ._responses import drop_response
 from ._responses import failed_response
@@ -58,7 +58,7 @@ from .signals import request_tearing_down
 _UNKNOWN: tuple[t.Any, bool, t.Any] = (object(), False, None)
 
 
-class Flow(Answers, Matching):
+class Flow(Answers, OwnContexts):
     """The flow of one app's requests. `_dispatch_websocket` says how a websocket's differs."""
 
     started = request_started
@@ -97,6 +97,8 @@ class Flow(Answers, Matching):
         self._colours: dict[str, tuple[t.Any, bool, t.Any]] = {}
         if self.handler is not None:
             self.handle = self._handle_by_app  # type: ignore[method-assign]
+        if self.own_contexts:
+            self.let_contexts_be(self.enter, self.handle)
 
     # --- the lane -------------------------------------------------------------------------
 
@@ -402,7 +404,7 @@ class Flow(Answers, Matching):
         """End a context for a door. What a teardown function raises is logged, or raised when
         testing; the response that was made goes out. *Flask:* it is lost."""
         try:
-            await ctx.release(ctx.error)
+            await (self.pop(ctx) if self.own_contexts else ctx.release(ctx.error))
         except Exception as error:
             propagate = self.app.config["PROPAGATE_EXCEPTIONS"]
             if propagate or (propagate is None and self.app.testing):

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from . import ctx
 from ._context import _sentinel
+from ._watched import PartType
 from .testing.utils import PRESERVE
 
 if t.TYPE_CHECKING:
@@ -46,7 +47,11 @@ class AppContext(ctx.AppContext):
         exc_value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        await self.pop(exc_value)
+        await self._leave(exc_value)
+
+    def _leave(self, exc: BaseException | None) -> t.Any:
+        kept = self.made is None or PRESERVE in self.made.scope  # the client ends it itself
+        return self.pop(exc) if kept else self.auto_pop(exc)
 
     def copy(self) -> ctx.AppContext:
         """Return another context for the same app, with the same `g`, or for the same request
@@ -67,7 +72,7 @@ class AppContext(ctx.AppContext):
             await self.pop(exc)
 
 
-class _Kind(type):
+class _Kind(PartType):
     """The class of contexts that are told apart by what they were made for."""
 
     kind: str
@@ -88,7 +93,8 @@ class RequestContext(AppContext, metaclass=_Kind):
         super().__init__(app, request=request, session=session)
 
     def copy(self) -> t.Self:
-        return type(self)(self.app, self.conn, self._session if self.session_opened else None)
+        session = self._session if self.session_opened else None
+        return self._with_adapter(type(self)(self.app, self.conn, session))
 
 
 class WebsocketContext(AppContext, metaclass=_Kind):
@@ -100,4 +106,5 @@ class WebsocketContext(AppContext, metaclass=_Kind):
         super().__init__(app, websocket=request, session=session)
 
     def copy(self) -> t.Self:
-        return type(self)(self.app, self.conn, self._session if self.session_opened else None)
+        session = self._session if self.session_opened else None
+        return self._with_adapter(type(self)(self.app, self.conn, session))

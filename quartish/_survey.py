@@ -14,6 +14,7 @@ from itertools import chain
 from types import MethodType
 
 from ._bridge import is_async_callable
+from ._context import has_own_life
 from ._core import Core
 from ._overrides import as_step
 from ._overrides import CONTEXT_LAST
@@ -59,15 +60,22 @@ class Survey:
         self.request_class: t.Any = app.request_class
         self.context_class: t.Any = app.context_class
         self.response_class: t.Any = app.response_class
+        #: Whether the app makes the contexts by a method of its own.
+        maker: t.Any = getattr(app, self.CONTEXT, None)
+        class_of: t.Any = getattr(app, "context_class_of", lambda _: self.context_class)
+        self.makes_context = maker is not None and (
+            not is_default(maker) or class_of(self.CONTEXT) is not self.context_class
+        )
         #: Whether a request may be made when it is first asked for: neither its class nor its
         #: context's does anything of its own when one is made, or closed.
         from_scope = getattr(self.request_class, "from_scope", None)
         self.late_request = (
             self.context_class.__init__ is AppContext.__init__
+            and "__init__" not in self.context_class.redefined
             and type(from_scope) is MethodType
             and from_scope.__func__ is _FROM_SCOPE
             and not self.request_class.needs_close
-            and is_default(getattr(app, "request_context", None))
+            and not self.makes_context
         )
         #: The registries themselves: they may be edited at any time, and the flow is made
         #: anew where one is replaced.
@@ -94,11 +102,16 @@ class Survey:
             self.handler = handler
             self.replaced.add("handle")
             self.overridden = self.overridden or not is_async_callable(handler)
-        #: Whether the app makes the contexts by a method of its own.
-        self.makes_context = not is_default(getattr(app, self.CONTEXT, None))
+        #: Whether the app makes its application contexts, for Flask's flow to ask for.
+        self.own_app_context = self.plain and not is_default(t.cast(t.Any, app).app_context)
+        #: Whether contexts may have methods of their own, which are to be called.
+        self.own_contexts = (
+            self.own_app_context or self.makes_context or has_own_life(self.context_class)
+        )
         #: Whether the app may have a say in the app contexts of its connections.
-        self.asks_for_app_context = not (
-            is_default(t.cast(t.Any, app).app_context) and is_default(app.create_url_adapter)
+        self.own_adapter = not is_default(app.create_url_adapter)
+        self.asks_for_app_context = self.own_adapter or not is_default(
+            t.cast(t.Any, app).app_context
         )
         #: What the app puts around each function of the user's, if anything: `ensure_sync` of an
         #: app that may override it, `ensure_async` of one that does.
@@ -128,6 +141,7 @@ class Survey:
             appcontext_tearing_down.receivers,
             appcontext_popped.receivers,
             self.replaced,
+            self.own_contexts,
         )
         #: Whether a WSGI middleware was put around the app: http requests go through it.
         self.through_wsgi = not is_default(app.wsgi_app) or hasattr(

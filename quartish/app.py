@@ -29,6 +29,8 @@ from ._overrides import default
 from ._overrides import either_form
 from ._quart_app import QuartApp
 from ._quart_contexts import AppContext as AwaitableContext
+from ._quart_contexts import RequestContext
+from ._quart_contexts import WebsocketContext
 from .asgi.connections import ASGIHTTPConnection
 from .asgi.connections import ASGIWebsocketConnection
 from .config import QuartConfig
@@ -394,15 +396,22 @@ class Quart(QuartApp):
 
     # --- doors ------------------------------------------------------------------------------
 
+    def context_class_of(self, maker: str) -> type[AppContext]:
+        """Return the class of what `request_context` or `websocket_context` makes: Quart's one of
+        that name, where somebody patched it."""
+        kind = RequestContext if maker == "request_context" else WebsocketContext
+        patched = kind.redefined - self.context_class.redefined
+        return kind if patched and self.context_class is AwaitableContext else self.context_class
+
     @default
     def request_context(self, request: AwaitableRequest) -> AppContext:
         """Return a context for a request, for `async with`."""
-        return self.context_class(self, request=request)
+        return self.context_class_of("request_context")(self, request=request)
 
     @default
     def websocket_context(self, websocket: wrappers.Websocket) -> AppContext:
         """Return a context for a websocket, for `async with`."""
-        return self.context_class(self, websocket=websocket)
+        return self.context_class_of("websocket_context")(self, t.cast(t.Any, websocket))
 
     def test_request_context(self, path: str, **kwargs: t.Any) -> AppContext:
         """Return a context for a made-up request; arguments are the test client's."""

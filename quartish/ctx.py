@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import typing as t
 
@@ -52,7 +53,8 @@ def after_this_websocket(func: F) -> F:
 
 def copy_current_app_context(func: F) -> F:
     """Return `func` such that it runs in an application context of the current app, with the
-    same `g`, in whatever thread or task it is called."""
+    same `g`, in whatever thread or task it is called. In the awaitable colour it is an `async def`
+    then, as in Quart; a `def` runs in a worker thread."""
     g, app = current_context().g, t.cast(t.Any, current_context().app)
 
     def make_context() -> AppContext:
@@ -65,14 +67,18 @@ def copy_current_app_context(func: F) -> F:
 
 def copy_current_request_context(f: F) -> F:
     """Return `f` such that it runs in a copy of the current request context, in whatever
-    thread or task it is called. An `async def` stays one."""
-    return _run_in(_connected("copy_current_request_context", "request").copy().copy, f)
+    thread or task it is called. An `async def` stays one; in the awaitable colour a `def` becomes
+    one, as in Quart."""
+    ctx = _connected("copy_current_request_context", "request").copy()
+    return _run_in(functools.partial(copy.copy, ctx), f)
 
 
 def copy_current_websocket_context(func: F) -> F:
     """Return `func` such that it runs in a copy of the current websocket context, in whatever
-    thread or task it is called. An `async def` stays one."""
-    return _run_in(_connected("copy_current_websocket_context", "websocket").copy().copy, func)
+    thread or task it is called. An `async def` stays one; in the awaitable colour a `def` becomes
+    one, as in Quart."""
+    ctx = _connected("copy_current_websocket_context", "websocket").copy()
+    return _run_in(functools.partial(copy.copy, ctx), func)
 
 
 def _connected(caller: str, kind: t.Literal["request", "websocket"]) -> AppContext:
@@ -86,18 +92,20 @@ def _connected(caller: str, kind: t.Literal["request", "websocket"]) -> AppConte
 
 
 def _run_in(make_context: t.Callable[[], AppContext], f: F) -> F:
-    if is_async_callable(f):
+    app = t.cast(t.Any, current_context().app)
+    if is_async_callable(f) or not app.plain:
 
         @functools.wraps(f)
         async def async_wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
             async with make_context():
-                return await f(*args, **kwargs)
+                func = f if app.plain else app.ensure_async(f)
+                return await func(*args, **kwargs)
 
         return t.cast(F, async_wrapper)
 
     @functools.wraps(f)
     def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
         with make_context():
-            return f(*args, **kwargs)
+            return app.ensure_sync(f)(*args, **kwargs)
 
     return t.cast(F, wrapper)

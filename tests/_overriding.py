@@ -94,8 +94,15 @@ FILE["body"] = (
     b'--x\r\nContent-Disposition: form-data; name="f"; filename="f.txt"\r\n\r\nfile\r\n--x--\r\n'
 )
 
+#: The contexts: the app's method that makes each, which is redefined too.
+MAKERS = {
+    "context": "request_context",
+    "app_context": "app_context",
+    "websocket_context": "websocket_context",
+}
+
 #: What each part has an instance of on the app, so that a method may be assigned to it.
-ON_INSTANCE = ("session_interface", "json", "app")
+ON_INSTANCE = ("session_interface", "json", "app", *MAKERS)
 #: What is there when the app is made, so that to set it on the app comes too late.
 BEFORE = ("app", "blueprint", "config")
 
@@ -103,7 +110,7 @@ BEFORE = ("app", "blueprint", "config")
 REQUESTS: list[tuple[str, dict[str, t.Any]]] = [
     *[(f"/{kind}", {}) for kind in ("", "abort", "custom", "error", "handled", "none", "stream")],
     *[(f"/{kind}", {}) for kind in ("json", "list", "tuple", "made", "moved", "page", "later")],
-    *[(f"/{kind}", {}) for kind in ("read", "write", "lasting", "url", "bare")],
+    *[(f"/{kind}", {}) for kind in ("read", "write", "lasting", "url", "bare", "copied")],
     *[(f"/{kind}", {"cookie": COOKIES["kept"]}) for kind in ("", "read", "write", "clear")],
     *[(f"/{kind}", {"cookie": COOKIES["permanent"]}) for kind in ("", "error")],
     ("/", {"cookie": "session=garbage"}),
@@ -220,6 +227,8 @@ def _acts(side: Side) -> t.Callable[[str], t.Any]:  # noqa: C901
                 session.permanent = True
             case "clear":
                 session.clear()
+            case "copied":
+                return module.copy_current_request_context(lambda: request.path)()
             case "url":
                 return module.url_for("static", filename="x")
             case "get_json":
@@ -477,7 +486,11 @@ def overridden(
 
     def install(target: t.Any) -> None:
         sub = type(stock)(stock.__name__, (stock,), methods)
-        if attribute == "session_interface":
+        if case.part in MAKERS:
+            maker = making(stock if way == "instance" else sub)
+            bound = maker if isinstance(target, type) else maker.__get__(target)
+            setattr(target, MAKERS[case.part], bound)
+        elif attribute == "session_interface":
             target.session_interface = sub()
         elif attribute == "json":
             if isinstance(target, type):
@@ -487,12 +500,21 @@ def overridden(
         else:
             setattr(target, attribute, sub)
 
+    def making(cls: t.Any) -> t.Any:
+        def make(app: t.Any, *given: t.Any) -> t.Any:
+            ctx = cls(app, *given)
+            for name, method in methods.items() if way == "instance" else ():
+                setattr(ctx, name, method.__get__(ctx, cls))
+            return ctx
+
+        return make
+
     late: t.Callable[[], None] = lambda: None  # noqa: E731
     blueprint_class: t.Any = None
     try:
         if way == "stock class":
             patch()
-        elif way == "instance":
+        elif way == "instance" and case.part not in MAKERS:
             late = patch_instance
         elif on_stock:
             late = patch

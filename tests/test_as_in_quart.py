@@ -286,6 +286,17 @@ async def test_a_copied_app_context_shares_g() -> None:
     await on_both(play)
 
 
+async def test_a_function_that_carries_a_context_is_awaited() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+        async with app.test_request_context("/path"):
+            in_app = module.copy_current_app_context(lambda: module.current_app.name)
+            in_request = module.copy_current_request_context(lambda: module.request.path)
+            return [await in_app(), await in_request()]
+
+    await on_both(play)
+
+
 @pytest.mark.parametrize("name", ["pushed", "popped", "tearing_down"])
 async def test_async_receivers_of_signals_about_contexts(name: str) -> None:
     async def play(module: t.Any) -> t.Any:

@@ -13,18 +13,22 @@ import typing as t
 from collections import Counter
 
 import flask
+import flask.ctx
 import flask.json.provider
 import flask.sessions
 import pytest
 import quart
+import quart.ctx
 import quart.json.provider
 import quart.sessions
 from werkzeug.sansio.request import Request as SansioRequest
 
 import quartish
+import quartish.ctx
 import quartish.json.provider
 import quartish.quart
 import quartish.sessions
+from quartish import _quart_contexts
 
 from . import _overriding
 from ._overriding import Case
@@ -56,6 +60,24 @@ CLASSES: dict[str, tuple[t.Any, t.Any, t.Any, t.Any]] = {
         quart.Config,
         quartish.Flask.config_class,
         quartish.Quart.config_class,
+    ),
+    "context": (
+        flask.ctx.RequestContext,
+        quart.ctx.RequestContext,
+        quartish.ctx.RequestContext,
+        _quart_contexts.RequestContext,
+    ),
+    "app_context": (
+        flask.ctx.AppContext,
+        quart.ctx.AppContext,
+        quartish.ctx.AppContext,
+        _quart_contexts.AppContext,
+    ),
+    "websocket_context": (
+        None,
+        quart.ctx.WebsocketContext,
+        None,
+        _quart_contexts.WebsocketContext,
     ),
     "websocket": (None, quart.Websocket, None, quartish.Quart.websocket_class),
     "json": (

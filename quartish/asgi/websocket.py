@@ -19,7 +19,6 @@ from .._bridge import within
 from .._current import is_current
 from .._head import cut
 from .._inbox import Inbox
-from .._overrides import is_default
 from .._responses import drop_response
 from .._workers import Lane
 from .._workers import to_thread
@@ -60,7 +59,7 @@ async def handle_websocket(
     await receive()  # websocket.connect
     websocket = app.websocket_class.from_scope(scope)
     websocket.json_module = app.json
-    if app.plain or is_default(app.websocket_context):
+    if app.plain or not flow.makes_context:
         ctx = app.context_class(app, websocket=websocket)
     else:
         ctx = app.websocket_context(websocket)

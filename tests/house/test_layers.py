@@ -73,6 +73,7 @@ FLOORS = {
     "_dispatch_websocket": 4,
     "_matching": 4,
     "_overrides": 4,
+    "_own_contexts": 4,
     "_survey": 4,
     "_context": 4,
     "ctx": 4,
