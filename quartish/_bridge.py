@@ -11,7 +11,9 @@ the other side may be in it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import gc
 import inspect
 import operator
 import sys
@@ -26,6 +28,7 @@ from contextvars import ContextVar
 from contextvars import copy_context
 from time import monotonic
 
+from ._workers import keep
 from ._workers import this_thread
 from ._workers import to_thread
 
@@ -35,6 +38,10 @@ E = t.TypeVar("E", bound=BaseException)
 
 _MISSING: t.Any = object()
 _RAISED_BY_COROUTINES = {"coroutine raised StopIteration", "async generator raised StopIteration"}
+#: With these words a server of ours cancels what it has waited for.
+SERVER_STOPS = "the server stops"
+#: Where coroutines, generators and async generators say that they wait, and for what.
+_FRAMES = {"cr_frame": "cr_await", "gi_frame": "gi_yieldfrom", "ag_frame": "ag_await"}
 #: What `next` returns for a coroutine that ended.
 DONE: t.Any = object()
 
@@ -258,26 +265,47 @@ class Apart:
         return to_thread(self._pool, context, self._func, *self._args).__await__()
 
 
-class Watch(t.Protocol):
-    """Who is told of a coroutine's waiting."""
+class Watch:
+    """Who is told of a coroutine's waiting, and may give it up."""
+
+    #: Whether it is to be given up, and whether it was.
+    lost = given_up = False
+    #: What the task waits for in its place, where that may have to end before it does.
+    shelter: Shelter | None = None
 
     def suspended(self, waiting: t.Any) -> t.Any:
         """It waits for `waiting`; return that, or a `Shelter` of it."""
+        if asyncio.isfuture(waiting):
+            waiting = self.shelter = Shelter(waiting, self)
+        return waiting
+
+    def asked(self, msg: t.Any) -> None:
+        """Its task is cancelled while a `Shelter` hands that on."""
 
     def holds(self, error: BaseException, shelter: Shelter | None) -> bool:
         """It is cancelled while it waits; say whether that has to wait."""
-        ...
+        return False
+
+    def give_up(self) -> None:
+        """End it where it waits: it has caught every cancellation. What awaits the code that does
+        not even end then, sees a RuntimeError, and is ended by a second call of this."""
+        self.lost = True
+        if self.shelter is not None and not self.shelter.done():
+            self.shelter.set_result(None)
 
 
 class Shelter(asyncio.Future[None]):
     """Stands between a task and what its coroutine waits for, so that a cancellation of the task
-    does not end that."""
+    does not end that; or is handed on to it, and yet the task need not wait for it."""
 
     #: Whether it was cancelled by a timeout or a task group, which may be the coroutine's own.
     by_itself = False
 
-    def __init__(self, waiting: t.Any) -> None:
+    def __init__(self, waiting: t.Any, watch: Watch | None = None) -> None:
         super().__init__(loop=waiting.get_loop())
+        self.waiting = waiting
+        #: Who is told of a cancellation that is handed on.
+        self.watch = watch
         # As `Future.__await__` tells the task, which sees this one only.
         waiting._asyncio_future_blocking = False  # noqa: SLF001
         self._asyncio_future_blocking = True
@@ -285,9 +313,15 @@ class Shelter(asyncio.Future[None]):
 
     def _end(self, waiting: asyncio.Future[t.Any]) -> None:
         if not self.done():
-            self.set_result(None)
+            if self.watch is not None and waiting.cancelled():
+                super().cancel()
+            else:
+                self.set_result(None)
 
     def cancel(self, msg: t.Any = None) -> bool:
+        if self.watch is not None:
+            self.watch.asked(msg)
+            return not self.done() and t.cast(bool, self.waiting.cancel(msg))
         caller = sys._getframe(1).f_code.co_name
         self.by_itself = caller in ("_on_timeout", "_on_task_done")
         return super().cancel(msg)
@@ -345,10 +379,79 @@ def _go_on(
                 if shelter is not None:
                     t.cast("asyncio.Future[t.Any]", waiting).cancel()
             step, value = steps.throw, exc
+        if watch is not None and watch.lost:
+            watch.lost = False
+            if watch.given_up:
+                with contextlib.suppress(Exception, GeneratorExit):
+                    run(_end, steps)
+                keep(_chain(steps))
+                return
+            watch.given_up = True
+            step, value = _end, steps
         try:
             waiting = run(step, value)
         except StopIteration:
             return
+        except GeneratorExit:
+            if watch is not None and watch.given_up:
+                return
+            raise
+
+
+def _end(steps: t.Generator[t.Any, t.Any, t.Any]) -> t.Any:
+    """End the user's code that `steps` wait for; return what they wait for then."""
+    before = _chain(steps)
+    ours = -1
+    for each in before:
+        if not _is_ours(each):
+            break
+        ours += 1
+    try:
+        if ours > 0:
+            try:
+                return before[ours].throw(GeneratorExit())
+            except BaseException:  # noqa: B036 (it has ended; who awaits it is told so)
+                return steps.throw(asyncio.CancelledError())
+        return steps.throw(GeneratorExit())
+    finally:
+        after = {id(each) for each in _chain(steps)}
+        keep(each for each in before if id(each) not in after)
+
+
+def _is_ours(waiting: t.Any) -> bool:
+    frame = next(getattr(waiting, f) for f in _FRAMES if hasattr(waiting, f))
+    return t.cast(bool, frame.f_globals.get("__name__", "").startswith("quartish."))
+
+
+def _chain(awaiting: t.Any) -> list[t.Any]:
+    """Return the coroutines and generators that wait, each for the next one."""
+    chain: list[t.Any] = []
+    while awaiting is not None:
+        for frame, then in _FRAMES.items():
+            if getattr(awaiting, frame, None) is not None:
+                chain.append(awaiting)
+                awaiting = getattr(awaiting, then)
+                break
+        else:  # what `__await__` of a coroutine returned, or `__anext__` of a generator
+            is_step = type(awaiting).__name__ in ("coroutine_wrapper", "async_generator_asend")
+            awaiting = gc.get_referents(awaiting)[0] if is_step else None
+    return chain
 
 
 go_on = types.coroutine(_go_on)
+
+
+async def under(watch: Watch, coro: t.Coroutine[t.Any, t.Any, T]) -> T:
+    """Await `coro`; where `watch` gives it up, raise CancelledError."""
+    result: list[T] = []
+
+    async def keep() -> None:
+        result.append(await coro)
+
+    steps = keep().__await__()
+    waiting = next(steps, DONE)
+    if waiting is not DONE:
+        await go_on(operator.call, steps, waiting, watch)
+    if not result:
+        raise asyncio.CancelledError
+    return result.pop()

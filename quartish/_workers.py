@@ -293,6 +293,25 @@ def _end() -> None:
             thread.join(0.1)
 
 
+_kept: list[t.Any] = []
+
+
+def keep(objects: t.Iterable[t.Any]) -> None:
+    """Keep coroutines for ever that were given up: to destroy one that catches everything is to run
+    it again; and where no loop runs any more, it may catch that without end."""
+    if not _kept:  # nor are they destroyed at the end of the process: a thread refers to them
+        threading.Thread(target=_hold, args=[_kept], daemon=True).start()
+    _kept.extend(objects)
+
+
+def _hold(kept: list[t.Any]) -> None:
+    threading.Event().wait()
+
+
+class ThreadsEnd(asyncio.Future[None]):
+    """The end of a thread that is waited for also by who is cancelled."""
+
+
 async def to_thread(
     pool: Executor,
     context: Context | None,
@@ -325,7 +344,7 @@ async def to_thread(
             if not lane.cancelled:  # else they may clean up
                 lane.cancel()
             cancellation = exc
-            work.landing = lane.loop.create_future()  # a cancelled one can be waited for no more
+            work.landing = ThreadsEnd(loop=lane.loop)  # a cancelled one can be waited for no more
     lane.done()
     if lane.lost:
         if isinstance(pool, (Workers, Stay)) and lane.thread is not None:

@@ -38,8 +38,10 @@ from werkzeug.serving import get_interface_ip
 from werkzeug.serving import is_running_from_reloader
 from werkzeug.serving import make_ssl_devcert
 
+from ._bridge import SERVER_STOPS
 from ._doors import check_served
 from ._werkzeug import reloader
+from ._workers import keep
 from .logging import create_serving_logger
 from .typing import ASGIApp
 from .typing import ASGIReceive
@@ -55,6 +57,8 @@ SSLArgument = ssl.SSLContext | tuple[str, str | None] | t.Literal["adhoc"]
 
 #: Exit status that asks the parent for a fresh process; Werkzeug's number.
 RELOAD = 3
+#: Seconds that a task may go on after the server has stopped and cancelled it.
+LAST_CALL = 1.0
 #: Seconds that a process about to be replaced may take, before it is ended hard.
 RELOAD_PATIENCE = 5.0
 LISTENER = "WERKZEUG_SERVER_FD"
@@ -200,7 +204,7 @@ async def serve(
 
     def cancel_requests() -> None:
         for task in running:
-            task.cancel()
+            task.cancel(SERVER_STOPS)
 
     async def stopped() -> None:
         await triggered()
@@ -388,7 +392,25 @@ async def _serve_until_stopped(
     if watcher is not None:
         watcher.stop_server = lambda: loop.call_soon_threadsafe(stop.set)
         watcher.start()
-    await serve(app, config, stop.wait)
+    try:
+        await serve(app, config, stop.wait)
+    finally:
+        await _end_tasks(config.errorlog)
+
+
+async def _end_tasks(log: logging.Logger | None) -> None:
+    """Cancel the tasks that are left, and let the loop be closed though some of them catch that."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel(SERVER_STOPS)
+    if left:
+        _, stubborn = await asyncio.wait(left, timeout=LAST_CALL)
+        for task in stubborn:
+            if log is not None:
+                log.error("%r was given up: it catches every cancellation", task)
+            # What closes the loop waits for each that is registered.
+            asyncio.tasks._unregister_task(task)  # noqa: SLF001 (documented)
+        keep(stubborn)
 
 
 def _log_lost_exception(loop: asyncio.AbstractEventLoop, context: dict[str, t.Any]) -> None:

@@ -293,3 +293,38 @@ def test_the_end_of_the_process_waits_for_them(timeout: float, takes: float, say
         [sys.executable, "-W", "error", "-c", source], capture_output=True, text=True, timeout=20
     )
     assert ran.stdout.split() == says.split() and ran.stderr == "" and ran.returncode == 0
+
+
+async def test_a_task_that_catches_everything_is_given_up(
+    colour: App, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quartish.asgi.background.LAST_CALL", 0.05)
+    app = colour("app")
+    app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 0.05
+    log: list[str] = []
+
+    async def catching() -> None:
+        try:
+            while True:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    log.append("caught")
+        finally:
+            log.append("ended")
+
+    async def catching_all() -> None:
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except BaseException:  # noqa: B036
+                log.append("caught all")
+
+    async with app.test_app():
+        tasks = [app.add_background_task(catching), app.add_background_task(catching_all)]
+        await asyncio.sleep(0)
+    assert all(task.done() for task in tasks) and not app.background_tasks
+    assert sorted(log) == ["caught", "caught all", "caught all", "ended"]
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 2
+    assert all(line.endswith("and given up: it catches every cancellation") for line in said)

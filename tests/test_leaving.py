@@ -22,6 +22,9 @@ import quart
 import quartish
 from quartish import websocket
 from quartish._bridge import from_thread
+from quartish._bridge import SERVER_STOPS
+from quartish._workers import keep
+from quartish.quart.utils import run_sync
 from quartish.wrappers.websocket import WebSocketDisconnect
 
 from ._scripted import HttpPeer
@@ -486,6 +489,211 @@ async def test_a_def_handler_that_catches_everything_is_given_up(
     async with HttpPeer(app) as other_peer:  # there is a thread for it
         await other_peer.until(2)
     stop = True
+
+
+async def catching(wait: t.Callable[[], t.Awaitable[t.Any]]) -> None:
+    while True:
+        try:
+            await wait()
+        except BaseException:  # noqa: B036
+            pass
+
+
+async def _gathers() -> None:
+    await asyncio.gather(catching(never), catching(never))
+
+
+async def _groups() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(catching(never))
+        await catching(never)
+
+
+async def _awaits_a_task() -> None:
+    await asyncio.ensure_future(catching(never))
+
+
+CATCHING: dict[str, t.Callable[[], t.Awaitable[t.Any]]] = {
+    "waiting": lambda: catching(never),
+    "turning": lambda: catching(lambda: asyncio.sleep(0)),
+    "gathering": _gathers,
+    "grouping": _groups,
+    "awaiting a task": _awaits_a_task,
+}
+
+
+@contextlib.contextmanager
+def leaving_tasks() -> t.Iterator[None]:
+    """End the tasks of the handler's own, which nobody else can."""
+    before = asyncio.all_tasks()
+    try:
+        yield
+    finally:
+        for task in asyncio.all_tasks() - before:
+            asyncio.tasks._unregister_task(task)
+            keep([task])
+
+
+@pytest.mark.parametrize("how", CATCHING)
+@pytest.mark.parametrize("by", ["client", "server", "shutdown", "server, then shutdown"])
+@pytest.mark.parametrize("kind", ["request", "websocket"])
+async def test_an_async_handler_that_catches_everything_is_given_up(
+    colour: App,
+    by: str,
+    kind: str,
+    how: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("quartish.asgi._exchange.LAST_CALL", 0.05)
+    app = colour("app")
+    app.config["DISCONNECT_GRACE"] = 0.1
+    running = asyncio.Event()
+
+    async def handler() -> None:
+        running.set()
+        await CATCHING[how]()
+
+    async def teardown(exc: BaseException | None) -> None:
+        await asyncio.sleep(0.01)
+        ended.set()
+
+    ended = asyncio.Event()
+    app.add_url_rule("/", "handler", handler)
+    app.add_websocket("/", "handler", handler)
+    app.teardown_appcontext(teardown)
+    with leaving_tasks():
+        peer = HttpPeer(app) if kind == "request" else WebsocketPeer(app)
+        peer.task = asyncio.create_task(peer._run())
+        await running.wait()
+        await asyncio.sleep(0.01)
+        if by == "client":
+            peer.leave()
+        elif by == "server":
+            peer.task.cancel(SERVER_STOPS)
+        elif by == "server, then shutdown":
+            peer.task.cancel()
+        if "shutdown" in by:
+            await app.shutdown()
+            if kind == "request" and by == "shutdown":
+                peer.task.cancel()
+        while not caplog.records:
+            await asyncio.sleep(0.005)
+        app.config["DISCONNECT_GRACE"] = 5  # its end is no part of this
+        await peer.ended()
+    if "server" in by or kind == "request" and by == "shutdown":
+        assert isinstance(peer.error, asyncio.CancelledError)
+    else:
+        assert peer.error is None
+    assert ended.is_set()
+    first, last, *_ = (record.getMessage() for record in caplog.records)
+    assert "was cancelled: it went on for 0.1 seconds" in first and "'handler'" in first
+    assert "was given up: it catches every cancellation" in last and "'handler'" in last
+
+
+async def test_who_was_cancelled_by_code_of_its_own_goes_on(
+    colour: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No server stops: a handler need not take back what woke it."""
+    app = colour("app")
+    app.config["DISCONNECT_GRACE"] = 0.05
+    said = asyncio.Event()
+
+    @app.websocket("/")
+    async def view() -> None:
+        await websocket.accept()
+        asyncio.current_task().cancel()  # type: ignore[union-attr]
+        for wait in (never, said.wait):
+            with contextlib.suppress(asyncio.CancelledError):
+                await wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await never()
+        await websocket.send("went on")
+
+    async with WebsocketPeer(app) as peer:
+        await peer.until(1)
+        await asyncio.sleep(0.3)
+        said.set()
+        await peer.until(2)
+    assert peer.said == ["went on"] and not caplog.records
+
+
+async def test_a_thread_that_an_async_handler_waits_for_is_waited_for(
+    colour: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quartish.asgi._exchange.LAST_CALL", 0.05)
+    app = colour("app")
+    app.config["DISCONNECT_GRACE"] = 0.05
+    log: list[str] = []
+
+    @app.route("/")
+    async def view() -> str:
+        def work() -> None:
+            log.append("begins")
+            time.sleep(0.5)
+            log.append("ends")
+
+        await run_sync(work)()
+        return ""
+
+    app.teardown_request(lambda exc: log.append("teardown"))
+    async with HttpPeer(app) as peer:
+        while not log:
+            await asyncio.sleep(0.01)
+        peer.leave()
+    assert log == ["begins", "ends", "teardown"]
+
+
+STUBBORN_SERVER = r"""
+import asyncio, os, signal, sys
+import quartish
+
+app = quartish.{app}("app")
+app.config.update(DISCONNECT_GRACE=0.2, BACKGROUND_TASK_SHUTDOWN_TIMEOUT=0.2)
+tasks = []
+
+async def catching():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except BaseException:
+            pass
+
+@app.route("/")
+async def view():
+    app.add_background_task(catching)
+    tasks.append(asyncio.create_task(catching()))
+    asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGTERM)
+    await asyncio.gather(catching(), catching())
+
+@app.before_serving
+async def begin():
+    async def ask():
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.read()
+    tasks.append(asyncio.create_task(ask()))
+
+import socket
+with socket.create_server(("127.0.0.1", 0)) as taken:
+    app.port = taken.getsockname()[1]
+app.run(port=app.port, debug=False)
+print("end")
+"""
+
+
+@pytest.mark.parametrize("name", ["Flask", "Quart"])
+async def test_a_handler_that_catches_everything_keeps_no_server(name: str) -> None:
+    """Nor does a background task, nor a task of the handler's own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STUBBORN_SERVER.format(app=name), stdout=-1, stderr=-1
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 20)
+    said = err.decode()
+    assert process.returncode == 0 and out.endswith(b"end\n"), said
+    assert "Background task catching was cancelled" in said
+    assert said.count("given up: it catches every cancellation") >= 4
 
 
 STUBBORN_PROCESS = """

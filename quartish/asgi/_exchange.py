@@ -9,8 +9,10 @@ from time import monotonic
 
 from werkzeug.exceptions import BadRequest
 
+from .._bridge import SERVER_STOPS
 from .._bridge import Shelter
 from .._bridge import unwrapped
+from .._bridge import Watch
 from .._dispatch import Flow
 from .._hooks import HookThread
 from .._inbox import HttpInbox
@@ -18,6 +20,7 @@ from .._inbox import Inbox
 from .._lazy import lazy
 from .._streaming import Body
 from .._workers import Lane
+from .._workers import ThreadsEnd
 from ..ctx import AppContext
 from ..typing import Answer
 from ..typing import ASGIReceive
@@ -28,6 +31,8 @@ from ._wsgi_face import as_wsgi_says
 
 MOMENT = 0.1
 """Seconds in which a handler that knows, or will find, that its client left may end by itself."""
+LAST_CALL = 1.0
+"""Seconds that a handler may go on after its grace is over, before it is given up."""
 
 
 def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
@@ -105,7 +110,7 @@ class IdleTimer:
             self._timer.cancel()
 
 
-class Exchange:
+class Exchange(Watch):
     """A connection, its context and the flow that answers it."""
 
     #: The task of the app call, once it is known.
@@ -118,6 +123,8 @@ class Exchange:
     #: Runs out a moment after the client left, and when the end takes too long.
     timer: asyncio.TimerHandle | None = None
     patience: asyncio.TimerHandle | None = None
+    #: Runs out a while after a cancellation that is not ours.
+    doubt: asyncio.TimerHandle | None = None
     #: Watches a response that is sent piece by piece.
     idle: IdleTimer | None = None
     #: Whether the handler, or a task of its, was told that the client left.
@@ -179,14 +186,31 @@ class Exchange:
         if self.task is None:
             self.know_task()
         self.inbox.watch()
-        if (self.cancels or self.told) and asyncio.isfuture(waiting):
-            if not (self.due or self.impatient):
-                return Shelter(waiting)
+        if self.doubt is not None:
+            assert self.task is not None
+            if self.task.cancelling() <= self.cancels:  # it was a timeout of the handler's own
+                self.doubt.cancel()
+                self.doubt = None
+        if (
+            (type(waiting) is not asyncio.Future and waiting is not None)
+            or self.cancels
+            or self.told
+            or self.doubt
+        ) and asyncio.isfuture(waiting):
+            shields = (self.cancels or self.told) and not (self.due or self.impatient)
+            waiting = self.shelter = Shelter(waiting, None if shields else self)
         return waiting
 
     def holds(self, error: BaseException, shelter: Shelter | None) -> bool:
         """Let the server's cancellation wait for a clean-up, `DISCONNECT_GRACE` seconds at most."""
-        if self.due or shelter is None or self.impatient or shelter.by_itself:
+        if (
+            self.due
+            or self.impatient
+            or shelter is None
+            or shelter.watch is not None
+            or shelter.by_itself
+        ):
+            self.asked(*error.args)
             self.due = False
             return False
         self.held = error
@@ -194,6 +218,27 @@ class Exchange:
             self.task.uncancel()  # a timeout of the clean-up's own counts these
         self.begin_grace()
         return True
+
+    def asked(self, msg: t.Any = None) -> None:
+        """It is cancelled: begin to look whether it ends, unless that is ours."""
+        if not self.due and self.doubt is None:
+            self._doubt(msg == SERVER_STOPS)
+
+    def _doubt(self, stops: bool) -> None:
+        """Look in a while whether it goes on though its server stops. Else it was cancelled by code
+        of the user's, which need not take that back."""
+        grace = self.app.config["DISCONNECT_GRACE"]
+        self.doubt = asyncio.get_running_loop().call_later(grace, self._look, stops)
+
+    def _look(self, stops: bool) -> None:
+        self.doubt = None
+        if self.in_grace or self.task is None or self.task.cancelling() <= self.cancels:
+            return
+        if stops or self.app.shutdown_event.is_set():
+            self.in_grace = True
+            self._lose_patience()
+        else:
+            self._doubt(stops)
 
     def begin(self) -> bool:
         """Match the URL in the connection's own Context; say whether the loop lane is taken."""
@@ -296,12 +341,31 @@ class Exchange:
         if self.lane is not None and not self.lane.children:
             return  # sync code, which is waited for
         self.app.logger.warning(
-            "%s was cancelled: it went on for %s seconds after its client had left"
-            " (DISCONNECT_GRACE)",
+            "%s was cancelled: it went on for %s seconds after %s (DISCONNECT_GRACE)",
             self.flow.describe(self.ctx),
             self.app.config["DISCONNECT_GRACE"],
+            "its client had left" if self.has_left else "its server had cancelled it",
         )
         self.cancel()
+        if self.lane is None:
+            self.patience = asyncio.get_running_loop().call_later(LAST_CALL, self._lose)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the client is known to have left."""
+        return self.told or (self.has_inbox and self.inbox.gone is not None)
+
+    def _lose(self) -> None:
+        """Give the handler up, if it still goes on; but wait for a thread that it waits for."""
+        again = LAST_CALL
+        if self.shelter is None or not isinstance(self.shelter.waiting, ThreadsEnd):
+            if not self.given_up:
+                self.app.logger.error(
+                    "%s was given up: it catches every cancellation", self.flow.describe(self.ctx)
+                )
+            self.give_up()
+            again = self.app.config["DISCONNECT_GRACE"]  # for its end
+        self.patience = asyncio.get_running_loop().call_later(again, self._lose)
 
     def call_later(self, delay: float, func: t.Callable[..., None], *args: t.Any) -> None:
         """Call `func` unless the app call has ended by then; one such call is kept."""
@@ -343,6 +407,8 @@ class Exchange:
             self.timer.cancel()
         if self.patience is not None:
             self.patience.cancel()
+        if self.doubt is not None:
+            self.doubt.cancel()
         self.took_back()
 
     async def close(self) -> None:
@@ -359,3 +425,5 @@ class Exchange:
             await self.inbox.close()
         if self.held is not None:
             raise self.held
+        if self.given_up and self.task is not None and self.task.cancelling():
+            raise asyncio.CancelledError

@@ -17,6 +17,8 @@ from contextvars import copy_context
 from .._bridge import from_thread
 from .._bridge import is_async_callable
 from .._bridge import is_awaitable
+from .._bridge import under
+from .._bridge import Watch
 from .._current import call_with_context
 from .._workers import lane_loop
 from .._workers import to_thread
@@ -24,6 +26,8 @@ from ..signals import got_background_exception
 
 LAST_CALL = 1.0
 """Seconds that a cancelled task may take to end."""
+MOMENT = 0.1
+"""Seconds in which one that is given up ends."""
 
 
 class ThreadTask:
@@ -69,6 +73,7 @@ class BackgroundTasks:
     def __init__(self, app: weakref.ref[t.Any]) -> None:
         self._app = app
         self.tasks: set[asyncio.Task[t.Any]] = set()
+        self._watches: dict[asyncio.Task[t.Any], Watch] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
 
@@ -83,25 +88,33 @@ class BackgroundTasks:
     ) -> asyncio.Task[t.Any] | ThreadTask:
         """Start `func(*args, **kwargs)` in an app context and return its task."""
         name = name or str(getattr(func, "__qualname__", repr(func)))
-        coro = _run(self.app, func, args, kwargs)
+        watch = Watch()
+        coro = _run(self.app, watch, func, args, kwargs)
         if _get_running_loop() is not None:
-            return self._start(coro, name)
+            return self._start(coro, name, watch)
         loop = lane_loop() or self.app.serving_loop or self._own_loop()
-        return ThreadTask(asyncio.run_coroutine_threadsafe(self._nest(coro, name), loop), name)
+        nested = self._nest(coro, name, watch)
+        return ThreadTask(asyncio.run_coroutine_threadsafe(nested, loop), name)
 
-    def _start(self, coro: t.Coroutine[t.Any, t.Any, t.Any], name: str) -> asyncio.Task[t.Any]:
+    def _start(
+        self, coro: t.Coroutine[t.Any, t.Any, t.Any], name: str, watch: Watch
+    ) -> asyncio.Task[t.Any]:
         task = asyncio.get_running_loop().create_task(coro, name=name)
         self.tasks.add(task)
+        self._watches[task] = watch
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[t.Any]) -> None:
         self.tasks.discard(task)
+        del self._watches[task]
         if not task.cancelled():
             task.exception()  # was logged: asyncio need not complain
 
-    async def _nest(self, coro: t.Coroutine[t.Any, t.Any, t.Any], name: str) -> t.Any:
-        return await self._start(coro, name)
+    async def _nest(
+        self, coro: t.Coroutine[t.Any, t.Any, t.Any], name: str, watch: Watch
+    ) -> t.Any:
+        return await self._start(coro, name, watch)
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -111,25 +124,31 @@ class BackgroundTasks:
                     target=_run_loop, args=[loop], name="quartish-background", daemon=True
                 ).start()
                 # Also at the end of the process, where tasks may still run.
-                weakref.finalize(self, _end_loop, loop, self.tasks, self.app.config)
+                weakref.finalize(self, _end_loop, loop, self._watches, self.app.config)
             return self._loop
 
     async def stop(self, timeout: float) -> None:
         """Wait `timeout` seconds for the tasks, then cancel those that still run."""
         loop = asyncio.get_running_loop()
-        tasks = {task for task in self.tasks if task.get_loop() is loop}
-        tasks.discard(t.cast("asyncio.Task[t.Any]", asyncio.current_task()))
+        tasks = {k: watch for k, watch in self._watches.items() if k.get_loop() is loop}
+        tasks.pop(t.cast("asyncio.Task[t.Any]", asyncio.current_task()), None)
         for task in await _stop(tasks, timeout):
             self.app.logger.warning(
                 "Background task %s was cancelled: it ran on %s seconds after shutdown began"
                 " (BACKGROUND_TASK_SHUTDOWN_TIMEOUT)%s",
                 task.get_name(),
                 timeout,
-                "" if task.done() else " and still runs in its thread",
+                " and still runs in its thread"
+                if not task.done()
+                else ", and given up: it catches every cancellation"
+                if tasks[task].given_up
+                else "",
             )
 
 
-async def _run(app: t.Any, func: t.Callable[..., t.Any], args: t.Any, kwargs: t.Any) -> t.Any:
+async def _run(
+    app: t.Any, watch: Watch, func: t.Callable[..., t.Any], args: t.Any, kwargs: t.Any
+) -> t.Any:
     def call() -> t.Any:
         with app.app_context():  # its teardown runs in this thread too
             rv = func(*args, **kwargs)
@@ -139,7 +158,7 @@ async def _run(app: t.Any, func: t.Callable[..., t.Any], args: t.Any, kwargs: t.
         if not is_async_callable(func):
             return await to_thread(app.view_pool, copy_context(), call)
         async with app.app_context():
-            return await func(*args, **kwargs)
+            return await under(watch, func(*args, **kwargs))
     except Exception as error:
         ctx = app.app_context()  # the task's own has ended
         await call_with_context(app.handle_background_exception, error, ctx=ctx)
@@ -161,7 +180,7 @@ async def report(app: t.Any, error: Exception) -> None:
 
 
 async def _stop(
-    tasks: t.Collection[asyncio.Task[t.Any]], timeout: float
+    tasks: t.Mapping[asyncio.Task[t.Any], Watch], timeout: float
 ) -> set[asyncio.Task[t.Any]]:
     """Wait for tasks, then cancel them; return those that were cancelled."""
     if not tasks:
@@ -170,7 +189,11 @@ async def _stop(
     for task in running:
         task.cancel()
     if running:
-        await asyncio.wait(running, timeout=LAST_CALL)
+        _, stubborn = await asyncio.wait(running, timeout=LAST_CALL)
+        for task in stubborn:
+            tasks[task].give_up()
+        if stubborn:  # but those in threads end
+            await asyncio.wait(stubborn, timeout=MOMENT)
     return running
 
 
@@ -183,11 +206,11 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 def _end_loop(
     loop: asyncio.AbstractEventLoop,
-    tasks: set[asyncio.Task[t.Any]],
+    tasks: t.Mapping[asyncio.Task[t.Any], Watch],
     config: t.Mapping[str, t.Any],
 ) -> None:
     async def stop() -> None:
-        await _stop(set(tasks), config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
+        await _stop(dict(tasks), config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
 
     if _get_running_loop() is not loop:  # the garbage collector may be anywhere
         asyncio.run_coroutine_threadsafe(stop(), loop).result()

@@ -155,6 +155,7 @@ class WebsocketExchange(Exchange):
         self.restarting = True
         if not self.ctx.ending:
             self.cancel()
+        self.begin_grace()
 
     # --- the lanes ------------------------------------------------------------------------------
 
