@@ -210,7 +210,7 @@ class Survey:
     def describe(self, ctx: AppContext) -> str:
         """Name the view and the path, for the log."""
         conn = ctx.conn
-        return f"view {conn.endpoint!r} [{conn.method} {conn.path}]"
+        return f"view {conn.endpoint!r} [{conn.method} {conn.log_path}]"
 
     def _view(self, ctx: AppContext) -> t.Any:
         endpoint = ctx.conn.endpoint

@@ -63,7 +63,7 @@ def log_failure(logger: logging.Logger, conn: t.Any, exc_info: t.Any) -> None:
     others look for; the endpoint is an attribute of the record, and our own handler tells it."""
     logger.error(
         "Exception on %s [%s]",
-        conn.path,
+        conn.log_path,
         conn.method,
         exc_info=exc_info,
         extra={"endpoint": conn.endpoint},

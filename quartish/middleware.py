@@ -93,14 +93,16 @@ class ProxyFix:
             port = given or port
         if forwarded := self._trusted(scope, b"x-forwarded-port", self.x_port):
             host = host and f"{_split_port(host, whole=True)[0]}:{forwarded}"
-            port = int(forwarded) if forwarded.isdecimal() else port
+            port = _number(forwarded) or port
         if host != conn.raw_host:
             others = [header for header in scope["headers"] if header[0] != b"host"]
             fixed["headers"] = [(b"host", host.encode("latin-1")), *others]
         if (name, port) != (conn.server or ("", None)):
             fixed["server"] = (name, port)
         if prefix := self._trusted(scope, b"x-forwarded-prefix", self.x_prefix):
-            fixed["root_path"] = prefix.rstrip("/")
+            # One slash in front: with none it would be taken for the end of the host, with two for
+            # a host.
+            fixed["root_path"] = f"/{prefix.strip('/')}".rstrip("/")
             fixed["path"] = fixed["root_path"] + conn.path
         return fixed
 
@@ -118,7 +120,12 @@ def _split_port(host: str, whole: bool = False) -> tuple[str, int | None]:
     name, colon, port = host.rpartition(":")
     if not colon or host.endswith("]") or not (whole or port.isdecimal()):
         return host, None
-    return name, int(port) if port.isdecimal() else None
+    return name, _number(port)
+
+
+def _number(port: str) -> int | None:
+    """Return a port as a number; None for what can be none, whatever its length."""
+    return int(port) if port.isdecimal() and len(port) < 6 else None
 
 
 class TrustedHosts:

@@ -35,6 +35,14 @@ LAST_CALL = 1.0
 """Seconds that a handler may go on after its grace is over, before it is given up."""
 
 
+class Misframed(BadRequest):
+    """A request whose body ends where nobody can tell for sure: what follows is not to be taken
+    for the next request (RFC 9112, section 11.2)."""
+
+    def get_headers(self, *args: t.Any, **kwargs: t.Any) -> list[tuple[str, str]]:
+        return [*super().get_headers(*args, **kwargs), ("Connection", "close")]
+
+
 def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
     """Return the body to come; None where the headers say that there is none, or contradict
     each other: dispatching then raises BadRequest (400).
@@ -48,7 +56,10 @@ def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
             len(raw) != len(headers)  # some name came twice
             and any(name == b"content-length" and value != length for name, value in headers)
         ):
-            conn.routing_exception = BadRequest("The Content-Length is malformed.")
+            conn.routing_exception = Misframed("The Content-Length is malformed.")
+            return None
+        if b"transfer-encoding" in raw:
+            conn.routing_exception = Misframed("Content-Length excludes Transfer-Encoding.")
             return None
         announced = int(length) if len(length) < 20 else sys.maxsize
         expected = announced > 0

@@ -171,6 +171,14 @@ class Conn(SansioRequest, metaclass=PartType):
         `root_path`, which a redirect to the slash answers."""
         return self.path if self.path != "/" or self.below_root() else ""
 
+    @property
+    def log_path(self) -> str:
+        """The path as a log may have it: what would begin a line or move a cursor is escaped."""
+        path: str = self.path
+        if path.isprintable():
+            return path
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
+
     def is_outside_root(self) -> bool:
         """Say whether the scope's path is not below its `root_path`, by whole segments."""
         root = self.root_path

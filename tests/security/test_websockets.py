@@ -1,0 +1,110 @@
+"""Published weaknesses of websockets, each test named by the advisory."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+import pytest
+
+import quartish
+from tests._scripted import WebsocketPeer
+
+
+def make_app(cls: type[t.Any], **config: t.Any) -> t.Any:
+    app = cls("sockets")
+    app.config.update(SECRET_KEY="key", **config)
+
+    @app.websocket("/ws")
+    async def echo() -> None:
+        while True:
+            await quartish.websocket.send(await quartish.websocket.receive())
+
+    return app
+
+
+FOREIGN = [
+    *("https://evil.example", "null", "", "https://site.example.evil", "http://site.example"),
+    *("https://evil.example/https://site.example", "https://site.example:8443", "site.example"),
+    *("HTTPS://SITE.EXAMPLE.", "https://site.example@evil.example"),
+]
+
+
+@pytest.mark.parametrize(
+    "advisory",
+    ["CVE-2019-13611 python-engineio", "CVE-2026-59950 MCP", "CVE-2018-14732 webpack"],
+)
+@pytest.mark.parametrize("rejects", [True, False])
+async def test_a_page_of_another_site_opens_no_websocket(
+    colour: type[t.Any], advisory: str, rejects: bool
+) -> None:
+    """It spoke with the visitor's cookies."""
+    app = make_app(colour, WEBSOCKET_ORIGINS=["https://site.example"])
+    for origin in FOREIGN:
+        async with WebsocketPeer(app, "/ws", rejects=rejects, origin=origin) as peer:
+            await peer.until(1)
+        assert "accept" not in peer.types, origin
+        assert peer.sent[0].get("status", 403) == 403
+    async with WebsocketPeer(app, "/ws", rejects=rejects) as peer:  # it does not say
+        await peer.until(1)
+    assert "accept" not in peer.types
+    async with WebsocketPeer(app, "/ws", origin="https://site.example") as peer:
+        peer.say("mine")
+        await peer.until(2)
+        peer.leave()
+    assert peer.said == ["mine"]
+
+
+@pytest.mark.parametrize("advisory", ["CVE-2026-42544 granian", "CVE-2021-32640 ws"])
+async def test_odd_subprotocols(colour: type[t.Any], advisory: str) -> None:
+    """They stopped the server, or it looked at them for minutes."""
+    app = make_app(colour)
+    for subprotocols in (["\xff"], [""], ["a" * 20_000], ["a,b", " "], ["\x00"] * 1000):
+        peer = WebsocketPeer(
+            app, "/ws", subprotocols=subprotocols, sec_websocket_protocol="\xff, a \xe9"
+        )
+        async with peer:
+            peer.say("here")
+            await peer.until(2)
+            peer.leave()
+        assert peer.said == ["here"] and peer.sent[0].get("subprotocol") is None
+
+
+@pytest.mark.parametrize("advisory", ["CVE-2018-1000518 websockets", "CVE-2024-37890 ws"])
+async def test_messages_that_nobody_reads_are_bounded(colour: type[t.Any], advisory: str) -> None:
+    """What a client sent filled the memory: only so much is read ahead of the handler."""
+    app = colour("deaf")
+    held = asyncio.Event()
+
+    @app.websocket("/ws")
+    async def deaf() -> None:
+        await quartish.websocket.accept()
+        await held.wait()
+
+    taken = 0
+    sent: list[t.Any] = []
+    first = True
+
+    async def receive() -> dict[str, t.Any]:
+        nonlocal taken, first
+        if first:
+            first = False
+            return {"type": "websocket.connect"}
+        taken += 1_000_000
+        if taken > 60_000_000:
+            raise AssertionError("without bound")
+        return {"type": "websocket.receive", "bytes": bytes(1_000_000), "text": None}
+
+    async def send(message: t.Any) -> None:
+        sent.append(message)
+
+    scope = {
+        **dict(type="websocket", http_version="1.1", scheme="ws", path="/ws", query_string=b""),
+        **dict(root_path="", headers=[(b"host", b"a")], client=None, server=None, subprotocols=[]),
+    }
+    task = asyncio.create_task(app(scope, receive, send))
+    await asyncio.sleep(1)
+    assert 0 < taken <= 18_000_000, taken
+    held.set()
+    await asyncio.wait_for(task, 5)
+    assert sent[-1]["type"] == "websocket.close"
