@@ -41,11 +41,11 @@ from ._hooks import collect
 from ._hooks import goes_apart
 from ._hooks import itself
 from ._own_contexts import OwnContexts
-from ._responses import check_sendable
 from ._responses import drop_response
 from ._responses import failed_response
 from ._responses import propagates
 from ._responses import UNREADABLE
+from ._sendable import check_sendable
 from ._sendable import Unsendable
 from .ctx import AppContext
 from .signals import appcontext_tearing_down

@@ -16,16 +16,12 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.exceptions import RequestTimeout
 from werkzeug.routing import BuildError
 from werkzeug.sansio.response import Response as SansioResponse
-from werkzeug.urls import iri_to_uri
 
 from ._bridge import awaited
 from ._bridge import from_thread
 from ._bridge import is_awaitable
 from ._core import Core
 from ._current import find_context
-from ._sendable import BREAKS
-from ._sendable import raw_name
-from ._sendable import Unsendable
 from ._workers import spare
 from .typing import Answer
 
@@ -122,30 +118,6 @@ async def drop_response(response: t.Any) -> None:
     if is_awaitable(closed):
         await awaited(closed)
     spare(False)
-
-
-LOCATIONS = (b"location", b"content-location")
-
-
-def check_sendable(response: t.Any) -> None:
-    """Raise Unsendable, or what else a part of it raises, where the head of a response cannot be
-    sent: while somebody can still answer that."""
-    status = response.status_code
-    if not 200 <= status <= 999:
-        raise Unsendable(f"{status} is no status of a response.")
-    values: list[str] = []
-    for name, value in response.headers:
-        raw = raw_name(name)
-        if raw in LOCATIONS:
-            value = iri_to_uri(value)
-        elif raw == b"content-length" and not (value.isascii() and value.isdigit()):
-            raise Unsendable(f"{value!r} is no Content-Length.")
-        values.append(value)
-    text = "".join(values)
-    if BREAKS.search(text):
-        raise Unsendable("A header of the response has a line break or a NUL in its value.")
-    if not text.isascii():
-        text.encode()
 
 
 def plain_answer(body: bool = True) -> Answer:

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import functools
 import re
+import typing as t
+
+from werkzeug.urls import iri_to_uri
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 BREAKS = re.compile(r"[\0\r\n\v\f]")
 """What no header's value may have (RFC 9110, section 5.5): servers close without an answer, or
 take what follows for a header of its own."""
+
+
+LOCATIONS = frozenset([b"location", b"content-location"])
 
 
 class Unsendable(ValueError):
@@ -25,6 +31,17 @@ def raw_name(name: str) -> bytes:
     if not _NAME.fullmatch(name):
         raise Unsendable(f"A header of the response cannot be called {name!r}.")
     return name.lower().encode()
+
+
+@functools.lru_cache(maxsize=1024)
+def raw_names(names: tuple[str, ...]) -> tuple[tuple[bytes, ...], bool, bool]:
+    """Return the names of all headers as `raw_name` does, whether there is a Content-Length, and
+    whether one of them is a URL.
+
+    PERF(1 us for four): a response has few of them, and the same each time.
+    """
+    raw = tuple(map(raw_name, names))
+    return raw, b"content-length" in raw, not LOCATIONS.isdisjoint(raw)
 
 
 def raw_value(value: str) -> bytes:
@@ -41,3 +58,46 @@ def check_token(name: str, value: str) -> None:
     """Raise Unsendable where a value is no token (RFC 9110, section 5.6.2)."""
     if not _NAME.fullmatch(value):
         raise Unsendable(f"{value!r} is no {name}: it has to be a token of RFC 9110.")
+
+
+def raw_lines(
+    lines: t.Iterable[tuple[str, str]], locate: t.Callable[[str, str], str]
+) -> tuple[list[tuple[bytes, bytes]], bool]:
+    """Return headers as they are sent, their URLs as `locate(name, value)` says; and whether there
+    is a Content-Length."""
+    lines = list(lines)
+    names, has_length, has_url = raw_names(tuple([name for name, _ in lines]))
+    if has_url:
+        lines = [
+            (name, locate(name, value) if raw in LOCATIONS else value)
+            for raw, (name, value) in zip(names, lines)
+        ]
+    try:  # PERF(0.4 us for four): without a call for each
+        values = [value.strip(" \t").encode("latin-1") for _, value in lines]
+    except UnicodeEncodeError:
+        values = [raw_value(value) for _, value in lines]
+    return list(zip(names, values)), has_length
+
+
+def check_sendable(response: t.Any) -> None:
+    """Raise Unsendable, or what else a part of it raises, where the head of a response cannot be
+    sent: while somebody can still answer that."""
+    status = response.status_code
+    if not 200 <= status <= 999:
+        raise Unsendable(f"{status} is no status of a response.")
+    lines = list(response.headers)
+    names, has_length, has_url = raw_names(tuple([name for name, _ in lines]))
+    values = [value for _, value in lines]
+    if has_url:
+        values = [
+            iri_to_uri(value) if name in LOCATIONS else value for name, value in zip(names, values)
+        ]
+    if has_length:
+        length = values[names.index(b"content-length")]
+        if not (length.isascii() and length.isdigit()):
+            raise Unsendable(f"{length!r} is no Content-Length.")
+    text = "".join(values)
+    if BREAKS.search(text):
+        raise Unsendable("A header of the response has a line break or a NUL in its value.")
+    if not text.isascii():
+        text.encode()

@@ -24,7 +24,7 @@ from werkzeug.wrappers import Response
 import quartish
 from quartish import json
 from quartish._current import _cv_app
-from quartish.json.provider import _encode_with
+from quartish.json.provider import encode_with
 from quartish.json.provider import DefaultJSONProvider
 from quartish.json.provider import JSONProvider
 
@@ -419,9 +419,9 @@ def test_the_encoder_of_python_is_used_as_python_uses_it(
 
     for maker in (real, None, changed if real else None):
         monkeypatch.setattr(stdlib.encoder, "c_make_encoder", maker)
-        _encode_with.cache_clear()
+        encode_with.cache_clear()
         assert provider.dumps(value, **settings) == expected
-    _encode_with.cache_clear()
+    encode_with.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def _default(o: t.Any) -> t.Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _encode_with(
+def encode_with(
     default: t.Any, ensure_ascii: bool, sort_keys: bool, /, **settings: t.Any
 ) -> t.Callable[[t.Any], str]:
     """Return what serializes with these settings.
@@ -153,7 +153,7 @@ class DefaultJSONProvider(JSONProvider, Watched):
         """Serialize `obj` to text; `kwargs` are those of `json.dumps`."""
         if "default" not in kwargs:  # one made for this call may hold a request: not kept
             try:
-                encode = _encode_with(self.default, self.ensure_ascii, self.sort_keys, **kwargs)
+                encode = encode_with(self.default, self.ensure_ascii, self.sort_keys, **kwargs)
             except TypeError:
                 pass  # `cls`, or something unhashable, which `json.dumps` may understand
             else:
@@ -228,7 +228,7 @@ class DefaultJSONProvider(JSONProvider, Watched):
             return None
         settings = (self.default, self.ensure_ascii, self.sort_keys)
         try:
-            return _encode_with(*settings, separators=_COMPACT), self.mimetype
+            return encode_with(*settings, separators=_COMPACT), self.mimetype
         except TypeError:  # something unhashable
             return None
 

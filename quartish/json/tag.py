@@ -21,6 +21,7 @@ from .._current import find_context
 from ..json import dumps
 from ..json import loads
 from ..json.provider import _default
+from ..json.provider import encode_with
 
 
 class JSONTag:
@@ -253,7 +254,7 @@ class TaggedJSONSerializer:
         if type(value) is not dict or not self._is_plain(value):
             value = self.tag(value)
         if _past_provider():
-            return _json.dumps(value, default=_default, separators=(",", ":"))
+            return _write(value)
         return dumps(value, separators=(",", ":"))
 
     def loads(self, value: str) -> t.Any:
@@ -272,4 +273,6 @@ def _past_provider() -> bool:
     return ctx is not None and not ctx.app.plain
 
 
+#: What writes JSON as the standard library does for who asks no provider.
+_write = encode_with(_default, True, False, separators=(",", ":"))
 _DEFAULT_TAGS = tuple(TaggedJSONSerializer.default_tags)
