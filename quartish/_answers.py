@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from ._responses import BODILESS
 from ._responses import error_page
 from ._responses import length_line
-from ._sendable import BREAKS
+from ._sendable import breaks
 from ._sendable import raw_name
 from ._survey import Survey
 from ._werkzeug import STATUS_LINES
@@ -66,7 +66,8 @@ class Answers(Survey):
             elif kind is dict or kind is list:
                 if headers:
                     return None
-                json, debug = t.cast(t.Any, app.json), app.config["DEBUG"]
+                json: t.Any = app.json
+                debug = app.config["DEBUG"]
                 writer = None if debug else json.writer
                 if writer is not None:  # PERF(1.2 us under Hypercorn, with what `writer` saves)
                     encode, mimetype = writer
@@ -99,7 +100,7 @@ def _lines(mimetype: str | None, *headers: tuple[str, str]) -> RawHeaders | None
         if type(name) is not str or type(value) is not str:
             return None
         key = raw_name(name)
-        if key in _LOOKED_AT or BREAKS.search(value) or not value.isascii():
+        if key in _LOOKED_AT or breaks(value) or not value.isascii():
             return None
         if key == b"content-type":
             mimetype = None

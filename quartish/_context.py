@@ -150,9 +150,13 @@ class AppContext(metaclass=PartType):
         if flow.late_request and scope["method"] == "GET":
             raw_headers = dict(scope["headers"])
             if b"content-length" not in raw_headers:
-                self = cls(app)
-                self.kind, self._send = "request", send
+                # PERF(0.1 us): `__init__`, which would set half of this twice.
+                self = cls.__new__(cls)
+                self.app, self.kind, self._send = app, "request", send
                 self.flow, self.scope, self.raw_headers = flow, scope, raw_headers
+                self.made = self.url_rule = self.view_args = self.view = self.error = None
+                self.reads_ahead = self.touched = False
+                self.pushes = 0
                 return self
         request = _request_of(app, send, app.request_class.from_scope(scope))
         if not flow.makes_context:
@@ -221,12 +225,14 @@ class AppContext(metaclass=PartType):
     def g(self) -> _AppCtxGlobals:
         if self.outer is not None:
             return self.outer.g
-        return t.cast(_AppCtxGlobals, self.app.app_ctx_globals_class())
+        g: _AppCtxGlobals = self.app.app_ctx_globals_class()
+        return g
 
     @lazy
     def url_adapter(self) -> MapAdapter | None:
         """What builds and matches URLs here; None without a request and `SERVER_NAME`."""
-        return t.cast("MapAdapter | None", self.app.create_url_adapter(self.conn))
+        adapter: MapAdapter | None = self.app.create_url_adapter(self.conn)
+        return adapter
 
     @lazy
     def _after_request_functions(self) -> list[t.Callable[[t.Any], t.Any]]:

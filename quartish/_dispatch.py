@@ -306,13 +306,13 @@ class Flow(Answers, OwnContexts):
                     response = await self.call_after(ctx, func, response)
         if self.saves_session(ctx):
             session = ctx._session
-            if not app.session_interface.is_null_session(session):
-                if self.lazy_session:
-                    app.session_interface.store(app, session, response)  # type: ignore[attr-defined]
-                else:
-                    saved: t.Any = self.saver(ctx)(app, session, response)
-                    if is_awaitable(saved):
-                        await awaited(saved, prepared=True)
+            interface: t.Any = app.session_interface
+            if self.lazy_session and type(session) is interface.session_class:
+                interface.store(app, session, response)
+            elif not interface.is_null_session(session):
+                saved: t.Any = self.saver(ctx)(app, session, response)
+                if is_awaitable(saved):
+                    await awaited(saved, prepared=True)
         return response
 
     async def call_after(

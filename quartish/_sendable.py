@@ -12,9 +12,6 @@ import typing as t
 from werkzeug.urls import iri_to_uri
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-BREAKS = re.compile(r"[\0\r\n\v\f]")
-"""What no header's value may have (RFC 9110, section 5.5): servers close without an answer, or
-take what follows for a header of its own."""
 
 
 LOCATIONS = frozenset([b"location", b"content-location"])
@@ -44,6 +41,17 @@ def raw_names(names: tuple[str, ...]) -> tuple[tuple[bytes, ...], bool, bool]:
     return raw, b"content-length" in raw, not LOCATIONS.isdisjoint(raw)
 
 
+def breaks(value: str) -> bool:
+    """Say whether a header's value has what none may have (RFC 9110, section 5.5): servers close
+    without an answer, or take what follows for a header of its own.
+
+    PERF(1 us for 200 characters): an expression looks at each.
+    """
+    return (
+        "\n" in value or "\r" in value or "\0" in value or "\v" in value or "\f" in value
+    )
+
+
 def raw_value(value: str) -> bytes:
     """Return a header's value as it is sent: in Latin-1, else in UTF-8. Raises UnicodeEncodeError
     where it is no text."""
@@ -65,18 +73,18 @@ def raw_lines(
 ) -> tuple[list[tuple[bytes, bytes]], bool]:
     """Return headers as they are sent, their URLs as `locate(name, value)` says; and whether there
     is a Content-Length."""
-    lines = list(lines)
+    lines = list(iter(lines))
     names, has_length, has_url = raw_names(tuple([name for name, _ in lines]))
     if has_url:
         lines = [
             (name, locate(name, value) if raw in LOCATIONS else value)
-            for raw, (name, value) in zip(names, lines)
+            for raw, (name, value) in zip(names, lines, strict=True)
         ]
     try:  # PERF(0.4 us for four): without a call for each
         values = [value.strip(" \t").encode("latin-1") for _, value in lines]
     except UnicodeEncodeError:
         values = [raw_value(value) for _, value in lines]
-    return list(zip(names, values)), has_length
+    return list(zip(names, values, strict=True)), has_length
 
 
 def check_sendable(response: t.Any) -> None:
@@ -85,19 +93,20 @@ def check_sendable(response: t.Any) -> None:
     status = response.status_code
     if not 200 <= status <= 999:
         raise Unsendable(f"{status} is no status of a response.")
-    lines = list(response.headers)
+    lines = list(iter(response.headers))  # which asks them for no length
     names, has_length, has_url = raw_names(tuple([name for name, _ in lines]))
     values = [value for _, value in lines]
     if has_url:
         values = [
-            iri_to_uri(value) if name in LOCATIONS else value for name, value in zip(names, values)
+            iri_to_uri(value) if name in LOCATIONS else value
+            for name, value in zip(names, values, strict=True)
         ]
     if has_length:
         length = values[names.index(b"content-length")]
         if not (length.isascii() and length.isdigit()):
             raise Unsendable(f"{length!r} is no Content-Length.")
     text = "".join(values)
-    if BREAKS.search(text):
+    if breaks(text):
         raise Unsendable("A header of the response has a line break or a NUL in its value.")
     if not text.isascii():
         text.encode()

@@ -241,7 +241,8 @@ def _find_cookie(request: t.Any, name: str) -> str | None:
         or getattr(kind, "cookies", None) is not Conn.cookies
         or kind.dict_storage_class is not Conn.dict_storage_class
     ):
-        return t.cast("str | None", request.cookies.get(name))
+        found: str | None = request.cookies.get(name)
+        return found
     raw: str = request.raw_cookie
     if name not in raw:
         return None
@@ -252,7 +253,8 @@ def _find_cookie(request: t.Any, name: str) -> str | None:
                 value = value.strip(" \t")
                 if " " not in value and "\t" not in value:
                     return value
-    return t.cast("str | None", request.cookies.get(name))
+    found = request.cookies.get(name)
+    return found
 
 
 def _expiry(expires: datetime | str | float | None) -> str | None:

@@ -45,9 +45,10 @@ CHUNKS_PER_TURN = 256
 """Pieces of a stream sent in a row before other tasks get their turn."""
 
 
-def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
+def raw_headers(
+    conn: t.Any, response: t.Any, status: int, length: int | None
+) -> RawHeaders:
     """Return the headers to send; `length` is the body's size in bytes, None if unknown."""
-    status: int = response.status_code
     headers: Headers = response.headers
     if status in BODILESS:
         headers = Headers(headers)
@@ -62,7 +63,7 @@ def raw_headers(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
 
 
 def _location(conn: t.Any, response: t.Any, name: str, value: str) -> str:
-    """Return a URL for a header: an IRI becomes a URI; absolute, where Werkzeug's class wants it."""
+    """Return a URL as a header has it: a URI; absolute, where Werkzeug's class wants it."""
     if getattr(response, "autocorrect_location_header", False):
         value = response.get_wsgi_headers(conn.environ)[name]
     return iri_to_uri(value)
@@ -71,7 +72,8 @@ def _location(conn: t.Any, response: t.Any, name: str, value: str) -> str:
 def body_in_memory(response: t.Any) -> bytes | None:
     """Return the whole body where the response has it at hand, or None."""
     if not isinstance(response, WerkzeugResponse):
-        return t.cast("bytes | None", response.in_memory())
+        data: bytes | None = response.in_memory()
+        return data
     body: t.Any = response.response
     if type(body) is list and len(body) == 1 and type(body[0]) is bytes:
         return body[0]
@@ -120,7 +122,7 @@ def as_answer(conn: t.Any, response: t.Any) -> Answer | None:
     if data is None or len(data) > AT_ONCE:
         return None
     status: int = response.status_code
-    headers = _head(conn, response, len(data))
+    headers = _head(conn, response, status, len(data))
     bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
     return status, headers, b"" if bodiless or status in BODILESS else data
 
@@ -189,12 +191,12 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
         if inbox.gone is not None:
             return
         try:
+            status: int = response.status_code
             data = body_in_memory(response)
-            headers = _head(conn, response, None if data is None else len(data))
+            headers = _head(conn, response, status, None if data is None else len(data))
         except Exception as error:
             await send_answer(send, failed_answer(exchange, error))
             return
-        status: int = response.status_code
         bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
         payload = b"" if bodiless or status in BODILESS else data
         if payload is None or len(payload) > AT_ONCE:
@@ -238,9 +240,9 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
                 await closed
 
 
-def _head(conn: t.Any, response: t.Any, length: int | None) -> RawHeaders:
-    headers = raw_headers(conn, response, length)
-    if response.status_code in (413, 414, 431) and conn.http_version < "2":
+def _head(conn: t.Any, response: t.Any, status: int, length: int | None) -> RawHeaders:
+    headers = raw_headers(conn, response, status, length)
+    if status in (413, 414, 431) and conn.http_version < "2":
         # What the client still sends of the body will not be read.
         headers.append((b"connection", b"close"))
     return headers
@@ -294,7 +296,7 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
     _read_more_at_once(response)
     try:
         try:
-            headers = raw_headers(conn, response, None)
+            headers = raw_headers(conn, response, status, None)
         except Exception as error:
             await awaited(send_answer(send, failed_answer(exchange, error)))
             return

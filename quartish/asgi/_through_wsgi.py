@@ -16,7 +16,7 @@ from .._bridge import from_thread
 from .._current import find_context
 from .._inbox import HttpInbox
 from .._inbox import Inbox
-from .._sendable import BREAKS
+from .._sendable import breaks
 from .._sendable import raw_name
 from .._sendable import Unsendable
 from .._streaming import BodyReader
@@ -132,7 +132,7 @@ class WsgiCall:
         if exc_info is None and self.start is not None:
             raise RuntimeError("start_response was called twice without exc_info (PEP 3333).")
         code = int(status.split(None, 1)[0])
-        if not 200 <= code <= 999 or any(BREAKS.search(value) for _, value in headers):
+        if not 200 <= code <= 999 or any(breaks(value) for _, value in headers):
             raise Unsendable(f"{status!r} with {headers!r} is no head of a response.")
         raw = [(raw_name(name), value.strip(" \t").encode("latin-1")) for name, value in headers]
         self.start = {"type": "http.response.start", "status": code, "headers": raw}

@@ -215,8 +215,9 @@ class WebsocketExchange(Exchange):
                 data = b"".join([_encoded(chunk) async for chunk in response.response])
         finally:
             await drop_response(response)
-        headers = raw_headers(self.ctx.websocket, response, len(data))
-        start = {"type": "websocket.http.response.start", "status": response.status_code}
+        status = response.status_code
+        headers = raw_headers(self.ctx.websocket, response, status, len(data))
+        start = {"type": "websocket.http.response.start", "status": status}
         await self.send({**start, "headers": headers})
         await self.send({"type": "websocket.http.response.body", "body": data})
 

@@ -322,7 +322,9 @@ class Conn(SansioRequest, metaclass=PartType):
     @property
     def endpoint(self) -> str | None:
         """The endpoint that matched, or None."""
-        return None if self.url_rule is None else t.cast(str, self.url_rule.endpoint)
+        rule: t.Any = self.url_rule
+        endpoint: str | None = None if rule is None else rule.endpoint
+        return endpoint
 
     @property
     def blueprint(self) -> str | None:

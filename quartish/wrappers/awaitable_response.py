@@ -317,7 +317,8 @@ class Response(SansioResponse, metaclass=PartType):
         ctx = find_context()
         if ctx is None:
             return SansioResponse.max_cookie_size
-        return t.cast(int, ctx.app.config["MAX_COOKIE_SIZE"])
+        size: int = ctx.app.config["MAX_COOKIE_SIZE"]
+        return size
 
     async def add_etag(self, overwrite: bool = False, weak: bool = False) -> None:
         """Add the ETag of the body, unless there is one."""

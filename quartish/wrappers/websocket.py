@@ -14,7 +14,7 @@ from .._bridge import from_thread
 from .._bridge import mark_async
 from .._inbox import give_way
 from .._inbox import Inbox
-from .._sendable import BREAKS
+from .._sendable import breaks
 from .._sendable import check_token
 from .._sendable import raw_name
 from .._sendable import raw_value
@@ -408,7 +408,7 @@ class Websocket(Conn):
 def _raw_lines(headers: Headers) -> RawHeaders:
     """Return headers as ASGI wants them. Raises Unsendable where no server could send them."""
     for name, value in headers:
-        if BREAKS.search(value):
+        if breaks(value):
             raise Unsendable(f"The header {name!r} has a line break or a NUL in its value.")
     return [(raw_name(name), raw_value(value)) for name, value in headers]
 
