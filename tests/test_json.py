@@ -24,8 +24,8 @@ from werkzeug.wrappers import Response
 import quartish
 from quartish import json
 from quartish._current import _cv_app
-from quartish.json.provider import encode_with
 from quartish.json.provider import DefaultJSONProvider
+from quartish.json.provider import encode_with
 from quartish.json.provider import JSONProvider
 
 from ._peer import settled
