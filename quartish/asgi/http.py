@@ -66,9 +66,9 @@ def handle_http(
         app._got_first_request = True
     ctx = flow.context_class.of_scope(flow, scope, send)
     raw = ctx.raw_headers
-    # PERF(0.3 us): no name is looked at, as none takes more than its length to read.
+    # PERF(0.4 us): all is measured in one go.
     if (
-        len(_JOIN([*raw.values()])) + len(scope["path"]) > PASSES
+        len(_JOIN([*raw, *raw.values()])) + len(scope["path"]) > PASSES
         or len(raw) != len(scope["headers"])
         or len(scope.get("query_string") or b"") > PASSES
     ):
