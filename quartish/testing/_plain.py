@@ -121,7 +121,11 @@ class FlaskClient(CookieClient):
         **kwargs: t.Any,
     ) -> TestResponse:
         """Send a request: a builder, an environ, a request, or what `EnvironBuilder` takes."""
-        request = self._request_from_builder_args(args, kwargs)
+        kinds = (WerkzeugEnvironBuilder, dict, WerkzeugRequest)
+        if args and isinstance(args[0], kinds):
+            request = self._request_as_given(args[0])
+        else:
+            request = self._request_from_builder_args(args, kwargs)
         # What an earlier request left open ends before the next one begins.
         self._context_stack.close()
         response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
@@ -131,10 +135,7 @@ class FlaskClient(CookieClient):
         self._new_contexts.clear()
         return response
 
-    def _request_from_builder_args(
-        self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]
-    ) -> WerkzeugRequest:
-        given = args[0] if args else None
+    def _request_as_given(self, given: t.Any) -> WerkzeugRequest:
         if isinstance(given, WerkzeugEnvironBuilder):
             builder = copy(given)
             builder.environ_base = self._copy_environ(builder.environ_base or {})
@@ -143,10 +144,13 @@ class FlaskClient(CookieClient):
             return EnvironBuilder.from_environ(
                 given, app=self.application, environ_base=self._copy_environ({})
             ).get_request()
-        if isinstance(given, WerkzeugRequest):
-            request = copy(given)
-            request.environ = self._copy_environ(request.environ)
-            return request
+        request: WerkzeugRequest = copy(given)
+        request.environ = self._copy_environ(request.environ)
+        return request
+
+    def _request_from_builder_args(
+        self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]
+    ) -> WerkzeugRequest:
         kwargs["environ_base"] = self._copy_environ(kwargs.get("environ_base", {}))
         builder = EnvironBuilder(self.application, *args, **kwargs)
         try:

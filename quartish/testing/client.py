@@ -376,6 +376,10 @@ class AsyncClient(t.Generic[R]):
         names = ("server_name", "key", "path", "domain")
         kwargs.update(zip(names if len(args) > 1 else names[1:], args, strict=False))
         server, path = kwargs.get("server_name"), kwargs.get("path", "/")
+        if "server_name" in kwargs:  # as Quart's does, in case that is somebody's own
+            domain = kwargs.get("domain")
+            ended: dict[str, t.Any] = {"expires": 0, "max_age": 0, "path": path, "domain": domain}
+            self.set_cookie(t.cast(str, server), kwargs["key"], "", **ended)
         for host in {server or "localhost", _host(self.app.config["SERVER_NAME"] or "localhost")}:
             header = dump_cookie(
                 kwargs["key"], "", max_age=0, path=path, domain=kwargs.get("domain")

@@ -62,6 +62,7 @@ ENVIRONMENTS = {
     "suites": ("requirements.txt", "suites-requirements.txt"),
     "apps": ("apps-requirements.txt",),
     "more": ("more-requirements.txt",),
+    "further": ("further-requirements.txt",),
     "quart": ("quart-requirements.txt",),
 }
 SUITES = {
@@ -98,13 +99,19 @@ SUITES = {
     "bootstrap-flask": Suite(place="more", checkout="helloflask/bootstrap-flask"),
     "connexion": Suite(place="more", checkout="spec-first/connexion"),
     "flask-classful": Suite(
-        note="3 of `async def` views with hooks fail on Flask alone, where they are not awaited",
+        note="3 fail on Flask alone: a `def` around an `async def` method returns its coroutine,"
+        " which Flask refuses and quartish awaits",
         place="more",
         checkout="pallets-eco/flask-classful",
     ),
     "flask-debugtoolbar": Suite(place="more", checkout="pallets-eco/flask-debugtoolbar"),
     "flask-executor": Suite(place="more", checkout="dchevell/flask-executor"),
     "flask-mailman": Suite(place="more", checkout="waynerv/flask-mailman"),
+    "flask-minify": Suite(
+        "tests/units.py tests/integration.py tests/integration_go.py",
+        place="further",
+        checkout="mrf345/flask_minify",
+    ),
     "flask-openapi3": Suite(place="more"),
     "flask-pydantic": Suite(place="more", checkout="pallets-eco/flask-pydantic"),
     "flask-security": Suite(place="more"),
@@ -124,7 +131,16 @@ SUITES = {
     ),
     "bepasty": Suite("src/bepasty/tests", "application", place="apps"),
     "fava": Suite(note="application", place="apps", checkout="beancount/fava"),
-    "flask-appbuilder": Suite(note="with SQLite", place="apps"),
+    "flask-appbuilder": Suite(
+        # Its database is one file that all tests share; it takes the longest of all.
+        "tests/test_menu.py tests/test_hooks.py tests/test_mvc.py tests/test_security_signals.py"
+        " tests/test_detached_user.py tests/test_custom_indexview.py tests/test_urltools.py"
+        " tests/test_addon.py tests/test_json_support.py tests/security/test_mvc_security.py"
+        " tests/security/test_rate_limiter.py tests/security/test_password_complexity.py",
+        "its views and hooks, with SQLite",
+        place="apps",
+    ),
+    "flask-monitoringdashboard": Suite(note="application", place="further"),
     "functions-framework": Suite(
         note="application", place="apps", checkout="GoogleCloudPlatform/functions-framework-python"
     ),
