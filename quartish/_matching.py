@@ -40,7 +40,12 @@ class Matching(Survey):
         #: Whether contexts leave matching to the flow.
         self.matches = self.context_class.match_request is AppContext.match_request
         #: Whether nobody has a word in what a scope's path and method are.
-        self.takes_scope = self.matches and self.late_request and self.url_map is not None
+        self.takes_scope = (
+            self.matches
+            and self.late_request
+            and self.url_map is not None
+            and self.request_class.trusted_hosts is None
+        )
 
     def match_scope(self, ctx: AppContext) -> bool:
         """Match the URL by what the ASGI scope says, so that no request has to be made for it;
@@ -92,6 +97,7 @@ class Matching(Survey):
                 url_map is not None
                 and not url_map.host_matching
                 and self.app.config["TRUSTED_HOSTS"] is None
+                and conn.trusted_hosts is None
                 and is_valid_host(conn.raw_host)
                 and not (self.minds_host and self._is_elsewhere(conn.raw_host))
             ):

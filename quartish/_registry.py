@@ -219,7 +219,7 @@ class Registry:
 
         Awaitable in the awaitable colour. Raises NotFound (404).
         """
-        if self.static_folder is None:
+        if not self.has_static_folder or self.static_folder is None:
             raise RuntimeError(
                 f"{self!r} has no static files to send: 'static_folder' must be set."
             )

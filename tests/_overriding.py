@@ -552,9 +552,11 @@ async def observe(
         return [*made, *await play(side, door, app, calls, requests)]
 
 
-def apart(colour: str, part: str) -> dict[str, str]:
-    """Return what docs/overrides.md says is called otherwise: the methods with their reasons."""
+def apart(colour: str, part: str, attributes: bool = False) -> dict[str, str]:
+    """Return what docs/overrides.md says is called otherwise: the methods, or what it says of
+    attributes, with their reasons."""
     text = (Path(HERE).parent / "docs" / "overrides.md").read_text()
+    text = text.split("## Attributes")[attributes]
     found = re.findall(r"^\| `([\w.]+)` \| (\w+) \| (.+) \|$", text, re.M)
     return {
         name: why

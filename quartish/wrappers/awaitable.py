@@ -385,7 +385,7 @@ class Request(Limits):
         override returns is taken for the JSON."""
         ctx = find_context()
         if ctx is not None and ctx.app.debug:
-            raise BadRequest(f"Failed to decode JSON object: {error}") from error
+            raise BadRequest(f"Failed to decode JSON: {error}") from error
         raise BadRequest() from error
 
     # --- the client -------------------------------------------------------------------------

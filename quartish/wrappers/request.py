@@ -366,4 +366,4 @@ def _give(found: t.Any, data: bytes) -> t.Any:
 
 def _is_debugging() -> bool:
     ctx = find_context()
-    return ctx is not None and bool(ctx.app.config["DEBUG"])
+    return ctx is not None and bool(ctx.app.debug)

@@ -20,7 +20,8 @@ from .._werkzeug import STATUS_LINES
 
 _WSGI_FACE = (
     *("__call__", "get_wsgi_response", "get_wsgi_headers", "get_app_iter"),
-    *("iter_encoded", "close"),
+    *("iter_encoded", "close", "status", "status_code", "is_sequence"),
+    "automatically_set_content_length",
 )
 #: Bodies of which a response is made the short way. None where Werkzeug's `__init__` may do what
 #: is not known of.
