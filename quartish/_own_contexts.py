@@ -34,6 +34,8 @@ class OwnContexts(Matching):
             return enter(ctx)
         if self.plain or self.overridden:
             return False
+        if "match_request" in type(ctx).redefined or "match_request" in vars(ctx):
+            return False  # nobody knows which view it will find
         return copy_context().run(self._finds_async_view, ctx)
 
     def _finds_async_view(self, ctx: AppContext) -> bool:
@@ -56,7 +58,9 @@ class OwnContexts(Matching):
             try:
                 await self.settle(ctx.push())
             except Exception as error:
-                return await self.fail(ctx, error)
+                if not ctx.pushes:
+                    return await self.fail(ctx, error)
+                ctx.conn.routing_exception = error  # dispatched like a view's
         return await handle(ctx, on_loop)
 
     async def pop(self, ctx: AppContext) -> None:

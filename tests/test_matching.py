@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -380,3 +381,26 @@ def test_a_map_forgets_its_table_when_a_rule_is_added() -> None:
     assert url_map.table is table
     url_map.add(WerkzeugRule("/b", endpoint="b"))
     assert url_map.table is not table and "/b" in url_map.table.static
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_the_lane_of_what_a_context_of_the_apps_own_matches(is_async: bool) -> None:
+    """In the awaitable colour, too, where a `def` view must not hold the loop."""
+    app = Quart("app")
+
+    def view() -> str:
+        return threading.current_thread().name
+
+    async def async_view() -> str:
+        return threading.current_thread().name
+
+    app.add_url_rule("/found", "found", t.cast(t.Any, async_view if is_async else view))
+
+    class Own(app.context_class):  # type: ignore[misc, name-defined]
+        def match_request(self) -> None:
+            self.conn.url_rule = next(app.url_map.iter_rules("found"))
+            self.conn.view_args = {}
+
+    app.context_class = Own
+    found = (await ask(app, "/elsewhere")).text
+    assert (found == threading.current_thread().name) is is_async
