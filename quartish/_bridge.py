@@ -16,6 +16,7 @@ import functools
 import gc
 import inspect
 import operator
+import os
 import sys
 import threading
 import types
@@ -66,7 +67,7 @@ class _OwnLoop:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         #: Runs when the thread's locals go, and for the main thread at exit.
-        self.close = weakref.finalize(self, _close_loop, self.loop)
+        self.close = weakref.finalize(self, _close_own, self.loop, os.getpid())
 
     def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
         task = self.loop.create_task(coro, context=context)
@@ -75,6 +76,16 @@ class _OwnLoop:
         finally:
             if not task.done():  # KeyboardInterrupt and its like leave the task behind
                 task.cancel()
+
+
+_parents: list[asyncio.AbstractEventLoop] = []
+
+
+def _close_own(loop: asyncio.AbstractEventLoop, process: int) -> None:
+    if process == os.getpid():
+        _close_loop(loop)
+    else:  # in a forked one: it shares with its parent what the loop listens to
+        _parents.append(loop)
 
 
 def _close_loop(loop: asyncio.AbstractEventLoop) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import threading
 import time
 import typing as t
@@ -231,6 +232,17 @@ class Workers(ThreadPoolExecutor):
     PERF(8 us of 13 where requests come side by side, 5 of 40 where they come one by one)
     """
 
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        _pools.add(self)
+
+    def begin_anew(self) -> None:
+        """Have no threads: in a forked process, which has none of them."""
+        self._shutdown_lock = threading.Lock()
+        self._idle_semaphore = threading.Semaphore(0)
+        self._work_queue = SimpleQueue()
+        self._threads = set()
+
     def start(self, work: _Work) -> None:
         """Do `work` as soon as a thread is free. Raises RuntimeError after the shutdown."""
         with self._shutdown_lock:
@@ -269,6 +281,7 @@ class Workers(ThreadPoolExecutor):
 
 _threads: weakref.WeakKeyDictionary[threading.Thread, t.Any] = weakref.WeakKeyDictionary()
 _given_up: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_pools: weakref.WeakSet[Workers] = weakref.WeakSet()
 
 
 def _work(pool: weakref.ref[Workers], queue: t.Any) -> None:
@@ -292,6 +305,19 @@ def _end() -> None:
         while thread.is_alive() and thread not in _given_up:
             thread.join(0.1)
 
+
+def _begin_anew() -> None:
+    """Begin anew in a forked process: of its parent's threads it has one alone, which serves
+    nobody, and whose loop is its parent's."""
+    this_thread.lane = this_thread.own = this_thread.landings = None
+    _threads.clear()
+    _given_up.clear()
+    for pool in list(_pools):
+        pool.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 _kept: list[t.Any] = []
 

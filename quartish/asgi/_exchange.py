@@ -238,8 +238,10 @@ class Exchange(Watch):
     def _doubt(self, stops: bool) -> None:
         """Look in a while whether it goes on though its server stops. Else it was cancelled by code
         of the user's, which need not take that back."""
-        grace = self.app.config["DISCONNECT_GRACE"]
-        self.doubt = asyncio.get_running_loop().call_later(grace, self._look, stops)
+        if self.task is not None:
+            # Which need not run: `asyncio.run` cancels what is left when it has stopped.
+            loop, grace = self.task.get_loop(), self.app.config["DISCONNECT_GRACE"]
+            self.doubt = loop.call_later(grace, self._look, stops)
 
     def _look(self, stops: bool) -> None:
         self.doubt = None

@@ -7,6 +7,7 @@ to who does.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import typing as t
 import weakref
@@ -75,6 +76,7 @@ class BackgroundTasks:
         self.tasks: set[asyncio.Task[t.Any]] = set()
         self._watches: dict[asyncio.Task[t.Any], Watch] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
         self._lock = threading.Lock()
 
     @property
@@ -118,13 +120,16 @@ class BackgroundTasks:
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None:
+            if self._loop is None or self._process != os.getpid():  # it has no such thread
                 loop = self._loop = asyncio.new_event_loop()
+                self._process = os.getpid()
                 threading.Thread(
                     target=_run_loop, args=[loop], name="quartish-background", daemon=True
                 ).start()
                 # Also at the end of the process, where tasks may still run.
-                weakref.finalize(self, _end_loop, loop, self._watches, self.app.config)
+                weakref.finalize(
+                    self, _end_loop, loop, self._watches, self.app.config, self._process
+                )
             return self._loop
 
     async def stop(self, timeout: float) -> None:
@@ -208,7 +213,11 @@ def _end_loop(
     loop: asyncio.AbstractEventLoop,
     tasks: t.Mapping[asyncio.Task[t.Any], Watch],
     config: t.Mapping[str, t.Any],
+    process: int,
 ) -> None:
+    if process != os.getpid():
+        return  # a forked process, in which the loop does not run
+
     async def stop() -> None:
         await _stop(dict(tasks), config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
 
