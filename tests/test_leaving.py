@@ -13,6 +13,7 @@ import gc
 import itertools
 import sys
 import time
+import tracemalloc
 import typing as t
 import weakref
 
@@ -816,30 +817,110 @@ async def test_a_view_that_reads_keeps_the_client_waiting(colour: App) -> None:
     assert peer.body == b"done"
 
 
-async def test_a_server_that_repeats_itself_is_not_read_for_ever(colour: App) -> None:
-    app = colour("app")
+# What no server does, and many a test: it says the same again and again.
+
+LAST = {"type": "http.request", "body": b"end", "more_body": False}
+
+
+async def repeated(app: t.Any, scope: t.Any, message: t.Any) -> tuple[list[t.Any], int, float]:
+    """Call an app whose server has always one more message at hand; return what was sent, how
+    often the server was asked, and how long another task had to wait at most."""
     calls = 0
+    sent: list[t.Any] = []
 
-    @app.route("/")
-    async def view() -> str:
-        await asyncio.sleep(0.05)
-        return "ok"
-
-    async def receive() -> dict[str, t.Any]:
+    async def receive() -> t.Any:
         nonlocal calls
         calls += 1
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    sent: list[t.Any] = []
+        return {"type": "websocket.connect"} if "subprotocols" in scope and calls == 1 else message
 
     async def send(message: t.Any) -> None:
         sent.append(message)
 
-    async with HttpPeer(app) as peer:  # for its scope
-        pass
-    async with asyncio.timeout(5):
-        await app(peer.scope, receive, send)
-    assert sent[0]["status"] == 200 and calls < 5
+    task = asyncio.create_task(app(scope, receive, send))
+    longest = 0.0
+    async with asyncio.timeout(20):
+        while not task.done():
+            began = time.thread_time()
+            await asyncio.sleep(0.0001)
+            longest = max(longest, time.thread_time() - began)
+    await task
+    return sent, calls, longest
+
+
+def through_middleware(app: t.Any) -> None:
+    inner = app.wsgi_app
+    app.wsgi_app = lambda environ, start: inner(environ, start)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("lane", ["loop", "thread", "wsgi"])
+@pytest.mark.parametrize("kind", ["waits", "reads", "streams"])
+async def test_a_server_that_repeats_the_end_is_not_read_for_ever(
+    colour: App, method: str, lane: str, kind: str
+) -> None:
+    app = colour("app")
+    if lane == "wsgi" and not app.plain:
+        return
+
+    async def view() -> t.Any:
+        if kind == "reads":
+            data = quartish.request.get_data()
+            return str(len(data if app.plain else await data))
+        await asyncio.sleep(0.05)
+        if kind == "waits":
+            return "ok"
+
+        async def pieces() -> t.AsyncIterator[bytes]:
+            for _ in range(3):
+                yield b"a"
+                await asyncio.sleep(0.02)
+
+        return app.response_class(pieces())
+
+    app.add_url_rule(
+        "/", "view", view if lane == "loop" else lambda: from_thread(view()), methods=[method]
+    )
+    if lane == "wsgi":
+        through_middleware(app)
+    headers = {"transfer_encoding": "chunked"} if method == "POST" else {}
+    scope = HttpPeer(app, method=method, **headers).scope
+    sent, calls, _ = await repeated(app, scope, LAST)
+    assert sent[0]["status"] == 200 and not sent[-1].get("more_body")
+    assert b"".join(message.get("body", b"") for message in sent[1:]) == (
+        {"waits": b"ok", "streams": b"aaa", "reads": b"3" if method == "POST" else b"0"}[kind]
+    )
+    assert calls <= 3
+
+
+@pytest.mark.parametrize("lane", LANES, ids=["loop", "thread"])
+@pytest.mark.parametrize("kind", ["waits", "reads", "echoes"])
+async def test_a_server_that_repeats_a_message_keeps_nobody_waiting(
+    colour: App, lane: t.Any, kind: str
+) -> None:
+    """A handler that waits has what comes read ahead, to a bound; one that reads gives way."""
+    app = colour("app")
+    text = "x" * 10_000
+
+    async def handler() -> None:
+        await websocket.accept()
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            if kind == "waits":
+                await asyncio.sleep(0.05)
+                continue
+            assert await websocket.receive() == text
+            if kind == "echoes":
+                await websocket.send("x")
+
+    app.add_websocket("/", "handler", lane(handler))
+    scope = WebsocketPeer(app).scope
+    message = {"type": "websocket.receive", "text": text, "bytes": None}
+    _, calls, longest = await repeated(app, scope, message)
+    assert longest < 0.1
+    if kind == "waits":
+        assert calls * len(text) < 18_000_000
+    else:
+        assert calls > 100
 
 
 # --- nothing stays --------------------------------------------------------------------------------
@@ -863,3 +944,76 @@ async def test_nothing_of_a_websocket_stays(colour: App) -> None:
         del peer
     gc.collect()
     assert [ref() for ref in seen] == [None] * 20
+
+
+async def echoing() -> None:
+    async for message in websocket:
+        await websocket.send(message)
+
+
+async def only_waiting() -> None:
+    await websocket.accept()
+    await never()
+
+
+async def gathering() -> None:
+    await asyncio.gather(echoing(), never())
+
+
+async def failing() -> None:
+    await websocket.send(await websocket.receive())
+    raise LookupError
+
+
+async def rejecting() -> None:
+    quartish.abort(403)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("handler", [echoing, only_waiting, gathering, failing, rejecting])
+@pytest.mark.parametrize("lane", LANES, ids=["loop", "thread"])
+async def test_memory_of_closed_websockets_is_given_back(
+    colour: App, handler: t.Any, lane: t.Any
+) -> None:
+    """After 2000 of them, and a collection, nothing is left of any; but the loop has up to some
+    hundred timers that were cancelled, of the peers' own."""
+    app = colour("app")
+    app.secret_key = "key"
+    app.logger.disabled = True
+    app.add_websocket("/<number>", "handler", lane(handler))
+    app.teardown_websocket(lambda exc: None)
+
+    async def play(count: int) -> None:
+        for number in range(count):
+            peer = WebsocketPeer(app, f"/{number}?{number}", x_number=str(number))
+            peer.task = asyncio.create_task(peer._run())
+            if handler is failing:
+                peer.say("a")
+            await peer.until(1)
+            if handler is echoing:
+                peer.say("a", b"b")
+                await peer.until(3)
+            peer.leave(1000 + number % 2)
+            await peer.ended()
+        del peer
+        for _ in range(3):
+            gc.collect()
+
+    if lane is pass_through:
+        app.view_functions["handler"] = lambda number: from_thread(handler())
+    else:
+
+        async def view(number: str) -> None:
+            await handler()
+
+        app.view_functions["handler"] = view
+    await play(300)
+    tracemalloc.start()
+    try:
+        await play(100)
+        before, objects = tracemalloc.get_traced_memory()[0], len(gc.get_objects())
+        await play(2000)
+        after, more = tracemalloc.get_traced_memory()[0], len(gc.get_objects())
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2000 * 25 and more - objects < 100

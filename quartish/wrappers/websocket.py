@@ -6,12 +6,14 @@ import asyncio
 import functools
 import typing as t
 from asyncio import _get_running_loop
+from time import monotonic
 
 from werkzeug.datastructures import Headers
 
 from .. import json
 from .._bridge import from_thread
 from .._bridge import mark_async
+from .._bridge import Turns
 from .._inbox import give_way
 from .._inbox import Inbox
 from .._sendable import breaks
@@ -44,6 +46,8 @@ LONGEST_REASON = 123
 """Bytes of a close frame's reason. *Source:* RFC 6455, section 5.5."""
 SENDS_PER_TURN = 16
 """Messages sent in a row before other tasks get their turn."""
+READS_PER_LOOK = 16
+"""Messages received before it is looked whether other tasks waited long enough for their turn."""
 
 
 def waited_for_in_threads(
@@ -102,8 +106,9 @@ class Websocket(Conn):
     closed: bool
     inbox: Inbox | None
     asgi_send: ASGISend | None
-    #: How many messages were sent since one was received.
+    #: How many messages were sent since one was received, and when other tasks had a turn.
     sends: int
+    since: float
     #: The inbox, where messages come from it and go to `asgi_send` as they are.
     _direct: Inbox | None
 
@@ -163,6 +168,7 @@ class Websocket(Conn):
         self.accepted = self.closed = False
         self.inbox = self.asgi_send = self._direct = None
         self.sends = 0
+        self.since = 0.0
 
     def connect(self, inbox: Inbox, send: ASGISend) -> None:
         """Take the client's messages from `inbox` and hand ours to `send`."""
@@ -249,6 +255,12 @@ class Websocket(Conn):
                 await self._over(message)
             text: str | None = message.get("text")
             data = text if text is not None else t.cast(bytes, message.get("bytes") or b"")
+        inbox = self.inbox
+        if inbox is not None and not inbox.reads % READS_PER_LOOK:  # it may not have waited once
+            now = monotonic()
+            if now - self.since > Turns.LENGTH:
+                await asyncio.sleep(0)
+                self.since = now
         if websocket_received.receivers:
             await websocket_received.send_async(data, _sync_wrapper=_as_async)
         return data
