@@ -40,19 +40,28 @@ CONTEXT_LAST = frozenset(
 )
 _CONTEXTS = frozenset(["request_context", "websocket_context"])
 
-_defaults: set[object] = set()
+#: What was marked, with its code: an agent may put its own into the function itself.
+_defaults: dict[object, object] = {}
 
 
 def default(method: F) -> F:
     """Mark a method of the app as the step's own, so that an override can be told from it."""
-    _defaults.add(method)
+    _defaults[method] = _code_of(method)
     return method
 
 
 def is_default(method: object) -> bool:
     """Say whether a method was marked. The function itself is looked up: an attribute would
     be copied by what wraps it."""
-    return type(method) is MethodType and method.__func__ in _defaults
+    if type(method) is not MethodType:
+        return False
+    func: t.Any = method.__func__
+    return func in _defaults and _defaults[func] is _code_of(func)
+
+
+def _code_of(func: t.Any) -> object:
+    """Return the code of what a decorator of ours may be around."""
+    return getattr(getattr(func, "__wrapped__", func), "__code__", None)
 
 
 def either_form(method: F) -> F:

@@ -39,6 +39,7 @@ Targets = list[tuple[Rule, frozenset[Method], Match, list[tuple[str, Convert]]]]
 Tables = dict[tuple[int, ...], tuple[Key, dict[t.Any, "Shape | None"]]]
 
 _ABSENT: t.Any = object()
+_SLASHES = re.compile("/{2,}")
 _NO_TABLES: Tables = {}
 NO_RULES: ByMethod = {}
 
@@ -104,8 +105,11 @@ class RouteTable:
                 and rule.subdomain == url_map.default_subdomain
                 and "//" not in rule.rule
             )
+            text = rule.rule
+            if "//" in text:  # Werkzeug's matcher has one in the place of several
+                self.whole, text = False, _SLASHES.sub("/", text)
             if not rule.arguments:
-                by_method = self.static.setdefault(rule.rule, {})
+                by_method = self.static.setdefault(text, {})
                 for method in _methods(rule):
                     if method is False or ANY not in by_method:
                         by_method.setdefault(method, rule if simple else None)
