@@ -16,6 +16,7 @@ import os
 import tempfile
 import typing as t
 from collections import deque
+from time import monotonic
 
 from ._bridge import Turns
 from .typing import ASGIReceive
@@ -31,6 +32,10 @@ MESSAGE_SIZE = 500
 """Bytes of memory that a message takes beside what it says."""
 STALLED = 0.2
 """Seconds without reading after which what does not fit into memory is read ahead to disk."""
+PAUSE = 0.1
+"""Seconds in which more has to come of a body that nobody reads, or it is not waited for."""
+LINGER = 5.0
+"""Seconds for which such a body is taken at most."""
 LONGEST_WAIT = 7
 """So often is the time that `give_way` waits doubled: to 128 ms."""
 DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
@@ -55,6 +60,15 @@ async def _in_thread(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
         return await asyncio.shield(work)
     finally:
         await asyncio.wait([work])
+
+
+def _is_at_hand(receive: ASGIReceive) -> bool:
+    """Take a message, if there is one for which nobody has to wait."""
+    steps = receive().__await__()
+    if next(steps, None) is None:
+        return True
+    steps.close()
+    return False
 
 
 def _write_all(file: int, data: bytes, offset: int) -> None:
@@ -83,6 +97,9 @@ class Inbox:
     waiting: list[asyncio.Future[None]] | None = None
     #: What was fetched last.
     message: Message
+    #: Whether what there is no room for is dropped, and how many messages were.
+    drops = False
+    dropped = 0
     #: The disconnect message, once it was received.
     gone: Message | None = None
     #: How often anybody read, and how many bytes of a body were taken.
@@ -207,6 +224,26 @@ class Inbox:
         elif self._held >= SPOOL_SIZE:
             self._look_later()
 
+    def drop(self) -> None:
+        """Read on, and drop what there is no room for: nobody will ask for it. Hypercorn puts the
+        disconnect into the queue that the rest fills, and waits for room in our last `send`."""
+        self.drops = True
+        if self.free or (self._messages and self.reader is None and self.gone is None):
+            self._start()
+
+    async def drain(self) -> None:
+        """Drop what comes after the end, for `LINGER` seconds at most, until the client pauses."""
+        end, seen = monotonic() + LINGER, -1
+        while self.reader is not None and not self.complete:
+            if seen == self.dropped or monotonic() > end:
+                break
+            seen = self.dropped
+            await asyncio.wait([self.reader], timeout=PAUSE)
+        await self.close()
+        if self.gone is None and not self.complete:
+            while _is_at_hand(self.receive):
+                pass  # nor does the queue wait for us when we have gone
+
     def _start(self) -> None:
         self.free = False
         self.reader = asyncio.get_running_loop().create_task(self._read_ahead())
@@ -222,7 +259,7 @@ class Inbox:
             self._messages = deque()
         turns = Turns()
         try:
-            while self._has_room():
+            while self._has_room() or self.drops:
                 await turns.give()  # a server may have thousands of small messages at hand
                 message = await self.receive()
                 if message["type"] in DISCONNECTS:
@@ -230,6 +267,9 @@ class Inbox:
                     if self.left is not None:
                         self.left()
                     return
+                if self.drops and not self._has_room():
+                    self.dropped += 1
+                    continue
                 await self._keep(message)
                 if self.waiting:
                     self.wake()
@@ -346,7 +386,7 @@ class HttpInbox(Inbox):
         if self.complete:
             # After the end of a body nothing but the disconnect can follow. What repeats itself
             # is no server, and would be read for ever.
-            self._repeats = True
+            self._repeats, self.drops = True, False
             return
         self.complete = not message.get("more_body", False)
         await super()._keep(message)

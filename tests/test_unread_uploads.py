@@ -7,14 +7,19 @@ async code that may ask for it: a view that is `async def`, an async hook of any
 from __future__ import annotations
 
 import asyncio
+import time
 import typing as t
 
 import pytest
 
 import quartish
+from quartish import request
+from quartish import websocket
 from quartish.sessions import SecureCookieSessionInterface
 
 from ._scripted import HttpPeer
+from ._scripted import Peer
+from ._scripted import WebsocketPeer
 
 
 class AsyncSessions(SecureCookieSessionInterface):
@@ -111,3 +116,106 @@ async def test_an_async_hook_that_asks_for_a_body_left_unread_is_told() -> None:
         peer.say(b"x" * 10)
     assert isinstance(peer.error, RuntimeError)
     assert "stream_body=True" in str(peer.error)
+
+
+class Hypercorn(Peer):
+    """What Hypercorn does: its queue has room for ten messages, and it puts the disconnect into
+    that queue before the last `send`, or the app call, is over."""
+
+    app: t.Any
+    floods = True
+
+    def __init__(self, app: t.Any, peer: Peer) -> None:
+        super().__init__(app, peer.scope)
+        self._to_app = asyncio.Queue(10)
+        self.messages = 0
+
+    async def flood(self, message: t.Any) -> None:
+        while self.floods:
+            await self._to_app.put(message)
+            self.messages += 1
+
+    async def close(self) -> None:
+        if self.floods:
+            self.floods = False
+            await self._to_app.put({"type": self.scope["type"] + ".disconnect"})
+
+    async def _send(self, message: t.Any) -> None:
+        await super()._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            await self.close()
+
+    async def _run(self) -> None:
+        await super()._run()
+        await self.close()
+
+
+PIECE = b"x" * 60_000
+
+
+@pytest.mark.parametrize("kind", ["async def", "def", "missing", "not allowed", "too large"])
+async def test_who_sends_on_after_the_answer_keeps_no_server_waiting(
+    colour: type[t.Any], kind: str
+) -> None:
+    app = colour("app")
+    app.config["MAX_CONTENT_LENGTH"] = 1_000_000
+
+    async def view() -> t.Any:
+        if kind == "too large":
+            data = request.get_data()
+            return str(len(data if app.plain else await data))
+        await asyncio.sleep(0.1)
+        return "ok"
+
+    methods = ["GET" if kind == "not allowed" else "POST"]
+    app.add_url_rule("/view", "view", view, methods=methods, stream_body=kind != "too large")
+    app.add_url_rule("/def", "def", lambda: time.sleep(0.1) or "ok", methods=methods)
+    path = {"missing": "/missing", "def": "/def"}.get(kind, "/view")
+    async with Hypercorn(app, HttpPeer(app, path, "POST", body=None)) as peer:
+        flood = asyncio.create_task(
+            peer.flood({"type": "http.request", "body": PIECE, "more_body": True})
+        )
+        await peer.ended()
+        await flood
+    status = {"missing": 404, "not allowed": 405, "too large": 413}.get(kind, 200)
+    assert peer.sent[0]["status"] == status and peer.error is None
+    assert peer.messages < 1000
+
+
+async def test_an_upload_that_goes_on_is_taken_for_a_bounded_time(
+    colour: type[t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quartish._inbox.LINGER", 0.3)
+    app = colour("app")
+    async with HttpPeer(app, "/missing", "POST", body=None) as peer:
+        for _ in range(100):
+            if peer.task.done():
+                break
+            peer.say(PIECE)
+            await asyncio.sleep(0.01)
+        await peer.ended()
+    assert peer.status == 404 and 3 < peer.received < 100
+
+
+@pytest.mark.parametrize("closes", [False, True])
+async def test_who_talks_on_after_the_websocket_is_closed_keeps_no_server_waiting(
+    colour: type[t.Any], closes: bool
+) -> None:
+    app = colour("app")
+
+    @app.websocket("/")
+    async def view() -> None:
+        await websocket.accept()
+        await asyncio.sleep(0.1)
+        if closes:
+            await websocket.close(1000)
+
+    async with Hypercorn(app, WebsocketPeer(app)) as peer:
+        peer.put({"type": "websocket.connect"})
+        flood = asyncio.create_task(peer.flood({"type": "websocket.receive", "bytes": PIECE}))
+        await peer.until(2)
+        await asyncio.sleep(0.05)
+        peer.floods = False  # it takes its time to answer the close
+        await peer.ended()
+        flood.cancel()
+    assert peer.sent[-1]["code"] == 1000 and peer.error is None

@@ -24,6 +24,7 @@ from .._head import cut
 from .._head import PASSES
 from .._responses import AT_ONCE
 from .._responses import HEAD_BODY
+from .._streaming import Body
 from .._streaming import BodyReader
 from .._workers import Lane
 from .._workers import to_thread
@@ -80,6 +81,7 @@ def handle_http(
     ):
         body = body_of(app, request, exchange.open_inbox())
         if body is not None:
+            exchange.upload = body
             request.receive_body(body)
     context = copy_context()
     if app.config["DEBUG"]:
@@ -98,6 +100,8 @@ def handle_http(
     if not exchange.has_inbox and answer is not None:
         # PERF(1 us of 180 under Hypercorn): nothing of the request is kept while it is sent.
         return answer
+    if exchange.upload is not None and not exchange.upload.complete:
+        return exchange.complete(None)
     if exchange.idle or (exchange.has_inbox and exchange.inbox.gone):
         exchange.stop()
     return None if answer is None else send_answer_of(exchange, send, answer)
@@ -121,12 +125,22 @@ async def _in_app_context(app: t.Any, scope: Scope, receive: ASGIReceive, send: 
 class HttpExchange(Exchange):
     """One request and the answer to it."""
 
-    async def complete(self, rest: t.Awaitable[None]) -> None:
+    #: The body that is to come, if any.
+    upload: Body | None = None
+
+    async def complete(self, rest: t.Awaitable[None] | None) -> None:
         """Await the rest of the app call, then leave nothing behind."""
         try:
-            await rest
+            if rest is not None:
+                await rest
             if self.answer is not None:
+                unread = self.upload is not None and not self.upload.complete
+                if unread:
+                    self.inbox.left = self.inbox.told = None
+                    self.inbox.drop()
                 await send_answer_of(self, self.send, self.answer)
+                if unread:
+                    await self.inbox.drain()
         finally:
             await self.close()
 

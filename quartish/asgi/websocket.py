@@ -77,6 +77,8 @@ async def handle_websocket(
             await within(context, exchange.on_loop(), exchange, run)
         else:
             await exchange.in_thread(context)
+        if inbox.pending and inbox.gone is None:
+            await inbox.drain()
     finally:
         app.websockets.discard(exchange)
         await exchange.close()
@@ -228,6 +230,7 @@ class WebsocketExchange(Exchange):
             code = SERVICE_RESTART
         if not websocket.closed and self.inbox.gone is None:
             websocket.closed = True
+            self.inbox.drop()
             await self.send({"type": "websocket.close", "code": code, "reason": ""})
 
 

@@ -386,6 +386,7 @@ class Websocket(Conn):
     async def _close(self, code: int, reason: str) -> None:
         assert self.inbox is not None, "made without an inbox"
         if self.inbox.gone is None:
+            self.inbox.drop()
             await self._answer({"type": "websocket.close", "code": code, "reason": reason})
 
     async def _answer(self, message: Message) -> None:
