@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import signal
 import socket
@@ -51,3 +52,30 @@ def fetch(url: str, demo: subprocess.Popen[bytes]) -> str:
         except httpx.ConnectError:
             time.sleep(0.5)
     raise TimeoutError(url)
+
+
+@pytest.mark.slow
+def test_soak() -> None:
+    """A moment of it, behind one server: the whole minute is a part of its own in CI."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the soak reads /proc")
+    done = subprocess.run(
+        [sys.executable, "scripts/soak.py", "8", "uvicorn", "--seed", "1"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count(" yes\n") == 2
+
+
+def test_soak_tells_wrong_answers() -> None:
+    """What the soak is for: an answer that is another request's is found."""
+    soak = runpy.run_path(str(ROOT / "scripts" / "soak.py"))
+    client = soak["Client"](None, 1)
+    right = soak["parse"](b"HTTP/1.1 200 OK\r\nX-Mark: m1\r\nContent-Length: 5\r\n\r\nm1 m1")
+    client.check(right, "m1", "m1 m1")
+    for mark, body in (("m2", "m1 m1"), ("m1", "m2 m2")):
+        with pytest.raises(soak["Wrong"]):
+            client.check(right, mark, body)
+    for data in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nm1"):
+        with pytest.raises(soak["Wrong"]):
+            soak["parse"](data)
