@@ -320,9 +320,16 @@ class Shelter(asyncio.Future[None]):
         # As `Future.__await__` tells the task, which sees this one only.
         waiting._asyncio_future_blocking = False  # noqa: SLF001
         self._asyncio_future_blocking = True
-        waiting.add_done_callback(self._end)
+        #: What the other refers to. A future of a server's that is not collected (granian's) would
+        #: keep all of the request, for ever.
+        self._box = [self]
+        waiting.add_done_callback(functools.partial(_tell, self._box))
 
-    def _end(self, waiting: asyncio.Future[t.Any]) -> None:
+    def forget(self) -> None:
+        """Have the other refer to this no more."""
+        self._box.clear()
+
+    def end(self, waiting: asyncio.Future[t.Any]) -> None:
         if not self.done():
             if self.watch is not None and waiting.cancelled():
                 super().cancel()
@@ -336,6 +343,11 @@ class Shelter(asyncio.Future[None]):
         caller = sys._getframe(1).f_code.co_name
         self.by_itself = caller in ("_on_timeout", "_on_task_done")
         return super().cancel(msg)
+
+
+def _tell(box: list[Shelter], waiting: asyncio.Future[t.Any]) -> None:
+    if box:
+        box.pop().end(waiting)
 
 
 @types.coroutine
@@ -377,8 +389,13 @@ def _go_on(
         try:
             if context is not None and type(waiting) is Apart:
                 value = yield from waiting.call(context)
-            else:
+            elif shown is waiting:
                 value = yield shown
+            else:
+                try:
+                    value = yield shown
+                finally:
+                    shown.forget()
         except GeneratorExit:
             run(steps.close)
             raise

@@ -8,6 +8,9 @@ import typing as t
 
 import pytest
 
+from quartish._bridge import under
+from quartish._bridge import Watch
+
 
 async def get(app: t.Any, path: str) -> int:
     sent: list[dict[str, t.Any]] = []
@@ -59,3 +62,40 @@ async def test_no_circles(colour: type[t.Any], path: str) -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+class Kept(asyncio.Future[t.Any]):
+    """A future of a server in another language, whose callbacks Python's collector does not see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.callbacks: list[t.Any] = []
+
+    def add_done_callback(self, func: t.Any, /, **options: t.Any) -> None:
+        self.callbacks.append(func)
+        super().add_done_callback(func, **options)
+
+
+@pytest.mark.parametrize("ends", ["well", "cancelled", "never"])
+async def test_a_future_of_the_servers_keeps_nothing_of_a_request(ends: str) -> None:
+    """Under granian each upload stayed in memory."""
+    future, watch = Kept(), Watch()
+
+    async def wait() -> None:
+        await future
+
+    task = asyncio.create_task(_wrapped(under(watch, wait())))
+    await asyncio.sleep(0)
+    [callback] = future.callbacks
+    [shelter] = callback.args[0]
+    assert shelter is watch.shelter
+    if ends == "well":
+        future.set_result(None)
+    else:
+        (future if ends == "cancelled" else task).cancel()
+    await asyncio.wait([task])
+    assert callback.args == ([],)
+
+
+async def _wrapped(awaitable: t.Any) -> t.Any:
+    return await awaitable
