@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests._doors import Ask
+
 ROOT = Path(__file__).parents[1]
 CLONED = ["examples", "quartish", "scripts", "LICENSE", "README.md", "pyproject.toml"]
 
@@ -79,3 +81,33 @@ def test_soak_tells_wrong_answers() -> None:
     for data in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nm1"):
         with pytest.raises(soak["Wrong"]):
             soak["parse"](data)
+
+
+FUZZED = {
+    "form": (b"\x01a=b", "/form"), "cookie": (b"a=b", "/attributes"), "range": (b"\x80x", "/file"),
+    "header": (b"\x05[::1]", "/attributes"), "path": (b"x?y", "/x"),
+}
+
+
+@pytest.mark.parametrize("target", FUZZED)
+def test_what_is_fuzzed(target: str) -> None:
+    """Each target makes requests that say what the bytes do."""
+    fuzz = runpy.run_path(str(ROOT / "scripts" / "fuzz.py"))
+    assert set(FUZZED) == set(fuzz["TARGETS"])
+    data, path = FUZZED[target]
+    ask = fuzz["ask_of"](target, data, Ask)
+    assert ask.path == path
+    said = [*ask.body, ask.query, ask.host or b"", *(value for _, value in ask.headers)]
+    assert any(part and part in data for part in said)
+    assert fuzz["ask_of"](target, b"", Ask)
+
+
+@pytest.mark.slow
+def test_fuzzing_by_coverage() -> None:
+    pytest.importorskip("atheris")
+    done = subprocess.run(
+        [sys.executable, "scripts/fuzz.py", "header", "3"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "seed corpus" in done.stderr
