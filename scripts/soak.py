@@ -286,12 +286,12 @@ async def read_frame(reader: asyncio.StreamReader) -> str:
 HELD = ("memory", "files", "threads", "tasks")
 
 
-async def state(server: Process) -> dict[str, int]:
+async def state(server: Process, seconds: float = SETTLE) -> dict[str, int]:
     """Return what the server holds when nothing goes on: the least of some seconds, as servers let
     go of connections in their own time."""
     client = Client(server, 0)
     seen: list[dict[str, int]] = []
-    until = time.monotonic() + SETTLE
+    until = time.monotonic() + seconds
     while not seen or time.monotonic() < until:
         await asyncio.sleep(0.25)
         answer = await client.talk(client.head("GET", "/state?mark=s"))

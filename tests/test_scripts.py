@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -111,3 +112,22 @@ def test_fuzzing_by_coverage() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "seed corpus" in done.stderr
+
+
+@pytest.mark.slow
+def test_load() -> None:
+    """A little of it, of one framework: nothing is answered wrongly."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the load reads /proc")
+    done = subprocess.run(
+        [sys.executable, "scripts/load.py", "--apps", "plain", "--idle", "300", "--marked", "300",
+         "--blocked", "60", "--upload", "60"],
+        cwd=ROOT, capture_output=True, text=True, timeout=180,
+    )
+    table = done.stdout
+    assert done.returncode == 0 and table.count("\n") == 7, table + done.stderr
+    assert "WRONG" not in table and "failed" not in table
+    assert table.count("| 0 wrong,") == 1 and ", 0 wrong, 0 tasks left" in table
+    for kind, most in (("raw", 2.0), ("form", 4.0)):
+        found = re.search(rf"MB {kind} \| \+([\d.]+) MB", table)
+        assert found and float(found[1]) <= most, table
