@@ -117,7 +117,9 @@ def shown(response: t.Any) -> dict[str, str]:
         else:
             found[name] = repr(value)
     found["history"] = repr([(r.status, r.location, len(r.history)) for r in response.history])
-    found["request"] = repr([getattr(response.request, name) for name in OF_REQUEST])
+    # A client of Werkzeug's next release says 0, in the place of nothing, after a redirect.
+    asked = {name: getattr(response.request, name) for name in OF_REQUEST}
+    found["request"] = repr(asked | {"content_length": asked["content_length"] or None})
     found["header"] = repr(response.request.headers.get("X-Given"))
     return found
 

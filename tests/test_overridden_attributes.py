@@ -19,6 +19,7 @@ from ._overriding import Side
 from .test_overridden_parts import _as_told
 from .test_overridden_parts import CLASSES
 from .test_overridden_parts import COLOURS
+from .test_overridden_parts import compared
 
 PARTS = ("app", "blueprint", "session_interface", "request", "response", "websocket", "json")
 #: How it is overridden: by a class of one's own, by a patch of ours, before the app is made or when
@@ -38,6 +39,7 @@ def cases() -> t.Iterator[tuple[str, str, t.Any, t.Any]]:
 
 
 CASES = list(cases())
+COMPARED = compared(CASES)
 
 
 def names_of(model: t.Any) -> list[str]:
@@ -245,7 +247,7 @@ BOUNDED = {
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("colour", "part", "model", "stock"), CASES)
+@pytest.mark.parametrize(("colour", "part", "model", "stock"), COMPARED)
 async def test_what_they_say_counts(colour: str, part: str, model: t.Any, stock: t.Any) -> None:
     """A part of the slow test."""
     apart = _overriding.apart(colour, part, attributes=True)
@@ -258,7 +260,7 @@ async def test_what_they_say_counts(colour: str, part: str, model: t.Any, stock:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("way", [*WAYS, "instance"])
-@pytest.mark.parametrize(("colour", "part", "model", "stock"), CASES)
+@pytest.mark.parametrize(("colour", "part", "model", "stock"), COMPARED)
 async def test_what_all_say_counts(
     colour: str, part: str, model: t.Any, stock: t.Any, way: str
 ) -> None:

@@ -22,6 +22,7 @@ import werkzeug.exceptions
 import werkzeug.wrappers
 from werkzeug.datastructures import FileStorage
 from werkzeug.datastructures import Headers
+from werkzeug.sansio.request import Request as SansioRequest
 
 import quartish.quart
 
@@ -1475,9 +1476,19 @@ async def _client_class(m: Module) -> t.Any:
 # --- played on both -----------------------------------------------------------------------
 
 
+#: Probes in which Quart 0.22 makes a form: of a class that Werkzeug says is None since 3.2.
+READ_FORMS = {
+    *(f"body {kind}" for kind in ("json", "null", "a form", "damaged json", "no type", "nothing")),
+    *("body a type like json", "body empty json", "body a part", "body unicode", "files"),
+    *("test requests", "errors in production", "errors that are raised", "error handlers"),
+}
+
+
 @pytest.mark.filterwarnings("ignore:Current server name")
 @pytest.mark.parametrize("name", PROBES)
 async def test_as_quart(name: str) -> None:
+    if name in READ_FORMS and SansioRequest.parameter_storage_class is None:
+        pytest.skip("Quart answers no form with this Werkzeug")
     theirs, ours = repr(await PROBES[name](quart)), repr(await PROBES[name](quartish.quart))
     ours = ours.replace("quartish.", "quart.")
     assert (ours != theirs) == (name in DEPARTURES), f"\nours   {ours}\ntheirs {theirs}"

@@ -122,6 +122,8 @@ def test_a_path_that_windows_reads_otherwise(
     """As on Windows: nothing is looked for on the disk, all is refused by its name."""
     if Version(version("werkzeug")) < Version("3.1.9"):
         pytest.skip("names that a later release of Werkzeug refuses")
+    if advisory == "Werkzeug 3.1.9" and Version(version("werkzeug")).is_devrelease:
+        pytest.skip("names that Werkzeug's main branch does not refuse yet")
     app = serve(way, folder)
 
     class Windows:
