@@ -17,11 +17,10 @@ from functools import partial
 
 from werkzeug import serving as werkzeug_serving
 from werkzeug.routing import RequestRedirect
-from werkzeug.sansio.response import Response as SansioResponse
 
 from ._bridge import from_thread
 from ._bridge import is_async_callable
-from ._bridge import is_awaitable
+from ._bridge import settled
 from ._commands import is_running_from_cli
 from ._core import Core
 from ._current import find_context
@@ -313,9 +312,7 @@ class App(Core, Watched, metaclass=AppType):
         async def call(*args: t.Any, **kwargs: t.Any) -> T:
             work = partial(func, *args, **kwargs)
             rv: t.Any = await to_thread(self.view_pool, copy_context(), work)
-            if is_awaitable(rv) and not isinstance(rv, SansioResponse):
-                rv = await rv
-            return t.cast(T, rv)
+            return t.cast(T, await settled(rv))
 
         return call
 

@@ -29,6 +29,8 @@ from contextvars import ContextVar
 from contextvars import copy_context
 from time import monotonic
 
+from werkzeug.sansio.response import Response as SansioResponse
+
 from ._workers import keep
 from ._workers import this_thread
 from ._workers import to_thread
@@ -189,8 +191,15 @@ class _Awaited(t.Generic[T]):
         return result
 
 
-async def _as_coroutine(awaitable: t.Awaitable[T]) -> T:
-    return await awaitable
+async def as_coroutine(awaitable: t.Awaitable[T]) -> T:
+    """Await it, as `awaited` does."""
+    return await awaited(awaitable)
+
+
+async def settled(rv: t.Any) -> t.Any:
+    """Return, on a loop, what sync code returned; await it first if it is an awaitable and no
+    response."""
+    return await rv if is_awaitable(rv) and not isinstance(rv, SansioResponse) else rv
 
 
 def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
@@ -215,7 +224,7 @@ def _wait_for(awaitable: t.Awaitable[T], context: Context, prepared: bool = Fals
     if isinstance(awaitable, types.CoroutineType):
         coro = t.cast("t.Coroutine[t.Any, t.Any, T]", awaitable)
     else:
-        coro = _as_coroutine(awaitable)
+        coro = as_coroutine(awaitable)
     if this_thread.lane is None:
         return own_loop().run(coro, context)
     prepare = this_thread.lane.prepare

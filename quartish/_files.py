@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
     Path = t.Union[str, os.PathLike[str]]
 
 #: What Quart calls an argument, and what Flask does.
-_QUART_NAMES = {
+QUART_NAMES = {
     "filename_or_io": "path_or_file",
     "attachment_filename": "download_name",
     "add_etags": "etag",
@@ -82,9 +82,9 @@ def send_file(
 
 def _flask_names(options: dict[str, t.Any], quart_names: dict[str, t.Any]) -> dict[str, t.Any]:
     for name, value in quart_names.items():
-        if name not in _QUART_NAMES:
+        if name not in QUART_NAMES:
             raise TypeError(f"send_file() got an unexpected keyword argument {name!r}")
-        options[_QUART_NAMES[name]] = value
+        options[QUART_NAMES[name]] = value
     if options["path_or_file"] is None:
         raise TypeError("send_file() missing the argument 'path_or_file'")
     return options
@@ -178,7 +178,7 @@ def send_from_directory(
     if ctx is None and not os.path.isabs(directory):
         ctx = current_context(NO_REQUEST)  # tells that there is none
     if ctx is not None and ctx.app.plain:
-        options = {_QUART_NAMES.get(name, name): value for name, value in kwargs.items()}
+        options = {QUART_NAMES.get(name, name): value for name, value in kwargs.items()}
         # Absolute: Werkzeug would put a relative `root_path` in front twice.
         at_root = os.path.abspath(os.path.join(ctx.app.root_path, directory))
         return t.cast(

@@ -13,11 +13,9 @@ import functools
 import typing as t
 from contextvars import copy_context
 
-from werkzeug.sansio.response import Response as SansioResponse
-
 from ._bridge import Apart
 from ._bridge import is_async_callable
-from ._bridge import is_awaitable
+from ._bridge import settled
 from ._workers import Stay
 from ._workers import to_thread
 from ._workers import Workers
@@ -38,9 +36,7 @@ class HookThread(Stay):
             rv = await Apart(self, func, *args)
         else:  # in a task of the user's nobody stands outside of the Context
             rv = await to_thread(self, copy_context(), func, *args)
-        if is_awaitable(rv) and not isinstance(rv, SansioResponse):
-            rv = await rv
-        return rv
+        return await settled(rv)
 
 
 def goes_apart(ctx: AppContext, func: t.Callable[..., t.Any]) -> bool:

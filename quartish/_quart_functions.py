@@ -69,17 +69,8 @@ async def send_file(
     Flask's names for the arguments are understood: `path_or_file`, `download_name`, `etag`,
     `max_age`. Raises what `quartish.send_file` does.
     """
-    options = dict(
-        path_or_file=filename_or_io,
-        mimetype=mimetype,
-        as_attachment=as_attachment,
-        download_name=attachment_filename,
-        etag=add_etags,
-        max_age=cache_timeout,
-        conditional=conditional,
-        last_modified=last_modified,
-    )
-    return await quarts_headers(_files.send_file(**{**options, **flask_names}))
+    options = _in_flasks_words(flask_names, locals())
+    return await quarts_headers(_files.send_file(**options))
 
 
 async def send_from_directory(
@@ -97,17 +88,18 @@ async def send_from_directory(
 ) -> Response:
     """Answer with a file under `directory`. `file_name`, which Flask calls `path`, may come
     from a client: NotFound (404) is raised where it leads outside, and where there is none."""
-    options = dict(
-        path=file_name,
-        mimetype=mimetype,
-        as_attachment=as_attachment,
-        download_name=attachment_filename,
-        etag=add_etags,
-        max_age=cache_timeout,
-        conditional=conditional,
-        last_modified=last_modified,
-    )
-    return await quarts_headers(_files.send_from_directory(directory, **{**options, **flask_names}))
+    options = _in_flasks_words(flask_names, locals())
+    return await quarts_headers(_files.send_from_directory(**options))
+
+
+def _in_flasks_words(
+    flask_names: dict[str, t.Any], arguments: dict[str, t.Any]
+) -> dict[str, t.Any]:
+    """Return arguments of Quart's by Flask's names; what was given by those goes before."""
+    names = {**_files.QUART_NAMES, "file_name": "path"}
+    options = {names.get(name, name): value for name, value in arguments.items()}
+    del options["flask_names"]
+    return {**options, **flask_names}
 
 
 async def quarts_headers(sent: t.Any) -> Response:

@@ -16,8 +16,10 @@ import typing as t
 import weakref
 from collections import deque
 from concurrent.futures import Executor
+from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
+from functools import partial
 from queue import SimpleQueue
 
 from ._handover import handover
@@ -225,6 +227,28 @@ class _Work:
         self._landings.add(self)
 
 
+class _Submitted:
+    """What was submitted to a pool, as any executor takes it.
+
+    The standard library's own item of the queue is another one from Python 3.14 on.
+    """
+
+    def __init__(self, call: t.Callable[[], t.Any]) -> None:
+        self.call = call
+        self.future: Future[t.Any] = Future()
+
+    def run(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self.call()
+        except BaseException as error:
+            self.future.set_exception(error)
+            del self  # the traceback of the error holds this frame
+        else:
+            self.future.set_result(result)
+
+
 class Workers(ThreadPoolExecutor):
     """Worker threads, which take work of `to_thread` without a Future and its locks. They are
     daemons: the interpreter would wait for others, whatever they do.
@@ -243,13 +267,21 @@ class Workers(ThreadPoolExecutor):
         self._work_queue = SimpleQueue()
         self._threads = set()
 
-    def start(self, work: _Work) -> None:
+    def start(self, work: _Work | _Submitted) -> None:
         """Do `work` as soon as a thread is free. Raises RuntimeError after the shutdown."""
         with self._shutdown_lock:
             if self._shutdown:
                 raise RuntimeError("The pool of worker threads was shut down.")
             self._work_queue.put(work)  # type: ignore[arg-type]
             self._adjust_thread_count()
+
+    def submit(
+        self, fn: t.Callable[..., T], /, *args: t.Any, **kwargs: t.Any
+    ) -> Future[T]:
+        """Call `fn(*args, **kwargs)` in a thread. Raises RuntimeError after the shutdown."""
+        work = _Submitted(partial(fn, *args, **kwargs))
+        self.start(work)
+        return work.future
 
     def _adjust_thread_count(self) -> None:
         if self._idle_semaphore.acquire(timeout=0):

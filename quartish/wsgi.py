@@ -16,6 +16,7 @@ from functools import partial
 from werkzeug.exceptions import InternalServerError
 from werkzeug.wsgi import ClosingIterator
 
+from ._bridge import as_coroutine
 from ._bridge import awaited
 from ._bridge import carry
 from ._bridge import close_own_loop
@@ -132,7 +133,7 @@ class _InContext:
     def close(self) -> None:
         aclose = getattr(self._async, "aclose", None)
         if aclose is not None:
-            self._step(partial(drive, _awaited(aclose()), self._context))
+            self._step(partial(drive, as_coroutine(aclose()), self._context))
         close = getattr(self._body, "close", None)
         if close is not None:
             self._step(partial(self._context.run, close))
@@ -153,10 +154,6 @@ async def _next(chunks: t.AsyncIterator[str | bytes]) -> bytes | None:
     except StopAsyncIteration:
         return None
     return chunk.encode() if isinstance(chunk, str) else chunk
-
-
-async def _awaited(awaitable: t.Awaitable[T]) -> T:
-    return await awaited(awaitable)
 
 
 def _in_helper_thread(

@@ -293,6 +293,25 @@ async def test_what_a_worker_raised_keeps_nothing() -> None:
     pool.shutdown()
 
 
+def test_a_pool_takes_what_is_submitted_to_any_executor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the standard library puts into its queue: from 3.14 on `_WorkItem.run` takes an
+    argument."""
+    monkeypatch.setattr("concurrent.futures.thread._WorkItem.run", lambda self, context: None)
+    pool = Workers(1)
+    assert pool.submit(lambda a, *, b: a + b, 1, b=2).result(5) == 3
+    assert list(pool.map(str, range(3), timeout=5)) == ["0", "1", "2"]
+    with pytest.raises(ZeroDivisionError):
+        pool.submit(lambda: 1 / 0).result(5)
+    begun, go = threading.Event(), threading.Event()
+    running, waiting = pool.submit(lambda: begun.set() or go.wait()), pool.submit(int)
+    assert begun.wait(5)
+    pool.shutdown(wait=False, cancel_futures=True)
+    go.set()
+    assert waiting.cancelled() and running.result(5)
+    with pytest.raises(RuntimeError, match="shut down"):
+        pool.submit(int)
+
+
 def test_threads_end_with_their_pool() -> None:
     pool = Workers(1, "brief")
     asyncio.run(to_thread(pool, copy_context(), int))
