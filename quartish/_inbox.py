@@ -67,7 +67,10 @@ def _is_at_hand(receive: ASGIReceive) -> bool:
     steps = receive().__await__()
     if next(steps, None) is None:
         return True
-    steps.close()
+    # A server in another language has an awaitable of its own (granian): no generator.
+    end: t.Any = getattr(steps, "close", None) or getattr(steps, "cancel", None)
+    if end is not None:
+        end()
     return False
 
 

@@ -31,6 +31,8 @@ from tests._processes import serve  # noqa: E402
 CLIENTS = 16
 FAULTS = 0.4
 MEMORY = 2048  # kB that may be added after the first quarter
+#: granian's own heap grows for minutes, with an app of ten lines as well.
+ALLOWED = {"granian": 10_240}
 PATIENCE = 20.0  # seconds in which an answer has to come
 SETTLE = 6.5  # seconds: Hypercorn keeps a connection for 5 that says nothing
 COLUMNS = "{:10} {:10} {:>8} {:>7} {:>6} {:>12} {:>11} {:>11} {:>9} {:>7}"
@@ -310,11 +312,11 @@ async def soak(server: Process, seconds: float, seed: int) -> tuple[list[Client]
     return clients, states
 
 
-def judge(server: Process, clients: list[Client], states: list[t.Any]) -> list[str]:
+def judge(name: str, server: Process, clients: list[Client], states: list[t.Any]) -> list[str]:
     """Return what did not hold."""
     before, after = states
     found = [line for client in clients for line in client.wrong]
-    if after["memory"] > before["memory"] + MEMORY:
+    if after["memory"] > before["memory"] + ALLOWED.get(name, MEMORY):
         found.append(f"memory {before['memory']} -> {after['memory']} kB")
     found += [
         f"{key} {before[key]} -> {after[key]}"
@@ -347,7 +349,7 @@ def main() -> None:
         with serve(name, f"scripts.soaked:{colour}", MALLOC_ARENA_MAX="1") as server:
             seconds = options.seconds / len(runs)
             clients, states = asyncio.run(soak(server, seconds, options.seed))
-            found = judge(server, clients, states)
+            found = judge(name, server, clients, states)
         counts = sum((client.counts for client in clients), Counter[str]())
         moved = [f"{states[0][key]}>{states[1][key]}" for key in states[0]]
         wrong = sum(len(client.wrong) for client in clients)

@@ -15,6 +15,7 @@ import pytest
 import quartish
 from quartish import request
 from quartish import websocket
+from quartish._inbox import _is_at_hand
 from quartish.sessions import SecureCookieSessionInterface
 
 from ._scripted import HttpPeer
@@ -219,3 +220,23 @@ async def test_who_talks_on_after_the_websocket_is_closed_keeps_no_server_waitin
         await peer.ended()
         flood.cancel()
     assert peer.sent[-1]["code"] == 1000 and peer.error is None
+
+
+@pytest.mark.parametrize("ends", ["cancel", None])
+async def test_a_server_whose_awaitables_are_no_generators(ends: str | None) -> None:
+    """As granian's: asked for a message that is not there, they are let go of in their own way."""
+    ended: list[str] = []
+
+    class Awaitable:
+        def __await__(self) -> t.Any:
+            return self
+
+        __iter__ = __await__
+
+        def __next__(self) -> t.Any:
+            return object()
+
+    if ends is not None:
+        setattr(Awaitable, ends, lambda self: ended.append(ends))
+    assert not _is_at_hand(lambda: Awaitable())  # type: ignore[arg-type]
+    assert ended == ([] if ends is None else [ends])

@@ -7,11 +7,14 @@ with one that has not. Each test is named by the advisory.
 from __future__ import annotations
 
 import socket
+import time
 import typing as t
 import zlib
 
 import httpx
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
 
 from tests._processes import is_installed
 from tests._processes import Process
@@ -164,3 +167,48 @@ def test_cve_2018_1000518_a_compressed_message_is_no_bomb(server: Process) -> No
     )
     assert b"64000000" not in answer
     assert isinstance(seen(server), list)
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Return what has come until now."""
+    data = b""
+    client.settimeout(0.01)
+    try:
+        while chunk := client.recv(65536):
+            data += chunk
+    except OSError:
+        pass
+    client.settimeout(5)
+    return data
+
+
+@pytest.mark.parametrize("colour", ["plain", "awaitable"])
+def test_cve_2023_44487_streams_that_are_reset_at_once(colour: str) -> None:
+    """HTTP/2: each stream that was opened and reset went on costing, and others waited."""
+    with serve("hypercorn", f"scripts.soaked:{colour}") as server:
+        before = httpx.get(f"{server.http}/state").json()
+        config = H2Configuration(header_encoding="utf-8")
+        longest = 0.0
+        for _ in range(10):
+            connection = H2Connection(config)
+            connection.initiate_connection()
+            with socket.create_connection(server.address, timeout=5) as client:
+                for number in range(90):
+                    stream = connection.get_next_available_stream_id()
+                    path = ("/stream?mark=m", "/thread?mark=m", "/echo?mark=m")[number % 3]
+                    head = [(":method", "GET"), (":scheme", "http"), (":path", path)]
+                    connection.send_headers(stream, [*head, (":authority", "a")], end_stream=True)
+                    connection.reset_stream(stream)
+                client.sendall(connection.data_to_send())
+                began = time.monotonic()
+                assert httpx.get(f"{server.http}/echo?mark=me").text == "me me"
+                longest = max(longest, time.monotonic() - began)
+                time.sleep(0.3)
+                read_all(client)
+        assert longest < 2
+        until = time.monotonic() + 15
+        while (after := httpx.get(f"{server.http}/state").json())["tasks"] > before["tasks"] + 2:
+            assert time.monotonic() < until, (before, after)
+            time.sleep(0.2)
+        for trace in server.log().split("Traceback (most recent call last)")[1:]:
+            assert "quartish" not in trace, trace

@@ -1,0 +1,32 @@
+"""What nobody awaited and nobody closed fails the test that left it: the settings of pytest see
+to that."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LEFT = {
+    "a coroutine": "async def f(): pass\n    f()",
+    "a file": "open(__file__)",
+    "a socket": "import socket; socket.socket()",
+    "a loop": "import asyncio; asyncio.new_event_loop()",
+    "a thread that raised": "import threading\n    t = threading.Thread(target=lambda: 1 / 0)"
+    "\n    t.start(); t.join()",
+}
+
+
+@pytest.mark.parametrize("what", LEFT)
+def test_what_is_left_fails_its_test(what: str, tmp_path: Path) -> None:
+    test = tmp_path / "test_left.py"
+    test.write_text(f"def test_left():\n    {LEFT[what]}\n    import gc; gc.collect()\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--no-cov", "-q", "-p", "no:cacheprovider",
+         "-c", str(ROOT / "pyproject.toml"), str(test)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
