@@ -21,7 +21,7 @@ COMMANDS = {
     "uvicorn": [
         *("-m", "uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log"),
         *("--timeout-graceful-shutdown", "2", "--log-level", "warning"),
-        *("--ws", "websockets-sansio"),
+        *("--ws", "websockets-sansio", "--ws-ping-interval", "600"),
     ],
     "granian": [
         *("-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}"),

@@ -206,9 +206,8 @@ def test_cve_2023_44487_streams_that_are_reset_at_once(colour: str) -> None:
                 time.sleep(0.3)
                 read_all(client)
         assert longest < 2
-        until = time.monotonic() + 15
-        while (after := httpx.get(f"{server.http}/state").json())["tasks"] > before["tasks"] + 2:
-            assert time.monotonic() < until, (before, after)
-            time.sleep(0.2)
+        time.sleep(7)  # Hypercorn keeps a connection for 5 s
+        after = httpx.get(f"{server.http}/state").json()
+        assert after["tasks"] <= before["tasks"] and after["files"] <= before["files"], after
         for trace in server.log().split("Traceback (most recent call last)")[1:]:
             assert "quartish" not in trace, trace
