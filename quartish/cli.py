@@ -42,6 +42,7 @@ from ._options import Option
 from ._options import SeparatedPathType as SeparatedPathType
 from ._options import version_option as version_option
 from .helpers import get_debug_flag
+from .production import check_production
 from .routing import Rule
 from .serving import run
 from .serving import show_server_banner as show_server_banner
@@ -85,6 +86,8 @@ class FlaskGroup(AppGroup):
         if add_default_commands:
             for command in (run_command, shell_command, routes_command):
                 self.add_command(command)
+        #: Commands that Flask does not have: an app's own of that name goes before.
+        self._own = {"check": check_command} if add_default_commands else {}
         self._loaded_plugins: set[str] = set()
 
     def _load_plugin_commands(self) -> None:
@@ -103,13 +106,19 @@ class FlaskGroup(AppGroup):
         command = super().get_command(ctx, name)
         if command is not None:
             return command
+        own = self._own.get(name)
         try:
             app = ctx.ensure_object(ScriptInfo).load_app()
         except NoAppException as error:
-            _show_error(error)
-            return None
+            if own is None:  # else it says so itself
+                _show_error(error)
+            return own
+        except Exception:
+            if own is None:
+                raise
+            return own
         self._load_plugin_commands()
-        return super().get_command(ctx, name) or app.cli.get_command(ctx, name)
+        return super().get_command(ctx, name) or app.cli.get_command(ctx, name) or own
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -119,7 +128,8 @@ class FlaskGroup(AppGroup):
         *Flask:* does so in `get_command`, for the sake of help texts too.
         """
         name, command, rest = super().resolve_command(ctx, args)
-        if command is not None and command not in self.commands.values():
+        known = (*self.commands.values(), *self._own.values())
+        if command is not None and command not in known:
             push_app(ctx, ctx.ensure_object(ScriptInfo).load_app())
         return name, command, rest
 
@@ -131,7 +141,7 @@ class FlaskGroup(AppGroup):
         except Exception as error:
             _show_error(error)
         self._load_plugin_commands()
-        return sorted(names.union(super().list_commands(ctx)))
+        return sorted(names.union(super().list_commands(ctx), self._own))
 
     def make_context(
         self,
@@ -389,6 +399,23 @@ def routes_command(sort: str, all_methods: bool) -> None:
     ]
     for row in rows:
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)))
+
+
+@click.command("check", short_help="Show what production wants of the app.")
+@click.option("--skip", multiple=True, help="A setting to say nothing about.", cls=Option)
+@with_appcontext
+def check_command(skip: tuple[str, ...]) -> None:
+    """Show what the app's configuration has, and production does not want.
+
+    Ends with status 1 where there is something. Each is explained in docs/production.md.
+    """
+    found = [finding for finding in check_production(current_app()) if finding.name not in skip]
+    for finding in found:
+        click.echo(f"{finding.name}: {finding.says}.\n    Cure: {finding.cure}.")
+    if found:
+        click.echo(f"{len(found)} found.", err=True)
+        click.get_current_context().exit(1)
+    click.echo("Nothing found.")
 
 
 cli = FlaskGroup(

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import functools
 import logging
 import math
 import os
@@ -38,6 +37,7 @@ from werkzeug.serving import get_interface_ip
 from werkzeug.serving import is_running_from_reloader
 from werkzeug.serving import make_ssl_devcert
 
+from ._access_log import AccessLog as AccessLog
 from ._bridge import SERVER_STOPS
 from ._doors import check_served
 from ._werkzeug import reloader
@@ -50,8 +50,6 @@ from .typing import Scope
 
 if t.TYPE_CHECKING:
     from hypercorn.config import Config
-    from hypercorn.typing import ResponseSummary
-    from hypercorn.typing import WWWScope
 
 SSLArgument = ssl.SSLContext | tuple[str, str | None] | t.Literal["adhoc"]
 
@@ -61,6 +59,20 @@ RELOAD = 3
 LAST_CALL = 1.0
 #: Seconds that a process about to be replaced may take, before it is ended hard.
 RELOAD_PATIENCE = 5.0
+#: What `run` sets of Hypercorn's bounds: seconds, bytes, or counts. A head may be longer than an
+#: app lets pass by default, so that the app answers.
+LIMITS: t.Mapping[str, float] = {
+    "keep_alive_timeout": 5,  # for a head to arrive, too
+    "keep_alive_max_requests": 1000,
+    "ssl_handshake_timeout": 10,
+    "h11_max_incomplete_size": 64 * 1024,
+    "h2_max_header_list_size": 64 * 1024,
+    "h2_max_concurrent_streams": 100,
+    "websocket_max_message_size": 16 * 1024 * 1024,
+    "backlog": 100,
+}
+#: Requests and websockets that `run` lets an app have at the same time.
+MAX_CONNECTIONS = 16_384
 LISTENER = "WERKZEUG_SERVER_FD"
 #: Options of Werkzeug's server that have no meaning here.
 IGNORED = frozenset(
@@ -81,6 +93,8 @@ class ServerConfig:
     accesslog: logging.Logger | None = None
     errorlog: logging.Logger | None = None
     listener: socket.socket | None = None
+    #: Requests and websockets at the same time; None: any number.
+    max_connections: int | None = None
     ssl_context: ssl.SSLContext | None = None
 
     @property
@@ -120,46 +134,6 @@ class ServerConfig:
         return Ready.from_mapping(vars(self))
 
 
-class AccessLog:
-    """Hypercorn's logger, with one line for each request: who, what, the status, and how long
-    it took. What it has to say otherwise goes to the other log."""
-
-    def __init__(self, config: t.Any) -> None:
-        self.access_logger: logging.Logger | None = config.accesslog
-        self.error_logger: logging.Logger | None = config.errorlog
-
-    async def access(
-        self, request: WWWScope, response: ResponseSummary | None, request_time: float
-    ) -> None:
-        if self.access_logger is None:
-            return
-        client, query = request["client"], request["query_string"]
-        target = request["raw_path"] + (b"?" + query if query else b"")
-        self.access_logger.info(
-            '%s "%s %s HTTP/%s" %s %.1fms',
-            client[0] if client else "-",
-            request.get("method", "WEBSOCKET"),
-            # Nobody writes to this terminal by what is in a URL.
-            target.decode("latin-1").encode("unicode_escape").decode(),
-            request["http_version"],
-            response["status"] if response else "-",
-            request_time * 1000,
-        )
-
-    async def log(self, level: int, message: str, *args: t.Any, **options: t.Any) -> None:
-        if self.error_logger is not None:
-            self.error_logger.log(level, message, *args, **options)
-
-    async def exception(self, message: str, *args: t.Any, **options: t.Any) -> None:
-        await self.log(logging.ERROR, message, *args, **{"exc_info": True, **options})
-
-    critical = functools.partialmethod(log, logging.CRITICAL)
-    error = functools.partialmethod(log, logging.ERROR)
-    warning = functools.partialmethod(log, logging.WARNING)
-    info = functools.partialmethod(log, logging.INFO)
-    debug = functools.partialmethod(log, logging.DEBUG)
-
-
 def resolve_address(
     host: str | None, port: int | None, server_name: str | None = None
 ) -> tuple[str, int]:
@@ -196,6 +170,7 @@ async def serve(
     check_served(app)
     triggered = stop_on_signals().wait if shutdown_trigger is None else shutdown_trigger
     grace = config.graceful_timeout
+    most: int | None = getattr(config, "max_connections", None)
     config = config.to_hypercorn() if isinstance(config, ServerConfig) else copy.copy(config)
     # After that Hypercorn drops connections, not gently, or waits without end (Python 3.12).
     config.graceful_timeout += 1.0
@@ -213,6 +188,8 @@ async def serve(
     async def tracked(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
         if scope["type"] == "lifespan":
             return await app(scope, receive, send)
+        if most is not None and len(running) >= most:
+            return await _refuse(scope, receive, send)
         task = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
         running.add(task)
         try:
@@ -221,6 +198,19 @@ async def serve(
             running.discard(task)
 
     await hypercorn_serve(t.cast(t.Any, tracked), config, shutdown_trigger=stopped, mode="asgi")
+
+
+async def _refuse(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+    """Answer what is one too many: 503 (RFC 9110, section 15.6.4)."""
+    kind = "http"
+    if scope["type"] == "websocket":
+        await receive()
+        kind = "websocket.http"
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            return await send({"type": "websocket.close", "code": 1013, "reason": ""})
+    headers = [(b"content-length", b"0"), (b"retry-after", b"1")]
+    await send({"type": f"{kind}.response.start", "status": 503, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": b""})
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -278,6 +268,7 @@ def run(
     host, port = resolve_address(host, port)
 
     config = ServerConfig()
+    vars(config).update(LIMITS, max_connections=MAX_CONNECTIONS)
     config.logger_class = AccessLog
     config.accesslog = create_serving_logger()
     # Only for what goes wrong: where the server is, is said once, below.

@@ -240,12 +240,13 @@ class Running(t.NamedTuple):
 
 @contextlib.asynccontextmanager
 async def running(
-    certificate: t.Any = (None, None), grace: float = 5.0
+    certificate: t.Any = (None, None), grace: float = 5.0, most: int | None = None
 ) -> t.AsyncIterator[Running]:
     app, stop, config = App(), asyncio.Event(), ServerConfig()
     config.logger_class = AccessLog
     config.accesslog = config.errorlog = create_serving_logger()
     config.graceful_timeout = grace
+    config.max_connections = most
     config.set_certificate(certificate)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         config.listener, port = sock, sock.getsockname()[1]
@@ -330,6 +331,90 @@ async def test_access_log_escapes_what_clients_send(caplog: pytest.LogCaptureFix
     scope = {"client": None, "query_string": b"", "raw_path": b"/\n\x1b\xff", "http_version": "2"}
     await AccessLog(config).access(t.cast(t.Any, scope), None, 0.0015)
     assert caplog.messages == [r'- "WEBSOCKET /\n\x1b\xff HTTP/2" - 1.5ms']
+
+
+# --- Bounds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("http2", [False, True])
+async def test_what_is_one_too_many_is_refused(http2: bool) -> None:
+    async with running(most=1) as server:
+        async with httpx.AsyncClient(http1=not http2, http2=http2) as client:
+            first = asyncio.create_task(client.get(f"{server.url}/wait"))
+            await asyncio.wait_for(server.app.entered.wait(), PATIENCE)
+            refused = await client.get(server.url)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            server.app.go_on.set()
+            assert (await first).status_code == 200
+            assert (await client.get(server.url)).status_code == 200
+
+
+async def test_a_websocket_too_many_is_closed() -> None:
+    answered = {"websocket.http.response": {}}
+    for extensions, types in (({}, ["close"]), (answered, ["start", "body"])):
+        sent: list[t.Any] = []
+
+        async def receive() -> t.Any:
+            return {"type": "websocket.connect"}
+
+        async def send(message: t.Any, sent: list[t.Any] = sent) -> None:
+            sent.append(message)
+
+        await serving._refuse({"type": "websocket", "extensions": extensions}, receive, send)
+        assert [message["type"].rpartition(".")[2] for message in sent] == types
+
+
+LIMITED = """
+from quartish import Flask, request
+
+app = Flask("app")
+
+@app.post("/")
+def size():
+    return str(len(request.get_data()))
+
+app.config["BODY_TIMEOUT"] = 1
+app.run(port=0)
+"""
+
+
+def drip(port: int, head: bytes, drop: bytes, seconds: float) -> tuple[bytes, float]:
+    """Send a head, and then a drop each 0.2 seconds; return what came, and when it was over."""
+    began = time.monotonic()
+    data = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=0.2) as sock:
+        sock.sendall(head)
+        while time.monotonic() - began < seconds:
+            try:
+                chunk = sock.recv(65536)
+            except TimeoutError:
+                if drop:
+                    with contextlib.suppress(OSError):
+                        sock.sendall(drop)
+            except OSError:
+                break
+            else:
+                if not chunk:
+                    break
+                data += chunk
+    return data, time.monotonic() - began
+
+
+def test_slow_clients_are_cut_off(start: Start) -> None:
+    """Heads that come byte by byte, and bodies that do not come."""
+    program = start("", LIMITED)
+    port = int(program.url().rpartition(":")[2])
+    data, seconds = drip(port, b"POST / HTTP/1.1\r\nHost: x\r\nX: ", b"a", 15)
+    assert (data, seconds) == (b"", pytest.approx(serving.LIMITS["keep_alive_timeout"], abs=4))
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc"
+    data, seconds = drip(port, head, b"", 15)
+    assert data.startswith(b"HTTP/1.1 408") and seconds < 12
+    for path, line, status in ((b"/", b"a" * 40_000, b"431"), (b"/" + b"a" * 20_000, b"", b"414")):
+        head = b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: %b\r\n\r\n" % (path, line)
+        data, _ = drip(port, head, b"", 10)
+        assert data.startswith(b"HTTP/1.1 " + status), data[:100]
+    data, _ = drip(port, b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000, b"", 10)
+    assert not data.startswith(b"HTTP/1.1 2") and not data.startswith(b"HTTP/1.1 5")
 
 
 # --- The end ----------------------------------------------------------------------------------
@@ -538,7 +623,8 @@ async def test_errors_go_to_the_error_log(level: str, caplog: pytest.LogCaptureF
 
 
 def test_settings_are_hypercorns_by_name() -> None:
-    names = set(t.get_type_hints(ServerConfig)) - {"listener", "ssl_context"}
+    names = set(t.get_type_hints(ServerConfig)) - {"listener", "ssl_context", "max_connections"}
+    names |= set(serving.LIMITS)
     assert not {name for name in names if not hasattr(Config, name)}
     config = ServerConfig()
     config.bind, config.ca_certs, config.graceful_timeout = ["localhost:1"], "ca.pem", 7.0

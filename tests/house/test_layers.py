@@ -20,6 +20,7 @@ LONGEST = 500  # lines
 
 # A package stands for all modules in it, unless one has a line of its own.
 FLOORS = {
+    "_access_log": 1,
     "_bridge": 1,
     "_app_globals": 1,
     "_current": 1,
@@ -46,6 +47,7 @@ FLOORS = {
     "_werkzeug": 1,
     "_jinja": 1,
     "_workers": 1,
+    "production": 1,
     "routing": 1,
     "serving": 1,
     "signals": 1,

@@ -1,0 +1,52 @@
+"""What `app.run()` and the `run` command write about requests: Hypercorn's logger, with a line of
+ours for each."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import typing as t
+
+if t.TYPE_CHECKING:
+    from hypercorn.typing import ResponseSummary
+    from hypercorn.typing import WWWScope
+
+
+class AccessLog:
+    """Hypercorn's logger, with one line for each request: who, what, the status, and how long
+    it took. What it has to say otherwise goes to the other log."""
+
+    def __init__(self, config: t.Any) -> None:
+        self.access_logger: logging.Logger | None = config.accesslog
+        self.error_logger: logging.Logger | None = config.errorlog
+
+    async def access(
+        self, request: WWWScope, response: ResponseSummary | None, request_time: float
+    ) -> None:
+        if self.access_logger is None:
+            return
+        client, query = request["client"], request["query_string"]
+        target = request["raw_path"] + (b"?" + query if query else b"")
+        self.access_logger.info(
+            '%s "%s %s HTTP/%s" %s %.1fms',
+            client[0] if client else "-",
+            request.get("method", "WEBSOCKET"),
+            # Nobody writes to this terminal by what is in a URL.
+            target.decode("latin-1").encode("unicode_escape").decode(),
+            request["http_version"],
+            response["status"] if response else "-",
+            request_time * 1000,
+        )
+
+    async def log(self, level: int, message: str, *args: t.Any, **options: t.Any) -> None:
+        if self.error_logger is not None:
+            self.error_logger.log(level, message, *args, **options)
+
+    async def exception(self, message: str, *args: t.Any, **options: t.Any) -> None:
+        await self.log(logging.ERROR, message, *args, **{"exc_info": True, **options})
+
+    critical = functools.partialmethod(log, logging.CRITICAL)
+    error = functools.partialmethod(log, logging.ERROR)
+    warning = functools.partialmethod(log, logging.WARNING)
+    info = functools.partialmethod(log, logging.INFO)
+    debug = functools.partialmethod(log, logging.DEBUG)
