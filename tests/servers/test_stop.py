@@ -1,0 +1,159 @@
+"""SIGTERM, to processes of their own: what is served ends as it should, in the grace and a bit."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import signal
+import socket
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+GRACE = 3
+APP = """
+import asyncio, time
+from quartish import COLOUR, websocket
+
+app = COLOUR("app")
+
+@app.get("/")
+async def index():
+    return "up"
+
+@app.get("/slow")
+async def slow():
+    await asyncio.sleep(1)
+    return "done"
+
+@app.get("/sync")
+def sync():
+    time.sleep(1)
+    return "done"
+
+@app.get("/never")
+async def never():
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("cancelled never", flush=True)
+
+@app.get("/stream")
+async def stream():
+    async def pieces():
+        try:
+            while True:
+                yield b"tick"
+                await asyncio.sleep(0.05)
+        finally:
+            await asyncio.sleep(0)
+            print("closed stream", flush=True)
+    return pieces()
+
+@app.websocket("/ws")
+async def ws():
+    await websocket.accept()
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("cancelled ws", flush=True)
+
+@app.after_serving
+async def after():
+    print("after serving", flush=True)
+
+if __name__ == "__main__":
+    app.run(port=PORT)
+"""
+COMMANDS = {
+    "app.run": ["stop.py"],
+    "quartish run": ["-m", "quartish", "--app", "stop", "run", "--port", "PORT"],
+    "hypercorn": ["-m", "hypercorn", "stop:app", "-b", "127.0.0.1:PORT"],
+    "uvicorn": [
+        *("-m", "uvicorn", "stop:app", "--port", "PORT"),
+        *("--timeout-graceful-shutdown", str(GRACE)),
+    ],
+    "granian": [
+        *("-m", "granian", "--interface", "asgi", "stop:app", "--port", "PORT"),
+        *("--workers-kill-timeout", str(GRACE)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_what_is_served_ends(colour: type[t.Any], name: str, tmp_path: Path) -> None:
+    if name == "granian" and importlib.util.find_spec("granian") is None:
+        pytest.skip("granian is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    app = APP.replace("PORT", port).replace("COLOUR", colour.__name__)
+    (tmp_path / "stop.py").write_text(app)
+    command = [sys.executable, *(part.replace("PORT", port) for part in COMMANDS[name])]
+    program = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={"PYTHONPATH": f"{ROOT}:{tmp_path}", "PATH": ""},
+    )
+    try:
+        await stop(name, program, f"127.0.0.1:{port}")
+    finally:
+        program.kill()
+        t.cast(t.Any, program.stdout).close()
+
+
+async def stop(name: str, program: subprocess.Popen[str], place: str) -> None:
+    async with httpx.AsyncClient(timeout=20, base_url=f"http://{place}") as client:
+        for _ in range(300):
+            try:
+                await client.get("/")
+                break
+            except httpx.HTTPError:
+                await asyncio.sleep(0.1)
+
+        async def get(path: str) -> t.Any:
+            try:
+                response = await client.get(path)
+            except httpx.RemoteProtocolError:
+                return "cut off"
+            return response.status_code, response.text
+
+        async def talk() -> int | None:
+            async with connect(f"ws://{place}/ws") as socket:
+                try:
+                    await socket.recv()
+                except ConnectionClosed as closed:
+                    return closed.rcvd.code if closed.rcvd else None
+            return None
+
+        asked = [get(path) for path in ("/slow", "/sync", "/never", "/stream")]
+        tasks = [asyncio.create_task(each) for each in (*asked, talk())]
+        await asyncio.sleep(0.6)
+        began = time.monotonic()
+        program.send_signal(signal.SIGTERM)
+        status = await asyncio.to_thread(program.wait, 30)
+        seconds = time.monotonic() - began
+        slow, sync, never, stream, code = await asyncio.gather(*tasks)
+    output = t.cast(t.Any, program.stdout).read()
+    assert slow == sync == (200, "done"), output
+    assert never in ("cut off", (500, "")) and stream == "cut off", output
+    assert seconds < GRACE + 2, output  # one of them for a machine that does something else
+    if name == "granian":  # kills its worker after the grace, and closes no websocket
+        return
+    # uvicorn raises the signal again when all is done.
+    assert status == (-signal.SIGTERM if name == "uvicorn" else 0), output
+    assert code == 1012, output
+    told = ("cancelled ws", "cancelled never", "closed stream", "after serving")
+    for each in told:
+        assert output.count(each) == 1, output
+    line = "The response of view 'stream' [GET /stream] was cut off: the server cancelled it"
+    if name != "hypercorn":  # which drops tasks while it goes down
+        assert output.count(line) == 1, output
