@@ -123,8 +123,8 @@ class Body:
         PERF(0.5 us): a body mostly comes with its headers. Then there is nobody to wait for,
         and no timer and no coroutine to be made.
         """
-        if self.limit is not None:
-            self.check(self.limit)
+        if self.limit is not None and self.received > self.limit:
+            raise RequestEntityTooLarge()
         if self._held:
             chunk, self._held = self._held, b""
             return chunk

@@ -55,6 +55,12 @@ class Body(Turn):
     refusals = 0
     #: Bytes that were filled in by hand.
     _filled = 0
+    #: Where a body comes from: the server, or `_feed`, which is what fills it by hand.
+    _source: IncomingBody | None
+    _feed: t.Callable[[Message], None] | None = None
+    #: The pieces that were read, and all of it once that was.
+    _chunks: deque[bytes]
+    _data: bytes | None
     #: What `anext` goes on with.
     _steps: t.AsyncIterator[bytes] | None = None
 
@@ -68,9 +74,9 @@ class Body(Turn):
         One that is announced to be too large is refused before it comes.
         """
         messages: asyncio.Queue[Message] = asyncio.Queue()
-        source = IncomingBody(Inbox(messages.get))
-        self._begin(source)
-        self._feed: t.Callable[[Message], None] | None = messages.put_nowait
+        source = self._source = IncomingBody(Inbox(messages.get))
+        self._chunks, self._data = deque(), None
+        self._feed = messages.put_nowait
         self.limit = max_content_length
         if max_content_length is not None and (expected_content_length or 0) > max_content_length:
             source.received = expected_content_length or 0
@@ -79,14 +85,9 @@ class Body(Turn):
     def of(cls, source: IncomingBody | None) -> t.Self:
         """Return the body that a server hands over; an empty one without `source`."""
         self = cls.__new__(cls)
-        self._begin(source)
-        return self
-
-    def _begin(self, source: IncomingBody | None) -> None:
         self._source = source
-        self._feed = None
-        self._chunks: deque[bytes] = deque()
-        self._data: bytes | None = b"" if source is None else None
+        self._chunks, self._data = deque(), b"" if source is None else None
+        return self
 
     def append(self, data: bytes, more: bool = True) -> None:
         """Add to a body that is filled by hand."""

@@ -149,9 +149,10 @@ class Request(Limits):
     @property
     def body(self) -> Body:
         """The body, unparsed: `await request.body`, or `async for chunk in request.body`."""
-        if self._body is None:
-            self._body = self._make_body()
         body: t.Any = self._body
+        if body is None:
+            plain = self.body_class is Body
+            body = self._body = Body.of(self._incoming) if plain else self._fill_body()
         limit = self.max_content_length
         size = None if self._incoming is None else self._incoming.announced
         if size is None:
@@ -165,9 +166,8 @@ class Request(Limits):
     def body(self, value: Body) -> None:
         self._body = value
 
-    def _make_body(self) -> t.Any:
-        if self.body_class is Body:
-            return Body.of(self._incoming)
+    def _fill_body(self) -> t.Any:
+        """Make a body of the app's own class, which is filled by hand."""
         body = self.body_class(self.content_length, self.max_content_length)
         if self._incoming is None:
             body.set_complete()
