@@ -234,6 +234,13 @@ class Websocket(Conn):
         if not self.accepted:
             await self.accept()
         self.sends = 0
+        inbox = self.inbox
+        # It may not have waited once. Not after it has its message: who is cancelled here has none.
+        if inbox is not None and not inbox.reads % READS_PER_LOOK:
+            now = monotonic()
+            if now - self.since > Turns.LENGTH:
+                await asyncio.sleep(0)
+                self.since = now
         inbox = self._direct
         if inbox is None or not inbox.free:
             data = await self._receive()
@@ -255,12 +262,6 @@ class Websocket(Conn):
                 await self._over(message)
             text: str | None = message.get("text")
             data = text if text is not None else t.cast(bytes, message.get("bytes") or b"")
-        inbox = self.inbox
-        if inbox is not None and not inbox.reads % READS_PER_LOOK:  # it may not have waited once
-            now = monotonic()
-            if now - self.since > Turns.LENGTH:
-                await asyncio.sleep(0)
-                self.since = now
         if websocket_received.receivers:
             await websocket_received.send_async(data, _sync_wrapper=_as_async)
         return data
