@@ -38,6 +38,8 @@ LINGER = 5.0
 """Seconds for which such a body is taken at most."""
 LONGEST_WAIT = 7
 """So often is the time that `give_way` waits doubled: to 128 ms."""
+QUEUED = 64
+"""Messages that a server may have in its queue; Hypercorn has 10 (`max_app_queue_size`)."""
 DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
 #: Where a message is in the file: offset, size, and what else it says.
 _OnDisk = tuple[int, int, t.Any]
@@ -62,16 +64,19 @@ async def _in_thread(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
         await asyncio.wait([work])
 
 
-def _is_at_hand(receive: ASGIReceive) -> bool:
+def _at_hand(receive: ASGIReceive) -> Message | None:
     """Take a message, if there is one for which nobody has to wait."""
     steps = receive().__await__()
-    if next(steps, None) is None:
-        return True
+    try:
+        next(steps)
+    except StopIteration as end:
+        message: Message = end.value
+        return message
     # A server in another language has an awaitable of its own (granian): no generator.
-    end: t.Any = getattr(steps, "close", None) or getattr(steps, "cancel", None)
-    if end is not None:
-        end()
-    return False
+    close = getattr(steps, "close", None)
+    if close is not None:
+        close()
+    return None
 
 
 def _write_all(file: int, data: bytes, offset: int) -> None:
@@ -244,8 +249,10 @@ class Inbox:
             await asyncio.wait([self.reader], timeout=PAUSE)
         await self.close()
         if self.gone is None and not self.complete:
-            while _is_at_hand(self.receive):
-                pass  # nor does the queue wait for us when we have gone
+            for _ in range(QUEUED):  # nor does the queue wait for us when we have gone
+                message = _at_hand(self.receive)
+                if message is None or message["type"] in DISCONNECTS:
+                    break
 
     def _start(self) -> None:
         self.free = False
