@@ -73,7 +73,7 @@ def _at_hand(receive: ASGIReceive) -> Message | None:
         message: Message = end.value
         return message
     # A server in another language has an awaitable of its own (granian): no generator.
-    close = getattr(steps, "close", None)
+    close: t.Any = getattr(steps, "close", None) or getattr(steps, "cancel", None)
     if close is not None:
         close()
     return None
