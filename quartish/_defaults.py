@@ -50,6 +50,9 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         "DISCONNECT_GRACE": 5,
         # How long nothing may happen on a body being read or a response being sent.
         "BODY_TIMEOUT": 60,
+        # Bytes of a body that a view leaves unread which go to a temporary file, so that a client
+        # that leaves is noticed, where MAX_CONTENT_LENGTH says nothing: a full disk is nobody's.
+        "READ_AHEAD_SIZE": 1024**3,
         "RESPONSE_TIMEOUT": 60,
         "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": 5,
         # Origins that may open a websocket, such as "https://example.org", or "same" for the

@@ -378,6 +378,8 @@ class HttpInbox(Inbox):
     """The messages of a request, of whose body no more than `limit` bytes are read ahead."""
 
     limit = None
+    #: Bytes that are read ahead of a body without a limit.
+    most: float = float("inf")
     #: Whether the server sends nothing but more ends of the body.
     _repeats = False
 
@@ -388,7 +390,10 @@ class HttpInbox(Inbox):
     def _has_room(self) -> bool:
         if self.complete:
             return not self._repeats
-        if self.limit is not None and self.taken + self._ahead > self.limit:
+        if self.limit is None:
+            if max(self._ahead, self._file_size) > self.most:
+                return False
+        elif self.taken + self._ahead > self.limit:
             return False
         return self._held < SPOOL_SIZE or self._spooling == self.reads
 

@@ -5,6 +5,7 @@ name; and its names. On Python 3.13, where Quart 0.23 can be installed, the same
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import typing as t
 
@@ -145,3 +146,66 @@ async def test_one_class_of_contexts_made_by_name() -> None:
         async with context:
             assert module.request.args["q"] == "1"
             assert context.session is module.session._get_current_object()
+
+
+async def raised(awaitable: t.Awaitable[t.Any]) -> str | None:
+    try:
+        async with asyncio.timeout(1):
+            await awaitable
+    except BaseException as error:
+        names = [cls.__name__ for cls in type(error).__mro__]
+        return "ClientDisconnectedError" if "ClientDisconnectedError" in names else names[0]
+    return None
+
+
+async def test_a_body_is_filled_and_taken_piece_by_piece() -> None:
+    async def play(module: t.Any) -> t.Any:
+        def make(limit: int | None = None) -> t.Any:
+            return module.wrappers.request.Body(None, limit)
+
+        seen: list[t.Any] = []
+        body = make()
+        await body.put(b"a")
+        await body.put(b"b")
+        seen.append(await body.get())
+        body.set_complete()
+        seen += [await body.get(), await body.get(), await body.get()]
+        body = make()
+        await body.put(b"a")
+        body.disconnect()
+        seen += [await body.get(), await raised(body.get()), await raised(body.get())]
+        body = make()
+        await body.put(b"a")
+        await body.put(b"b")
+        body.set_complete()
+        seen.append(await body)
+        body = make(2)
+        await body.put(b"abc")
+        body.set_complete()
+        seen.append(await raised(_await(body)))
+        return seen
+
+    expected = [b"a", b"b", b"", b"", b"a", *["ClientDisconnectedError"] * 2, b"ab"]
+    for each in MODULES:
+        importlib.import_module(f"{each.__name__}.wrappers.request")
+        assert await play(each) == [*expected, "RequestEntityTooLarge"]
+
+
+async def _await(body: t.Any) -> bytes:
+    return await body  # type: ignore[no-any-return]
+
+
+async def test_a_buffer_of_messages() -> None:
+    names = ["quartish.wrappers.websocket", *(["quart.wrappers.websocket"] if NEXT else [])]
+    for name in names:
+        buffer = importlib.import_module(name).Buffer()
+        await buffer.put("a")
+        await buffer.put(b"b")
+        buffer.disconnect()
+        assert [await buffer.get(), await buffer.get()] == ["a", b"b"]
+        assert [await raised(buffer.get()) for _ in range(2)] == ["ClientDisconnectedError"] * 2
+        waiting = importlib.import_module(name).Buffer()
+        gets = [asyncio.ensure_future(raised(waiting.get())) for _ in range(2)]
+        await asyncio.sleep(0)
+        waiting.disconnect()
+        assert await asyncio.gather(*gets) == ["ClientDisconnectedError"] * 2

@@ -15,7 +15,7 @@ import pytest
 import quartish
 from quartish import request
 from quartish import websocket
-from quartish._inbox import _is_at_hand
+from quartish._inbox import _at_hand
 from quartish.sessions import SecureCookieSessionInterface
 
 from ._scripted import HttpPeer
@@ -238,5 +238,54 @@ async def test_a_server_whose_awaitables_are_no_generators(ends: str | None) -> 
 
     if ends is not None:
         setattr(Awaitable, ends, lambda self: ended.append(ends))
-    assert not _is_at_hand(lambda: Awaitable())  # type: ignore[arg-type]
+    assert _at_hand(lambda: Awaitable()) is None  # type: ignore[arg-type]
     assert ended == ([] if ends is None else [ends])
+
+
+@pytest.mark.parametrize("limit", [None, 20_000_000])
+async def test_more_than_16_mib_unread_hide_no_disconnect(
+    colour: type[t.Any], limit: int | None
+) -> None:
+    app = colour("app")
+    app.config["MAX_CONTENT_LENGTH"] = limit
+    log: list[str] = []
+
+    @app.post("/", stream_body=True)
+    async def view() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.append("ended")
+
+    async with HttpPeer(app, "/", "POST", body=None) as peer:
+        for _ in range(19):
+            peer.say(b"x" * 1_000_000)
+        peer.leave()
+        await peer.ended()
+    assert log == ["ended"] and peer.received == 20
+
+
+async def test_a_body_without_a_limit_fills_no_disk(colour: type[t.Any]) -> None:
+    app = colour("app")
+    app.config.update(MAX_CONTENT_LENGTH=None, READ_AHEAD_SIZE=2_000_000)
+    go = asyncio.Event()
+
+    @app.post("/", stream_body=True)
+    async def view() -> str:
+        await go.wait()
+        size = 0
+        async for chunk in request.stream if app.plain else request.body:  # type: ignore[attr-defined]
+            size += len(chunk)
+        return str(size)
+
+    async with HttpPeer(app, "/", "POST", body=None) as peer:
+        for number in range(100):
+            peer.say(PIECE, more=number < 99)
+        async with asyncio.timeout(5):
+            while peer.received < 2_000_000 / len(PIECE):
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        assert peer.received < 40
+        go.set()
+        await peer.until(2)
+    assert peer.body == b"6000000"

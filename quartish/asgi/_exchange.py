@@ -181,6 +181,7 @@ class Exchange(Watch):
         inbox = HttpInbox(self.receive, app.to_file_thread)
         inbox.told = self.tell
         inbox.limit = app.config["MAX_CONTENT_LENGTH"]
+        inbox.most = app.config["READ_AHEAD_SIZE"]
         return inbox
 
     def know_task(self) -> None:

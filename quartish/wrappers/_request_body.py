@@ -6,6 +6,7 @@ import asyncio
 import typing as t
 from collections import deque
 
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -13,6 +14,7 @@ from .._inbox import give_way
 from .._inbox import Inbox
 from .._streaming import Body as IncomingBody
 from ..typing import Message
+from ._conn import ClientDisconnectedError
 
 
 class Turn:
@@ -91,12 +93,31 @@ class Body(Turn):
 
     def append(self, data: bytes, more: bool = True) -> None:
         """Add to a body that is filled by hand."""
-        if self._feed is None:
-            raise RuntimeError("This body comes from a client; it cannot be filled by hand.")
         if data and self.limit is not None and self._filled > self.limit:
             return  # what is too large is not kept
+        self._fill({"type": "http.request", "body": data, "more_body": more})
         self._filled += len(data)
-        self._feed({"type": "http.request", "body": data, "more_body": more})
+
+    def _fill(self, message: Message) -> None:
+        if self._feed is None:
+            raise RuntimeError("This body comes from a client; it cannot be filled by hand.")
+        self._feed(message)
+
+    async def put(self, data: bytes) -> None:
+        """Add to a body that is filled by hand, as `append` does (*Quart* 0.23)."""
+        self.append(data)
+
+    async def get(self) -> bytes:
+        """Return the next chunk, b"" at the end. Raises ClientDisconnectedError where the client
+        left before it (*Quart* 0.23)."""
+        try:
+            return self._chunks.popleft() if self._chunks else await self._pull()
+        except ClientDisconnected as error:
+            raise ClientDisconnectedError from error
+
+    def disconnect(self) -> None:
+        """Say of a body that is filled by hand that no more of it comes (*Quart* 0.23)."""
+        self._fill({"type": "http.disconnect"})
 
     def set_complete(self) -> None:
         """End a body that is filled by hand."""

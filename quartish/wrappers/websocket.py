@@ -87,6 +87,35 @@ class WebSocketDisconnect(ClientDisconnectedError):
         return f"the client closed the websocket: {self.code} {self.reason}".rstrip()
 
 
+class Buffer:
+    """Messages on their way, as *Quart* 0.23 has them between a server's connection and who
+    receives."""
+
+    def __init__(self) -> None:
+        self._messages: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+
+    async def put(self, data: str | bytes) -> None:
+        """Add a message."""
+        await self._messages.put(data)
+
+    async def get(self) -> str | bytes:
+        """Return the next message. Raises ClientDisconnectedError after the last one."""
+        data = await self._messages.get()
+        if data is None:
+            self.disconnect()  # for the next
+            raise ClientDisconnectedError
+        return data
+
+    async def __anext__(self) -> t.AsyncGenerator[str | bytes, None]:
+        """Iterate over all of them, as *Quart's* does."""
+        while True:
+            yield await self.get()
+
+    def disconnect(self) -> None:
+        """Say that no message comes any more."""
+        self._messages.put_nowait(None)
+
+
 class Websocket(Conn):
     """A websocket, from the handshake to its end.
 

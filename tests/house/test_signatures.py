@@ -124,8 +124,6 @@ NEXT = {
     "quart.asgi:ASGIHTTPConnection.handle_messages": QUEUED,
     "quart.asgi:ASGIWebsocketConnection.handle_messages": QUEUED,
     "quart.utils:run_reloader": SERVED,
-    "quart.wrappers.request:Body.": QUEUED,
-    "quart.wrappers.websocket:Buffer": QUEUED,
     "quart.wrappers.websocket:Websocket": QUEUED,
     "quart:Websocket": QUEUED,
 }

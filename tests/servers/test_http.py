@@ -158,6 +158,30 @@ def test_too_much_is_refused_while_it_arrives(colour: App, serve: Serve) -> None
         assert client.post("/size", content=b"x" * 900_000).text == "900000"
 
 
+def test_who_leaves_more_than_16_mib_unread_is_noticed(colour: App, serve: Serve) -> None:
+    app = colour("app")
+    app.config["MAX_CONTENT_LENGTH"] = None
+    log: list[str] = []
+
+    @app.post("/", stream_body=True)
+    async def view() -> None:
+        log.append("begins")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            log.append("ends")
+
+    served = serve(app)
+    with socket.create_connection(served.address) as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000000\r\n\r\n")
+        for _ in range(18):
+            sock.sendall(b"x" * 1_000_000)
+    deadline = time.monotonic() + 5
+    while log != ["begins", "ends"]:
+        assert time.monotonic() < deadline, log
+        time.sleep(0.01)
+
+
 def test_a_slow_body(colour: App, serve: Serve) -> None:
     served = serve(make(colour)[0])
 
