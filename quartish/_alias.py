@@ -77,8 +77,18 @@ def _too_late(alias: str, there: ModuleType) -> ImportError:
 
 
 def extend(face: str, built: Built) -> None:
-    """Let `face.x` mean the module `quartish.x`, or what `built` has for it."""
-    sys.modules[face].__path__ = []
+    """Let `face.x` mean the module `quartish.x`, or what `built` has for it; also where nobody has
+    imported it, as upstream's package has its modules."""
+
+    def __getattr__(name: str) -> t.Any:
+        try:
+            if not name.startswith("_"):
+                return importlib.import_module(f"{face}.{name}")
+        except ModuleNotFoundError:
+            pass
+        raise AttributeError(f"module {face!r} has no attribute {name!r}")
+
+    vars(sys.modules[face]).update(__path__=[], __getattr__=__getattr__)
     sys.meta_path.insert(0, _Modules(face, built, face))
 
 

@@ -112,6 +112,8 @@ def test_every_name_is_there(package: str) -> None:
         "from quartish.cli import run_simple",
         "from quartish.quart.sessions import SecureCookieSessionInterface",
         "import quartish.quart.wrappers; quartish.quart.wrappers.Request",
+        "import quartish.quart as quart; quart.asgi.ASGIHTTPConnection; quart.signals.Namespace",
+        "import quartish.quart as quart; assert not hasattr(quart, 'nothing')",
         "from quartish.quart.utils import run_sync, cancel_tasks",
         "from quartish.quart.ctx import Token; from quartish.quart import websocket",
     ],
