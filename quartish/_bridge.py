@@ -331,7 +331,7 @@ class Shelter(asyncio.Future[None]):
         self._asyncio_future_blocking = True
         #: What the other refers to. A future of a server's that is not collected (granian's) would
         #: keep all of the request, for ever.
-        self._box = [self]
+        self._box: list[Shelter] = [self]
         waiting.add_done_callback(functools.partial(_tell, self._box))
 
     def forget(self) -> None:

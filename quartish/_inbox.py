@@ -149,6 +149,19 @@ class Inbox:
         await self.fetch()
         return self.message
 
+    async def pause(self) -> None:
+        """Let others have the loop, and read nothing ahead meanwhile: who reads goes on at once."""
+        if not self.free:
+            await asyncio.sleep(0)
+            return
+        self.free = False
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self.free = True
+            if self.waiting:
+                self.wake()
+
     async def fetch(self) -> None:
         """Make the next message `message`, as `get` returns it.
 

@@ -106,7 +106,8 @@ class HttpPeer(Peer):
         **headers: str,
     ) -> None:
         if body is None:
-            headers.setdefault("transfer-encoding", "chunked")
+            if "content-length" not in {name.replace("_", "-").lower() for name in headers}:
+                headers.setdefault("transfer-encoding", "chunked")
         elif body:
             headers["content-length"] = str(len(body))
         super().__init__(app, {"type": "http", "method": method, **_scope(path, headers)})

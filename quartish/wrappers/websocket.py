@@ -46,8 +46,9 @@ LONGEST_REASON = 123
 """Bytes of a close frame's reason. *Source:* RFC 6455, section 5.5."""
 SENDS_PER_TURN = 16
 """Messages sent in a row before other tasks get their turn."""
-READS_PER_LOOK = 16
-"""Messages received before it is looked whether other tasks waited long enough for their turn."""
+LOOKS = 15
+"""Bits of the number of messages received that are 0 when it is looked whether other tasks waited
+long enough for their turn: each 16."""
 
 
 def waited_for_in_threads(
@@ -263,18 +264,15 @@ class Websocket(Conn):
         if not self.accepted:
             await self.accept()
         self.sends = 0
-        inbox = self.inbox
-        # It may not have waited once. Not after it has its message: who is cancelled here has none.
-        if inbox is not None and not inbox.reads % READS_PER_LOOK:
-            now = monotonic()
-            if now - self.since > Turns.LENGTH:
-                await asyncio.sleep(0)
-                self.since = now
         inbox = self._direct
         if inbox is None or not inbox.free:
+            if self.inbox is not None and not self.inbox.reads & LOOKS:
+                await self._look_round(self.inbox)
             data = await self._receive()
         else:
-            inbox.reads += 1
+            reads = inbox.reads = inbox.reads + 1
+            if not reads & LOOKS:
+                await self._look_round(inbox)
             inbox.free = False
             receive = inbox.receive
             try:
@@ -294,6 +292,15 @@ class Websocket(Conn):
         if websocket_received.receivers:
             await websocket_received.send_async(data, _sync_wrapper=_as_async)
         return data
+
+    async def _look_round(self, inbox: Inbox) -> None:
+        """Give others their turn, as who reads here may not have waited once. This is before a
+        message is taken: who is cancelled here has none."""
+        now = monotonic()
+        if now - self.since > Turns.LENGTH:
+            if self.since:
+                await inbox.pause()
+            self.since = now
 
     async def _sent(self, data: str | bytes) -> None:
         kind = type(data)
