@@ -105,6 +105,8 @@ class Body:
         else:
             await self._turns.give()
         try:
+            if self.limit is not None and (self.announced or 0) > self.limit:
+                raise RequestEntityTooLarge()
             while (chunk := self.pull()) is None:
                 steps, waiting = t.cast(Begun, self._begun)
                 self._begun = None

@@ -114,7 +114,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
                     stream = LimitedInput(self.environ["wsgi.input"], limit)
                 streamed = getattr(self.url_rule, "stream_body", False)
                 return AsyncInput(stream) if streamed else stream
-            self._check_limit()
+            self.body.limit = self.max_content_length  # raised by who iterates, in his turn
             return self.body
         self._check_limit()
         return file
