@@ -541,8 +541,11 @@ def test_as_large_as_may_be(ways: dict[str, Send]) -> None:
 
 
 @pytest.mark.parametrize("lane", ["loop", "thread"])
-async def test_the_answer_does_not_wait_for_the_rest(colour: type[t.Any], lane: str) -> None:
+async def test_the_answer_does_not_wait_for_the_rest(
+    colour: type[t.Any], lane: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A body without end is refused when it passes the limit, not when it ends."""
+    monkeypatch.setattr("quartish._inbox.LINGER", 0.1)
     app = make_app(colour, lane)
     sent: list[t.Any] = []
     received = 0
