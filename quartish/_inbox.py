@@ -16,7 +16,6 @@ import os
 import tempfile
 import typing as t
 from collections import deque
-from time import monotonic
 
 from ._bridge import Turns
 from .typing import ASGIReceive
@@ -34,11 +33,9 @@ STALLED = 0.2
 """Seconds without reading after which what does not fit into memory is read ahead to disk."""
 PAUSE = 0.1
 """Seconds in which more has to come of a body that nobody reads, or it is not waited for."""
-LINGER = 5.0
-"""Seconds for which such a body is taken at most."""
 LONGEST_WAIT = 7
 """So often is the time that `give_way` waits doubled: to 128 ms."""
-QUEUED = 64
+QUEUED = 16
 """Messages that a server may have in its queue; Hypercorn has 10 (`max_app_queue_size`)."""
 DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
 #: Where a message is in the file: offset, size, and what else it says.
@@ -253,10 +250,10 @@ class Inbox:
             self._start()
 
     async def drain(self) -> None:
-        """Drop what comes after the end, for `LINGER` seconds at most, until the client pauses."""
-        end, seen = monotonic() + LINGER, -1
+        """Drop what a server's queue may hold after the end, unless it pauses before."""
+        end, seen = self.dropped + QUEUED, -1
         while self.reader is not None and not self.complete:
-            if seen == self.dropped or monotonic() > end:
+            if seen == self.dropped or self.dropped >= end:
                 break
             seen = self.dropped
             await asyncio.wait([self.reader], timeout=PAUSE)
@@ -292,6 +289,8 @@ class Inbox:
                     return
                 if self.drops and not self._has_room():
                     self.dropped += 1
+                    if self.dropped % QUEUED == 0:  # as much as a client may cost us by this
+                        await asyncio.sleep(PAUSE)
                     continue
                 await self._keep(message)
                 if self.waiting:

@@ -895,11 +895,9 @@ async def test_a_server_that_repeats_the_end_is_not_read_for_ever(
 @pytest.mark.parametrize("lane", LANES, ids=["loop", "thread"])
 @pytest.mark.parametrize("kind", ["waits", "reads", "echoes"])
 async def test_a_server_that_repeats_a_message_keeps_nobody_waiting(
-    colour: App, lane: t.Any, kind: str, monkeypatch: pytest.MonkeyPatch
+    colour: App, lane: t.Any, kind: str
 ) -> None:
     """A handler that waits has what comes read ahead, to a bound; one that reads gives way."""
-    # What comes after the handler's end is dropped, so many seconds long and not so many bytes.
-    monkeypatch.setattr("quartish._inbox.LINGER", 0)
     app = colour("app")
     text = "x" * 10_000
 
