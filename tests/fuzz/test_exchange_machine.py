@@ -287,6 +287,7 @@ class Machine(RuleBasedStateMachine):
         self.app.config["SYNC_HOOKS_IN_THREAD"] = hooks
         self.app.logger.disabled = True
         self.runner = asyncio.Runner(loop_factory=Clock)
+        self.kept = len(_workers._kept)  # by other tests
         self.loop = t.cast(Clock, self.runner.get_loop())
         self.noise: list[t.Any] = []
         self.loop.set_exception_handler(lambda loop, context: self.noise.append(context))
@@ -483,7 +484,7 @@ class Machine(RuleBasedStateMachine):
         left = self.runner.run(self.tasks_left())
         assert not left, f"outlived the connection: {left}"
         assert find_context() is None
-        assert not _workers._kept, "something was given up"
+        assert len(_workers._kept) == self.kept, "something was given up"
         self.task = self.app = t.cast(t.Any, None)
         self.error = None
         until = time.monotonic() + PATIENCE  # a thread may be about to let go of its work
