@@ -11,6 +11,17 @@ find_python() {
     return 1
 }
 
+# find_version 3.x: the Python of that version, on the PATH or of pyenv, if there is one.
+find_version() {
+    for python in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
+        if "$python" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" 2>/dev/null; then
+            command -v "$python"
+            return
+        fi
+    done
+    return 1
+}
+
 # venv FOLDER WHAT: make the environment FOLDER unless it is there, install WHAT (editable)
 # unless pyproject.toml is the one it was last installed from.
 venv() {
