@@ -17,6 +17,7 @@ import logging
 import threading
 import types
 import typing as t
+from pathlib import Path
 
 import flask
 import flask.views
@@ -37,6 +38,7 @@ import quartish.views
 
 from ._peer import ask
 
+HERE = Path(__file__).parent
 #: `get(app, path, method="GET", **headers)` gives status, text and Location.
 Get = t.Callable[..., tuple[int, str, str | None]]
 PROGRAMS: list[t.Callable[[t.Any, Get], t.Any]] = []
@@ -941,6 +943,35 @@ async def tasks_and_callbacks_of_a_request(module: t.Any) -> t.Any:  # pallets/q
     return await _told(ask(app, "/")), seen
 
 
+async def files_on_condition(module: t.Any) -> t.Any:  # pallets/quart#172, #94
+    app = module.Quart("reports", root_path=str(HERE), static_folder="house")
+
+    @app.route("/files/<name>")
+    async def file(name: str) -> t.Any:
+        response = await module.send_from_directory(app.static_folder, name, conditional=True)
+        response.headers.set("Cache-Control", "no-cache")
+        return response
+
+    client = app.test_client()
+    told = []
+    for url in ("/files/test_budget.py", "/static/test_import.py", "/static/../conftest.py"):
+        first = await client.get(url)
+        etag, date = (first.headers.get(name, "") for name in ("ETag", "Last-Modified"))
+        asked: list[dict[str, str]] = [
+            {"If-None-Match": etag},
+            {"If-Modified-Since": date},
+            {"Range": "bytes=0-1"},
+            {"If-None-Match": etag, "Range": "bytes=0-0"},
+            {"If-Range": etag, "Range": "bytes=1-2"},
+            {"If-Match": '"another"'},
+        ]
+        for headers in asked:
+            got = await client.get(url, headers=headers)
+            names = ("Cache-Control", "Content-Range", "ETag")
+            told.append((got.status_code, await got.get_data(), *map(got.headers.get, names)))
+    return told
+
+
 async def _told(answer: t.Awaitable[t.Any]) -> t.Any:
     got = await answer
     return got.status, got.text, got.headers.get("Content-Type")
@@ -948,7 +979,47 @@ async def _told(answer: t.Awaitable[t.Any]) -> t.Any:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "run", [errors_as_http_exceptions, views_of_classes, tasks_and_callbacks_of_a_request]
+    "run",
+    [
+        errors_as_http_exceptions,
+        views_of_classes,
+        tasks_and_callbacks_of_a_request,
+        files_on_condition,
+    ],
 )
 async def test_the_same_as_on_quart(run: t.Any) -> None:
     assert await run(quartish.quart) == await run(quart)
+
+
+async def test_a_limit_of_the_requests_own_replaces_the_apps() -> None:  # pallets/quart#425
+    """*Quart:* refuses what the app's limit refuses, and takes what this one would refuse."""
+    app = quartish.Quart("reports", root_path=".", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 10
+
+    @app.post("/<int:limit>")
+    async def view(limit: int) -> str:
+        quartish.request.max_content_length = limit
+        return str(len(await quartish.request.get_data()))
+
+    client = app.test_client()
+    posted = [(limit, size) for limit in (3, 1000) for size in (2, 5, 50)]
+    statuses = [(await client.post(f"/{x}", data=b"x" * n)).status_code for x, n in posted]
+    assert statuses == [200, 413, 413, 200, 200, 200]
+
+
+async def test_a_stream_with_context_has_g() -> None:  # pallets/quart#361
+    """*Quart:* the stream has another `g`."""
+    app = quartish.Quart("reports", root_path=".", static_folder=None)
+
+    @app.route("/")
+    async def view() -> t.Any:
+        quartish.g.mark = "mark"
+
+        @quartish.stream_with_context
+        async def generate() -> t.AsyncIterator[str]:
+            yield quartish.request.path
+            yield quartish.g.mark
+
+        return generate()
+
+    assert (await ask(app, "/")).text == "/mark"
