@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 import pytest
@@ -23,3 +24,10 @@ def no_context_left() -> t.Iterator[None]:
     assert find_context() is None, "a context is active before the test"
     yield
     assert find_context() is None, "the test left a context active"
+
+
+@pytest.fixture(autouse=True)
+def not_run_from_cli() -> t.Iterator[None]:
+    """Let no command leave behind that the process is one: `app.run()` would do nothing."""
+    yield
+    os.environ.pop("FLASK_RUN_FROM_CLI", None)
