@@ -45,11 +45,11 @@ class _Connection:
             cls.direct = False
 
     async def _run(
-        self, handling: t.Coroutine[t.Any, t.Any, None], reading: t.Coroutine[t.Any, t.Any, None]
+        self, reading: t.Coroutine[t.Any, t.Any, None], handling: t.Coroutine[t.Any, t.Any, None]
     ) -> None:
-        """Run the handler beside the reader, which ends when the client leaves; whichever ends
-        first ends the other."""
-        tasks = [asyncio.ensure_future(handling), asyncio.ensure_future(reading)]
+        """Run the handler beside the reader, which begins first, and ends when the client leaves;
+        whichever ends first ends the other."""
+        tasks = [asyncio.ensure_future(reading), asyncio.ensure_future(handling)]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -83,7 +83,7 @@ class ASGIHTTPConnection(_Connection):
             await finish(handle_http(self.app, self.scope, receive, send, direct=True), send)
             return
         request = self._create_request_from_scope(send)
-        await self._run(self.handle_request(request, send), self.handle_messages(request, receive))
+        await self._run(self.handle_messages(request, receive), self.handle_request(request, send))
 
     async def handle_messages(self, request: t.Any, receive: ASGIReceive) -> None:
         """Fill the request's body until the client leaves."""
@@ -159,7 +159,7 @@ class ASGIWebsocketConnection(_Connection):
             await handle_websocket(self.app, self.scope, receive, send, direct=True)
             return
         websocket = self._create_websocket_from_scope(send)
-        await self._run(self.handle_websocket(websocket, send), self.handle_messages(receive))
+        await self._run(self.handle_messages(receive), self.handle_websocket(websocket, send))
 
     async def handle_messages(self, receive: ASGIReceive) -> None:
         """Fill the queue until the client leaves."""

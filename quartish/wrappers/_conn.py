@@ -158,8 +158,8 @@ class Conn(SansioRequest, metaclass=PartType):
         path: str = self.scope["path"]
         if not path.isascii():  # half a surrogate pair could not be encoded again
             path = path.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-        if path[:1] != "/" and "://" in path:  # the absolute form of RFC 9112, section 3.2.2
-            path = "/" + path.partition("://")[2].partition("/")[2]
+        if path[:1] != "/":
+            path = _origin_form(path)
         root = self.root_path
         if root and (path == root or path.startswith(root + "/")):
             path = path[len(root) :]
@@ -181,8 +181,8 @@ class Conn(SansioRequest, metaclass=PartType):
 
     def is_outside_root(self) -> bool:
         """Say whether the scope's path is not below its `root_path`, by whole segments."""
-        root = self.root_path
-        return bool(root) and not f"{self.scope['path']}/".startswith(root + "/")
+        root, path = self.root_path, self.scope["path"]
+        return bool(root) and not f"{_origin_form(path)}/".startswith(root + "/")
 
     @lazy
     def query_string(self) -> bytes:
@@ -358,6 +358,13 @@ def _is_date(date: datetime) -> bool:
     except OverflowError:
         return False
     return True
+
+
+def _origin_form(path: str) -> str:
+    """Return the path of an absolute form (RFC 9112, section 3.2.2); any other as it is."""
+    if path[:1] != "/" and "://" in path:
+        return "/" + path.partition("://")[2].partition("/")[2]
+    return path
 
 
 def _values(lines: t.Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
