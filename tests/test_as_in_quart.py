@@ -10,6 +10,7 @@ import threading
 import typing as t
 from pathlib import Path
 
+import jinja2
 import pytest
 import quart
 import quart.ctx
@@ -623,3 +624,187 @@ async def test_the_test_client_answers_as_a_server_where_the_app_sends_nothing()
 
     response = await app.test_client().get("/")
     assert response.status_code == 500  # *Quart:* 200
+
+
+# --- bodies of the app's own class, and parsers of forms --------------------------------------
+
+
+class OwnBody:
+    """A body by Quart's interface, which is nobody's subclass."""
+
+    def __init__(self, expected: int | None, limit: int | None) -> None:
+        self.data, self.expected, self.complete = bytearray(), expected, asyncio.Event()
+        self.refused = limit is not None and expected is not None and expected > limit
+
+    def append(self, data: bytes) -> None:
+        self.data += data.upper()
+
+    def set_complete(self) -> None:
+        self.complete.set()
+
+    def clear(self) -> None:
+        self.data.clear()
+
+    def __await__(self) -> t.Generator[t.Any, t.Any, bytes]:
+        if self.refused:
+            raise werkzeug.exceptions.RequestEntityTooLarge
+        yield from self.complete.wait().__await__()
+        return bytes(self.data)
+
+
+@pytest.mark.parametrize("body", [[], [b"a=1"], [b'{"a":', b' "b"}'], [b"x" * 100]])
+@pytest.mark.parametrize("what", ["data", "form", "json", "uncached", "text"])
+async def test_a_body_of_the_apps_own_class(what: str, body: list[bytes]) -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+        app.config["MAX_CONTENT_LENGTH"] = 50
+        app.request_class = type("R", (app.request_class,), {"body_class": OwnBody})
+
+        @app.post("/")
+        async def view() -> t.Any:
+            request = module.request
+            assert type(request.body) is OwnBody and request.body.expected == sum(map(len, body))
+            if what == "form":
+                return dict(await request.form)
+            if what == "json":
+                return {"json": await request.get_json()}
+            if what == "text":
+                return {"text": await request.get_data(as_text=True)}
+            data = await request.get_data(cache=what != "uncached")
+            return {"data": data.decode(), "left": bytes(request.body.data).decode()}
+
+        kinds = {"form": "application/x-www-form-urlencoded", "json": "application/json"}
+        answer = await ask(
+            *(app, "/", "POST"),
+            body=body,
+            content_type=kinds.get(what, "text/plain"),
+            content_length=str(sum(map(len, body))),
+        )
+        return answer.status, answer.text
+
+    ours = await play(quartish.quart)
+    assert ours == await play(quart)
+    bad_json = what == "json" and not (body and body[0][:1] == b"{")
+    assert ours[0] == (413 if body == [b"x" * 100] else 400 if bad_json else 200)
+
+
+async def test_a_body_of_the_apps_own_class_that_does_not_come() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+        app.config["BODY_TIMEOUT"] = 0.05
+        app.request_class = type("R", (app.request_class,), {"body_class": OwnBody})
+
+        @app.post("/")
+        async def view() -> t.Any:
+            return await module.request.get_data()
+
+        sent: list[t.Any] = []
+
+        async def receive() -> t.Any:
+            return await asyncio.Event().wait()
+
+        async def send(message: t.Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/", "query_string": b""}
+        scope |= {"headers": [(b"content-length", b"5")]}
+        scope |= {"scheme": "http", "http_version": "1.1", "asgi": {}}
+        await app(scope, receive, send)
+        return sent[0]["status"]
+
+    await on_both(play)
+    assert await play(quartish.quart) == 408
+
+
+@pytest.mark.parametrize("part", ["small", "x" * 100])
+async def test_the_parser_of_multipart_bodies_alone(part: str) -> None:
+    async def play(module: t.Any) -> t.Any:
+        parsers = importlib.import_module(f"{module.__name__}.formparser")
+        make_body = importlib.import_module(f"{module.__name__}.wrappers.request").Body
+        parser = parsers.MultiPartParser(buffer_size=20, max_form_memory_size=50)
+        head = '--b\r\nContent-Disposition: form-data; name="'
+        text = f'{head}a"\r\n\r\n{part}\r\n{head}f"; filename="f"\r\n\r\nfile\r\n--b--\r\n'
+        body = make_body(None, None)
+        body.append(text.encode())
+        body.set_complete()
+        try:
+            form, files = await parser.parse(body, b"b", len(text))
+        except Exception as error:
+            return type(error)
+        with files["f"].stream as stream:
+            return dict(form), files["f"].filename, stream.read()
+
+    ours = await play(quartish.quart)
+    assert ours == await play(quart)
+    assert (ours == ({"a": "small"}, "f", b"file")) == (part == "small")
+
+
+# --- functions that extensions import ---------------------------------------------------------
+
+
+async def test_tasks_are_cancelled_and_their_errors_raised() -> None:
+    async def play(module: t.Any) -> t.Any:
+        utils = importlib.import_module(f"{module.__name__}.utils")
+        seen: list[t.Any] = []
+
+        async def wait(error: type[BaseException] | None) -> None:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                seen.append(error)
+                if error is not None:
+                    raise error("on the way out") from None
+                raise
+
+        for error in (None, ValueError):
+            tasks = {asyncio.ensure_future(wait(each)) for each in {None, error}}
+            await asyncio.sleep(0)
+            try:
+                await utils.cancel_tasks(tasks)
+                seen.append("quiet")
+            except ValueError as raised:
+                seen.append(str(raised))
+            seen.append(all(task.done() for task in tasks))
+        done = asyncio.ensure_future(asyncio.sleep(0))
+        await done
+        utils.raise_task_exceptions({done})
+        return sorted(map(str, seen))
+
+    await on_both(play)
+
+
+async def test_paths_are_joined() -> None:
+    async def play(module: t.Any) -> t.Any:
+        utils = importlib.import_module(f"{module.__name__}.utils")
+        join = utils.file_path_to_path
+        return join("a"), join(Path("a"), "b", b"c"), join("/a", "/b")
+
+    await on_both(play)
+    assert quartish.quart.utils.file_path_to_path("a", b"b") == Path("a/b")
+
+
+async def test_functions_of_files_templates_and_json() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module, template_folder="examples")
+        seen: list[t.Any] = []
+        async with app.test_request_context("/"):
+            name = Path(__file__).name
+            sent = await module.send_from_directory(HERE, name, as_attachment=True)
+            seen.append(sent.headers["Content-Disposition"])
+            with pytest.raises(werkzeug.exceptions.NotFound):
+                await module.send_from_directory(HERE, "../pyproject.toml")
+            page = "{% for n in ns %}<{{ n }}>{% endfor %}"
+            app.jinja_env.loader = jinja2.DictLoader({"page": page})
+            stream = await module.stream_template("page", ns=["a", "&"])
+            seen.append("".join([piece async for piece in stream]))
+            stream = await module.stream_template_string("{{ n }}", n="<")
+            seen.append("".join([piece async for piece in stream]))
+            file = io.StringIO()
+            module.json.dump({"a": [1, "ä"]}, file)
+            seen += [file.getvalue(), module.json.loads(b'{"a": 1.5}')]
+            with pytest.raises(ValueError):
+                module.json.loads("{")
+        helpers = importlib.import_module(f"{module.__name__}.helpers")
+        return [*seen, helpers.find_package("jinja2"), helpers.find_package("json")]
+
+    await on_both(play)

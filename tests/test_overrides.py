@@ -30,6 +30,7 @@ from quartish import Response
 from quartish import session
 from quartish import stream_with_context
 from quartish import url_for
+from quartish import websocket
 from quartish.blueprints import BlueprintSetupState
 from quartish.globals import app_ctx
 from quartish.json.provider import DefaultJSONProvider
@@ -38,6 +39,7 @@ from quartish.sessions import SessionInterface
 
 from ._peer import Answer
 from ._peer import ask
+from ._scripted import WebsocketPeer
 
 Door = t.Callable[..., t.Awaitable[Answer]]
 
@@ -285,6 +287,53 @@ async def test_an_override_gives_another_answer(door: Door, make_view: t.Any) ->
         assert answer.status == status
         assert answer.headers["X-Made"] == "here"
     assert (await door(app, "/teapot")).text == "mine"
+
+
+WEBSOCKET_FAMILY = (
+    "full_dispatch_websocket preprocess_websocket dispatch_websocket finalize_websocket"
+    " postprocess_websocket handle_websocket_exception do_teardown_websocket"
+).split()
+
+
+@pytest.mark.parametrize("name", WEBSOCKET_FAMILY)
+async def test_each_method_of_websockets_may_be_redefined(name: str) -> None:
+    """By a `def` that calls Flask's colour's own."""
+    seen: list[str] = []
+    own = getattr(Flask, name)
+
+    def override(self: t.Any, *args: t.Any) -> t.Any:
+        seen.append(name)
+        return own(self, *args)
+
+    app = type("Sub", (Flask,), {name: override})("app")
+    app.before_websocket(lambda: seen.append("before"))
+    app.after_websocket(lambda response: seen.append("after"))
+    app.teardown_websocket(lambda error: seen.append("teardown"))
+
+    @app.websocket("/")
+    async def handle() -> None:
+        seen.append("handler")
+        await websocket.send("done")
+
+    @app.websocket("/ill")
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async with WebsocketPeer(app, "/") as peer:
+        await peer.ended()
+    assert peer.said == ["done"] and peer.code == 1000
+    assert [each for each in seen if each != name] == ["before", "handler", "after", "teardown"]
+    assert (name in seen) == (name != "handle_websocket_exception")
+    async with WebsocketPeer(app, "/ill") as peer:
+        await peer.ended()
+    assert name in seen and peer.said == [] and seen.count("teardown") == 2
+
+
+def test_the_websocket_family_is_for_websockets() -> None:
+    app = Flask("app")
+    for name in WEBSOCKET_FAMILY:
+        with pytest.raises(RuntimeError, match="context"), app.app_context():
+            getattr(app, name)(*[None] * (getattr(Flask, name).__code__.co_argcount - 1))
 
 
 # --- live registries ------------------------------------------------------------------------
