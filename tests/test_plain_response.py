@@ -33,6 +33,7 @@ class Reference(WerkzeugResponse):
         {"response": "text", "status": "299 Odd"},
         {"response": "text", "status": 299},
         {"response": "text", "headers": {"X-Number": 3}},
+        {"response": "text", "mimetype": ""},
     ],
 )
 def test_made_as_werkzeug_makes_it(arguments: dict[str, t.Any]) -> None:
@@ -59,3 +60,43 @@ def test_status_lines(code: int) -> None:
 def test_no_line_break_gets_into_a_header(value: str) -> None:
     with pytest.raises(ValueError, match="newline"):
         Response("text", headers={"X-Bad": value})
+
+
+class Closing:
+    """An async iterable that is no generator."""
+
+    def __init__(self, *pieces: str | bytes) -> None:
+        self.pieces = [*pieces]
+
+    def __aiter__(self) -> Closing:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        if not self.pieces:
+            raise StopAsyncIteration
+        return self.pieces.pop(0)
+
+
+def test_an_async_stream_is_read_like_any_other() -> None:
+    closed: list[str] = []
+
+    async def stream() -> t.AsyncIterator[str | bytes]:
+        try:
+            yield "ä"
+            yield b"b"
+            yield "c"
+        finally:
+            closed.append("closed")
+
+    response = Response(stream())
+    assert not response.is_sequence
+    assert response.get_data() == "äbc".encode() and response.is_sequence
+    assert response.get_data(as_text=True) == "äbc" and closed == ["closed"]
+    encoded = Response(stream()).iter_encoded()
+    assert next(encoded) == "ä".encode() and closed == ["closed"]
+    t.cast(t.Any, encoded).close()
+    assert closed == ["closed"] * 2
+    assert [*Response(Closing(b"a", "b")).iter_encoded()] == [b"a", b"b"]
+    response = Response(Closing("a", b"b"))
+    response.make_sequence()
+    assert response.response == [b"a", b"b"]

@@ -9,12 +9,17 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+import quart
+import werkzeug.exceptions
+import werkzeug.routing
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.routing import BuildError
 from werkzeug.routing import Map as WerkzeugMap
 from werkzeug.routing import Rule as WerkzeugRule
 
+import quartish.quart
+import quartish.routing
 from quartish.routing import Map
 from quartish.routing import Rule
 
@@ -93,3 +98,73 @@ def test_what_cannot_be_compiled_is_refused_at_once(arguments: dict[str, t.Any])
             map_class([rule_class(endpoint="e", **arguments)])
         errors.append((type(raised.value), str(raised.value)))
     assert errors[0] == errors[1]
+
+
+def test_a_copy_of_a_rule_keeps_its_options() -> None:
+    options: dict[str, t.Any] = {"stream_body": True, "max_content_length": 1}
+    options |= {"max_form_memory_size": 2, "max_form_parts": 3}
+    rule = Rule("/<v>", endpoint="view", provide_automatic_options=False, **options)
+    assert rule.provide_automatic_options is False
+    copy = rule.empty()
+    assert {name: getattr(copy, name) for name in options} == options
+    assert copy.endpoint == "view" and copy.map is None
+
+
+async def test_a_map_is_bound_to_a_request_as_quarts_is() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = module.Quart("app", subdomain_matching=True)
+        app.add_url_rule("/<v>", "view", lambda v: v, subdomain="a")
+        seen: list[t.Any] = []
+        for host, subdomain, name in (
+            *(("a.example.com", None, "example.com"), ("a.example.com", "a", "example.com")),
+            ("example.com", "a", None),
+        ):
+            async with app.test_request_context("/x?q=1", headers={"host": host}):
+                request = module.request._get_current_object()
+                adapter = app.url_map.bind_to_request(request, subdomain, name)
+                seen.append((adapter.match(), adapter.build("view", {"v": "y"})))
+        return seen
+
+    ours = await play(quartish.quart)
+    assert ours == await play(quart)
+    assert ours == [(("view", {"v": "x"}), "/y")] * 3
+
+
+def test_what_clients_choose_is_remembered_within_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hosts, and the adapters that are made for them."""
+    monkeypatch.setattr(quartish.routing.AdapterCache, "SIZE", 3)
+    monkeypatch.setattr(quartish.routing, "VALID_HOSTS", valid := set[bytes]())
+    app = quartish.Flask("app", subdomain_matching=True)
+    app.config["SERVER_NAME"] = "example.com"
+    app.add_url_rule("/", "view", lambda sub: sub, subdomain="<sub>")
+    client = app.test_client()
+    for n in range(10):
+        assert client.get("/", base_url=f"http://s{n}.example.com").text == f"s{n}"
+        assert len(valid) <= 3
+    assert client.get("/", base_url="http://s1.example.com").text == "s1"
+
+
+@pytest.mark.parametrize("raises", [ValueError, None])
+def test_integers_that_python_does_not_read(
+    raises: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Match no rule, whether it is Werkzeug's converter that says so or ours."""
+
+    def to_python(self: t.Any, value: str) -> t.Any:
+        if raises is None:
+            return len(value)
+        return int(value) if len(value) < 4000 else int("too many")
+
+    monkeypatch.setattr(werkzeug.routing.IntegerConverter, "to_python", to_python)
+    converter = quartish.routing._integer_converter()
+    assert (converter is werkzeug.routing.IntegerConverter) == (raises is None)
+    url_map = Map([Rule("/<int:v>", endpoint="view")], converters={"int": converter})
+    adapter = url_map.bind("localhost")
+    assert adapter.match("/12") == ("view", {"v": 12 if raises else 2})
+    if raises:
+        with pytest.raises(werkzeug.exceptions.NotFound):
+            adapter.match("/" + "1" * 5000)
+    else:
+        assert adapter.match("/" + "1" * 5000) == ("view", {"v": 5000})

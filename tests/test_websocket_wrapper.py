@@ -191,6 +191,58 @@ async def test_a_server_that_says_so_when_sending(pending: bool) -> None:
     await websocket.inbox.close()
 
 
+@pytest.mark.parametrize("direct", [True, False])
+async def test_errors_of_the_server_are_the_callers(direct: bool) -> None:
+    """And whoever catches them, in a loop, keeps nobody waiting."""
+
+    async def fail(*args: t.Any) -> t.Any:
+        raise LookupError("the server's")
+
+    websocket, _ = make(text("a"))
+    await websocket.accept()
+    if direct:
+        websocket.connect(Inbox(fail), fail)
+        websocket._direct = websocket.inbox
+    else:
+        websocket._direct = None
+        websocket._send = websocket._receive = fail
+    turns: list[int] = []
+
+    async def other() -> None:
+        turns.append(1)
+
+    calls = [lambda: websocket.send("x"), websocket.receive, lambda: websocket.send_json(object())]
+    for call in calls:
+        task = asyncio.create_task(other())
+        for _ in range(2000):
+            with pytest.raises((LookupError, TypeError)):
+                await call()
+            if task.done():
+                break
+        assert task.done()
+    assert len(turns) == len(calls)
+    await websocket.inbox.close()
+
+
+async def test_a_client_that_is_gone_before_the_handshake_is_accepted() -> None:
+    async def send(message: t.Any) -> None:
+        raise OSError("gone")
+
+    websocket, _ = make()
+    websocket.connect(websocket.inbox, send)
+    with pytest.raises(WebSocketDisconnect) as caught:
+        await websocket.accept()
+    assert caught.value.code == 1006 and isinstance(caught.value.__cause__, OSError)
+    await websocket.inbox.close()
+
+
+@pytest.mark.parametrize("data", [bytearray(b"ab"), memoryview(b"ab"), b"ab"])
+async def test_bytes_of_any_kind_are_sent(data: t.Any) -> None:
+    websocket, sent = make()
+    await websocket.send(data)
+    assert type(sent[-1]["bytes"]) is bytes and sent[-1]["bytes"] == b"ab"
+
+
 async def test_iteration_ends_with_the_client() -> None:
     websocket, _ = make(text("a"), binary(b""), LEAVES)
     assert [message async for message in websocket] == ["a", b""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import typing as t
 from pathlib import Path
@@ -19,6 +20,7 @@ from quartish import url_for
 
 from ._peer import Answer
 from ._peer import ask
+from ._scripted import HttpPeer
 
 View = t.Callable[..., t.Any]
 
@@ -284,3 +286,145 @@ async def test_taking_the_middleware_off_again() -> None:
     assert (await ask(app, "/async/a")).status == 404
     del app.wsgi_app
     assert (await ask(app, "/async/a")).status == 200
+
+
+# --- what WSGI apps do ------------------------------------------------------------------------
+
+
+class Body(list[bytes]):
+    """Chunks of which one may fail, and which say whether they were closed."""
+
+    closed = False
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        for chunk in list.__iter__(self):
+            if chunk == b"fails":
+                raise LookupError("in the body")
+            yield chunk
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def app_around(wsgi: t.Callable[[t.Any], t.Any]) -> tuple[Flask, Body]:
+    app, body = Flask("app"), Body()
+
+    def wsgi_app(environ: t.Any, start_response: t.Any) -> t.Any:
+        chunks = wsgi(start_response)
+        body.extend(chunks)
+        return body
+
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign]
+    return app, body
+
+
+def not_begun(start_response: t.Any) -> list[bytes]:
+    return [b"body"]
+
+
+def begun_twice(start_response: t.Any) -> list[bytes]:
+    start_response("200 OK", [])
+    start_response("200 OK", [])
+    return [b"body"]
+
+
+def no_status(start_response: t.Any) -> list[bytes]:
+    start_response("20 Odd", [])
+    return [b"body"]
+
+
+def line_break(start_response: t.Any) -> list[bytes]:
+    start_response("200 OK", [("X-A", "a\r\nX-B: b")])
+    return [b"body"]
+
+
+def begun_anew_too_late(start_response: t.Any) -> list[bytes]:
+    start_response("200 OK", [])(b"written")
+    try:
+        raise LookupError("too late")
+    except LookupError:
+        start_response("500 Late", [], sys.exc_info())
+    return [b"body"]
+
+
+@pytest.mark.parametrize(
+    ("wsgi", "error", "match"),
+    [
+        (not_begun, RuntimeError, "before it called start_response"),
+        (begun_twice, RuntimeError, "twice without exc_info"),
+        (no_status, ValueError, "20 Odd"),
+        (line_break, ValueError, "X-A"),
+        (begun_anew_too_late, LookupError, "too late"),
+    ],
+)
+async def test_an_app_against_the_rules(wsgi: t.Any, error: t.Any, match: str) -> None:
+    """PEP 3333: the server is told, and nothing that could not be sent is."""
+    app, body = app_around(wsgi)
+    async with HttpPeer(app) as peer:
+        await peer.ended()
+    assert isinstance(peer.error, error) and match in str(peer.error)
+    begun = wsgi is begun_anew_too_late
+    assert peer.types == (["start", "body"] if begun else [])
+    assert body.closed == (wsgi is not_begun)
+    if begun:
+        assert any("[GET /]" in note for note in peer.error.__notes__)
+
+
+async def test_an_app_that_begins_anew_in_time() -> None:
+    def wsgi(start_response: t.Any) -> list[bytes]:
+        start_response("200 OK", [("X-A", "1")])
+        try:
+            raise LookupError
+        except LookupError:
+            write = start_response("503 Later", [("X-B", "2")], sys.exc_info())
+        write(b"written, ")
+        return [b"re", b"turned"]
+
+    app, body = app_around(wsgi)
+    answer = await ask(app)
+    assert (answer.status, answer.text) == (503, "written, returned") and body.closed
+    assert "X-A" not in answer.headers and answer.headers["X-B"] == "2"
+
+
+async def test_an_app_that_fails_in_its_body() -> None:
+    def wsgi(start_response: t.Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"one", b"fails"]
+
+    app, body = app_around(wsgi)
+    async with HttpPeer(app) as peer:
+        await peer.ended()
+    assert isinstance(peer.error, LookupError) and body.closed
+    assert peer.types[:2] == ["start", "body"] and peer.sent[1]["more_body"]
+
+
+@pytest.mark.parametrize("way", ["leaves", "cancelled", "refused"])
+async def test_an_app_whose_client_leaves(way: str) -> None:
+    goes_on = threading.Event()
+
+    class Waiting(Body):
+        def __iter__(self) -> t.Iterator[bytes]:
+            yield b"one"
+            while True:
+                goes_on.wait(0.01)
+                yield b"more"
+
+    body = Waiting()
+    app = Flask("app")
+
+    def wsgi_app(environ: t.Any, start_response: t.Any) -> t.Any:
+        start_response("200 OK", [])
+        return body
+
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign]
+    async with HttpPeer(app) as peer:
+        await peer.until(3)
+        if way == "leaves":
+            peer.leave()
+        elif way == "refused":
+            peer.broken = True
+        else:
+            peer.task.cancel()
+        await peer.ended()
+    assert body.closed
+    assert isinstance(peer.error, asyncio.CancelledError if way == "cancelled" else type(None))
