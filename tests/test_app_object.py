@@ -18,6 +18,9 @@ import quartish.globals
 import quartish.quart
 import quartish.testing
 
+from ._peer import ask
+from ._scripted import WebsocketPeer
+
 MODULES = [flask, quartish]
 
 
@@ -235,3 +238,121 @@ def test_a_command_with_an_object_of_its_own() -> None:
 
     assert on_both(play) == ["app\n", "other\n"]
     assert flask.cli.ScriptInfo is not quartish.cli.ScriptInfo
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["299 Odd", 299])
+def test_a_status_beside_a_response(status: t.Any) -> None:
+    def play(module: t.Any) -> t.Any:
+        app = module.Flask("app")
+        with app.test_request_context("/"):
+            made = module.make_response((module.Response("x"), status))
+        return made.status, made.status_code
+
+    assert on_both(play)[1] == 299
+
+
+def test_pages_of_many_errors() -> None:
+    """Descriptions may come from clients; they are not kept for ever."""
+    from quartish import _responses
+
+    def play(module: t.Any) -> t.Any:
+        app = module.Flask("app")
+
+        @app.route("/<int:number>")
+        def view(number: int) -> t.Any:
+            module.abort(400, f"number {number} of <many>")
+
+        client = app.test_client()
+        return [client.get(f"/{number}").text for number in [*range(140), 0]]
+
+    seen = on_both(play)
+    assert "number 139 of &lt;many&gt;" in seen[139] and seen[0] == seen[140]
+    assert len(_responses._pages) <= 128
+
+
+def test_a_scheme_without_a_host() -> None:
+    def play(module: t.Any) -> t.Any:
+        app = module.Flask("app")
+        app.add_url_rule("/", "view", lambda: "")
+        with app.test_request_context("/"):
+            with pytest.raises(ValueError, match="_external"):
+                module.url_for("view", _scheme="https", _external=False)
+            return module.url_for("view", _scheme="https")
+
+    assert on_both(play) == "https://localhost/"
+
+
+@pytest.mark.parametrize("name", ["_cv_app", "_cv_request"])
+def test_the_variable_of_the_context(name: str) -> None:
+    """What extensions look into to see whether there is one."""
+
+    def play(module: t.Any) -> t.Any:
+        variable = getattr(module.globals, name)
+        with pytest.raises(LookupError):
+            variable.get()
+        app = module.Flask("app")
+        seen = [variable.get(None), variable.get("default")]
+        with app.app_context():
+            seen.append(variable.get(None) is None)
+            with app.test_request_context("/path"):
+                seen.append(variable.get().app is app)
+        return seen
+
+    assert on_both(play) == [None, "default", name == "_cv_request", True]
+
+
+async def test_both_framings_of_a_body() -> None:
+    """RFC 9112, section 6.3: a message with both is not to be believed."""
+    app = quartish.Flask("app")
+    app.add_url_rule("/", "view", lambda: "", methods=["POST"])
+    framing = {"content_length": "1", "transfer_encoding": "chunked"}
+    answer = await ask(app, "/", "POST", body=[b"a"], **framing)
+    assert answer.status == 400 and "Transfer-Encoding" in answer.text
+
+
+async def test_a_request_that_cannot_be_closed(
+    colour: type[t.Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The rest of the teardown goes on; the log has it."""
+    app, seen = colour("app"), list[t.Any]()
+
+    class Request(app.request_class):  # type: ignore[misc, name-defined]
+        def close(self) -> None:
+            raise LookupError("closing")
+
+    app.request_class = Request
+    app.add_url_rule("/", "view", lambda: "")
+    app.teardown_request(lambda error: seen.append("request"))
+    app.teardown_appcontext(lambda error: seen.append("app"))
+    assert (await ask(app)).status == 200
+    assert seen == ["request", "app"]
+    assert "in the end of view 'view'" in caplog.text and "LookupError: closing" in caplog.text
+
+
+async def test_an_apps_own_handle_request_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    """The client is answered all the same. *Quart:* the server is told, which may answer."""
+
+    class App(quartish.quart.Quart):
+        async def handle_request(self, request: t.Any) -> t.Any:
+            raise LookupError("its own")
+
+    assert (await ask(App("app"))).status == 500
+    assert "LookupError: its own" in caplog.text
+
+
+async def test_what_runs_after_a_websocket() -> None:
+    app, seen = quartish.Flask("app"), list[t.Any]()
+
+    @app.websocket("/")
+    async def handle() -> None:
+        quartish.ctx.after_this_websocket(lambda response: seen.append(response))
+        await quartish.websocket.send("done")
+
+    with pytest.raises(RuntimeError, match="after_this_websocket"):
+        quartish.ctx.after_this_websocket(lambda response: response)
+    async with WebsocketPeer(app) as peer:
+        await peer.ended()
+    assert peer.said == ["done"] and seen == [None]

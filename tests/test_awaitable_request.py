@@ -667,3 +667,55 @@ async def test_a_view_that_goes_on_may_ask_whether_its_client_is_there() -> None
         await there.wait()
         await connection.disconnect()
     assert seen == [False, True]
+
+
+# --- bodies filled by hand ----------------------------------------------------------------------
+
+
+async def test_a_body_announced_too_large_is_refused_at_once() -> None:
+    body = Body(11, 10)
+    with pytest.raises(RequestEntityTooLarge):
+        await body
+    body.append(b"x" * 11)
+    body.append(b"is not kept")
+    body.set_complete()
+    with pytest.raises(RequestEntityTooLarge):
+        await body
+
+
+async def test_a_body_that_was_cleared_is_empty() -> None:
+    body = Body(None, None)
+    body.append(b"a")
+    body.clear()
+    body.set_result(b"b")
+    assert await body == b"ab"  # nothing was read yet, that could be dropped
+    body.clear()
+    assert await body == b""
+    with pytest.raises(RuntimeError, match="comes from a client"):
+        Body.of(IncomingBody(Inbox(Peer(b"a").receive))).append(b"b")
+
+
+async def test_a_body_piece_by_piece_by_hand() -> None:
+    body = Body(None, None)
+    body.append(b"a")
+    body.append(b"b")
+    body.set_complete()
+    assert [await anext(body), await anext(body)] == [b"a", b"b"]
+    with pytest.raises(StopAsyncIteration):
+        await anext(body)
+
+
+async def test_steps_of_an_attribute_taken_by_hand() -> None:
+    """As a coroutine's are: `send`, `throw`, `close`."""
+    request = Request.from_scope(scope_of(headers={"transfer-encoding": "chunked"}))
+    request.receive_body(IncomingBody(Inbox(Peer(b"a", ends=False).receive)))
+    pending = request.get_data()
+    pending.send(None)
+    with pytest.raises(LookupError):
+        pending.throw(LookupError)
+    pending = request.get_data()
+    pending.send(None)
+    pending.close()
+    with pytest.raises(RuntimeError):
+        pending.send(None)
+    request.data.close()  # and nobody is warned that it was forgotten

@@ -17,6 +17,7 @@ from quartish.views import View
 from tests._doors import Ask
 from tests._doors import through_asgi
 from tests._doors import through_wsgi
+from tests._scripted import HttpPeer
 
 CONFIG = {"DEBUG": True, "SECRET_KEY": "unspeakable"}
 HTML = [(b"accept", b"text/html,*/*")]
@@ -242,3 +243,39 @@ async def test_a_blocking_websocket_is_named(
     async with QuartClient(make_slow_app(colour, DEBUG=True)).websocket("/ws") as connection:
         assert await connection.receive() == "done"
     assert "view 'talk' [GET /ws]" in caplog.text
+
+
+async def test_an_async_log_exception_is_awaited() -> None:
+    logged: list[t.Any] = []
+
+    class App(quartish.Quart):
+        async def log_exception(self, exception_info: t.Any) -> None:
+            await asyncio.sleep(0)
+            logged.append(exception_info[0])
+
+    for testing in (False, True):
+        app = make_app(App, DEBUG=not testing, PROPAGATE_EXCEPTIONS=False if testing else None)
+        reply = await through_asgi(app, Ask("/loop", headers=HTML))
+        assert reply.status == 500 and logged.pop() is LookupError and not logged
+
+
+async def test_a_client_that_left_gets_no_page(
+    colour: type[t.Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with HttpPeer(make_app(colour), "/loop") as peer:
+        peer.broken = True
+        await peer.ended()
+    assert peer.error is None and peer.sent == []
+    assert "the <shelf> is empty" in caplog.text
+
+
+async def test_a_blocking_view_of_which_there_is_no_source(
+    colour: type[t.Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    names: dict[str, t.Any] = {"sleep": time.sleep}
+    exec("async def view():\n    sleep(0.15)\n    return 'done'", names)
+    app = make_app(colour)
+    app.add_url_rule("/blocks", "blocks", names["view"])
+    assert (await through_asgi(app, Ask("/blocks"))).body == b"done"
+    [record] = caplog.records
+    assert record.getMessage().startswith("view 'blocks' [GET /blocks] blocked the event loop")

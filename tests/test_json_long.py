@@ -59,3 +59,18 @@ def test_values(value: t.Any, indent: int | None, ascii: bool) -> None:
 def test_garbage(text: str) -> None:
     for whole in (text, f"[{text}]", f'{{"a":{text}}}', f"[{text},{text}]"):
         assert outcome(loads_long, whole) == outcome(json.loads, whole), whole
+
+
+@pytest.mark.parametrize("end", ["", "]", "}", ",", "1", '"a"', '"a":', '"a" 1', "x"])
+@pytest.mark.parametrize("begin", ["[", "{"])
+def test_ends_that_are_none(begin: str, end: str) -> None:
+    """What is past the first piece is read as strictly as the rest."""
+    item = "[1], " if begin == "[" else '"name": [1], '
+    for text in (begin + item * 5000 + end, begin + item * 5000 + end + "]", begin + " " + end):
+        try:
+            expected: t.Any = json.loads(text)
+        except json.JSONDecodeError:
+            with pytest.raises(json.JSONDecodeError):
+                loads_long(text)
+        else:
+            assert loads_long(text) == expected

@@ -241,3 +241,49 @@ async def test_contexts_are_made_for_hooks_only_in_the_plain_colour(hooks: bool)
         async with app.test_app():
             pass
     assert made == [app] * (2 if hooks else 0)
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+async def test_a_failure_while_a_failed_start_is_undone_is_told_too(
+    colour: App, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, told = colour("app"), list[str]()
+
+    def note(sender: t.Any, exception: Exception) -> None:
+        told.append(str(exception))
+
+    async def note_later(sender: t.Any, exception: Exception) -> None:
+        await asyncio.sleep(0)
+        told.append(str(exception))
+
+    @app.while_serving
+    async def up() -> t.AsyncIterator[None]:
+        yield
+        raise LookupError("on the way down")
+
+    @app.while_serving
+    async def fails() -> t.AsyncIterator[None]:
+        raise LookupError("on the way up")
+        yield
+
+    receiver = note if kind == "def" else note_later
+    with got_serving_exception.connected_to(receiver, app):
+        with pytest.raises((LookupError, LifespanError), match="on the way up"):
+            async with app.test_app():
+                pass
+    assert sorted(told) == ["on the way down", "on the way up"]
+    assert "on the way down" in caplog.text and "on the way up" in caplog.text
+
+
+async def test_events_that_are_none_of_the_two_are_passed_over(colour: App) -> None:
+    events = iter(["lifespan.other", "lifespan.startup", "lifespan.shutdown"])
+    sent: list[str] = []
+
+    async def receive() -> t.Any:
+        return {"type": next(events)}
+
+    async def send(message: t.Any) -> None:
+        sent.append(message["type"])
+
+    await colour("app")({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]

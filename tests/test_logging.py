@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import logging
 import sys
+import threading
 import typing as t
 from types import SimpleNamespace
 
@@ -187,3 +189,26 @@ async def test_under_asgi_an_app_writes_to_stderr(
     text = capsys.readouterr().err
     assert "ERROR in test_logging: from a view\n" in text
     assert "Exception on /fail [GET]" in text and "LookupError: lost" in text
+
+
+def test_a_queue_of_records() -> None:
+    def play(module: t.Any) -> t.Any:
+        written: list[t.Any] = []
+
+        class Writes(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                written.append((record.msg, record.args, threading.current_thread() is here))
+                done.set()
+
+        here, done = threading.current_thread(), threading.Event()
+        handler = module._setup_logging_queue(Writes(logging.INFO))
+        record = logging.LogRecord("name", logging.INFO, "", 1, "%s", (1,), None)
+        quiet = logging.LogRecord("name", logging.DEBUG, "", 1, "quiet", (), None)
+        assert handler.prepare(record) is record
+        handler.handle(quiet)
+        handler.handle(record)
+        assert done.wait(5)
+        return written
+
+    quarts = importlib.import_module("quart.logging")
+    assert play(importlib.import_module("quartish.quart.logging")) == play(quarts)

@@ -23,6 +23,7 @@ from quartish.testing.client import QuartClient
 from tests._doors import Ask
 from tests._doors import through_asgi
 from tests._doors import through_wsgi
+from tests._peer import ask
 
 
 def make_app(colour: type[t.Any]) -> t.Any:
@@ -358,3 +359,34 @@ async def test_a_mounted_app_that_cannot_start_undoes_the_rest() -> None:
     assert sent == [{"type": "lifespan.startup.failed", "message": "b cannot start"}]
     assert events == ["+outer", "+a", "-a", "-outer"]
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("make", [ProxyFix, lambda app: TrustedHosts(app, ["a.example"])])
+async def test_what_is_no_connection_goes_through(make: t.Any) -> None:
+    """The lifespan, and whatever else a server may have to say, as it came."""
+    seen: list[t.Any] = []
+
+    async def inner(scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        seen.append(scope)
+
+    for kind in ("lifespan", "other"):
+        await make(inner)({"type": kind}, None, None)
+        await Mount(inner, {"/a": inner})({"type": "other"}, None, None)
+    kinds = [scope["type"] for scope in seen]
+    assert kinds == ["lifespan", "other", "other", "other"]
+
+
+async def test_a_wsgi_app_behind_both_interfaces() -> None:
+    def wsgi(environ: t.Any, start_response: t.Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"%d" % len(environ["wsgi.input"].read())]
+
+    app = FromWSGI(wsgi)
+    begun: list[t.Any] = []
+    body = {"wsgi.input": io.BytesIO(b"abc")}
+    assert app(body, lambda *args: begun.append(args)) == [b"3"] and begun[0][0] == "200 OK"
+    # So much that it goes to a file, by the threads that the app has for it.
+    pieces = [b"x" * 400_000] * 4
+    assert (await ask(app, "/", "POST", body=pieces, content_length="1600000")).text == "1600000"
+    with pytest.raises(ValueError, match="'other'"):
+        await app({"type": "other"}, None, None)
