@@ -204,10 +204,6 @@ class BodyRequest(WerkzeugRequest):
     #: What takes the place of the JSON module's `loads` for the body, as that was read ahead.
     read_json: Callable[[bytes], t.Any] | None = None
 
-    def take_body(self) -> bytes | None:
-        """Return the whole body, which then counts as read, if it is at hand; else None."""
-        return None
-
     def keep_body(self, data: bytes) -> None:
         """Keep the body where `get_data` and the form's parser look for it."""
         self._cached_data = data

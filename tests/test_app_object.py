@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import importlib
 import typing as t
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import flask.ctx
 import flask.globals
 import pytest
 from werkzeug.routing import BuildError
+from werkzeug.test import create_environ
+from werkzeug.test import run_wsgi_app
 
 import quartish
 import quartish.ctx
@@ -356,3 +359,97 @@ async def test_what_runs_after_a_websocket() -> None:
     async with WebsocketPeer(app) as peer:
         await peer.ended()
     assert peer.said == ["done"] and seen == [None]
+
+
+@pytest.mark.parametrize("variable", ["FLASK_DEBUG", "QUARTISH_DEBUG"])
+def test_a_server_of_somebody_elses(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who replaced Werkzeug's is given the app, as Flask would give it."""
+    for name in ("FLASK_DEBUG", "QUARTISH_DEBUG", "QUART_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+    def play(module: t.Any) -> t.Any:
+        served: list[t.Any] = []
+        monkeypatch.setattr(
+            "werkzeug.serving.run_simple",
+            lambda host, port, app, **options: served.append((host, port, app, options)),
+        )
+        app = module.Flask("app")
+        assert not app.debug
+        monkeypatch.setenv(variable if module is quartish else "FLASK_DEBUG", "1")
+        app.config["SERVER_NAME"] = "here.example:8080"
+        app.run()
+        app.run("127.0.0.1", 5001, debug=False, load_dotenv=False)
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv("FLASK_DEBUG", raising=False)
+        assert all(each[2] is app for each in served)
+        return [(host, port, options["use_reloader"]) for host, port, _, options in served]
+
+    ours = on_both(play)
+    assert ours == [("here.example", 8080, True), ("127.0.0.1", 5001, False)]
+
+
+async def test_an_app_called_by_the_attribute() -> None:
+    """`app.__call__` serves as `app` does, by either interface."""
+    app = quartish.Flask("app")
+    app.add_url_rule("/", "view", lambda: "seen")
+    assert (await ask(app.__call__)).text == "seen"
+    environ = create_environ("/")
+    assert b"".join(run_wsgi_app(app.__call__, environ)[0]) == b"seen"
+    with pytest.raises(ValueError, match="'other'"):
+        await app.asgi_app({"type": "other"}, None, None)  # type: ignore[arg-type]
+
+
+def test_debug_mode_is_set_by_run_task() -> None:
+    app = quartish.quart.Quart("app")
+    serving = app.run_task(debug=True)
+    assert app.debug
+    serving.close()
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+async def test_a_location_is_made_absolute_where_the_class_says_so(absolute: bool) -> None:
+    def play(module: t.Any) -> t.Any:
+        app = module.Flask("app")
+        app.response_class = type(
+            "R", (app.response_class,), {"autocorrect_location_header": absolute}
+        )
+        app.add_url_rule("/a/b", "view", lambda: module.redirect("../c?ä=1"))
+        return app
+
+    ours = (await ask(play(quartish), "/a/b", host="example.com")).headers["Location"]
+    theirs = play(flask).test_client().get("/a/b", base_url="http://example.com")
+    assert ours == theirs.headers["Location"]
+    assert ours.startswith("http://example.com/c") == absolute
+
+
+async def test_contexts_of_quarts_are_copied_as_what_they_are() -> None:
+    async def play(module: t.Any) -> t.Any:
+        contexts = importlib.import_module(f"{module.__name__}.ctx")
+        app = module.Quart("app")
+        seen: list[t.Any] = []
+
+        @app.websocket("/")
+        async def handle() -> None:
+            websocket = module.websocket._get_current_object()
+            context = contexts.WebsocketContext(app, websocket)
+            copied = context.copy()
+            seen.append(isinstance(copied, contexts.WebsocketContext))
+            seen.append(copied.websocket is websocket)
+            own = type("Own", (contexts.WebsocketContext,), {})
+            seen.append(isinstance(own(app, websocket), own) and not isinstance(copied, own))
+            await websocket.send("done")
+
+        async with app.test_request_context("/"):
+            request = module.request._get_current_object()
+            copied = contexts.RequestContext(app, request).copy()
+            seen.append(isinstance(copied, contexts.RequestContext) and copied.request is request)
+            seen.append(isinstance(copied, contexts.WebsocketContext))
+        async with app.test_client().websocket("/") as connection:
+            assert await connection.receive() == "done"
+        return seen
+
+    import quart
+
+    ours = await play(quartish.quart)
+    assert ours == await play(quart)
+    assert ours == [True, False, True, True, True]

@@ -638,3 +638,57 @@ async def test_a_request_context_made_for_a_test() -> None:
         assert (await request.form)["a"] == "1"  # type: ignore[misc]
     async with app.test_request_context("/", json=[1]):
         assert await request.get_json() == [1]
+
+
+async def test_requests_without_cookies(app: t.Any) -> None:
+    app.add_url_rule("/bake", "bake", lambda: ("", {"Set-Cookie": "a=1; Path=/"}))
+    app.add_url_rule("/see", "see", lambda: request.cookies.get("a", "none"))
+    for use, expected in ((True, b"1"), (False, b"none")):
+        client = app.async_test_client(use_cookies=use)
+        assert len((await client.get("/bake")).headers.getlist("Set-Cookie")) == 1
+        assert await settled((await client.get("/see")).data) == expected
+        if use:
+            jar = client.cookie_jar
+            assert len(jar) == 1 and jar
+            jar.clear()
+            assert len(jar) == 0 and jar and not [*jar]
+            assert await settled((await client.get("/see")).data) == b"none"
+
+
+async def test_a_null_session_is_not_saved(app: t.Any) -> None:
+    app.session_interface.is_null_session = lambda session: True
+    app.session_interface.save_session = lambda *args: pytest.fail("it was saved")
+    client = app.async_test_client()
+    async with client.session_transaction() as stored:
+        stored["a"] = 1
+    assert not [*client.cookie_jar]
+
+
+async def test_an_error_stays_raised(app: t.Any) -> None:
+    @app.get("/fail")
+    async def fail() -> str:
+        raise LookupError("once and again")
+
+    async with app.async_test_client().request("/fail") as connection:
+        for _ in range(3):
+            with pytest.raises(LookupError, match="once and again"):
+                await connection.receive()
+
+
+async def test_an_error_of_the_callers_is_a_client_that_leaves(app: t.Any) -> None:
+    left = asyncio.Event()
+
+    @app.get("/wait")
+    async def wait() -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            left.set()
+        return ""
+
+    with pytest.raises(LookupError, match="the caller's"):
+        async with app.async_test_client().request("/wait") as connection:
+            await connection.send_complete()
+            await asyncio.sleep(0.01)
+            raise LookupError("the caller's")
+    assert left.is_set()

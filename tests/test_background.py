@@ -328,3 +328,28 @@ async def test_a_task_that_catches_everything_is_given_up(
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == 2
     assert all(line.endswith("and given up: it catches every cancellation") for line in said)
+
+
+def test_a_failure_under_wsgi_is_there_to_be_looked_at() -> None:
+    app, tasks = quartish.Flask("app"), list[t.Any]()
+    seen: list[str] = []
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise LookupError("no")
+
+    async def receiver(sender: t.Any, exception: BaseException, **_: t.Any) -> None:
+        await asyncio.sleep(0)
+        seen.append(str(exception))
+
+    @app.route("/")
+    def view() -> str:
+        tasks.append(app.add_background_task(fails))
+        return "ok"
+
+    with got_background_exception.connected_to(receiver, app):
+        assert app.test_client().get("/").text == "ok"
+        error = tasks[0].exception(5)
+    assert type(error) is LookupError and seen == ["no"]
+    with pytest.raises(LookupError, match="no"):
+        tasks[0].result(5)

@@ -19,9 +19,16 @@ import pytest
 
 import quartish
 from quartish import request
+from quartish._bridge import close_own_loop
+from quartish._bridge import drive
 from quartish._bridge import from_thread
+from quartish._bridge import own_loop
+from quartish._bridge import this_thread
+from quartish._bridge import unwrapped
+from quartish._workers import Stay
 from quartish._workers import to_thread
 from quartish._workers import Workers
+from quartish.wrappers._bodies import FileBody
 
 
 def through_ensure_sync(app: t.Any, view: t.Any) -> t.Any:
@@ -104,8 +111,10 @@ async def test_a_body_too_large_is_told_the_async_view() -> None:
     assert status == 413
 
 
-async def get(app: t.Any, extensions: dict[str, t.Any] | None = None) -> list[dict[str, t.Any]]:
-    """Get `/` as an ASGI server does; return the messages sent."""
+async def get(
+    app: t.Any, extensions: dict[str, t.Any] | None = None, path: str = "/"
+) -> list[dict[str, t.Any]]:
+    """Get `path` as an ASGI server does; return the messages sent."""
     sent: list[dict[str, t.Any]] = []
 
     async def receive() -> dict[str, t.Any]:
@@ -117,7 +126,7 @@ async def get(app: t.Any, extensions: dict[str, t.Any] | None = None) -> list[di
     scope = {
         "type": "http",
         "method": "GET",
-        "path": "/",
+        "path": path,
         "query_string": b"",
         "headers": [(b"host", b"localhost")],
         "http_version": "1.1",
@@ -164,6 +173,13 @@ async def test_a_server_that_can_sends_the_file_itself(
         rv = quartish.send_file(str(file))
         return await rv if app.plain is False else rv
 
+    async def by_hand() -> t.Any:
+        return app.response_class(FileBody(file), headers={"Content-Length": "300000"})
+
+    if not app.plain:
+        app.add_url_rule("/by-hand", "by_hand", by_hand)
+        sent = await get(app, {"http.response.pathsend": {}}, "/by-hand")
+        assert sent[1] == {"type": "http.response.pathsend", "path": str(file)}
     sent = await get(app, {"http.response.pathsend": {}})
     assert sent[1] == {"type": "http.response.pathsend", "path": str(file)}
     assert dict(sent[0]["headers"])[b"content-length"] == b"300000"
@@ -357,3 +373,116 @@ def test_what_workers_take_from_inside_the_executor() -> None:
     assert put == [item] and pool._shutdown is False
     pool.shutdown()
     assert pool._shutdown is True
+
+
+async def test_what_is_cancelled_before_its_turn_is_not_done() -> None:
+    pool, done = Workers(1), list[int]()
+    begun, go = threading.Event(), threading.Event()
+    pool.submit(lambda: begun.set() or go.wait())
+    waiting, after = pool.submit(done.append, 1), pool.submit(done.append, 2)
+    assert begun.wait(5) and waiting.cancel()
+    go.set()
+    assert after.result(5) is None and done == [2]
+    pool.shutdown()
+
+
+async def test_a_thread_that_was_given_back_takes_no_more() -> None:
+    pool = Workers(1)
+    stay = Stay(pool)
+    first = await to_thread(stay, copy_context(), threading.get_ident)
+    assert await to_thread(stay, copy_context(), threading.get_ident) == first and stay.is_free
+    stay.shutdown()
+    with pytest.raises(RuntimeError, match="given back"):
+        await to_thread(stay, copy_context(), int)
+    assert not stay.is_free and await to_thread(pool, copy_context(), int) == 0
+    pool.shutdown()
+    pool.give_up(threading.current_thread())  # and none takes its place any more
+    assert len(pool._threads) <= 1
+
+
+# --- the loop that belongs to a thread ----------------------------------------------------------
+
+
+def in_a_thread(func: t.Callable[[], t.Any]) -> t.Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(func).result(10)
+
+
+@pytest.mark.parametrize("where", ["in its thread", "where another runs"])
+def test_the_loop_of_a_thread_ends_with_what_goes_on_in_it(where: str) -> None:
+    ended: list[str] = []
+    tasks: list[t.Any] = []
+
+    async def goes_on() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            ended.append("task")
+
+    async def stream() -> t.AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            ended.append("stream")
+
+    async def begin() -> None:
+        tasks.append(asyncio.ensure_future(goes_on()))
+        tasks.append(steps := stream())
+        await anext(steps)
+
+    def serve() -> t.Any:
+        own_loop().run(begin(), copy_context())
+        if where == "in its thread":
+            close_own_loop()
+            assert this_thread.own is None
+            close_own_loop()  # again, where there is none
+            return None
+        own, this_thread.own = own_loop(), None
+        return own
+
+    own = in_a_thread(serve)
+    if own is not None:
+
+        async def collect() -> None:
+            own.close()
+
+        asyncio.run(collect())
+    assert ended == ["task", "stream"] and tasks[0].cancelled()
+
+
+def test_a_keyboard_interrupt_leaves_no_task_behind() -> None:
+    seen: list[t.Any] = []
+
+    def interrupt() -> t.NoReturn:
+        raise KeyboardInterrupt
+
+    async def wait() -> None:
+        asyncio.get_running_loop().call_soon(interrupt)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    def serve() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            own_loop().run(wait(), copy_context())
+        close_own_loop()
+
+    in_a_thread(serve)
+    assert seen == ["cancelled"]
+
+
+def test_a_stop_iteration_is_found_below_what_coroutines_make_of_it() -> None:
+    async def fails() -> None:
+        raise StopIteration("ours")
+
+    with pytest.raises(RuntimeError) as caught:
+        drive(fails())
+    assert repr(unwrapped(caught.value)) == "StopIteration('ours')"
+    another = RuntimeError("the user's own words")
+    another.__cause__ = StopIteration("below")
+    assert unwrapped(another) is another
+    plain = LookupError()
+    assert unwrapped(plain) is plain
