@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextvars
 import importlib
+import types
 import typing as t
 from pathlib import Path
 
 import flask
 import flask.ctx
 import flask.globals
+import jinja2
 import pytest
 from werkzeug.routing import BuildError
 from werkzeug.test import create_environ
@@ -453,3 +455,121 @@ async def test_contexts_of_quarts_are_copied_as_what_they_are() -> None:
     ours = await play(quartish.quart)
     assert ours == await play(quart)
     assert ours == [True, False, True, True, True]
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+async def test_errors_that_teardown_need_not_know(ignored: bool) -> None:
+    def play(module: t.Any) -> t.Any:
+        app, seen = module.Flask("app"), list[t.Any]()
+        app.testing = True
+        app.should_ignore_error = lambda error: ignored
+        app.teardown_request(lambda error: seen.append(type(error)))
+        app.add_url_rule("/", "view", lambda: {}["missing"])
+        return app, seen
+
+    for by_server in (False, True):
+        app, seen = play(quartish)
+        with pytest.raises(KeyError):
+            await ask(app) if by_server else app.test_client().get("/")
+        assert seen == [type(None) if ignored else KeyError]
+    app, seen = play(flask)
+    with pytest.raises(KeyError):
+        app.test_client().get("/")
+    assert seen == [type(None) if ignored else KeyError]
+
+
+def test_a_command_within_the_context_of_its_app() -> None:
+    def play(module: t.Any) -> t.Any:
+        import click
+
+        app, seen = module.Flask("app"), list[t.Any]()
+
+        @app.cli.command("see")
+        def see() -> None:
+            click.echo(module.g.get("from_outside", "another g"))
+
+        runner = app.test_cli_runner()
+        app.teardown_appcontext(lambda error: seen.append("torn down"))
+        with app.app_context():
+            module.g.from_outside = "the same g"
+            inside = runner.invoke(args=["see"]).output
+            assert not seen
+        return inside, runner.invoke(args=["see"]).output, seen
+
+    assert on_both(play)[0] == "the same g\n"
+
+
+def test_what_a_loader_keeps_to_itself_is_not_explained(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Loader(jinja2.DictLoader):
+        def __init__(self) -> None:
+            super().__init__({"page": "found"})
+            self._token, self.folder, self.names = "unspeakable", "here", ["a", "b"]
+
+    def play(module: t.Any) -> t.Any:
+        app = module.Flask("app")
+        app.config["EXPLAIN_TEMPLATE_LOADING"] = True
+        app.jinja_loader = Loader()
+        caplog.clear()
+        with app.app_context(), caplog.at_level("INFO"):
+            assert module.render_template("page") == "found"
+        return caplog.text
+
+    for module in MODULES:
+        told = play(module)
+        assert "folder: 'here'" in told and "- b" in told and "unspeakable" not in told
+
+
+def test_names_of_a_module_that_has_some_of_its_own() -> None:
+    from quartish._names import serve
+
+    module = types.ModuleType("some")
+
+    def own(name: str) -> t.Any:
+        if name == "mine":
+            return "its own"
+        raise AttributeError(name)
+
+    module.__getattr__ = own  # type: ignore[method-assign]
+    serve(module)
+    assert module.mine == "its own"
+    with pytest.raises(AttributeError, match="module 'some' has no attribute 'nowhere'"):
+        _ = module.nowhere
+
+
+def test_what_werkzeug_does_not_have_is_named() -> None:
+    from quartish._werkzeug import parts_of
+    from quartish._werkzeug import require
+
+    class Owner:
+        there = 1
+
+    require(Owner, "there")
+    with pytest.raises(RuntimeError, match=r"Owner\.gone, which Werkzeug [0-9.]+ does not have"):
+        require(Owner, "there", "gone")
+    assert parts_of(types.SimpleNamespace()) is None
+
+
+async def test_no_access_log_where_none_was_asked_for() -> None:
+    from quartish._access_log import AccessLog
+
+    written: list[str] = []
+    logger = types.SimpleNamespace(info=lambda message, *args: written.append(message))
+    request = {"client": None, "query_string": b"", "raw_path": b"/", "method": "GET"}
+    request |= {"type": "http", "http_version": "1.1"}  # type: ignore[dict-item]
+    for access in (None, logger):
+        log = AccessLog(types.SimpleNamespace(accesslog=access, errorlog=None))
+        await log.access(request, {"status": 200}, 0.1)  # type: ignore[arg-type]
+        assert len(written) == (access is not None)
+
+
+def test_metadata_of_an_alias_has_no_files() -> None:
+    from quartish._alias import _exists
+    from quartish._alias import _StandIn
+
+    project = _StandIn("flask", "3.1.3")
+    assert (project.version, project.metadata["Name"], project.files) == ("3.1.3", "flask", None)
+    assert Path(str(project.locate_file("x"))) == Path(quartish.__file__).parent / "x"
+    assert _exists("json.decoder") and not _exists("json.nothing")
+    assert not _exists("no_such_package.inside")

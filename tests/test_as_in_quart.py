@@ -10,6 +10,7 @@ import threading
 import typing as t
 from pathlib import Path
 
+import click.testing
 import jinja2
 import pytest
 import quart
@@ -22,6 +23,7 @@ import quartish.quart
 import quartish.sessions
 
 from ._peer import ask
+from ._scripted import HttpPeer
 
 HERE = __file__.rpartition("/")[0]
 OWN = {
@@ -808,3 +810,100 @@ async def test_functions_of_files_templates_and_json() -> None:
         return [*seen, helpers.find_package("jinja2"), helpers.find_package("json")]
 
     await on_both(play)
+
+
+async def test_an_own_body_whose_client_leaves() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app, seen = app_of(module), list[t.Any]()
+        app.request_class = type("R", (app.request_class,), {"body_class": OwnBody})
+
+        @app.post("/")
+        async def view() -> str:
+            try:
+                await module.request.get_data()
+            except asyncio.CancelledError:
+                seen.append(bytes(module.request.body.data))
+                raise
+            return ""
+
+        async with HttpPeer(app, "/", "POST", body=None) as peer:
+            peer.put({"type": "http.request", "body": b"part", "more_body": True})
+            await asyncio.sleep(0.02)
+            peer.leave()
+            await peer.ended()
+        return seen, peer.sent
+
+    await on_both(play)
+    assert await play(quartish.quart) == ([b"PART"], [])
+
+
+async def test_a_push_that_the_server_refuses() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+
+        @app.get("/")
+        async def view() -> str:
+            try:
+                await module.request.send_push_promise("/style.css")
+            except OSError as error:
+                return str(error)
+            return "pushed"
+
+        sent: list[t.Any] = []
+
+        async def receive() -> t.Any:
+            return await asyncio.Event().wait()
+
+        async def send(message: t.Any) -> None:
+            if message["type"] == "http.response.push":
+                raise OSError("no pushes here")
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+        scope |= {"scheme": "http", "http_version": "2", "asgi": {}}
+        await app({**scope, "extensions": {"http.response.push": {}}}, receive, send)
+        return b"".join(message.get("body", b"") for message in sent)
+
+    await on_both(play)
+    assert await play(quartish.quart) == b"no pushes here"
+
+
+async def test_files_are_closed_by_their_blocks() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+        async with await app.open_resource(Path(__file__).name) as file:
+            first = await file.readline()
+        return first, file.closed
+
+    await on_both(play)
+
+
+def test_a_group_of_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("QUART_DEBUG", "FLASK_DEBUG", "QUARTISH_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+    def play(module: t.Any) -> t.Any:
+        cli = importlib.import_module(f"{module.__name__}.cli")
+        app, served = app_of(module), list[t.Any]()
+        app.run = lambda **options: served.append(options)
+        group = cli.QuartGroup(create_app=lambda: app)
+        for args in (["run"], ["run", "-h", "192.0.2.1", "-p", "99", "--reload"]):
+            result = click.testing.CliRunner().invoke(group, args)
+            assert result.exit_code == 0, result.output
+        bare = cli.QuartGroup(create_app=lambda: app, add_default_commands=False)
+        return served, "run" in group.commands, "run" in bare.commands
+
+    ours = play(quartish.quart)
+    assert ours == play(quart)
+    assert [options["port"] for options in ours[0]] == [5000, 99] and ours[1:] == (True, False)
+
+
+def test_the_command_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["quart", "--help"])
+    for module in (quartish.quart, quart):
+        with pytest.raises(SystemExit) as caught:
+            importlib.import_module(f"{module.__name__}.cli").main()
+        assert caught.value.code == 0
+        assert "A general utility script for Quart applications" in capsys.readouterr().out

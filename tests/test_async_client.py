@@ -692,3 +692,12 @@ async def test_an_error_of_the_callers_is_a_client_that_leaves(app: t.Any) -> No
             await asyncio.sleep(0.01)
             raise LookupError("the caller's")
     assert left.is_set()
+
+
+async def test_authorization_as_an_object(app: t.Any) -> None:
+    app.add_url_rule("/who", "who", lambda: str(request.authorization))
+    client = app.async_test_client()
+    token = Authorization("bearer", token="abc")
+    assert await settled((await client.get("/who", auth=token)).data) == b"Bearer abc"
+    basic = await client.get("/who", auth=("ada", "secret"))
+    assert (await settled(basic.data)).startswith(b"Basic ")

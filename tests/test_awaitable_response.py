@@ -520,3 +520,12 @@ async def test_served(kind: str, path: pathlib.Path) -> None:
     assert response.status_code == 206 and await response.get_data() == DATA[-3:]
     assert response.headers["Content-Length"] == "3"
     assert closed == [True, True]
+
+
+def test_a_length_that_is_set_by_hand_stays() -> None:
+    response = Response("abc")
+    response.set_data("longer")
+    assert response.headers["Content-Length"] == "6"
+    response.automatically_set_content_length = False
+    response.set_data("longer still")
+    assert response.headers["Content-Length"] == "6"

@@ -209,3 +209,20 @@ async def test_a_buffer_of_messages() -> None:
         await asyncio.sleep(0)
         waiting.disconnect()
         assert await asyncio.gather(*gets) == ["ClientDisconnectedError"] * 2
+
+
+async def test_all_messages_of_a_buffer() -> None:
+    names = ["quartish.wrappers.websocket", *(["quart.wrappers.websocket"] if NEXT else [])]
+    for name in names:
+        buffer = importlib.import_module(name).Buffer()
+        for data in ("a", b"b"):
+            await buffer.put(data)
+        buffer.disconnect()
+        seen: list[t.Any] = []
+
+        async def collect(buffer: t.Any = buffer, seen: t.Any = seen) -> None:
+            async for data in buffer.__anext__():
+                seen.append(data)
+
+        assert await raised(collect()) == "ClientDisconnectedError"
+        assert seen == ["a", b"b"]

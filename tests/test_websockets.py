@@ -865,3 +865,63 @@ async def test_a_peer_fails_the_test_that_leaves_tasks() -> None:
         async with Peer(leaks, {}):
             pass
     tasks[0].cancel()
+
+
+# --- ends that are several things at once --------------------------------------------------------
+
+
+@pytest.mark.parametrize("beside", ["nothing", "an error", "an interrupt"])
+async def test_a_group_of_what_ended_its_tasks(
+    colour: App, beside: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client that left counts for nothing; an error beside it is one."""
+    app, seen = make(colour), list[t.Any]()
+    app.teardown_websocket(lambda error: seen.append(type(error)))
+    others: dict[str, list[BaseException]] = {
+        "an error": [LookupError("beside it")],
+        "an interrupt": [SystemExit("beside it")],
+    }
+
+    @app.websocket("/")
+    async def handle() -> None:
+        try:
+            while True:
+                await websocket.receive()
+        except WebSocketDisconnect as error:
+            raise BaseExceptionGroup("both", [error, *others.get(beside, [])]) from None
+
+    async with WebsocketPeer(app) as peer:
+        peer.say("one")
+        peer.leave()
+        await peer.ended()
+    if beside == "an interrupt":
+        assert isinstance(peer.error, BaseExceptionGroup) and seen == [BaseExceptionGroup]
+    else:
+        assert peer.error is None and len(seen) == 1
+    assert ("beside it" in caplog.text) == (beside == "an error")
+
+
+@pytest.mark.parametrize("handled", [False, True])
+async def test_an_after_function_that_fails(
+    colour: App, handled: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After an error nobody takes it: the log has both."""
+    app = make(colour)
+
+    @app.websocket("/")
+    async def handle() -> None:
+        await websocket.accept()
+        if handled:
+            raise LookupError("first")
+
+    @app.after_websocket
+    def after(response: t.Any) -> t.Any:
+        raise ValueError("the after function's")
+
+    async with WebsocketPeer(app) as peer:
+        await peer.ended()
+    assert peer.error is None and peer.code == 1011
+    assert "the after function's" in caplog.text
+    assert ("LookupError: first" in caplog.text) == handled
+    said = "finalizing failed with an error while handling an error"
+    assert said in caplog.text
