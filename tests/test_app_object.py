@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import importlib
 import types
@@ -22,6 +23,7 @@ import quartish.ctx
 import quartish.globals
 import quartish.quart
 import quartish.testing
+from quartish._inbox import Inbox
 
 from ._peer import ask
 from ._scripted import WebsocketPeer
@@ -573,3 +575,51 @@ def test_metadata_of_an_alias_has_no_files() -> None:
     assert Path(str(project.locate_file("x"))) == Path(quartish.__file__).parent / "x"
     assert _exists("json.decoder") and not _exists("json.nothing")
     assert not _exists("no_such_package.inside")
+
+
+def test_two_contexts_seen_as_one() -> None:
+    """Where only the app's is active, the rest is that one's, or says what is missing."""
+    from quartish._current import Layers
+
+    app = quartish.Flask("app")
+    with app.app_context() as ctx:
+        layers: t.Any = Layers(ctx, None)
+        assert layers.app is app and layers.has_request is False and layers.conn is None
+        layers.of_an_extensions = "its own"
+        assert vars(ctx)["of_an_extensions"] == layers.of_an_extensions == "its own"
+        assert repr(layers) == repr(ctx)
+        with pytest.raises(RuntimeError, match="outside of request context"):
+            _ = layers.request
+        with pytest.raises(RuntimeError, match="SERVER_NAME"):
+            layers.url_adapter or quartish.url_for("static", filename="x")
+    with pytest.raises(RuntimeError, match="outside of application context"):
+        _ = Layers(None, ctx).g
+
+
+@pytest.mark.parametrize("handler", [dict, lambda error: ("handled", 200)])
+async def test_a_builtin_among_the_hooks(colour: type[t.Any], handler: t.Any) -> None:
+    """It has no signature that could be asked for."""
+    from quartish._current import _takes_context
+
+    assert _takes_context(type) is _takes_context(handler) is False
+
+
+async def test_files_of_an_inbox_that_was_made_by_itself() -> None:
+    """What is read ahead past its memory goes to a file, and comes back in order."""
+    pieces = [b"%06d" % n * 20_000 for n in range(30)]
+    messages = [{"type": "http.request", "body": each, "more_body": True} for each in pieces]
+
+    async def receive() -> t.Any:
+        if not messages:
+            await asyncio.Event().wait()
+        return messages.pop(0)
+
+    inbox = Inbox(receive)
+    inbox.watch()
+    for _ in range(200):
+        await asyncio.sleep(0.001)
+        if not messages:
+            break
+    got = [(await inbox.get())["body"] for _ in pieces]
+    await inbox.close()
+    assert got == pieces

@@ -10,6 +10,7 @@ import threading
 import typing as t
 from pathlib import Path
 
+import click
 import click.testing
 import jinja2
 import pytest
@@ -907,3 +908,48 @@ def test_the_command_itself(
             importlib.import_module(f"{module.__name__}.cli").main()
         assert caught.value.code == 0
         assert "A general utility script for Quart applications" in capsys.readouterr().out
+
+
+async def test_an_open_file_closes_with_a_block_of_its_own() -> None:
+    """*Quart:* its open files have no block, only what opens them has."""
+    file = await (await app_of(quartish.quart).open_resource(Path(__file__).name)).__aenter__()
+    async with file as same:
+        assert same is file and not file.closed
+        lines = [line async for line in file]
+    assert lines[0].startswith(b'"""The awaitable colour') and file.closed
+
+
+def test_with_appcontext_as_a_decorator_and_as_its_factory() -> None:
+    async def see() -> None:
+        click.echo(quartish.quart.current_app.name)
+
+    cli = importlib.import_module("quartish.quart.cli")
+    for decorate in (cli.with_appcontext, cli.with_appcontext()):
+        app = app_of(quartish.quart)
+        group = cli.QuartGroup(create_app=lambda app=app: app)
+        group.add_command(click.Command("see", callback=decorate(see)))
+        result = click.testing.CliRunner().invoke(group, ["see"])
+        assert (result.exit_code, result.output) == (0, "app\n")
+
+
+async def test_an_own_body_too_long_for_a_form() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app = app_of(module)
+        app.config["MAX_FORM_MEMORY_SIZE"] = 5
+        app.request_class = type("R", (app.request_class,), {"body_class": OwnBody})
+
+        @app.post("/")
+        async def view() -> t.Any:
+            return dict(await module.request.form)
+
+        answers = []
+        for body in (b"a=1", b"a=12345678"):
+            kind = "application/x-www-form-urlencoded"
+            length = str(len(body))
+            answer = await ask(
+                app, "/", "POST", body=[body], content_type=kind, content_length=length
+            )
+            answers.append(answer.status)
+        return answers
+
+    assert await play(quartish.quart) == [200, 413]

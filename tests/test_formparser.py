@@ -323,3 +323,35 @@ async def test_files_of_a_form_that_fails_are_closed() -> None:
     with pytest.raises(BadRequest):
         await parse(body, stream_factory=factory)
     assert len(made) == 2 and all(file.closed for file in made)
+
+
+# --- bodies of others ---------------------------------------------------------------------------
+
+
+class Awaited:
+    """A body that can only be awaited, as one by Quart's interface may be."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __await__(self) -> t.Generator[t.Any, t.Any, bytes]:
+        yield from asyncio.sleep(0).__await__()
+        return self.data
+
+
+@pytest.mark.parametrize("count", [1, 20_000])
+async def test_a_body_that_can_only_be_awaited(count: int) -> None:
+    """A long one is parsed off the loop."""
+    data, offloaded = b"&".join(b"a=%d" % n for n in range(count)), list[t.Any]()
+
+    async def offload(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+        offloaded.append(func)
+        return await asyncio.to_thread(func, *args)
+
+    parser = FormDataParser(max_form_memory_size=len(data), offload=offload)
+    form, files = await parser.parse(t.cast(t.Any, Awaited(data)), URLENCODED, None)
+    assert form.getlist("a") == [str(n) for n in range(count)] and not files
+    assert len(offloaded) == (count > 1)
+    parser.max_form_memory_size = len(data) - 1
+    with pytest.raises(RequestEntityTooLarge):
+        await parser.parse(t.cast(t.Any, Awaited(data)), URLENCODED, None)
