@@ -548,7 +548,7 @@ def test_what_werkzeug_does_not_have_is_named() -> None:
         there = 1
 
     require(Owner, "there")
-    with pytest.raises(RuntimeError, match=r"Owner\.gone, which Werkzeug [0-9.]+ does not have"):
+    with pytest.raises(RuntimeError, match=r"Owner\.gone, which Werkzeug \S+ does not have"):
         require(Owner, "there", "gone")
     assert parts_of(types.SimpleNamespace()) is None
 

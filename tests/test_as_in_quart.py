@@ -685,8 +685,9 @@ async def test_a_body_of_the_apps_own_class(what: str, body: list[bytes]) -> Non
         )
         return answer.status, answer.text
 
-    ours = await play(quartish.quart)
-    assert ours == await play(quart)
+    ours, theirs = await play(quartish.quart), await play(quart)
+    # Quart 0.22 parses no forms with Werkzeug 3.2.
+    assert ours == theirs or (what, theirs[0]) == ("form", 500)
     bad_json = what == "json" and not (body and body[0][:1] == b"{")
     assert ours[0] == (413 if body == [b"x" * 100] else 400 if bad_json else 200)
 
