@@ -23,7 +23,7 @@ import quartish.ctx
 import quartish.globals
 import quartish.quart
 import quartish.testing
-from quartish._inbox import Inbox
+from quartish._inbox import HttpInbox
 
 from ._peer import ask
 from ._scripted import WebsocketPeer
@@ -614,12 +614,12 @@ async def test_files_of_an_inbox_that_was_made_by_itself() -> None:
             await asyncio.Event().wait()
         return messages.pop(0)
 
-    inbox = Inbox(receive)
+    inbox = HttpInbox(receive)
     inbox.watch()
-    for _ in range(200):
-        await asyncio.sleep(0.001)
-        if not messages:
-            break
+    async with asyncio.timeout(10):
+        while messages:
+            await asyncio.sleep(0.01)
+    assert inbox._file_size > 1_000_000
     got = [(await inbox.get())["body"] for _ in pieces]
     await inbox.close()
     assert got == pieces
