@@ -656,6 +656,7 @@ async def test_requests_without_cookies(app: t.Any) -> None:
 
 
 async def test_a_null_session_is_not_saved(app: t.Any) -> None:
+    app.session_interface = type(app.session_interface)()  # others share the one of the class
     app.session_interface.is_null_session = lambda session: True
     app.session_interface.save_session = lambda *args: pytest.fail("it was saved")
     client = app.async_test_client()

@@ -52,8 +52,8 @@ class Browser:
 
     def expect(self, selector: str, text: str) -> None:
         """Wait until the page, perhaps the one after a click, shows `text` there."""
-        shown = ""
-        for _ in range(100):
+        shown, end = "", time.monotonic() + 60
+        while time.monotonic() < end:
             try:
                 shown = str(self.ask("GET", f"{self.find(selector)}/text"))
             except LookupError:
