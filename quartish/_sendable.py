@@ -101,10 +101,10 @@ def check_sendable(response: t.Any) -> None:
             iri_to_uri(value) if name in LOCATIONS else value
             for name, value in zip(names, values, strict=True)
         ]
-    if has_length:
-        length = values[names.index(b"content-length")]
-        if not (length.isascii() and length.isdigit()):
-            raise Unsendable(f"{length!r} is no Content-Length.")
+    if has_length:  # which may be there twice
+        for name, value in zip(names, values, strict=True):
+            if name == b"content-length" and not (value.isascii() and value.isdigit()):
+                raise Unsendable(f"{value!r} is no Content-Length.")
     text = "".join(values)
     if breaks(text):
         raise Unsendable("A header of the response has a line break or a NUL in its value.")

@@ -76,6 +76,9 @@ UNSENDABLE: dict[str, Made] = {
     "cookie's name": cookie("a\r\nb", "c"),
     "cookie's domain": cookie("a", "b", domain="a\r\nb"),
     "Content-Length": attribute("headers", [("Content-Length", "abc")]),
+    "the second Content-Length": attribute(
+        "headers", [("Content-Length", "1"), ("Content-Length", "abc")]
+    ),
     "mimetype": attribute("mimetype", "a/b\r\nc"),
     "text": lambda _: "\ud800",
     "Location": lambda _: ("x", 302, {"Location": "http://[/€"}),
