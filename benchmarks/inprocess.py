@@ -95,9 +95,7 @@ def measure(
     return tables
 
 
-def _table(
-    title: str, found: Found, workloads: cabc.Sequence[Workload], scale: float
-) -> Table:
+def _table(title: str, found: Found, workloads: cabc.Sequence[Workload], scale: float) -> Table:
     columns = [workload.name for workload in workloads]
     rows: list[tuple[str, list[t.Any]]] = [
         (name, [by[column] * scale if column in by else None for column in columns])

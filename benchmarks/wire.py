@@ -121,9 +121,7 @@ def load(url: str, connections: int, seconds: float) -> Rate:
     """
     span = max(1, round(seconds))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{span}s", "--latency", url]
-    done = subprocess.run(
-        [*pin(1), *command], capture_output=True, text=True, timeout=span + 30
-    )
+    done = subprocess.run([*pin(1), *command], capture_output=True, text=True, timeout=span + 30)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
     failed = re.search(r"Non-2xx.*|Socket errors.*", done.stdout)
     if done.returncode or rate is None or failed is not None or not float(rate[1]):
@@ -239,9 +237,7 @@ def _share(rates: Rates, pair: Pair, floor: Pair, path: str) -> str | None:
     return f"{rate:,.0f}" + (f" ({share:.2f})" if share else "")
 
 
-def mixed(
-    python: Path, count: int = 3, seconds: float = 5, connections: int = 200
-) -> list[Table]:
+def mixed(python: Path, count: int = 3, seconds: float = 5, connections: int = 200) -> list[Table]:
     """Return what is answered while each view waits 20 ms for a database."""
     need_wrk()
     found: dict[str, list[Rate]] = {}

@@ -105,9 +105,7 @@ LARGE = (
         expect=str(10 * MEGABYTE).encode(),
     ),
     Workload("download", "/download", expect=DOWNLOAD),
-    Workload(
-        "pathsend", "/download", expect=DOWNLOAD, extensions=("http.response.pathsend",)
-    ),
+    Workload("pathsend", "/download", expect=DOWNLOAD, extensions=("http.response.pathsend",)),
 )
 HUGE = (
     Workload(

@@ -71,7 +71,8 @@ def _too_late(alias: str, there: ModuleType) -> ImportError:
         f"{alias!r} was already imported, from {place}, and code may hold on to it."
         f" Import 'quartish.as_{alias}' before anything that imports {alias!r};"
         f" under pytest, say 'pytest -p quartish.as_{alias}'."
-        + " Under opentelemetry-instrument, set QUARTISH_AS_FLASK=1." * (alias == "flask"),
+        + " Under opentelemetry-instrument, set QUARTISH_AS_FLASK=1."
+        * (alias == "flask"),
         name=alias,
     )
 

@@ -83,6 +83,7 @@ class Core(Registry):
         wsgi_app: t.Any
         plain: bool
         context_class: type[t.Any]
+
         def make_response(self, rv: t.Any, /) -> t.Any: ...
         def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]: ...
         def ensure_async(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]: ...
@@ -156,9 +157,7 @@ class Core(Registry):
     def _add_static_route(self, static_host: str | None, host_matching: bool) -> None:
         if not self.has_static_folder:
             return
-        assert bool(static_host) == host_matching, (
-            "Invalid static_host/host_matching combination"
-        )
+        assert bool(static_host) == host_matching, "Invalid static_host/host_matching combination"
         self.add_url_rule(
             f"{self.static_url_path}/<path:filename>",
             endpoint="static",

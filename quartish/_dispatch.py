@@ -268,15 +268,11 @@ class Flow(Answers, OwnContexts):
 
     async def settle(self, rv: t.Any) -> t.Any:
         """Return a value; await it first if it is an awaitable and no response."""
-        if type(rv) is CoroutineType or (
-            is_awaitable(rv) and not isinstance(rv, SansioResponse)
-        ):
+        if type(rv) is CoroutineType or (is_awaitable(rv) and not isinstance(rv, SansioResponse)):
             rv = await awaited(rv)
         return rv
 
-    async def finalize(
-        self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False
-    ) -> t.Any:
+    async def finalize(self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False) -> t.Any:
         response = self.make(rv)
         if type(response) is CoroutineType:  # an `async def` override
             response = await awaited(response)

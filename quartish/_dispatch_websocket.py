@@ -66,9 +66,7 @@ class WebsocketFlow(Flow):
             ctx.took_back()
         return await super().recover(ctx, error)
 
-    async def finalize(
-        self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False
-    ) -> t.Any:
+    async def finalize(self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False) -> t.Any:
         ctx.ending = True
         if rv is not None:
             return await super().finalize(ctx, rv, from_error_handler)

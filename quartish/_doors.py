@@ -109,9 +109,7 @@ def wrong_call(app: t.Any, *args: t.Any) -> TypeError:
         " in all: give the server the app itself, not its `wsgi_app` and not a wrapper for WSGI."
     )
     if app.plain:
-        message += (
-            " A WSGI middleware belongs inside: `app.wsgi_app = Middleware(app.wsgi_app)`."
-        )
+        message += " A WSGI middleware belongs inside: `app.wsgi_app = Middleware(app.wsgi_app)`."
     if len(given) == 1:
         message += (
             " (A server that calls with a scope alone took what it was given for ASGI 2, as it"

@@ -210,9 +210,7 @@ class MultiPartParser:
         self._parser.file_storage_class = file_storage_cls
         self._parser.slice = buffer_size
 
-    async def parse(
-        self, body: FormBody, boundary: bytes, content_length: int | None
-    ) -> Form:
+    async def parse(self, body: FormBody, boundary: bytes, content_length: int | None) -> Form:
         """Return the fields and the files. Raises as `FormDataParser.parse` does."""
         options = {"boundary": boundary.decode("ascii")}
         return await self._parser.parse(body, MULTIPART, content_length, options)

@@ -74,8 +74,7 @@ SOURCES = {
     "zlib": "adler32",
     "quartish._commands": "AppGroup",
     "quartish._context": "_AppCtxGlobals _sentinel",
-    "quartish._current": "_no_app_msg=NO_APP _no_req_msg=NO_REQUEST"
-    " _no_websocket_msg=NO_WEBSOCKET",
+    "quartish._current": "_no_app_msg=NO_APP _no_req_msg=NO_REQUEST _no_websocket_msg=NO_WEBSOCKET",
     "quartish._files": "send_from_directory",
     "quartish._formparser": "StreamFactory",
     "quartish._locate": "ScriptInfo _called_with_wrong_args",
@@ -100,8 +99,7 @@ SOURCES = {
     " has_request_context has_websocket_context",
     "quartish.globals": "_cv_app _cv_request _cv_websocket app_ctx current_app g request"
     " request_ctx session websocket websocket_ctx",
-    "quartish.helpers": "_split_blueprint_path get_debug_flag get_flashed_messages"
-    " get_load_dotenv",
+    "quartish.helpers": "_split_blueprint_path get_debug_flag get_flashed_messages get_load_dotenv",
     "quartish.json": "dumps loads",
     "quartish.routing": "QuartMap=Map QuartRule=Rule",
     "quartish.serving": "serve",

@@ -149,9 +149,7 @@ async def stream_template(
 async def stream_template_string(source: str, **context: t.Any) -> t.AsyncIterator[str]:
     """Render a template given as its source piece by piece, as `stream_template` does."""
     app: t.Any = current_app()
-    stream: t.AsyncIterator[str] = await _streamed(
-        app, app.jinja_env.from_string(source), context
-    )
+    stream: t.AsyncIterator[str] = await _streamed(app, app.jinja_env.from_string(source), context)
     return stream
 
 

@@ -144,9 +144,7 @@ class Survey:
             self.own_contexts,
         )
         #: Whether a WSGI middleware was put around the app: http requests go through it.
-        self.through_wsgi = not is_default(app.wsgi_app) or hasattr(
-            type(app).__call__, "for_wsgi"
-        )
+        self.through_wsgi = not is_default(app.wsgi_app) or hasattr(type(app).__call__, "for_wsgi")
         #: The app's own class of connections, where it has one that does anything of its own.
         connection_class: t.Any = getattr(app, self.CONNECTION, None)
         self.connection_class = (
@@ -154,13 +152,9 @@ class Survey:
         )
         #: *Quart:* whether each request is inside of an application context that the app makes by
         #: a method of its own.
-        self.in_app_context = not self.plain and not is_default(
-            t.cast(t.Any, app).app_context
-        )
+        self.in_app_context = not self.plain and not is_default(t.cast(t.Any, app).app_context)
         #: Whether requests do not come by the straight way.
-        self.detour = (
-            self.through_wsgi or self.connection_class is not None or self.in_app_context
-        )
+        self.detour = self.through_wsgi or self.connection_class is not None or self.in_app_context
 
         #: Whether sessions may be opened when first touched, and saved with nothing to await.
         self.lazy_session = is_stock(app.session_interface) and (app.plain or not self.adapt)

@@ -275,9 +275,7 @@ class Workers(ThreadPoolExecutor):
             self._work_queue.put(work)  # type: ignore[arg-type]
             self._adjust_thread_count()
 
-    def submit(
-        self, fn: t.Callable[..., T], /, *args: t.Any, **kwargs: t.Any
-    ) -> Future[T]:
+    def submit(self, fn: t.Callable[..., T], /, *args: t.Any, **kwargs: t.Any) -> Future[T]:
         """Call `fn(*args, **kwargs)` in a thread. Raises RuntimeError after the shutdown."""
         work = _Submitted(partial(fn, *args, **kwargs))
         self.start(work)

@@ -87,9 +87,7 @@ class Flask(App):
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Run the url value preprocessors and the before functions, until one returns."""
         ctx = _ctx()
-        return t.cast(
-            "ResponseReturnValue | None", drive(Flow.preprocess(self.flow_of(ctx), ctx))
-        )
+        return t.cast("ResponseReturnValue | None", drive(Flow.preprocess(self.flow_of(ctx), ctx)))
 
     @default
     def dispatch_request(self) -> ResponseReturnValue:

@@ -118,9 +118,7 @@ g: _AppCtxGlobals = _proxy(
 )
 request: Request = _proxy(
     lambda: _get(_outside).request,
-    lambda self, name: (
-        _own(self, name) if name in _OWN else getattr(_get(_outside).request, name)
-    ),
+    lambda self, name: _own(self, name) if name in _OWN else getattr(_get(_outside).request, name),
 )
 websocket: Websocket = _proxy(
     lambda: _get(_outside).websocket,
@@ -130,7 +128,5 @@ websocket: Websocket = _proxy(
 )
 session: SessionMixin = _proxy(
     lambda: _get(_outside).session,
-    lambda self, name: (
-        _own(self, name) if name in _OWN else getattr(_get(_outside).session, name)
-    ),
+    lambda self, name: _own(self, name) if name in _OWN else getattr(_get(_outside).session, name),
 )

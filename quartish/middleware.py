@@ -291,9 +291,7 @@ class _Lifespan:
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
-        self._task = asyncio.ensure_future(
-            app(dict(scope), self._messages.get, self._answers.put)
-        )
+        self._task = asyncio.ensure_future(app(dict(scope), self._messages.get, self._answers.put))
 
     async def tell(self, message: Message) -> Message:
         """Return what the app answers; "complete" where it has ended without an answer."""

@@ -197,7 +197,6 @@ class AdapterCache:
         adapter.query_args = quote(conn.query_string, safe=QUERY_SAFE)  # of redirects
         return adapter
 
-
     def _subdomain(self, host: str, server_name: str) -> str | None:
         """Return what `host` has before `server_name`."""
         if host == server_name:

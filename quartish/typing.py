@@ -57,9 +57,7 @@ AfterRequestCallable = t.Union[
 BeforeFirstRequestCallable = t.Union[
     cabc.Callable[[], None], cabc.Callable[[], cabc.Awaitable[None]]
 ]
-AfterServingCallable = t.Union[
-    cabc.Callable[[], t.Any], cabc.Callable[[], cabc.Awaitable[t.Any]]
-]
+AfterServingCallable = t.Union[cabc.Callable[[], t.Any], cabc.Callable[[], cabc.Awaitable[t.Any]]]
 AfterWebsocketCallable = t.Union[
     cabc.Callable[[t.Any], t.Any], cabc.Callable[[t.Any], cabc.Awaitable[t.Any]]
 ]
@@ -67,9 +65,7 @@ BeforeRequestCallable = t.Union[
     cabc.Callable[[], t.Optional[ResponseReturnValue]],
     cabc.Callable[[], cabc.Awaitable[t.Optional[ResponseReturnValue]]],
 ]
-BeforeServingCallable = t.Union[
-    cabc.Callable[[], t.Any], cabc.Callable[[], cabc.Awaitable[t.Any]]
-]
+BeforeServingCallable = t.Union[cabc.Callable[[], t.Any], cabc.Callable[[], cabc.Awaitable[t.Any]]]
 BeforeWebsocketCallable = BeforeRequestCallable
 # Handlers take the exception that they are registered for, which has no one type.
 ErrorHandlerCallable = t.Union[
@@ -94,9 +90,7 @@ RouteCallable = t.Union[
     cabc.Callable[..., ResponseReturnValue],
     cabc.Callable[..., cabc.Awaitable[ResponseReturnValue]],
 ]
-WebsocketCallable = t.Union[
-    cabc.Callable[..., t.Any], cabc.Callable[..., cabc.Awaitable[t.Any]]
-]
+WebsocketCallable = t.Union[cabc.Callable[..., t.Any], cabc.Callable[..., cabc.Awaitable[t.Any]]]
 WhileServingCallable = cabc.Callable[[], t.Union[cabc.AsyncIterator[None], cabc.Iterator[None]]]
 
 # --- ASGI (asgi.readthedocs.io, specs/www) ------------------------------------------------

@@ -1,7 +1,7 @@
 """Print what quartish depends on: with the lowest release that each bound allows, or as it is.
 
-    python scripts/bounds.py          # werkzeug==3.1
-    python scripts/bounds.py names    # werkzeug>=3.1,!=3.1.7,<3.2
+python scripts/bounds.py          # werkzeug==3.1
+python scripts/bounds.py names    # werkzeug>=3.1,!=3.1.7,<3.2
 """
 
 from __future__ import annotations

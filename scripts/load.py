@@ -143,16 +143,24 @@ def main() -> None:
         if part == "blocked":
             for count in options.blocked:
                 work[f"file beside {count} blocked views"] = (
-                    part, lambda server, count=count: blocked(server, count))
+                    part,
+                    lambda server, count=count: blocked(server, count),
+                )
         elif part == "marked":
             work[f"{options.marked} marked at once"] = (
-                part, lambda server: marked(server, options.marked))
+                part,
+                lambda server: marked(server, options.marked),
+            )
         elif part == "idle":
             work[f"{options.idle} idle websockets"] = (
-                part, lambda server: idle(server, options.idle))
+                part,
+                lambda server: idle(server, options.idle),
+            )
         else:
             work[f"{options.upload} MB {part}"] = (
-                part, lambda server, form=part == "form": upload(server, size, form=form))
+                part,
+                lambda server, form=part == "form": upload(server, size, form=form),
+            )
     print(f"| behind {options.server} | " + " | ".join(options.apps) + " |")
     print("|---" * (len(options.apps) + 1) + "|")
     for name, (_, func) in work.items():

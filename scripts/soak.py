@@ -108,9 +108,11 @@ class Client:
             head = self.head("POST", f"/raw?mark={mark}", f"Content-Length: {len(data)}")
             return head, data, f"{mark} {digest}"
         body = (
-            b'--b\r\nContent-Disposition: form-data; name="mark"\r\n\r\n' + mark.encode()
+            b'--b\r\nContent-Disposition: form-data; name="mark"\r\n\r\n'
+            + mark.encode()
             + b'\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
-            + data + b"\r\n--b--\r\n"
+            + data
+            + b"\r\n--b--\r\n"
         )
         kind = "Content-Type: multipart/form-data; boundary=b"
         head = self.head("POST", f"/form?mark={mark}", kind, f"Content-Length: {len(body)}")
@@ -209,11 +211,19 @@ class Client:
 
     async def malformed(self, mark: str) -> None:
         lines = [
-            b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x00\xa5", b"GET\r\n\r\n",
+            b"nonsense\r\n\r\n",
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"\x16\x03\x01\x00\xa5",
+            b"GET\r\n\r\n",
             self.head("GET", f"/echo?mark={mark}", "Content-Length: x"),
             self.head("POST", f"/raw?mark={mark}", "Transfer-Encoding: chunked") + b"zz\r\n",
-            self.head("POST", f"/form?mark={mark}", "Content-Type: multipart/form-data",
-                      "Content-Length: 3") + b"--b",
+            self.head(
+                "POST",
+                f"/form?mark={mark}",
+                "Content-Type: multipart/form-data",
+                "Content-Length: 3",
+            )
+            + b"--b",
             self.head("GET", f"/echo?mark={mark}", "X: " + "y" * 40_000),
         ]
         reader, writer = await self.open()
@@ -341,8 +351,18 @@ def main() -> None:
     for name in set(options.servers) - set(servers):
         print(f"{name} is not installed: skipped")
     runs = [(name, colour) for name in servers for colour in ("plain", "awaitable")]
-    names = ("server", "colour", "requests", "faults", "wrong", "memory kB", "files", "threads",
-             "tasks", "holds")
+    names = (
+        "server",
+        "colour",
+        "requests",
+        "faults",
+        "wrong",
+        "memory kB",
+        "files",
+        "threads",
+        "tasks",
+        "holds",
+    )
     print(f"seed {options.seed}\n" + COLUMNS.format(*names))
     failed = False
     for name, colour in runs:
@@ -353,8 +373,18 @@ def main() -> None:
         counts = sum((client.counts for client in clients), Counter[str]())
         moved = [f"{states[0][key]}>{states[1][key]}" for key in states[0]]
         wrong = sum(len(client.wrong) for client in clients)
-        print(COLUMNS.format(name, colour, counts.total(), counts["faults"], wrong, *moved,
-                             "no" if found else "yes"), flush=True)
+        print(
+            COLUMNS.format(
+                name,
+                colour,
+                counts.total(),
+                counts["faults"],
+                wrong,
+                *moved,
+                "no" if found else "yes",
+            ),
+            flush=True,
+        )
         for line in found[:10]:
             print("   ", line.replace(os.linesep, "\n    "), flush=True)
         failed = failed or bool(found)

@@ -33,9 +33,7 @@ def state() -> dict[str, int]:
 def make_app(cls: type[t.Any]) -> t.Any:
     app = cls("soaked", static_folder=str(Path(__file__).parent), static_url_path="/static")
     # Few threads: all of them are there after a moment.
-    app.config.update(
-        SECRET_KEY="key", VIEW_THREADS=6, FILE_THREADS=3, PROPAGATE_EXCEPTIONS=False
-    )
+    app.config.update(SECRET_KEY="key", VIEW_THREADS=6, FILE_THREADS=3, PROPAGATE_EXCEPTIONS=False)
     plain = app.plain
 
     async def value(of: t.Any) -> t.Any:

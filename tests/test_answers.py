@@ -438,9 +438,7 @@ async def test_head(app: t.Any, colour_of_view: str, looked_at: bool) -> None:
 @pytest.mark.parametrize("where", ["raised", "returned", "aborted", "before", "sync"])
 @pytest.mark.parametrize("routing", [False, True])
 @pytest.mark.parametrize("initialised", [False, True])
-def test_an_error_that_makes_its_own_response(
-    where: str, routing: bool, initialised: bool
-) -> None:
+def test_an_error_that_makes_its_own_response(where: str, routing: bool, initialised: bool) -> None:
     """As a redirect that derives from HTTPException and never calls its `__init__`."""
     bases = (HTTPException, RoutingException) if routing else (HTTPException,)
 

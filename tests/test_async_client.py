@@ -249,9 +249,7 @@ async def test_redirects_that_cannot_be_followed(app: t.Any, client: QuartClient
 # --- cookies and sessions -----------------------------------------------------------------------
 
 
-async def test_cookies_are_kept_and_sent_where_they_belong(
-    app: t.Any, client: QuartClient
-) -> None:
+async def test_cookies_are_kept_and_sent_where_they_belong(app: t.Any, client: QuartClient) -> None:
     @app.get("/set/<value>")
     async def set_(value: str) -> t.Any:
         response = await settled(quartish.make_response(""))

@@ -280,9 +280,7 @@ SIZE = len(DATA)
         (f"10-{SIZE + 5}", 10, SIZE),
     ],
 )
-async def test_ranges(
-    kind: str, wanted: str, begin: int, end: int, path: pathlib.Path
-) -> None:
+async def test_ranges(kind: str, wanted: str, begin: int, end: int, path: pathlib.Path) -> None:
     response = Response(KINDS[kind](path))
     result = await response.make_conditional(
         asked(Range=f"bytes={wanted}"), accept_ranges=True, complete_length=SIZE

@@ -79,9 +79,7 @@ async def test_an_error_with_a_handler(app: t.Any, colour_of_handler: str) -> No
         return handle(error)
 
     set_view(app, view)
-    app.register_error_handler(
-        LookupError, handle if colour_of_handler == "def" else handle_later
-    )
+    app.register_error_handler(LookupError, handle if colour_of_handler == "def" else handle_later)
     answer = await ask(app)
     assert (answer.status, answer.body) == (418, b"no at /")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"

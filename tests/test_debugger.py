@@ -55,7 +55,7 @@ async def test_traceback_page(
     assert (reply.status, reply.headers["content-type"]) == (500, "text/html; charset=utf-8")
     assert "<h1>LookupError</h1>" in page
     assert "the &lt;shelf&gt; is empty" in page and "<shelf>" not in page
-    assert "in <code class=\"function\">broken" in page
+    assert 'in <code class="function">broken' in page
     assert "unspeakable" not in page
     [record] = caplog.records
     assert record.getMessage() == f"Exception on {path} [GET]"

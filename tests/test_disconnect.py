@@ -644,9 +644,7 @@ async def test_a_slow_response_is_no_idle_one(
 
 
 @pytest.mark.parametrize(("own", "body"), [("0", b"....."), ("0.05", b".")])
-async def test_a_response_has_a_timeout_of_its_own(
-    colour: App, own: str, body: bytes
-) -> None:
+async def test_a_response_has_a_timeout_of_its_own(colour: App, own: str, body: bytes) -> None:
     app = ticking(colour, RESPONSE_TIMEOUT=0.1)
     async with HttpPeer(app, f"/async?wait=0.15&own={own}") as peer:
         await within(5, peer.ended())

@@ -346,9 +346,7 @@ async def test_memory_for_messages_is_bounded(colour: App) -> None:
             peer.task.cancel()
 
 
-async def test_a_full_disk_loses_no_message(
-    colour: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_loses_no_message(colour: App, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: t.Any) -> None:
         raise OSError("No space left on device")
 
@@ -444,9 +442,7 @@ async def test_a_clean_up_is_spared_by_the_server(
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
 @pytest.mark.parametrize("lane", LANES, ids=["loop", "thread"])
-async def test_a_clean_up_is_spared_for_a_time(
-    colour: App, connection: t.Any, lane: t.Any
-) -> None:
+async def test_a_clean_up_is_spared_for_a_time(colour: App, connection: t.Any, lane: t.Any) -> None:
     log: list[str] = []
     async with connection(cleaning(colour, never, lane, log, DISCONNECT_GRACE=0.2)) as peer:
         await leave_and_cancel(peer, log)
@@ -886,8 +882,9 @@ async def test_a_server_that_repeats_the_end_is_not_read_for_ever(
     scope = HttpPeer(app, method=method, **headers).scope
     sent, calls, _ = await repeated(app, scope, LAST)
     assert sent[0]["status"] == 200 and not sent[-1].get("more_body")
-    assert b"".join(message.get("body", b"") for message in sent[1:]) == (
-        {"waits": b"ok", "streams": b"aaa", "reads": b"3" if method == "POST" else b"0"}[kind]
+    assert (
+        b"".join(message.get("body", b"") for message in sent[1:])
+        == ({"waits": b"ok", "streams": b"aaa", "reads": b"3" if method == "POST" else b"0"}[kind])
     )
     assert calls <= 3
 

@@ -197,7 +197,10 @@ sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in childre
 def test_workers_of_a_preloaded_app() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", GUNICORN],
-        cwd=ROOT, timeout=60, capture_output=True, text=True,
+        cwd=ROOT,
+        timeout=60,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
 
@@ -217,8 +220,23 @@ def test_uvloop() -> None:
     """The core's tests, on another loop."""
     pytest.importorskip("uvloop")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--no-cov", "-q", "-p", "no:cacheprovider",
-         "-p", "tests._uvloop", "-m", "not slow", *CORE],
-        cwd=ROOT, timeout=400, capture_output=True, text=True,
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--no-cov",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "tests._uvloop",
+            "-m",
+            "not slow",
+            *CORE,
+        ],
+        cwd=ROOT,
+        timeout=400,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout[-5000:]

@@ -90,7 +90,9 @@ class Play:
             ctx.__enter__() if by_with else ctx.push()
             self.open[number] = ctx
         elif kind == "ask":
-            self.clients.get(which, client).get(f"/ask{number}", base_url=f"http://{app.name}.example")
+            self.clients.get(which, client).get(
+                f"/ask{number}", base_url=f"http://{app.name}.example"
+            )
         elif kind == "session":
             with client.session_transaction() as session:
                 session["k"] = 1

@@ -214,9 +214,7 @@ async def answers(
     return found
 
 
-async def differs(
-    colour: str, part: str, model: t.Any, stock: t.Any, name: str, way: str
-) -> bool:
+async def differs(colour: str, part: str, model: t.Any, stock: t.Any, name: str, way: str) -> bool:
     """Say whether some answer is another than there, where the attribute says something else."""
     real, ours = COLOURS[colour]
     expected = await answers(real, part, model, (name,), way, other)

@@ -138,9 +138,7 @@ async def differing(
             answers = [row[:3] for row in got if row[0] != "set up"]
             assert answers == [row[:3] for row in _cache[plain]], (way, call, door.__name__)
             for there, here in zip(expected, got, strict=True):
-                found.update(
-                    name for name in names if there[3].get(name) != here[3].get(name)
-                )
+                found.update(name for name in names if there[3].get(name) != here[3].get(name))
     return found
 
 

@@ -43,9 +43,7 @@ def make(**config: t.Any) -> quartish.Flask:
 
 
 @contextlib.asynccontextmanager
-async def uploading(
-    app: t.Any, path: str = "/", **headers: str
-) -> t.AsyncIterator[HttpPeer]:
+async def uploading(app: t.Any, path: str = "/", **headers: str) -> t.AsyncIterator[HttpPeer]:
     """Give a client that has sent `a=1` of its form, and has more to send."""
     async with HttpPeer(app, path, "POST", body=None, **(headers or FORM)) as peer:
         peer.say(b"a=1")

@@ -18,7 +18,7 @@ from werkzeug.sansio.response import Response
 
 from quartish._werkzeug import STATUS_LINES
 
-PLAY = r'''
+PLAY = r"""
 import asyncio, builtins, io, json, os, sys
 import asyncio.events, click, jinja2, jinja2.async_utils, werkzeug.routing, werkzeug.test
 
@@ -146,7 +146,7 @@ for name, step in steps.items():
 show()
 print(json.dumps([*gone]), json.dumps(answers), sep="\t", flush=True)
 os._exit(0)
-'''
+"""
 
 #: What stands in for a name does the same.
 REPLACED = [

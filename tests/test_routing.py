@@ -61,9 +61,7 @@ def test_built_as_werkzeug_builds_it(
 
 
 @pytest.mark.parametrize("append_unknown", [False, True])
-def test_compiled_when_first_called(
-    append_unknown: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compiled_when_first_called(append_unknown: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[bool] = []
     compile_builder = WerkzeugRule._compile_builder
 

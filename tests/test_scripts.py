@@ -64,7 +64,10 @@ def test_soak() -> None:
         pytest.skip("the soak reads /proc")
     done = subprocess.run(
         [sys.executable, "scripts/soak.py", "8", "uvicorn", "--seed", "1"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout
     assert done.stdout.count(" yes\n") == 2
@@ -85,8 +88,11 @@ def test_soak_tells_wrong_answers() -> None:
 
 
 FUZZED = {
-    "form": (b"\x01a=b", "/form"), "cookie": (b"a=b", "/attributes"), "range": (b"\x80x", "/file"),
-    "header": (b"\x05[::1]", "/attributes"), "path": (b"x?y", "/x"),
+    "form": (b"\x01a=b", "/form"),
+    "cookie": (b"a=b", "/attributes"),
+    "range": (b"\x80x", "/file"),
+    "header": (b"\x05[::1]", "/attributes"),
+    "path": (b"x?y", "/x"),
 }
 
 
@@ -108,7 +114,10 @@ def test_fuzzing_by_coverage() -> None:
     pytest.importorskip("atheris")
     done = subprocess.run(
         [sys.executable, "scripts/fuzz.py", "header", "3"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     assert "seed corpus" in done.stderr
@@ -120,9 +129,24 @@ def test_load() -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("the load reads /proc")
     done = subprocess.run(
-        [sys.executable, "scripts/load.py", "--apps", "plain", "--idle", "300", "--marked", "300",
-         "--blocked", "60", "--upload", "60"],
-        cwd=ROOT, capture_output=True, text=True, timeout=180,
+        [
+            sys.executable,
+            "scripts/load.py",
+            "--apps",
+            "plain",
+            "--idle",
+            "300",
+            "--marked",
+            "300",
+            "--blocked",
+            "60",
+            "--upload",
+            "60",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
     )
     table = done.stdout
     assert done.returncode == 0 and table.count("\n") == 7, table + done.stderr

@@ -366,9 +366,7 @@ async def test_an_error_before_the_handshake_is_a_500(colour: App) -> None:
     assert start["status"] == 500
 
 
-async def test_an_error_handler_ends_it_well(
-    colour: App, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_error_handler_ends_it_well(colour: App, caplog: pytest.LogCaptureFixture) -> None:
     app = make(colour)
 
     @app.websocket("/")

@@ -45,9 +45,7 @@ CHUNKS_PER_TURN = 256
 """Pieces of a stream sent in a row before other tasks get their turn."""
 
 
-def raw_headers(
-    conn: t.Any, response: t.Any, status: int, length: int | None
-) -> RawHeaders:
+def raw_headers(conn: t.Any, response: t.Any, status: int, length: int | None) -> RawHeaders:
     """Return the headers to send; `length` is the body's size in bytes, None if unknown."""
     headers: Headers = response.headers
     if status in BODILESS:

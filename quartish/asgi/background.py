@@ -113,9 +113,7 @@ class BackgroundTasks:
         if not task.cancelled():
             task.exception()  # was logged: asyncio need not complain
 
-    async def _nest(
-        self, coro: t.Coroutine[t.Any, t.Any, t.Any], name: str, watch: Watch
-    ) -> t.Any:
+    async def _nest(self, coro: t.Coroutine[t.Any, t.Any, t.Any], name: str, watch: Watch) -> t.Any:
         return await self._start(coro, name, watch)
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
@@ -179,9 +177,7 @@ async def report(app: t.Any, error: Exception) -> None:
             await rv
     task = asyncio.current_task()
     exc_info = (type(error), error, error.__traceback__)
-    app.logger.error(
-        "Exception in background task %s", task and task.get_name(), exc_info=exc_info
-    )
+    app.logger.error("Exception in background task %s", task and task.get_name(), exc_info=exc_info)
 
 
 async def _stop(

@@ -76,9 +76,7 @@ def handle_http(
         ctx = flow.context_class.of_scope(flow, cut(scope, app.config), send)
     exchange = HttpExchange(app, ctx, flow, receive, send)
     request = ctx.made
-    if request is not None and (
-        scope["method"] != "GET" or b"content-length" in ctx.raw_headers
-    ):
+    if request is not None and (scope["method"] != "GET" or b"content-length" in ctx.raw_headers):
         body = body_of(app, request, exchange.open_inbox())
         if body is not None:
             exchange.upload = body

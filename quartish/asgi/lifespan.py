@@ -124,9 +124,7 @@ class Serving:
         ):
             if is_awaitable(rv):
                 await rv
-        call_with_context(
-            self.app.log_exception, (type(error), error, error.__traceback__)
-        )
+        call_with_context(self.app.log_exception, (type(error), error, error.__traceback__))
 
 
 async def _call(func: t.Callable[[], t.Any]) -> None:

@@ -45,9 +45,7 @@ class TestApp:
             "asgi": {"version": "3.0", "spec_version": "2.0"},
             "state": {},
         }
-        self._task = asyncio.create_task(
-            self.app(scope, self._to_app.get, self._from_app.put)
-        )
+        self._task = asyncio.create_task(self.app(scope, self._to_app.get, self._from_app.put))
         await self._pass("startup", self.startup_timeout)
 
     async def shutdown(self) -> None:

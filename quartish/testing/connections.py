@@ -213,9 +213,7 @@ class TestWebsocketConnection(_TestConnection):
         """Close the websocket from the client's side."""
         if not self._left:
             self._left = True
-            await self._to_app.put(
-                {"type": "websocket.disconnect", "code": code, "reason": reason}
-            )
+            await self._to_app.put({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     async def disconnect(self) -> None:
         """Leave without a status."""

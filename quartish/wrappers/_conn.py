@@ -94,9 +94,7 @@ class Conn(SansioRequest, metaclass=PartType):
         type.__setattr__(cls, "needs_close", "close" in cls.redefined)
 
     @classmethod
-    def from_scope(
-        cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None
-    ) -> t.Self:
+    def from_scope(cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None) -> t.Self:
         """Make a connection of an ASGI scope, without calling `__init__`.
 
         PERF(3 us): what every request is asked for is set here and now; the attributes
@@ -114,12 +112,7 @@ class Conn(SansioRequest, metaclass=PartType):
             self.raw_cookie = "; ".join(_values(lines, b"cookie"))
         self.method = scope.get("method", "GET")
         path = scope["path"]
-        if (
-            path[:1] == "/"
-            and path[1:2] != "/"
-            and path.isascii()
-            and not scope.get("root_path")
-        ):
+        if path[:1] == "/" and path[1:2] != "/" and path.isascii() and not scope.get("root_path"):
             self.path = path
         else:
             self.path = self._path()
@@ -207,9 +200,7 @@ class Conn(SansioRequest, metaclass=PartType):
     @lazy
     def headers(self) -> Headers:
         lines = [("Remote-Addr", str(self.remote_addr))] if self.tells_client else []
-        lines += [
-            (_TITLES[name], value.decode("latin-1")) for name, value in self.scope["headers"]
-        ]
+        lines += [(_TITLES[name], value.decode("latin-1")) for name, value in self.scope["headers"]]
         values = "".join([value for _, value in lines])
         if "\n" in values or "\r" in values:  # RFC 9110, section 5.5 has a line break replaced
             lines = [(name, " ".join(value.splitlines())) for name, value in lines]

@@ -176,9 +176,7 @@ class Response(SansioResponse, metaclass=PartType):
         cls, app: t.Any, environ: dict[str, t.Any], buffered: bool = False
     ) -> t.Self:
         """Call a WSGI app in a worker thread and return its response."""
-        parts = await to_thread(
-            view_pool(), copy_context(), run_wsgi_app, app, environ, buffered
-        )
+        parts = await to_thread(view_pool(), copy_context(), run_wsgi_app, app, environ, buffered)
         return cls.force_type(WerkzeugResponse(*parts))
 
     # --- the body ---------------------------------------------------------------------------

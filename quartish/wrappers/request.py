@@ -77,9 +77,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
     def environ(self) -> dict[str, t.Any]:
         """The WSGI environ (PEP 3333), with the ASGI scope under `asgi.scope`."""
         file = self._open_input() or io.BytesIO()
-        environ = build_environ(
-            self.scope, self.root_path, self.path_info, self.query_string, file
-        )
+        environ = build_environ(self.scope, self.root_path, self.path_info, self.query_string, file)
         environ["werkzeug.request"] = self
         self.needs_close = True
         return environ

@@ -159,17 +159,13 @@ class Websocket(Conn):
     ) -> None:
         """Make a websocket of Quart's pieces; the four callables take the place of ASGI's."""
         scope = {**scope, "subprotocols": subprotocols}
-        super().__init__(
-            "GET", scheme, path, query_string, headers, root_path, http_version, scope
-        )
+        super().__init__("GET", scheme, path, query_string, headers, root_path, http_version, scope)
         self._begin()
         steps = {"_receive": receive, "_send": send, "_accept": accept, "_close": close}
         vars(self).update((name, step) for name, step in steps.items() if step is not None)
 
     @classmethod
-    def from_scope(
-        cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None
-    ) -> t.Self:
+    def from_scope(cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None) -> t.Self:
         """Make a websocket of an ASGI websocket scope, after `websocket.connect` was read.
 
         `__init__` is called where a subclass has one.
@@ -416,9 +412,7 @@ class Websocket(Conn):
 
     async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
         raw = _raw_lines(headers)
-        await self._answer(
-            {"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw}
-        )
+        await self._answer({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw})
 
     async def _close(self, code: int, reason: str) -> None:
         assert self.inbox is not None, "made without an inbox"

@@ -50,6 +50,7 @@ TOOLS = ["pytest<9", "werkzeug==3.1.9", "asgiref", "cryptography", "greenlet", "
 SIDES = {"flask": [f"flask=={FLASK}"], "quartish": ["-e", str(CHECKOUT)]}
 PASSES = ["as_written", "async_views", "asgi_as_written", "asgi_async_views"]
 
+
 def suite(name: str) -> tuple[Path, int]:
     """Unpack Flask's source distribution for the pass, and count the views changed."""
     sdist = CACHE / f"flask-{FLASK}.tar.gz"

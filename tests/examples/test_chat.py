@@ -224,8 +224,10 @@ def test_a_tab_comes_again_by_itself_and_catches_up(chat: Chat, browser: Browser
     write(browser, "one")
     expect_shown(browser, "one")
     # From now on its attempts to connect are refused.
-    browser.run("(window.Real = WebSocket, window.WebSocket = class extends Real {"
-                " constructor() { super('ws://127.0.0.1:1/') } })")
+    browser.run(
+        "(window.Real = WebSocket, window.WebSocket = class extends Real {"
+        " constructor() { super('ws://127.0.0.1:1/') } })"
+    )
     loop = chat.app.serving_loop
     for websocket in list(chat.app.websockets):
         loop.call_soon_threadsafe(websocket.shut_down)

@@ -135,9 +135,7 @@ def test_an_awaitable_app_is_seen_as_quarts(python: Path, installed: Path, agent
     assert here == there
 
 
-def test_an_agent_that_was_first_is_answered_with_what_to_do(
-    python: Path, installed: Path
-) -> None:
+def test_an_agent_that_was_first_is_answered_with_what_to_do(python: Path, installed: Path) -> None:
     done = run(python, installed, "quartish", "opentelemetry")
     assert done.returncode == 1
     assert "ImportError: 'flask' was already imported, from" in done.stderr

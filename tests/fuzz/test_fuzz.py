@@ -64,8 +64,20 @@ COOKIES = mixed(b"session", b"=", b";", b'"', b"\\", b"\\377", b"\\134", b".", b
 PATHS = st.one_of(
     st.text(st.characters(), max_size=12),
     st.tuples(
-        st.sampled_from(["/int/", "/float/", "/uuid/", "/any/", "/str/", "/path/", "/slash/",
-                         "/static/", "/static/../", "//"]),
+        st.sampled_from(
+            [
+                "/int/",
+                "/float/",
+                "/uuid/",
+                "/any/",
+                "/str/",
+                "/path/",
+                "/slash/",
+                "/static/",
+                "/static/../",
+                "//",
+            ]
+        ),
         st.text(st.characters(), max_size=12),
     ).map("".join),
 )
@@ -126,8 +138,11 @@ def test_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> None:
 
 
 @fuzz
-@given(path=st.sampled_from(["/form", "/json", "/text", "/data"]), kind=TYPES,
-       body=chunks(MULTIPARTS | JSONS | QUERIES))
+@given(
+    path=st.sampled_from(["/form", "/json", "/text", "/data"]),
+    kind=TYPES,
+    body=chunks(MULTIPARTS | JSONS | QUERIES),
+)
 def test_bodies(send: Send, path: str, kind: bytes, body: list[bytes]) -> None:
     send(Ask(path, "POST", headers=[(b"content-type", kind)], body=body))
 

@@ -25,8 +25,21 @@ def test_what_is_left_fails_its_test(what: str, tmp_path: Path) -> None:
     test = tmp_path / "test_left.py"
     test.write_text(f"def test_left():\n    {LEFT[what]}\n    import gc; gc.collect()\n")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--no-cov", "-q", "-p", "no:cacheprovider",
-         "-c", str(ROOT / "pyproject.toml"), str(test)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--no-cov",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-c",
+            str(ROOT / "pyproject.toml"),
+            str(test),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 1, done.stdout + done.stderr

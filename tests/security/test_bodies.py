@@ -177,8 +177,12 @@ CASES = [
     *cases(
         "CVE-2026-5766 Django",
         413,
-        posted(MULTIPART, part(FILE, b"x" * MB), part(FILE, b"x" * 2 * MB) + END,
-               transfer_encoding="chunked"),
+        posted(
+            MULTIPART,
+            part(FILE, b"x" * MB),
+            part(FILE, b"x" * 2 * MB) + END,
+            transfer_encoding="chunked",
+        ),
     ),
     *cases(
         "CVE-2023-47627 aiohttp",
@@ -191,10 +195,18 @@ CASES = [
     *cases(
         "CVE-2020-10108 Twisted",
         400,
-        Ask("/data", "POST", headers=[(b"content-length", b"1"), (b"content-length", b"0")],
-            body=[b"x"]),
-        Ask("/data", "POST", headers=[(b"content-length", b"0"), (b"content-length", b"1")],
-            body=[b"x"]),
+        Ask(
+            "/data",
+            "POST",
+            headers=[(b"content-length", b"1"), (b"content-length", b"0")],
+            body=[b"x"],
+        ),
+        Ask(
+            "/data",
+            "POST",
+            headers=[(b"content-length", b"0"), (b"content-length", b"1")],
+            body=[b"x"],
+        ),
     ),
     # What it says it is
     # What it is written in: UTF-8, 16 and 32 are told by the first bytes, and nothing else is.
@@ -342,14 +354,25 @@ def test_cve_2025_54121_files_are_written_off_the_loop(
 
 
 NAMES = [
-    "../../../../evil", "/evil", "..\\..\\evil", "C:\\evil", "C:evil", "a/../../evil", "\x00evil",
-    "....//evil", "evil\r\n", "~/evil", "NUL", "CON.txt", ".", "..", "",
+    "../../../../evil",
+    "/evil",
+    "..\\..\\evil",
+    "C:\\evil",
+    "C:evil",
+    "a/../../evil",
+    "\x00evil",
+    "....//evil",
+    "evil\r\n",
+    "~/evil",
+    "NUL",
+    "CON.txt",
+    ".",
+    "..",
+    "",
 ]
 
 
-@pytest.mark.parametrize(
-    "advisory", ["CVE-2021-31542 Django", "CVE-2026-24486 python-multipart"]
-)
+@pytest.mark.parametrize("advisory", ["CVE-2021-31542 Django", "CVE-2026-24486 python-multipart"])
 def test_a_file_is_never_kept_under_the_clients_name(
     way: Way, advisory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,8 +420,10 @@ for body in (b"", b"--x", b"--x\\r\\n", b"--x\\r\\nx",
 def test_cve_2022_31799_errors_early_in_a_request_are_answered(way: Way) -> None:
     """Bottle: what failed before the view had its request was answered wrongly."""
     app = make_app(way.cls, way.lane)
-    reply = way.send(app, Ask("/form", "POST", headers=[(b"content-type", b"\xff\x00")],
-                              body=[b"\xff"], query=b"\xff"))
+    reply = way.send(
+        app,
+        Ask(
+            "/form", "POST", headers=[(b"content-type", b"\xff\x00")], body=[b"\xff"], query=b"\xff"
+        ),
+    )
     assert 400 <= reply.status < 500 or reply.status == 200
-
-

@@ -123,9 +123,7 @@ def test_a_cookie_that_others_smuggled_in(way: Way, advisory: str, cookie: bytes
     assert b"evil" not in reply.body or b'evil\\"' in reply.body, reply.body
 
 
-def test_cve_2025_69230_bad_cookies_fill_no_log(
-    way: Way, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_cve_2025_69230_bad_cookies_fill_no_log(way: Way, caplog: pytest.LogCaptureFixture) -> None:
     """aiohttp: each malformed cookie of a request wrote a warning."""
     app = way.app()
 

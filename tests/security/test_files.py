@@ -198,5 +198,3 @@ def test_cve_2022_36359_a_name_stays_within_its_quotes(way: Way) -> None:
         assert value == "attachment" and options.keys() <= {"filename", "filename*"}, line
     reply = way.send(app, Ask("/", query=b"name=a%0d%0aSet-Cookie:%20evil"))
     assert "Set-Cookie" not in reply.headers
-
-

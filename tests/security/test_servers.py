@@ -30,8 +30,9 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 SERVERS = ["hypercorn", "uvicorn", "granian"]
 
 
-@pytest.fixture(scope="module", params=[(s, c) for s in SERVERS for c in ("plain", "awaitable")],
-                ids="-".join)
+@pytest.fixture(
+    scope="module", params=[(s, c) for s in SERVERS for c in ("plain", "awaitable")], ids="-".join
+)
 def server(request: pytest.FixtureRequest) -> t.Iterator[Process]:
     name, colour = request.param
     if not is_installed(name):

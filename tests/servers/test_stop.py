@@ -100,7 +100,11 @@ async def test_what_is_served_ends(colour: type[t.Any], name: str, tmp_path: Pat
     (tmp_path / "stop.py").write_text(app)
     command = [sys.executable, *(part.replace("PORT", port) for part in COMMANDS[name])]
     program = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         env={"PYTHONPATH": f"{ROOT}:{tmp_path}", "PATH": ""},
     )
     try:

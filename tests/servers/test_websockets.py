@@ -165,9 +165,7 @@ async def test_accepting_and_closing(colour: App, serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(("path", "status"), [("/refused", 403), ("/nowhere", 404)])
-async def test_rejecting_with_a_response(
-    colour: App, serve: Serve, path: str, status: int
-) -> None:
+async def test_rejecting_with_a_response(colour: App, serve: Serve, path: str, status: int) -> None:
     served = serve(make(colour)[0])
     with pytest.raises(InvalidStatus) as caught:
         async with connect(served.ws + path):

@@ -52,8 +52,4 @@ def visit(visitor: t.Any) -> None:
 
 def finish(app: Flask) -> t.Any:
     lines = app.test_client().get("/metrics").text.splitlines()
-    return sorted(
-        line
-        for line in lines
-        if not re.search("^#|_sum|_bucket|_created", line)
-    )
+    return sorted(line for line in lines if not re.search("^#|_sum|_bucket|_created", line))
