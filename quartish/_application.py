@@ -1,7 +1,7 @@
 """The app with its doors: what `Flask` and `Quart` have in common.
 
 A door (`__call__`) is where a server, or a test client, hands a request in. What a request
-then passes is written in `asgi`, `wsgi`, `ctx` and `_dispatch`; this room connects them.
+then passes is written in `asgi`, `wsgi`, `ctx` and `_dispatch.flow`; this room connects them.
 """
 
 from __future__ import annotations
@@ -18,31 +18,29 @@ from functools import partial
 from werkzeug import serving as werkzeug_serving
 from werkzeug.routing import RequestRedirect
 
-from ._bridge import from_thread
-from ._bridge import is_async_callable
-from ._bridge import settled
-from ._commands import is_running_from_cli
-from ._core import Core
+from ._asgi_or_wsgi import both_doors
+from ._asgi_or_wsgi import check_middleware
+from ._asgi_or_wsgi import wrong_call
+from ._asgi_or_wsgi import wsgi_only
+from ._cli.commands import is_running_from_cli
+from ._cli.find_app import load_dotenv as _load_dotenv
+from ._concurrency.coroutines import from_thread
+from ._concurrency.coroutines import is_async_callable
+from ._concurrency.coroutines import settled
+from ._concurrency.threads import to_thread
+from ._concurrency.threads import Workers
 from ._current import find_context
-from ._dispatch import Flow
-from ._dispatch_websocket import WebsocketFlow
-from ._doors import both_doors
-from ._doors import check_middleware
-from ._doors import wrong_call
-from ._doors import wsgi_only
+from ._dispatch.flow import Flow
+from ._dispatch.overrides import default
+from ._dispatch.overrides import HELPERS
+from ._dispatch.overrides import is_default
+from ._dispatch.response import build_url
+from ._dispatch.response import make_response
+from ._dispatch.websocket import WebsocketFlow
 from ._lazy import lazy
-from ._locate import load_dotenv as _load_dotenv
-from ._overrides import default
-from ._overrides import HELPERS
-from ._overrides import is_default
-from ._registry import setupmethod
-from ._responses import build_url
-from ._responses import make_response
-from ._watched import watch
-from ._watched import Watched
-from ._watched import WatchedType
-from ._workers import to_thread
-from ._workers import Workers
+from ._observed import watch
+from ._observed import Watched
+from ._observed import WatchedType
 from .asgi.background import BackgroundTasks
 from .asgi.background import report
 from .asgi.http import handle_http
@@ -60,6 +58,8 @@ from .helpers import get_debug_flag
 from .helpers import get_flashed_messages
 from .helpers import get_load_dotenv
 from .logging import log_failure
+from .sansio.app import Core
+from .sansio.scaffold import setupmethod
 from .serving import resolve_address
 from .serving import run as _serve
 from .serving import show_server_banner

@@ -18,21 +18,21 @@ from werkzeug.routing import MapAdapter
 
 from ._app_globals import _AppCtxGlobals as _AppCtxGlobals
 from ._app_globals import _sentinel as _sentinel
-from ._bridge import awaited
-from ._bridge import drive
-from ._bridge import is_awaitable
+from ._concurrency.coroutines import awaited
+from ._concurrency.coroutines import drive
+from ._concurrency.coroutines import is_awaitable
 from ._current import _cv_app
 from ._current import activate
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from ._lazy import lazy
-from ._watched import PartType
+from ._observed import PartType
 from .sessions import SessionMixin
 from .signals import appcontext_popped
 from .signals import appcontext_pushed
 from .typing import ASGISend
 from .typing import Scope
-from .wrappers._conn import Conn
+from .wrappers.connection import Conn
 from .wrappers.websocket import Websocket
 
 C = t.TypeVar("C", bound="AppContext")
@@ -103,7 +103,7 @@ class AppContext(metaclass=PartType):
     blank: Token[t.Any] | None = None
     #: Whether only the end is left to run, which no client that leaves can cancel.
     ending = False
-    #: The thread of its synchronous hooks, where they may have one (`_hooks`).
+    #: The thread of its synchronous hooks, where they may have one (`_dispatch.hooks`).
     hook_thread: t.Any = None
     #: Says whether a cancellation came from the door, because the conversation is over, and
     #: takes it back. None: there is no such cancellation.

@@ -72,17 +72,17 @@ SOURCES = {
     " ResponseBase=Response WerkzeugResponse=Response",
     "werkzeug.wsgi": "get_host",
     "zlib": "adler32",
-    "quartish._commands": "AppGroup",
+    "quartish._cli.commands": "AppGroup",
     "quartish._context": "_AppCtxGlobals _sentinel",
     "quartish._current": "_no_app_msg=NO_APP _no_req_msg=NO_REQUEST _no_websocket_msg=NO_WEBSOCKET",
     "quartish._files": "send_from_directory",
-    "quartish._formparser": "StreamFactory",
-    "quartish._locate": "ScriptInfo _called_with_wrong_args",
-    "quartish._options": "_app_option _debug_option _env_file_callback _env_file_option _set_app"
-    " _set_debug",
-    "quartish._registry": "AppOrBlueprintKey FilePath=PathLike T_after_websocket"
+    "quartish._http.forms": "StreamFactory",
+    "quartish._cli.find_app": "ScriptInfo _called_with_wrong_args",
+    "quartish._cli.options": "_app_option _debug_option _env_file_callback _env_file_option"
+    " _set_app _set_debug",
+    "quartish.sansio.scaffold": "AppOrBlueprintKey FilePath=PathLike T_after_websocket"
     " T_before_websocket T_teardown T_websocket _default_template_ctx_processor setupmethod",
-    "quartish._threads": "P T cancel_tasks file_path_to_path=join_paths raise_task_exceptions"
+    "quartish._quart.utils": "P T cancel_tasks file_path_to_path=join_paths raise_task_exceptions"
     " run_sync",
     "quartish._application": "T_after_serving T_before_serving T_while_serving",
     "quartish.app": "TestApp",
@@ -93,7 +93,7 @@ SOURCES = {
     "quartish.testing": "QuartCliRunner=FlaskCliRunner",
     "quartish.blueprints": "Blueprint SansioBlueprint=Blueprint T_template_filter"
     " T_template_global T_template_test",
-    "quartish._core": "App=Core F",
+    "quartish.sansio.app": "App=Core F",
     "quartish.config": "Config FlaskConfig=Config",
     "quartish.ctx": "RequestContext WebsocketContext after_this_request has_app_context"
     " has_request_context has_websocket_context",
@@ -123,9 +123,9 @@ SOURCES = {
     " TemplateFilterCallable TemplateGlobalCallable TemplateTestCallable WebsocketCallable"
     " WhileServingCallable T_shell_context_processor=ShellContextProcessorCallable",
     "quartish.wrappers": "Request Response Websocket",
-    "quartish.wrappers._bodies": "ResponseBody run_sync_iterable=iterate_in_thread",
-    "quartish.wrappers._conn": "BaseRequestWebsocket=Conn ClientDisconnectedError",
-    "quartish.wrappers.awaitable": "Body",
+    "quartish.wrappers.response_bodies": "ResponseBody run_sync_iterable=iterate_in_thread",
+    "quartish.wrappers.connection": "BaseRequestWebsocket=Conn ClientDisconnectedError",
+    "quartish.wrappers.awaitable_request": "Body",
 }
 #: Modules that are taken from modules.
 MODULES = {
@@ -138,12 +138,12 @@ MODULES = {
 }
 #: The awaitable colour's, which Quart's modules have under the same names.
 QUARTS = {
-    "Request": "quartish.wrappers.awaitable:Request",
+    "Request": "quartish.wrappers.awaitable_request:Request",
     "Response": "quartish.wrappers.awaitable_response:Response",
-    "Blueprint": "quartish._quart_files:Blueprint",
-    "RequestContext": "quartish._quart_contexts:RequestContext",
-    "WebsocketContext": "quartish._quart_contexts:WebsocketContext",
-    "send_from_directory": "quartish._quart_functions:send_from_directory",
+    "Blueprint": "quartish._quart.files:Blueprint",
+    "RequestContext": "quartish._quart.contexts:RequestContext",
+    "WebsocketContext": "quartish._quart.contexts:WebsocketContext",
+    "send_from_directory": "quartish._quart.functions:send_from_directory",
 }
 
 

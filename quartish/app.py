@@ -15,27 +15,27 @@ from werkzeug.exceptions import HTTPException
 
 from . import wrappers
 from ._application import App
-from ._bridge import drive
-from ._core import _make_timedelta as _make_timedelta
+from ._asgi_or_wsgi import wsgi_only
+from ._concurrency.coroutines import drive
 from ._current import current_context
 from ._current import find_context
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from ._defaults import QUART_DEFAULTS
-from ._dispatch import Flow
-from ._dispatch_websocket import WebsocketFlow
-from ._doors import wsgi_only
-from ._overrides import default
-from ._overrides import either_form
-from ._quart_app import QuartApp
-from ._quart_contexts import AppContext as AwaitableContext
-from ._quart_contexts import RequestContext
-from ._quart_contexts import WebsocketContext
+from ._dispatch.flow import Flow
+from ._dispatch.overrides import default
+from ._dispatch.overrides import either_form
+from ._dispatch.websocket import WebsocketFlow
+from ._quart.app import QuartApp
+from ._quart.contexts import AppContext as AwaitableContext
+from ._quart.contexts import RequestContext
+from ._quart.contexts import WebsocketContext
 from .asgi.connections import ASGIHTTPConnection
 from .asgi.connections import ASGIWebsocketConnection
 from .config import QuartConfig
 from .ctx import AppContext
 from .routing import Rule as Rule
+from .sansio.app import _make_timedelta as _make_timedelta
 from .sessions import AwaitableCookieSessionInterface
 from .templating import update_template_context
 from .testing import EnvironBuilder
@@ -46,7 +46,7 @@ from .testing.client import AsyncFlaskClient
 from .testing.client import QuartClient
 from .testing.utils import make_test_request_context
 from .typing import ResponseReturnValue
-from .wrappers.awaitable import Request as AwaitableRequest
+from .wrappers.awaitable_request import Request as AwaitableRequest
 from .wrappers.awaitable_response import Response as AwaitableResponse
 from .wsgi import handle_wsgi
 

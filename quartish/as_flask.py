@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import sys
 
-from . import routing
-from ._alias import install
+from ._module_alias import install
 from .cli import main as _main
+from .routing import map as routing
 
 VERSION = "3.1.3"
 MODULES = (

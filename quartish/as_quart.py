@@ -11,9 +11,9 @@ a name that is the plain colour's in quartish, and where it cuts its modules dif
 
 from __future__ import annotations
 
-from ._alias import install
-from ._quart_modules import BUILT
-from ._quart_modules import MODULES
+from ._module_alias import install
+from ._quart.modules import BUILT
+from ._quart.modules import MODULES
 
 VERSION = "0.22.0"
 

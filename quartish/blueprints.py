@@ -9,24 +9,24 @@ from __future__ import annotations
 import typing as t
 from functools import update_wrapper
 
-from ._registry import _endpoint_from_view_func
-from ._registry import _sentinel
-from ._registry import F
-from ._registry import HOOKS
-from ._registry import named_decorator
-from ._registry import PathLike
-from ._registry import Registry
-from ._registry import setupmethod
-from ._registry import T
-from ._registry import T_after_request
-from ._registry import T_after_websocket
-from ._registry import T_before_request
-from ._registry import T_before_websocket
-from ._registry import T_error_handler
-from ._registry import T_teardown
-from ._registry import T_template_context_processor
-from ._registry import T_url_defaults
-from ._registry import T_url_value_preprocessor
+from .sansio.scaffold import _endpoint_from_view_func
+from .sansio.scaffold import _sentinel
+from .sansio.scaffold import F
+from .sansio.scaffold import HOOKS
+from .sansio.scaffold import named_decorator
+from .sansio.scaffold import PathLike
+from .sansio.scaffold import Scaffold
+from .sansio.scaffold import setupmethod
+from .sansio.scaffold import T
+from .sansio.scaffold import T_after_request
+from .sansio.scaffold import T_after_websocket
+from .sansio.scaffold import T_before_request
+from .sansio.scaffold import T_before_websocket
+from .sansio.scaffold import T_error_handler
+from .sansio.scaffold import T_teardown
+from .sansio.scaffold import T_template_context_processor
+from .sansio.scaffold import T_url_defaults
+from .sansio.scaffold import T_url_value_preprocessor
 from .typing import AfterServingCallable
 from .typing import BeforeServingCallable
 from .typing import RouteCallable
@@ -35,7 +35,7 @@ from .typing import TemplateGlobalCallable
 from .typing import TemplateTestCallable
 from .typing import WhileServingCallable
 
-App = t.Any  # `_core.Core`, which is above and imports this module
+App = t.Any  # `sansio.app.Core`, which is above and imports this module
 DeferredSetupFunction = t.Callable[["BlueprintSetupState"], None]
 
 T_after_serving = t.TypeVar("T_after_serving", bound=AfterServingCallable)
@@ -108,7 +108,7 @@ class BlueprintSetupState:
         }
 
 
-class Blueprint(Registry):
+class Blueprint(Scaffold):
     """A part of an app, made before it, with the app's decorators.
 
     `name` goes before each endpoint (`name.endpoint`), `url_prefix` before each rule.

@@ -17,33 +17,33 @@ import typing as t
 import click
 from werkzeug.serving import is_running_from_reloader
 
-from ._bridge import from_thread
-from ._commands import AppGroup as AppGroup
-from ._commands import push_app
-from ._commands import with_appcontext as with_appcontext
-from ._core import Core
+from ._cli.commands import AppGroup as AppGroup
+from ._cli.commands import push_app
+from ._cli.commands import with_appcontext as with_appcontext
+from ._cli.find_app import _called_with_wrong_args as _called_with_wrong_args
+from ._cli.find_app import find_app_by_string as find_app_by_string
+from ._cli.find_app import find_best_app as find_best_app
+from ._cli.find_app import load_dotenv as load_dotenv
+from ._cli.find_app import locate_app as locate_app
+from ._cli.find_app import NoAppException as NoAppException
+from ._cli.find_app import prepare_import as prepare_import
+from ._cli.find_app import ScriptInfo as ScriptInfo
+from ._cli.options import _app_option
+from ._cli.options import _debug_option
+from ._cli.options import _env_file_option
+from ._cli.options import _validate_key
+from ._cli.options import CertParamType as CertParamType
+from ._cli.options import get_version as get_version
+from ._cli.options import Option
+from ._cli.options import SeparatedPathType as SeparatedPathType
+from ._cli.options import version_option as version_option
+from ._concurrency.coroutines import from_thread
 from ._current import current_app
-from ._locate import _called_with_wrong_args as _called_with_wrong_args
-from ._locate import find_app_by_string as find_app_by_string
-from ._locate import find_best_app as find_best_app
-from ._locate import load_dotenv as load_dotenv
-from ._locate import locate_app as locate_app
-from ._locate import NoAppException as NoAppException
-from ._locate import prepare_import as prepare_import
-from ._locate import ScriptInfo as ScriptInfo
 from ._names import serve
-from ._options import _app_option
-from ._options import _debug_option
-from ._options import _env_file_option
-from ._options import _validate_key
-from ._options import CertParamType as CertParamType
-from ._options import get_version as get_version
-from ._options import Option
-from ._options import SeparatedPathType as SeparatedPathType
-from ._options import version_option as version_option
 from .helpers import get_debug_flag
 from .production import check_production
 from .routing import Rule
+from .sansio.app import Core
 from .serving import run
 from .serving import show_server_banner as show_server_banner
 from .serving import SSLArgument

@@ -6,7 +6,7 @@ import copy
 import functools
 import typing as t
 
-from ._bridge import is_async_callable
+from ._concurrency.coroutines import is_async_callable
 from ._context import _AppCtxGlobals as _AppCtxGlobals
 from ._context import AppContext as AppContext
 from ._current import current_context

@@ -7,7 +7,6 @@ from functools import partial
 
 from werkzeug.local import LocalProxy
 
-from ._core import Core
 from ._current import _cv_app as _cv_context
 from ._current import find_context
 from ._current import NO_APP
@@ -15,6 +14,7 @@ from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from .ctx import _AppCtxGlobals
 from .ctx import AppContext
+from .sansio.app import Core
 from .sessions import SessionMixin
 from .wrappers import Request
 from .wrappers import Websocket

@@ -15,9 +15,10 @@ from werkzeug.exceptions import abort as _abort
 from werkzeug.sansio.response import Response as SansioResponse
 from werkzeug.utils import redirect as _redirect
 
-from ._bridge import awaited
-from ._bridge import drive
-from ._bridge import is_awaitable
+from ._concurrency.coroutines import awaited
+from ._concurrency.coroutines import drive
+from ._concurrency.coroutines import is_awaitable
+from ._concurrency.threads import spare
 from ._current import _cv_app
 from ._current import current_app
 from ._current import current_context
@@ -25,11 +26,10 @@ from ._current import find_context
 from ._current import NO_REQUEST
 from ._files import send_file as send_file
 from ._files import send_from_directory as send_from_directory
-from ._packages import find_package as find_package
-from ._packages import get_root_path as get_root_path
-from ._workers import spare
+from ._import_paths import find_package as find_package
+from ._import_paths import get_root_path as get_root_path
 from .signals import message_flashed
-from .wrappers._conn import split_blueprint_path
+from .wrappers.connection import split_blueprint_path
 
 if t.TYPE_CHECKING:
     from collections.abc import AsyncGenerator

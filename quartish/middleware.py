@@ -18,20 +18,20 @@ from werkzeug.exceptions import SecurityError
 from werkzeug.http import parse_list_header
 from werkzeug.sansio.utils import host_is_trusted
 
-from ._bridge import is_async_callable
+from ._concurrency.coroutines import is_async_callable
+from ._concurrency.threads import to_thread
+from ._concurrency.threads import Workers
 from ._defaults import DEFAULTS
+from ._dispatch.response import length_line
 from ._lazy import lazy
-from ._responses import length_line
-from ._workers import to_thread
-from ._workers import Workers
-from .asgi._through_wsgi import handle_through_wsgi
+from .asgi.through_wsgi import handle_through_wsgi
 from .routing import is_valid_host
 from .typing import ASGIApp
 from .typing import ASGIReceive
 from .typing import ASGISend
 from .typing import Message
 from .typing import Scope
-from .wrappers._conn import Conn
+from .wrappers.connection import Conn
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -11,21 +11,21 @@ import typing as t
 from markupsafe import escape as escape
 from markupsafe import Markup as Markup
 
-from ._alias import extend as _extend
-from ._quart_files import Blueprint as Blueprint
-from ._quart_functions import after_this_request as after_this_request
-from ._quart_functions import copy_current_request_context as copy_current_request_context
-from ._quart_functions import flash as flash
-from ._quart_functions import make_response as make_response
-from ._quart_functions import redirect as redirect
-from ._quart_functions import render_template as render_template
-from ._quart_functions import render_template_string as render_template_string
-from ._quart_functions import send_file as send_file
-from ._quart_functions import send_from_directory as send_from_directory
-from ._quart_functions import stream_template as stream_template
-from ._quart_functions import stream_template_string as stream_template_string
-from ._quart_functions import stream_with_context as stream_with_context
-from ._quart_modules import BUILT as _BUILT
+from ._module_alias import extend as _extend
+from ._quart.files import Blueprint as Blueprint
+from ._quart.functions import after_this_request as after_this_request
+from ._quart.functions import copy_current_request_context as copy_current_request_context
+from ._quart.functions import flash as flash
+from ._quart.functions import make_response as make_response
+from ._quart.functions import redirect as redirect
+from ._quart.functions import render_template as render_template
+from ._quart.functions import render_template_string as render_template_string
+from ._quart.functions import send_file as send_file
+from ._quart.functions import send_from_directory as send_from_directory
+from ._quart.functions import stream_template as stream_template
+from ._quart.functions import stream_template_string as stream_template_string
+from ._quart.functions import stream_with_context as stream_with_context
+from ._quart.modules import BUILT as _BUILT
 from .app import Quart as Quart
 from .app import Quartish as Quartish
 from .config import Config as Config
@@ -60,7 +60,7 @@ from .signals import websocket_started as websocket_started
 from .signals import websocket_tearing_down as websocket_tearing_down
 from .typing import ResponseReturnValue as ResponseReturnValue
 from .wrappers import Websocket as Websocket
-from .wrappers.awaitable import Request as Request
+from .wrappers.awaitable_request import Request as Request
 from .wrappers.awaitable_response import Response as Response
 
 if t.TYPE_CHECKING:

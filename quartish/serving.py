@@ -38,10 +38,10 @@ from werkzeug.serving import is_running_from_reloader
 from werkzeug.serving import make_ssl_devcert
 
 from ._access_log import AccessLog as AccessLog
-from ._bridge import SERVER_STOPS
-from ._doors import check_served
+from ._asgi_or_wsgi import check_served
+from ._concurrency.coroutines import SERVER_STOPS
+from ._concurrency.threads import keep
 from ._werkzeug import reloader
-from ._workers import keep
 from .logging import create_serving_logger
 from .typing import ASGIApp
 from .typing import ASGIReceive

@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 from asyncio import _get_running_loop
 
-from ._bridge import is_async_callable
-from ._bridge import is_awaitable
+from ._concurrency.coroutines import is_async_callable
+from ._concurrency.coroutines import is_awaitable
 from ._current import current_context
 from ._current import NO_REQUEST
 from .typing import ResponseReturnValue

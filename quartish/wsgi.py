@@ -16,17 +16,17 @@ from functools import partial
 from werkzeug.exceptions import InternalServerError
 from werkzeug.wsgi import ClosingIterator
 
-from ._bridge import as_coroutine
-from ._bridge import awaited
-from ._bridge import carry
-from ._bridge import close_own_loop
-from ._bridge import drive
-from ._bridge import own_loop
-from ._bridge import unwrapped
+from ._concurrency.coroutines import as_coroutine
+from ._concurrency.coroutines import awaited
+from ._concurrency.coroutines import carry
+from ._concurrency.coroutines import close_own_loop
+from ._concurrency.coroutines import drive
+from ._concurrency.coroutines import own_loop
+from ._concurrency.coroutines import unwrapped
+from ._concurrency.threads import in_lane
+from ._concurrency.threads import spare
 from ._current import _cv_app
-from ._responses import propagates
-from ._workers import in_lane
-from ._workers import spare
+from ._dispatch.response import propagates
 from .ctx import AppContext
 
 StartResponse = t.Callable[..., t.Any]

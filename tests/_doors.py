@@ -19,7 +19,7 @@ from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 import quartish
-from quartish._bridge import drive
+from quartish._concurrency.coroutines import drive
 
 LIMIT = 2_000_000
 PATIENCE = 10.0  # seconds in which every answer has to come

@@ -23,7 +23,7 @@ import quartish.ctx
 import quartish.globals
 import quartish.quart
 import quartish.testing
-from quartish._inbox import HttpInbox
+from quartish._http.inbox import HttpInbox
 
 from ._peer import ask
 from ._scripted import WebsocketPeer
@@ -263,7 +263,7 @@ def test_a_status_beside_a_response(status: t.Any) -> None:
 
 def test_pages_of_many_errors() -> None:
     """Descriptions may come from clients; they are not kept for ever."""
-    from quartish import _responses
+    from quartish._dispatch import response as _responses
 
     def play(module: t.Any) -> t.Any:
         app = module.Flask("app")
@@ -567,8 +567,8 @@ async def test_no_access_log_where_none_was_asked_for() -> None:
 
 
 def test_metadata_of_an_alias_has_no_files() -> None:
-    from quartish._alias import _exists
-    from quartish._alias import _StandIn
+    from quartish._module_alias import _exists
+    from quartish._module_alias import _StandIn
 
     project = _StandIn("flask", "3.1.3")
     assert (project.version, project.metadata["Name"], project.files) == ("3.1.3", "flask", None)

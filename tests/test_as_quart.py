@@ -136,7 +136,7 @@ def test_an_extension_that_nobody_edited() -> None:
 async def test_run_sync_steps_through_a_generator_in_threads() -> None:
     import threading
 
-    from quartish._threads import run_sync
+    from quartish._quart.utils import run_sync
 
     def numbers() -> t.Iterator[int]:
         yield threading.get_ident()

@@ -18,14 +18,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.exceptions import RequestTimeout
 
 import quartish
-from quartish._formparser import FormDataParser
-from quartish._inbox import Inbox
-from quartish._streaming import Body as IncomingBody
+from quartish._http.body import Body as IncomingBody
+from quartish._http.forms import FormDataParser
+from quartish._http.inbox import Inbox
 from quartish.datastructures import FileStorage
 from quartish.quart import request
 from quartish.testing.utils import make_test_body_with_headers
-from quartish.wrappers.awaitable import Body
-from quartish.wrappers.awaitable import Request
+from quartish.wrappers.awaitable_request import Body
+from quartish.wrappers.awaitable_request import Request
 
 
 class Peer:

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 import quartish
 from quartish.quart import make_response
-from quartish.wrappers.awaitable import Request
+from quartish.wrappers.awaitable_request import Request
 from quartish.wrappers.awaitable_response import DataBody
 from quartish.wrappers.awaitable_response import FileBody
 from quartish.wrappers.awaitable_response import IOBody

@@ -12,8 +12,8 @@ from werkzeug.exceptions import Forbidden
 
 import quartish
 from quartish import Blueprint
-from quartish._registry import HOOKS
 from quartish.blueprints import BlueprintSetupState
+from quartish.sansio.scaffold import HOOKS
 
 Func = t.Callable[..., t.Any]
 

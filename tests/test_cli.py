@@ -23,8 +23,8 @@ from quartish import cli as cli_module
 from quartish import current_app
 from quartish import Flask
 from quartish import g
-from quartish._commands import AppLoader
-from quartish._commands import is_running_from_cli
+from quartish._cli.commands import AppLoader
+from quartish._cli.commands import is_running_from_cli
 from quartish.cli import AppGroup
 from quartish.cli import cli
 from quartish.cli import find_app_by_string

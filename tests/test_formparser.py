@@ -15,10 +15,10 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from quartish._formparser import FormDataParser
-from quartish._formparser import MAX_HEADERS
-from quartish._formparser import SLICE
-from quartish._streaming import SPOOL_SIZE
+from quartish._http.body import SPOOL_SIZE
+from quartish._http.forms import FormDataParser
+from quartish._http.forms import MAX_HEADERS
+from quartish._http.forms import SLICE
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"

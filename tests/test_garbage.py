@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 
-from quartish._bridge import under
-from quartish._bridge import Watch
+from quartish._concurrency.coroutines import under
+from quartish._concurrency.coroutines import Watch
 
 
 async def get(app: t.Any, path: str) -> int:

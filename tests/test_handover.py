@@ -15,7 +15,7 @@ import typing as t
 import pytest
 
 import quartish
-from quartish._handover import handover
+from quartish._concurrency.handover import handover
 
 from ._peer import ask
 

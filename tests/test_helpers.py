@@ -16,7 +16,7 @@ from werkzeug.exceptions import NotFound
 
 import quartish
 from quartish import helpers
-from quartish._bridge import is_awaitable
+from quartish._concurrency.coroutines import is_awaitable
 from quartish._current import _cv_app
 from quartish._current import find_context
 

@@ -10,8 +10,8 @@ from functools import partial
 import pytest
 
 import quartish
-from quartish._bridge import from_thread
-from quartish._threads import run_sync
+from quartish._concurrency.coroutines import from_thread
+from quartish._quart.utils import run_sync
 
 from ._peer import ask
 

@@ -22,9 +22,9 @@ import quart
 
 import quartish
 from quartish import websocket
-from quartish._bridge import from_thread
-from quartish._bridge import SERVER_STOPS
-from quartish._workers import keep
+from quartish._concurrency.coroutines import from_thread
+from quartish._concurrency.coroutines import SERVER_STOPS
+from quartish._concurrency.threads import keep
 from quartish.quart.utils import run_sync
 from quartish.wrappers.websocket import WebSocketDisconnect
 
@@ -361,7 +361,7 @@ async def test_a_full_disk_loses_no_message(colour: App, monkeypatch: pytest.Mon
         while len(got) < len(messages):
             got.append(await websocket.receive())
 
-    monkeypatch.setattr("quartish._inbox._write_all", refuse)
+    monkeypatch.setattr("quartish._http.inbox._write_all", refuse)
     async with WebsocketPeer(app) as peer:
         peer.say(*messages)
         await peer.ended()
@@ -542,7 +542,7 @@ async def test_an_async_handler_that_catches_everything_is_given_up(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("quartish.asgi._exchange.LAST_CALL", 0.05)
+    monkeypatch.setattr("quartish.asgi.exchange.LAST_CALL", 0.05)
     app = colour("app")
     app.config["DISCONNECT_GRACE"] = 0.1
     running = asyncio.Event()
@@ -619,7 +619,7 @@ async def test_who_was_cancelled_by_code_of_its_own_goes_on(
 async def test_a_thread_that_an_async_handler_waits_for_is_waited_for(
     colour: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quartish.asgi._exchange.LAST_CALL", 0.05)
+    monkeypatch.setattr("quartish.asgi.exchange.LAST_CALL", 0.05)
     app = colour("app")
     app.config["DISCONNECT_GRACE"] = 0.05
     log: list[str] = []

@@ -28,7 +28,7 @@ import quartish.ctx
 import quartish.json.provider
 import quartish.quart
 import quartish.sessions
-from quartish import _quart_contexts
+from quartish._quart import contexts as _quart_contexts
 
 from . import _overriding
 from ._overriding import Case

@@ -15,7 +15,7 @@ import quart
 import quartish
 import quartish.ctx
 import quartish.quart
-from quartish import _quart_contexts
+from quartish._quart import contexts as _quart_contexts
 
 from ._peer import ask
 from ._scripted import WebsocketPeer

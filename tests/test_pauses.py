@@ -15,8 +15,8 @@ from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import HTTPException
 
 import quartish
-from quartish import _pauses
 from quartish import request
+from quartish._concurrency import greenlets as _pauses
 from quartish.sessions import SecureCookieSession
 from quartish.sessions import SecureCookieSessionInterface
 

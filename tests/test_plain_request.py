@@ -20,10 +20,10 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 import quartish
-from quartish._formparser import BlockingFormDataParser
-from quartish._formparser import parse_urlencoded
-from quartish._inbox import Inbox
-from quartish._streaming import Body
+from quartish._http.body import Body
+from quartish._http.forms import BlockingFormDataParser
+from quartish._http.forms import parse_urlencoded
+from quartish._http.inbox import Inbox
 from quartish.routing import Rule
 from quartish.wrappers.request import Request
 

@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 
 from quartish import Quart
 from quartish import request
-from quartish.wrappers.awaitable import Request
+from quartish.wrappers.awaitable_request import Request
 
 
 async def test_run_task_serves_until_it_is_told_to_stop() -> None:

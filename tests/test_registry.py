@@ -18,17 +18,16 @@ from werkzeug.exceptions import Forbidden
 from werkzeug.exceptions import HTTPException
 
 from quartish._current import _cv_app
-from quartish._packages import find_package
-from quartish._packages import get_root_path
-from quartish._registry import _endpoint_from_view_func
-from quartish._registry import HOOKS
-from quartish._registry import named_decorator
-from quartish._registry import Registry
-from quartish._registry import Scaffold
-from quartish._registry import setupmethod
+from quartish._import_paths import find_package
+from quartish._import_paths import get_root_path
+from quartish.sansio.scaffold import _endpoint_from_view_func
+from quartish.sansio.scaffold import HOOKS
+from quartish.sansio.scaffold import named_decorator
+from quartish.sansio.scaffold import Scaffold
+from quartish.sansio.scaffold import setupmethod
 
 
-class Recorder(Registry):
+class Recorder(Scaffold):
     """A registry that notes its rules, and that can be finished."""
 
     finished = False
@@ -84,7 +83,7 @@ def test_root_path_may_be_given() -> None:
 
 
 def test_scaffold_is_flasks_name() -> None:
-    assert Scaffold is Registry
+    assert Scaffold is Scaffold
 
 
 def test_repr(registry: Recorder) -> None:
@@ -161,7 +160,7 @@ def test_static_files_ask_their_own_registry_for_the_max_age(
 ) -> None:
     calls: list[t.Any] = []
     monkeypatch.setattr(
-        "quartish._registry.send_from_directory",
+        "quartish.sansio.scaffold.send_from_directory",
         lambda *args, **kwargs: calls.append((args, kwargs)) or "response",
     )
     monkeypatch.setattr(registry, "get_send_file_max_age", {"x.css": 7}.get)
@@ -219,9 +218,9 @@ def test_setup_methods_are_checked_when_called(registry: Recorder) -> None:
 
 
 def test_setupmethod_keeps_what_a_function_is_called() -> None:
-    assert Registry.route.__name__ == "route"
-    assert Registry.route.__doc__
-    assert Registry.route.__module__ == Registry.__module__
+    assert Scaffold.route.__name__ == "route"
+    assert Scaffold.route.__doc__
+    assert Scaffold.route.__module__ == Scaffold.__module__
 
 
 def test_setupmethod_on_an_extension_of_the_class() -> None:
@@ -277,7 +276,7 @@ def test_endpoint_registers_the_very_function(registry: Recorder) -> None:
 
 
 def test_add_url_rule_is_for_subclasses() -> None:
-    registry = Registry(__name__)
+    registry = Scaffold(__name__)
     with pytest.raises(NotImplementedError):
         registry.add_url_rule("/")
 

@@ -22,10 +22,10 @@ from werkzeug.sansio.http import parse_cookie
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 import quartish
-from quartish.sessions import _find_cookie
-from quartish.sessions import _set_cookie
 from quartish.sessions import SecureCookieSession
 from quartish.sessions import SecureCookieSessionInterface
+from quartish.sessions.cookie import find_cookie
+from quartish.sessions.cookie import set_cookie
 from quartish.wrappers import awaitable
 from quartish.wrappers import request as plain
 
@@ -79,7 +79,7 @@ def test_it_is_written_as_werkzeug_writes_it(given: dict[str, t.Any], expires: t
     arguments = options(**given)
     expected.set_cookie(value="a.b-c_", expires=expires, **arguments)
     for _ in range(2):
-        _set_cookie(response, "a.b-c_", expires, arguments)
+        set_cookie(response, "a.b-c_", expires, arguments)
     assert response.headers.getlist("set-cookie") == [expected.headers["Set-Cookie"]] * 2
 
 
@@ -87,13 +87,13 @@ def test_it_is_written_as_werkzeug_writes_it(given: dict[str, t.Any], expires: t
 def test_what_werkzeug_refuses_is_refused(given: dict[str, t.Any]) -> None:
     for _ in range(2):
         with pytest.raises(ValueError):
-            _set_cookie(quartish.Response("x"), "value", None, options(**given))
+            set_cookie(quartish.Response("x"), "value", None, options(**given))
 
 
 def test_a_cookie_that_is_too_large_warns() -> None:
     response = quartish.Response("x")
     with pytest.warns(UserWarning, match="'session' cookie is too large"):
-        _set_cookie(response, "x" * 5000, None, options())
+        set_cookie(response, "x" * 5000, None, options())
     assert len(response.headers["Set-Cookie"]) > 5000
 
     class Careless(quartish.Response):
@@ -101,7 +101,7 @@ def test_a_cookie_that_is_too_large_warns() -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _set_cookie(response := Careless("x"), "x" * 5000, None, options())
+        set_cookie(response := Careless("x"), "x" * 5000, None, options())
     assert len(response.headers["Set-Cookie"]) > 5000
 
 
@@ -127,7 +127,7 @@ def test_a_response_that_sets_cookies_its_own_way_is_asked() -> None:
     patched.set_cookie = lambda **kwargs: calls.append(kwargs)  # type: ignore[method-assign,assignment]
     expected = options(value="v", expires=None)
     for response in (Own("x"), patched, Bare()):
-        _set_cookie(response, "v", None, options())
+        set_cookie(response, "v", None, options())
         assert calls.pop() == expected
     own_headers = quartish.Response("x")
     own_headers.headers = OwnHeaders()
@@ -241,14 +241,14 @@ def test_it_is_found_as_werkzeug_finds_it(kind: t.Any) -> None:
         raw = ";".join(pieces).encode("latin-1")
         scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"cookie", raw)]}
         expected = kind.from_scope(scope).cookies.get("session")
-        assert (_find_cookie(kind.from_scope(scope), "session") or None) == (expected or None), raw
+        assert (find_cookie(kind.from_scope(scope), "session") or None) == (expected or None), raw
 
 
 def test_it_is_found_where_the_cookies_were_changed() -> None:
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"cookie", b"session=v")]}
     request = plain.Request.from_scope(scope)
     request.__dict__["cookies"] = {"session": "other"}
-    assert _find_cookie(request, "session") == "other"
+    assert find_cookie(request, "session") == "other"
     request = plain.Request.from_scope(scope)
     request.headers["Cookie"] = "session=third"
-    assert _find_cookie(request, "session") == "third"
+    assert find_cookie(request, "session") == "third"

@@ -13,9 +13,9 @@ import pytest
 from itsdangerous import BadData
 from itsdangerous import URLSafeTimedSerializer
 
-from quartish._signing import _compress
-from quartish._signing import lazy_sha1
-from quartish._signing import SigningSerializer
+from quartish.sessions.signing import _compress
+from quartish.sessions.signing import lazy_sha1
+from quartish.sessions.signing import SigningSerializer
 
 NOW = 1_700_000_000
 VALUES: list[t.Any] = [

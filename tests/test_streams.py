@@ -16,8 +16,8 @@ from werkzeug.test import create_environ
 
 import quartish
 from quartish import stream_with_context
-from quartish._bridge import from_thread
-from quartish._threads import run_sync
+from quartish._concurrency.coroutines import from_thread
+from quartish._quart.utils import run_sync
 
 from ._scripted import HttpPeer
 

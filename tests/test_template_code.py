@@ -32,7 +32,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 import quartish
-from quartish import _template_code
+from quartish.templating import compile as _template_code
 from quartish.templating import Environment
 
 LIBRARY = {

@@ -13,7 +13,7 @@ from jinja2 import TemplateNotFound
 
 import quartish
 from quartish import templating
-from quartish._bridge import is_awaitable
+from quartish._concurrency.coroutines import is_awaitable
 from quartish._current import _cv_app
 
 from ._peer import ask

@@ -19,16 +19,16 @@ import pytest
 
 import quartish
 from quartish import request
-from quartish._bridge import close_own_loop
-from quartish._bridge import drive
-from quartish._bridge import from_thread
-from quartish._bridge import own_loop
-from quartish._bridge import this_thread
-from quartish._bridge import unwrapped
-from quartish._workers import Stay
-from quartish._workers import to_thread
-from quartish._workers import Workers
-from quartish.wrappers._bodies import FileBody
+from quartish._concurrency.coroutines import close_own_loop
+from quartish._concurrency.coroutines import drive
+from quartish._concurrency.coroutines import from_thread
+from quartish._concurrency.coroutines import own_loop
+from quartish._concurrency.coroutines import this_thread
+from quartish._concurrency.coroutines import unwrapped
+from quartish._concurrency.threads import Stay
+from quartish._concurrency.threads import to_thread
+from quartish._concurrency.threads import Workers
+from quartish.wrappers.response_bodies import FileBody
 
 
 def through_ensure_sync(app: t.Any, view: t.Any) -> t.Any:
@@ -341,7 +341,7 @@ def test_threads_end_with_their_pool() -> None:
 def test_the_process_ends_when_the_work_is_done() -> None:
     code = (
         "import asyncio, sys, time; from contextvars import copy_context\n"
-        "from quartish._workers import to_thread, Workers\n"
+        "from quartish._concurrency.threads import to_thread, Workers\n"
         "pool = Workers(2)\n"
         "def work(): time.sleep(0.1); print('done', flush=True)\n"
         "async def main():\n"

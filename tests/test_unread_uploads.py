@@ -15,7 +15,7 @@ import pytest
 import quartish
 from quartish import request
 from quartish import websocket
-from quartish._inbox import _at_hand
+from quartish._http.inbox import _at_hand
 from quartish.sessions import SecureCookieSessionInterface
 
 from ._scripted import HttpPeer

@@ -11,8 +11,8 @@ from unittest import mock
 
 import pytest
 
-from quartish._watched import watch
-from quartish._watched import Watched
+from quartish._observed import watch
+from quartish._observed import Watched
 
 from ._peer import ask
 

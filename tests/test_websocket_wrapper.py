@@ -8,7 +8,7 @@ import typing as t
 import pytest
 from werkzeug.datastructures import Headers
 
-from quartish._inbox import Inbox
+from quartish._http.inbox import Inbox
 from quartish.signals import websocket_received
 from quartish.signals import websocket_sent
 from quartish.wrappers.websocket import SENDS_PER_TURN

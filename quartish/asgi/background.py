@@ -15,14 +15,14 @@ from asyncio import _get_running_loop
 from concurrent.futures import Future
 from contextvars import copy_context
 
-from .._bridge import from_thread
-from .._bridge import is_async_callable
-from .._bridge import is_awaitable
-from .._bridge import under
-from .._bridge import Watch
+from .._concurrency.coroutines import from_thread
+from .._concurrency.coroutines import is_async_callable
+from .._concurrency.coroutines import is_awaitable
+from .._concurrency.coroutines import under
+from .._concurrency.coroutines import Watch
+from .._concurrency.threads import lane_loop
+from .._concurrency.threads import to_thread
 from .._current import call_with_context
-from .._workers import lane_loop
-from .._workers import to_thread
 from ..signals import got_background_exception
 
 LAST_CALL = 1.0

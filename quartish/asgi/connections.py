@@ -20,7 +20,7 @@ from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Message
 from ..typing import Scope
-from ..wrappers._conn import Conn
+from ..wrappers.connection import Conn
 from .http import finish
 from .http import handle_http
 from .lifespan import ASGILifespan as ASGILifespan

@@ -9,7 +9,7 @@ import inspect
 import typing as t
 import weakref
 
-from .._bridge import is_awaitable
+from .._concurrency.coroutines import is_awaitable
 from .._current import call_with_context
 from ..signals import got_serving_exception
 from ..typing import ASGIReceive

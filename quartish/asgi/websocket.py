@@ -14,23 +14,23 @@ from functools import partial
 
 from werkzeug.exceptions import Forbidden
 
-from .._bridge import drive
-from .._bridge import within
+from .._concurrency.coroutines import drive
+from .._concurrency.coroutines import within
+from .._concurrency.threads import Lane
+from .._concurrency.threads import to_thread
 from .._current import is_current
-from .._head import cut
-from .._inbox import Inbox
-from .._responses import drop_response
-from .._workers import Lane
-from .._workers import to_thread
+from .._dispatch.response import drop_response
+from .._http.head import cut
+from .._http.inbox import Inbox
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
-from ._debug import watched
-from ._exchange import Exchange
-from ._exchange import MOMENT
-from ._send import body_in_memory
-from ._send import is_sync_stream
-from ._send import raw_headers
+from .debug import watched
+from .exchange import Exchange
+from .exchange import MOMENT
+from .send import body_in_memory
+from .send import is_sync_stream
+from .send import raw_headers
 
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011

@@ -18,8 +18,8 @@ from types import MethodType
 from werkzeug.http import http_date
 
 from .._lazy import lazy
-from .._watched import watch
-from .._watched import Watched
+from .._observed import watch
+from .._observed import Watched
 from ._long import loads_long
 from ._long import LONG
 

@@ -18,10 +18,10 @@ from werkzeug.http import http_date
 from werkzeug.http import parse_date
 
 from .._current import find_context
-from ..json import dumps
-from ..json import loads
-from ..json.provider import _default
-from ..json.provider import encode_with
+from . import dumps
+from . import loads
+from .provider import _default
+from .provider import encode_with
 
 
 class JSONTag:

@@ -1,10 +1,467 @@
-"""The application base class under Flask's name for it; it lives in `_core`."""
+"""The app without a live request: configuration, URL map, templates, JSON, sessions.
 
-from .._core import _make_timedelta as _make_timedelta
-from .._core import Core as App
-from .scaffold import _endpoint_from_view_func as _endpoint_from_view_func
-from .scaffold import find_package as find_package
-from .scaffold import Scaffold as Scaffold
-from .scaffold import setupmethod as setupmethod
+`Core` is Flask's sansio `App`. What it holds is set up once and read by every request.
+"""
 
-__all__ = ["App"]
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import typing as t
+import weakref
+from datetime import timedelta
+from itertools import chain
+
+from jinja2 import Environment as JinjaEnvironment
+from werkzeug.exceptions import Aborter
+from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequestKeyError
+from werkzeug.exceptions import SecurityError
+from werkzeug.routing import BuildError
+from werkzeug.routing import MapAdapter
+from werkzeug.utils import cached_property
+from werkzeug.utils import redirect as _redirect
+
+from .._concurrency.handover import handover
+from .._defaults import DEFAULTS
+from .._import_paths import find_package
+from ..blueprints import Blueprint
+from ..config import Config
+from ..config import ConfigAttribute
+from ..helpers import _split_blueprint_path
+from ..helpers import get_debug_flag
+from ..json.provider import DefaultJSONProvider
+from ..json.provider import JSONProvider
+from ..logging import create_logger
+from ..routing import AdapterCache
+from ..routing import ELSEWHERE
+from ..routing import is_valid_host
+from ..routing import Map
+from ..routing import NOWHERE
+from ..routing import Rule
+from ..sessions import SecureCookieSessionInterface
+from ..sessions import SessionInterface
+from ..templating import DispatchingJinjaLoader
+from ..templating import Environment
+from ..typing import ErrorHandlerCallable
+from ..typing import RouteCallable
+from ..typing import ShellContextProcessorCallable
+from ..typing import TeardownCallable
+from ..typing import TemplateFilterCallable
+from ..typing import TemplateGlobalCallable
+from ..typing import TemplateTestCallable
+from .scaffold import _endpoint_from_view_func
+from .scaffold import named_decorator
+from .scaffold import Scaffold
+from .scaffold import setupmethod
+
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+
+
+def _make_timedelta(value: timedelta | int | None) -> timedelta | None:
+    """Return seconds as a timedelta; None and a timedelta as they are."""
+    return value if value is None or isinstance(value, timedelta) else timedelta(seconds=value)
+
+
+class Core(Scaffold):
+    """What both colours of the app are made of, less everything that a request needs."""
+
+    aborter_class: type[Aborter] = Aborter
+    jinja_environment: type[JinjaEnvironment] = Environment
+    config_class: type[Config] = Config
+    json_provider_class: type[JSONProvider] = DefaultJSONProvider
+    jinja_options: dict[str, t.Any] = {}
+    url_rule_class: type[Rule] = Rule
+    url_map_class: type[Map] = Map
+    session_interface: SessionInterface = SecureCookieSessionInterface()
+    request_class: t.Any
+    response_class: t.Any
+
+    if t.TYPE_CHECKING:
+        # Defined where there are requests (`_application`), called by the flow.
+        wsgi_app: t.Any
+        plain: bool
+        context_class: type[t.Any]
+
+        def make_response(self, rv: t.Any, /) -> t.Any: ...
+        def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]: ...
+        def ensure_async(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]: ...
+        def sync_to_async(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]: ...
+        def log_exception(self, exc_info: t.Any) -> t.Any: ...
+        def make_default_options_response(self) -> t.Any: ...
+        def raise_routing_exception(self, request: t.Any) -> t.NoReturn: ...
+
+    testing = ConfigAttribute[bool]("TESTING")
+    secret_key = ConfigAttribute[t.Union[str, bytes, None]]("SECRET_KEY")
+    permanent_session_lifetime = ConfigAttribute[timedelta](
+        "PERMANENT_SESSION_LIFETIME",
+        get_converter=_make_timedelta,  # type: ignore[arg-type]
+    )
+
+    default_config = DEFAULTS
+
+    def __init__(
+        self,
+        import_name: str,
+        static_url_path: str | None = None,
+        static_folder: str | os.PathLike[str] | None = "static",
+        static_host: str | None = None,
+        host_matching: bool = False,
+        subdomain_matching: bool = False,
+        template_folder: str | os.PathLike[str] | None = "templates",
+        instance_path: str | None = None,
+        instance_relative_config: bool = False,
+        root_path: str | None = None,
+    ) -> None:
+        super().__init__(
+            import_name=import_name,
+            static_folder=static_folder,
+            static_url_path=static_url_path,
+            template_folder=template_folder,
+            root_path=root_path,
+        )
+        if instance_path is None:
+            instance_path = self.auto_find_instance_path()
+        elif not os.path.isabs(instance_path):
+            raise ValueError(
+                "If an instance path is provided it must be absolute."
+                " A relative path was given instead."
+            )
+        handover.look(self.plain)
+        self.instance_path = instance_path
+        self.config = self.make_config(instance_relative_config)
+        self.aborter = self.make_aborter()
+        self.json: JSONProvider = self.json_provider_class(self)
+        #: Called with `(error, endpoint, values)` when `url_for` cannot build a URL.
+        self.url_build_error_handlers: list[
+            t.Callable[[Exception, str, dict[str, t.Any]], str]
+        ] = []
+        self.teardown_appcontext_funcs: list[TeardownCallable] = []
+        self.shell_context_processors: list[ShellContextProcessorCallable] = []
+        self.blueprints: dict[str, Blueprint] = {}
+        #: Where extensions keep their state, by their name.
+        self.extensions: dict[str, t.Any] = {}
+        self.url_map = self.url_map_class(host_matching=host_matching)
+        self.subdomain_matching = subdomain_matching
+        self._adapters = AdapterCache(ELSEWHERE if self.plain else NOWHERE)
+        self._got_first_request = False
+        self.cli.name = self.name
+        self._equip()
+        self._add_static_route(static_host, host_matching)
+
+    def _equip(self) -> None:
+        """Give a new app what a subclass of this room adds; keeps `__init__` in one place,
+        where editors and `inspect.signature` read it."""
+
+    def _add_static_route(self, static_host: str | None, host_matching: bool) -> None:
+        if not self.has_static_folder:
+            return
+        assert bool(static_host) == host_matching, "Invalid static_host/host_matching combination"
+        self.add_url_rule(
+            f"{self.static_url_path}/<path:filename>",
+            endpoint="static",
+            host=static_host,
+            view_func=self._static_view(),
+        )
+
+    def _static_view(self) -> RouteCallable:
+        this = weakref.ref(self)  # the view is in `view_functions`: no circle
+
+        def send_static_file(filename: str) -> t.Any:
+            app = this()
+            assert app is not None
+            return app.send_static_file(filename)
+
+        return send_static_file
+
+    def _check_setup_finished(self, f_name: str) -> None:
+        if self._got_first_request and self.plain:  # Quart takes them at any time
+            raise AssertionError(
+                f"The setup method '{f_name}' can no longer be called on the application. It"
+                " has already handled its first request, any changes will not be applied"
+                " consistently.\nMake sure all imports, decorators, functions, etc. needed to"
+                " set up the application are done before running it."
+            )
+
+    # --- configuration ----------------------------------------------------------------------
+
+    @cached_property
+    def name(self) -> str:
+        """The import name; for a script that is run, its file's name."""
+        if self.import_name == "__main__":
+            file: str | None = getattr(sys.modules["__main__"], "__file__", None)
+            if file is None:
+                return "__main__"
+            return os.path.splitext(os.path.basename(file))[0]
+        return self.import_name
+
+    @cached_property
+    def logger(self) -> logging.Logger:
+        """The logger named as the app."""
+        return create_logger(self)
+
+    @property
+    def debug(self) -> bool:
+        """Whether debug mode is on. Set it before the app runs."""
+        debug: bool = self.config["DEBUG"]
+        return debug
+
+    @debug.setter
+    def debug(self, value: bool) -> None:
+        self.config["DEBUG"] = value
+        if self.config["TEMPLATES_AUTO_RELOAD"] is None:
+            self.jinja_env.auto_reload = value
+
+    def make_config(self, instance_relative: bool = False) -> Config:
+        """Make the config, relative to the instance folder if so asked."""
+        root_path = self.instance_path if instance_relative else self.root_path
+        defaults = dict(self.default_config)
+        defaults["DEBUG"] = get_debug_flag()
+        return self.config_class(root_path, defaults)
+
+    def make_aborter(self) -> Aborter:
+        """Make what `abort` calls."""
+        return self.aborter_class()
+
+    def auto_find_instance_path(self) -> str:
+        """Return where the instance folder is: beside the package, or in the prefix's var."""
+        prefix, package_path = find_package(self.import_name)
+        if prefix is None:
+            return os.path.join(package_path, "instance")
+        return os.path.join(prefix, "var", f"{self.name}-instance")
+
+    def open_instance_resource(
+        self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
+    ) -> t.IO[t.Any]:
+        """Open a file of the instance folder; `encoding` is for text modes."""
+        path = os.path.join(self.instance_path, resource)
+        return open(path, mode) if "b" in mode else open(path, mode, encoding=encoding)
+
+    # --- templates ----------------------------------------------------------------------------
+
+    @cached_property
+    def jinja_env(self) -> JinjaEnvironment:
+        """The Jinja environment, made when first read."""
+        return self.create_jinja_environment()
+
+    def create_jinja_environment(self) -> JinjaEnvironment:
+        """Make the Jinja environment of `jinja_options`."""
+        options = dict(self.jinja_options)
+        options.setdefault("autoescape", self.select_jinja_autoescape)
+        if "auto_reload" not in options:
+            reload = self.config["TEMPLATES_AUTO_RELOAD"]
+            options["auto_reload"] = self.debug if reload is None else reload
+        env = self.jinja_environment(self, **options)  # type: ignore[arg-type]
+        env.policies["json.dumps_function"] = self.json.dumps
+        return env
+
+    def create_global_jinja_loader(self) -> DispatchingJinjaLoader:
+        """Make the loader that asks the app's and then the blueprints' loaders."""
+        return DispatchingJinjaLoader(self)
+
+    def select_jinja_autoescape(self, filename: str | None) -> bool:
+        """Say whether a template is escaped: HTML, XML, SVG, and one made of a string."""
+        return filename is None or filename.endswith((".html", ".htm", ".xml", ".xhtml", ".svg"))
+
+    @setupmethod
+    def template_filter(self, name: t.Any = None) -> t.Any:
+        """Register a template filter, under `name` or the function's own name."""
+        return named_decorator(self.add_template_filter, name)
+
+    @setupmethod
+    def add_template_filter(self, f: TemplateFilterCallable, name: str | None = None) -> None:
+        """Register a template filter, under `name` or the function's own name."""
+        self.jinja_env.filters[name or f.__name__] = f
+
+    @setupmethod
+    def template_test(self, name: t.Any = None) -> t.Any:
+        """Register a template test, under `name` or the function's own name."""
+        return named_decorator(self.add_template_test, name)
+
+    @setupmethod
+    def add_template_test(self, f: TemplateTestCallable, name: str | None = None) -> None:
+        """Register a template test, under `name` or the function's own name."""
+        self.jinja_env.tests[name or f.__name__] = f
+
+    @setupmethod
+    def template_global(self, name: t.Any = None) -> t.Any:
+        """Register a template global, under `name` or the function's own name."""
+        return named_decorator(self.add_template_global, name)
+
+    @setupmethod
+    def add_template_global(self, f: TemplateGlobalCallable, name: str | None = None) -> None:
+        """Register a template global, under `name` or the function's own name."""
+        self.jinja_env.globals[name or f.__name__] = f
+
+    # --- what users register --------------------------------------------------------------------
+
+    @setupmethod
+    def register_blueprint(self, blueprint: Blueprint, **options: t.Any) -> None:
+        """Register a blueprint; `options` are those of `Blueprint`, and `name`, `url_prefix`,
+        `subdomain`, `url_defaults` to override its own."""
+        blueprint.register(self, options)
+
+    def iter_blueprints(self) -> t.ValuesView[Blueprint]:
+        """Iterate over the blueprints in the order they were registered."""
+        return self.blueprints.values()
+
+    @setupmethod
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: RouteCallable | None = None,
+        provide_automatic_options: bool | None = None,
+        **options: t.Any,
+    ) -> None:
+        """Route a URL rule to an endpoint and, if given, the endpoint to a view.
+
+        `options` go to the rule (`Rule`). Without `methods` the view's own `methods`, else
+        GET. Raises AssertionError where the endpoint has another view already.
+        """
+        if endpoint is None:
+            endpoint = _endpoint_from_view_func(view_func)
+        methods = options.pop("methods", None) or getattr(view_func, "methods", None) or ("GET",)
+        if isinstance(methods, str):
+            raise TypeError(
+                "Allowed methods must be a list of strings, for"
+                ' example: @app.route(..., methods=["POST"])'
+            )
+        if options.get("websocket"):
+            methods, provide_automatic_options = {"GET"}, False
+        methods = {item.upper() for item in methods}
+        required: set[str] = set(getattr(view_func, "required_methods", ()))
+        if provide_automatic_options is None:
+            provide_automatic_options = getattr(view_func, "provide_automatic_options", None)
+        if provide_automatic_options is None:
+            provide_automatic_options = (
+                "OPTIONS" not in methods and self.config["PROVIDE_AUTOMATIC_OPTIONS"]
+            )
+            if provide_automatic_options:
+                required.add("OPTIONS")
+        rule_obj = self.url_rule_class(
+            rule, methods=methods | required, endpoint=endpoint, **options
+        )
+        rule_obj.provide_automatic_options = bool(provide_automatic_options)
+        self.url_map.add(rule_obj)
+        if view_func is not None:
+            if self.view_functions.get(endpoint, view_func) != view_func:
+                raise AssertionError(
+                    "View function mapping is overwriting an existing"
+                    f" endpoint function: {endpoint}"
+                )
+            self.view_functions[endpoint] = view_func
+
+    @setupmethod
+    def teardown_appcontext(self, f: F) -> F:
+        """Call `f(exc)` when an application context ends: after each request, and after
+        each `with app.app_context()`."""
+        self.teardown_appcontext_funcs.append(f)
+        return f
+
+    @setupmethod
+    def shell_context_processor(self, f: F) -> F:
+        """Add what `f()` returns to the names of the interactive shell."""
+        self.shell_context_processors.append(f)
+        return f
+
+    # --- URLs -----------------------------------------------------------------------------------
+
+    def create_url_adapter(self, request: t.Any) -> MapAdapter | None:
+        """Return what matches and builds URLs for a connection, or without one for
+        `SERVER_NAME`; None where that is not set. The awaitable colour matches subdomains wherever
+        `SERVER_NAME` is set, the plain one with `subdomain_matching`.
+
+        Raises SecurityError (400) for a host that is malformed or not in `TRUSTED_HOSTS`.
+        """
+        server_name: str | None = self.config["SERVER_NAME"]
+        if request is None:
+            if server_name is None:
+                return None
+            return self.url_map.bind(
+                server_name,
+                script_name=self.config["APPLICATION_ROOT"],
+                url_scheme=self.config["PREFERRED_URL_SCHEME"],
+            )
+        if (trusted_hosts := self.config["TRUSTED_HOSTS"]) is not None:
+            request.trusted_hosts = trusted_hosts
+        if not is_valid_host(request.raw_host):
+            raise SecurityError(f"The Host header {request.raw_host[:100]!r} is malformed.")
+        subdomain: str | None = None
+        if self.url_map.host_matching:
+            server_name = None  # or it would be matched in the place of the request's host
+        elif not self.subdomain_matching:
+            subdomain = self.url_map.default_subdomain or ("" if self.plain else None)
+        return self._adapters.bind(self.url_map, request, server_name, subdomain)
+
+    def bind_without_host(self, conn: t.Any) -> MapAdapter:
+        """Return what builds URLs for a connection whose host was refused."""
+        return self.url_map.bind(
+            self.config["SERVER_NAME"] or "", conn.root_path, url_scheme=conn.scheme
+        )
+
+    def inject_url_defaults(self, endpoint: str, values: dict[str, t.Any]) -> None:
+        """Let the `url_defaults` functions add to the values a URL is built of."""
+        names: t.Iterable[str | None] = (None,)
+        if "." in endpoint:
+            names = chain(names, reversed(_split_blueprint_path(endpoint.rpartition(".")[0])))
+        for name in names:
+            for func in self.url_default_functions.get(name, ()):
+                func(endpoint, values)
+
+    def handle_url_build_error(
+        self, error: BuildError, endpoint: str, values: dict[str, t.Any]
+    ) -> str:
+        """Return the first URL that a `url_build_error_handlers` function gives, or raise the
+        last BuildError."""
+        for handler in self.url_build_error_handlers:
+            try:
+                url = handler(error, endpoint, values)
+            except BuildError as another:
+                error = another
+            else:
+                if url is not None:
+                    return url
+        raise error
+
+    def redirect(self, location: str, code: int = 302) -> t.Any:
+        """Return a redirect response (RFC 9110, section 15.4)."""
+        return _redirect(location, code, Response=t.cast(t.Any, self.response_class))
+
+    # --- errors -----------------------------------------------------------------------------------
+
+    def _find_error_handler(
+        self, e: Exception, blueprints: t.Iterable[str]
+    ) -> ErrorHandlerCallable | None:
+        """Return the handler for an exception: by status before by class, the blueprints'
+        before the app's, the nearest class first."""
+        exc_class, code = self._get_exc_class_and_code(type(e))
+        names = (*blueprints, None)
+        for status in (code, None) if code is not None else (None,):
+            for name in names:
+                handlers = self.error_handler_spec.get(name, {}).get(status)
+                if not handlers:
+                    continue
+                for cls in exc_class.__mro__:
+                    if (handler := handlers.get(cls)) is not None:
+                        return handler
+        return None
+
+    def trap_http_exception(self, e: Exception) -> bool:
+        """Say whether an HTTP exception is treated as a fault of the code:
+        `TRAP_HTTP_EXCEPTIONS`, `TRAP_BAD_REQUEST_ERRORS`, and in debug mode a missing key."""
+        if self.config["TRAP_HTTP_EXCEPTIONS"]:
+            return True
+        trap = self.config["TRAP_BAD_REQUEST_ERRORS"]
+        if trap is None and self.debug and isinstance(e, BadRequestKeyError):
+            return True
+        return bool(trap) and isinstance(e, BadRequest)
+
+    def should_ignore_error(self, error: BaseException | None) -> bool:
+        """Say whether teardown functions are spared this error. To be overridden."""
+        return False
+
+
+#: Flask's name of it.
+App = Core

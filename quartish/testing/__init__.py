@@ -3,8 +3,8 @@ API) for either."""
 
 from __future__ import annotations
 
-from ._plain import EnvironBuilder
-from ._plain import FlaskClient
-from ._plain import FlaskCliRunner
+from .wsgi_client import EnvironBuilder
+from .wsgi_client import FlaskClient
+from .wsgi_client import FlaskCliRunner
 
 __all__ = ["EnvironBuilder", "FlaskClient", "FlaskCliRunner"]

@@ -14,8 +14,8 @@ from werkzeug.http import dump_cookie
 from werkzeug.test import ClientRedirectError
 from werkzeug.test import TestResponse
 
-from .._bridge import is_awaitable
-from .._responses import HEAD_BODY
+from .._concurrency.coroutines import is_awaitable
+from .._dispatch.response import HEAD_BODY
 from .._werkzeug import Cookie
 from ..sessions import SessionMixin
 from ..typing import Scope

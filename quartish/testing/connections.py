@@ -14,7 +14,7 @@ from werkzeug.datastructures import Headers
 
 from ..typing import Message
 from ..typing import Scope
-from ._responses import make_response
+from .responses import make_response
 from .utils import decode_headers
 
 

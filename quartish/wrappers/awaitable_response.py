@@ -19,26 +19,26 @@ from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .. import json
-from .._bridge import is_awaitable
-from .._bridge import mark_async
+from .._concurrency.coroutines import is_awaitable
+from .._concurrency.coroutines import mark_async
+from .._concurrency.threads import to_thread
 from .._current import find_context
-from .._watched import PartType
+from .._observed import PartType
 from .._werkzeug import headers_of
 from .._werkzeug import parse_etags
 from .._werkzeug import parse_range_header
 from .._werkzeug import set_status
 from .._werkzeug import STATUS_LINES
-from .._workers import to_thread
-from ._bodies import DataBody
-from ._bodies import FileBody
-from ._bodies import IOBody
-from ._bodies import IterableBody
-from ._bodies import RangeBody
-from ._bodies import ResponseBody
-from ._bodies import view_pool
-from ._pending import Pending
 from .response import header_lines
 from .response import IN_MEMORY
+from .response_bodies import DataBody
+from .response_bodies import FileBody
+from .response_bodies import IOBody
+from .response_bodies import IterableBody
+from .response_bodies import RangeBody
+from .response_bodies import ResponseBody
+from .response_bodies import view_pool
+from .unawaited import Pending
 
 T = t.TypeVar("T")
 Coroutine = cabc.Coroutine[t.Any, t.Any, T]

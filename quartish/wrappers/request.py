@@ -14,23 +14,23 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 
 from .. import json
 from .._current import find_context
-from .._environ import build_environ
-from .._formparser import BlockingFormDataParser
-from .._formparser import FORMS
-from .._formparser import MANY
-from .._formparser import parse_urlencoded
-from .._formparser import URLENCODED
+from .._http.body import AsyncInput
+from .._http.body import Body
+from .._http.body import LimitedInput
+from .._http.environ import build_environ
+from .._http.forms import BlockingFormDataParser
+from .._http.forms import FORMS
+from .._http.forms import MANY
+from .._http.forms import parse_urlencoded
+from .._http.forms import URLENCODED
 from .._lazy import lazy
-from .._streaming import AsyncInput
-from .._streaming import Body
-from .._streaming import LimitedInput
 from .._werkzeug import BodyRequest
 from .._werkzeug import form_class
 from .._werkzeug import READING
 from ..debughelpers import attach_enctype_error_multidict
 from ..json._long import LONG
 from ..json.provider import reads_long
-from ._limits import Limits
+from .limits import Limits
 
 Form = tuple[t.IO[bytes], ImmutableMultiDict[str, str], ImmutableMultiDict[str, t.Any]]
 

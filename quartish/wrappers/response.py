@@ -11,9 +11,9 @@ from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .. import json
-from .._bridge import from_thread
+from .._concurrency.coroutines import from_thread
 from .._current import find_context
-from .._watched import PartType
+from .._observed import PartType
 from .._werkzeug import KNOWS_RESPONSES
 from .._werkzeug import set_up
 from .._werkzeug import STATUS_LINES

@@ -11,18 +11,18 @@ from time import monotonic
 from werkzeug.datastructures import Headers
 
 from .. import json
-from .._bridge import from_thread
-from .._bridge import mark_async
-from .._bridge import Turns
-from .._inbox import give_way
-from .._inbox import Inbox
-from .._sendable import breaks
-from .._sendable import check_token
-from .._sendable import raw_name
-from .._sendable import raw_value
-from .._sendable import Unsendable
-from .._workers import in_lane
-from .._workers import this_thread
+from .._concurrency.coroutines import from_thread
+from .._concurrency.coroutines import mark_async
+from .._concurrency.coroutines import Turns
+from .._concurrency.threads import in_lane
+from .._concurrency.threads import this_thread
+from .._http.headers import breaks
+from .._http.headers import check_token
+from .._http.headers import raw_name
+from .._http.headers import raw_value
+from .._http.headers import Unsendable
+from .._http.inbox import give_way
+from .._http.inbox import Inbox
 from ..json._long import LONG
 from ..json.provider import reads_long
 from ..signals import websocket_received
@@ -31,8 +31,8 @@ from ..typing import ASGISend
 from ..typing import Message
 from ..typing import RawHeaders
 from ..typing import Scope
-from ._conn import ClientDisconnectedError
-from ._conn import Conn
+from .connection import ClientDisconnectedError
+from .connection import Conn
 
 P = t.ParamSpec("P")
 T = t.TypeVar("T")

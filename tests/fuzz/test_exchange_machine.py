@@ -34,7 +34,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 from hypothesis.stateful import run_state_machine_as_test
 
 import quartish
-from quartish import _workers
+from quartish._concurrency import threads as _workers
 from quartish._current import find_context
 from quartish.asgi import _exchange
 from quartish.asgi import _send

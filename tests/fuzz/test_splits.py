@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import quartish
-from quartish._bridge import drive
+from quartish._concurrency.coroutines import drive
 from tests._doors import Ask
 from tests._doors import through_asgi
 from tests._doors import through_wsgi

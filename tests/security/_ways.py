@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import quartish
-from quartish._bridge import drive
+from quartish._concurrency.coroutines import drive
 from tests._doors import Ask
 from tests._doors import Reply
 from tests._doors import through_asgi

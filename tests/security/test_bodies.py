@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import quartish
-from quartish._inbox import QUEUED
+from quartish._http.inbox import QUEUED
 from tests._doors import Ask
 from tests._doors import LIMIT
 from tests._doors import make_app

@@ -1,0 +1,1 @@
+"""Behind `quartish.cli`: finding the app, the options and groups of commands."""

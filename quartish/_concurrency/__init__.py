@@ -1,0 +1,1 @@
+"""Coroutines driven on a loop or in a thread, and the threads themselves."""

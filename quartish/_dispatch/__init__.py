@@ -1,0 +1,1 @@
+"""The dispatch flow: what is planned for an app's requests, and what happens to each of them."""

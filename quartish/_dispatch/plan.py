@@ -1,0 +1,228 @@
+"""What an app says of requests to come, before one of them is dispatched.
+
+It is read from the app's registries: who takes part before the view, after it and at the end,
+whether anybody looks at the response. What is redefined is looked up once, as the app
+forgets its flows when anything of the dispatch family is set; what is registered is looked up
+each time, as it may be edited at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from functools import partial
+from itertools import chain
+from types import MethodType
+
+from .._concurrency.coroutines import is_async_callable
+from .._concurrency.greenlets import can_pause
+from .._context import has_own_life
+from ..ctx import AppContext
+from ..sansio.app import Core
+from ..sessions import is_stock
+from ..signals import appcontext_popped
+from ..signals import appcontext_tearing_down
+from ..wrappers import Response
+from ..wrappers.awaitable_response import Response as AwaitableResponse
+from ..wrappers.connection import Conn
+from .overrides import as_step
+from .overrides import CONTEXT_LAST
+from .overrides import HELPERS
+from .overrides import is_default
+from .response import make_response
+
+#: What answers look at, and may be set on a class of responses.
+_SETTINGS = frozenset(["default_mimetype", "default_status"])
+_FROM_SCOPE: t.Any = vars(Conn)["from_scope"].__func__
+
+
+class Survey:
+    """What is known of the flow of one app's connections of one kind."""
+
+    #: The app's registries of the hooks, by name: before, after, teardown.
+    HOOKS: t.ClassVar[tuple[str, str, str]]
+    #: The app's methods around the flow, and that make its contexts, if it has them.
+    HANDLER: t.ClassVar[str]
+    CONTEXT: t.ClassVar[str]
+    #: The app's attribute that has its class of connections.
+    CONNECTION: t.ClassVar[str]
+    #: The app's method for each step that it may override.
+    METHODS: t.ClassVar[dict[str, str]]
+    #: The signals of its begin, its end, its failure and its teardown.
+    started: t.Any
+    finished: t.Any
+    failed: t.Any
+    tearing_down: t.Any
+
+    def __init__(self, app: Core) -> None:
+        self.app = app
+        # PERF(0.02 us each): an app has them in its class, where looking them up is slow.
+        self.plain: bool = app.plain
+        self.request_class: t.Any = app.request_class
+        self.context_class: t.Any = app.context_class
+        self.response_class: t.Any = app.response_class
+        #: Whether the app makes the contexts by a method of its own.
+        maker: t.Any = getattr(app, self.CONTEXT, None)
+        class_of: t.Any = getattr(app, "context_class_of", lambda _: self.context_class)
+        self.makes_context = maker is not None and (
+            not is_default(maker) or class_of(self.CONTEXT) is not self.context_class
+        )
+        #: Whether a request may be made when it is first asked for: neither its class nor its
+        #: context's does anything of its own when one is made, or closed.
+        from_scope = getattr(self.request_class, "from_scope", None)
+        self.late_request = (
+            self.context_class.__init__ is AppContext.__init__
+            and "__init__" not in self.context_class.redefined
+            and type(from_scope) is MethodType
+            and from_scope.__func__ is _FROM_SCOPE
+            and not self.request_class.needs_close
+            and not self.makes_context
+        )
+        #: The registries themselves: they may be edited at any time, and the flow is made
+        #: anew where one is replaced.
+        self.before, self.after, self.teardown = (getattr(app, name) for name in self.HOOKS)
+        #: The steps whose place a method of the app's takes.
+        self.replaced: set[str] = set()
+        #: Whether one of them was written as `def`: then the whole request runs in a thread.
+        self.overridden = False
+        for step, name in self.METHODS.items():
+            method = getattr(app, name)
+            if not is_default(method):
+                context_last = not self.plain and step in CONTEXT_LAST
+                setattr(self, step, as_step(method, context_last))
+                self.replaced.add(step)
+                self.overridden = self.overridden or not is_async_callable(method)
+        for name in HELPERS:
+            method = getattr(app, name, None)
+            if method and not is_default(method):
+                self.overridden = self.overridden or not is_async_callable(method)
+        #: The app's own method around all of it, in the awaitable colour.
+        self.handler: t.Any = None
+        handler = getattr(app, self.HANDLER, None)
+        if handler is not None and not is_default(handler):
+            self.handler = handler
+            self.replaced.add("handle")
+            self.overridden = self.overridden or not is_async_callable(handler)
+        #: Whether the app makes its application contexts, for Flask's flow to ask for.
+        self.own_app_context = self.plain and not is_default(t.cast(t.Any, app).app_context)
+        #: Whether contexts may have methods of their own, which are to be called.
+        self.own_contexts = (
+            self.own_app_context or self.makes_context or has_own_life(self.context_class)
+        )
+        #: Whether the app may have a say in the app contexts of its connections.
+        self.own_adapter = not is_default(app.create_url_adapter)
+        self.asks_for_app_context = self.own_adapter or not is_default(
+            t.cast(t.Any, app).app_context
+        )
+        #: What the app puts around each function of the user's, if anything: `ensure_sync` of an
+        #: app that may override it, `ensure_async` of one that does.
+        self.adapt: t.Any = None
+        if not self.plain and not all(map(is_default, (app.ensure_async, app.sync_to_async))):
+            self.adapt = app.ensure_async
+        elif self.overridden:
+            self.adapt = app.ensure_sync
+        #: What makes a response of what a view returned.
+        own = is_default(app.make_response)
+        self.make: t.Any = partial(make_response, app) if own else app.make_response
+        #: Whether responses are what they would be without the app's word.
+        self.unchanged = (
+            not self.replaced
+            and own
+            and self.response_class in (Response, AwaitableResponse)
+            and self.response_class.redefined <= _SETTINGS
+        )
+        #: Who else takes part before the view and after it.
+        self.preprocessors = app.url_value_preprocessors
+        self.starting, self.finishing = self.started.receivers, self.finished.receivers
+        #: Who takes part at the end. PERF(0.1 us): `any` asks them all in one call.
+        self.at_end = (
+            self.teardown,
+            app.teardown_appcontext_funcs,
+            self.tearing_down.receivers,
+            appcontext_tearing_down.receivers,
+            appcontext_popped.receivers,
+            self.replaced,
+            self.own_contexts,
+        )
+        #: Whether a WSGI middleware was put around the app: http requests go through it.
+        self.through_wsgi = not is_default(app.wsgi_app) or hasattr(type(app).__call__, "for_wsgi")
+        #: The app's own class of connections, where it has one that does anything of its own.
+        connection_class: t.Any = getattr(app, self.CONNECTION, None)
+        self.connection_class = (
+            None if getattr(connection_class, "direct", not connection_class) else connection_class
+        )
+        #: *Quart:* whether each request is inside of an application context that the app makes by
+        #: a method of its own.
+        self.in_app_context = not self.plain and not is_default(t.cast(t.Any, app).app_context)
+        #: Whether requests do not come by the straight way.
+        self.detour = self.through_wsgi or self.connection_class is not None or self.in_app_context
+
+        #: Whether sessions may be opened when first touched, and saved with nothing to await.
+        self.lazy_session = is_stock(app.session_interface) and (app.plain or not self.adapt)
+        #: Whether a request has nothing to do before `full_dispatch`, which is the flow's own.
+        self.direct = self.lazy_session and "full_dispatch" not in self.replaced
+
+    def of_interface(self, func: t.Any) -> t.Any:
+        """Return what is called for a method of the session interface: *Quart* puts the same
+        around it as around a function of the user's."""
+        return func if self.plain or self.adapt is None else self.adapt(func)
+
+    def saver(self, ctx: AppContext) -> t.Any:
+        """Return what saves a session; *Quart* puts nothing around it for a websocket."""
+        save = self.app.session_interface.save_session
+        return self.of_interface(save) if ctx.kind == "request" else save
+
+    def serves_file(self, ctx: AppContext) -> bool:
+        """Say whether the view only sends a static file: blocked views must not delay it."""
+        return getattr(self._view(ctx), "__name__", "") == "send_static_file"
+
+    def may_read(self, ctx: AppContext) -> bool:
+        """Say whether somebody may ask for the body: the view, unless its route says
+        `stream_body`; without a view (a 404), whoever else takes part."""
+        conn = ctx.conn
+        if conn.routing_exception is None:
+            return not getattr(conn.url_rule, "stream_body", False)
+        others = (self.before, self.after, self.teardown, self.app.error_handler_spec)
+        return self.overridden or any(others) or any(self.at_end)
+
+    def misses_on_loop(self, ctx: AppContext) -> bool:
+        """Say whether a request that no view matches takes the loop lane: its hooks are all
+        async, and there is no body which would have to be read before them."""
+        body = ctx.made.body if self.plain and ctx.kind == "request" else None
+        if body is not None and can_pause() and self.may_read(ctx):
+            return False
+        hooks = (self.before, self.after, self.teardown)
+        return not any(hooks) or all(
+            is_async_callable(func)
+            for registry in hooks
+            for func in chain.from_iterable(registry.values())
+        )
+
+    def survives_disconnect(self, ctx: AppContext) -> bool:
+        """Say whether the view is to finish although the client has left."""
+        return getattr(self._view(ctx), "survives_disconnect", False) is True
+
+    def describe(self, ctx: AppContext) -> str:
+        """Name the view and the path, for the log."""
+        conn = ctx.conn
+        return f"view {conn.endpoint!r} [{conn.method} {conn.log_path}]"
+
+    def _view(self, ctx: AppContext) -> t.Any:
+        endpoint = ctx.conn.endpoint
+        return None if endpoint is None else self.app.view_functions.get(endpoint)
+
+    # --- who wants to see it ---------------------------------------------------------------
+
+    def saves_session(self, ctx: AppContext) -> bool:
+        """Say whether the session has to be saved: it was touched; or it came in, and may be a
+        permanent one, which is renewed with each response (`SESSION_REFRESH_EACH_REQUEST`)."""
+        if ctx.session_opened:
+            return True
+        app = self.app
+        if ctx.made is not None:
+            cookies = ctx.made.raw_cookie
+        else:
+            cookies = ctx.raw_headers.get(b"cookie", b"").decode("latin-1")
+        if not cookies or not self.lazy_session:
+            return False
+        name = app.config["SESSION_COOKIE_NAME"]
+        return name in cookies and bool(app.config["SESSION_REFRESH_EACH_REQUEST"])

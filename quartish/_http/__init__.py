@@ -1,0 +1,1 @@
+"""What HTTP and ASGI bring: messages, bodies, forms, heads."""

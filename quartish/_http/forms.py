@@ -1,0 +1,497 @@
+"""Forms, parsed while their body comes in.
+
+The limits count what was received, for both kinds of form alike. Whatever is wrong with a
+body, the answer is an HTTPException: 400 where it is damaged, 413 where it is too large.
+Files past 500 kB go to disk, off the loop.
+
+Source: RFC 7578 and RFC 2046, section 5.1; the WHATWG URL standard, section 5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import typing as t
+from tempfile import SpooledTemporaryFile
+from urllib.parse import unquote
+
+from werkzeug.datastructures import FileStorage as WerkzeugFileStorage
+from werkzeug.datastructures import Headers
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser as WerkzeugFormDataParser
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data
+from werkzeug.sansio.multipart import Epilogue
+from werkzeug.sansio.multipart import Event
+from werkzeug.sansio.multipart import Field
+from werkzeug.sansio.multipart import File
+from werkzeug.sansio.multipart import NeedData
+from werkzeug.sansio.multipart import Preamble
+from werkzeug.sansio.multipart import State
+
+from .._concurrency.coroutines import drive
+from .._concurrency.coroutines import Turns
+from .._werkzeug import Decoder
+from ..datastructures import FileStorage
+from .inbox import SPOOL_SIZE
+
+MULTIPART = "multipart/form-data"
+URLENCODED = "application/x-www-form-urlencoded"
+FORMS = frozenset([MULTIPART, URLENCODED])
+SLICE = 64 * 1024
+"""Bytes that the decoder is given at once; it searches what it holds again and again."""
+FILE_SLICE = 256 * 1024
+"""Bytes that are read from a file, and may be written to one, at once. PERF(1 ms for 10 MB)"""
+MAX_HEADERS = 8 * 1024
+"""Bytes of a part's headers, and of what precedes the first part: they are parsed at once."""
+MAX_BOUNDARY = 70
+"""Characters of a boundary (RFC 2046, section 5.1.1). One of a megabyte takes seconds to find."""
+PADDING = 32
+"""White space that may follow a boundary; what is followed by more is none."""
+ROOM = MAX_BOUNDARY + PADDING + 8
+"""As many bytes as a boundary has with its line breaks, dashes and padding."""
+MANY = 16 * 1024
+"""Bytes of a form above which it is not parsed on the loop at one go: that may take 10 ms."""
+_LINE_ENDS = (b"\r", b"\n")
+_LINE_BREAK = rb"(?:\r\n|\n|\r)"
+_AFTER_BOUNDARY = rb"(--[^\S\r\n]{0,%d}%s?|[^\S\r\n]{0,%d}%s)" % ((PADDING, _LINE_BREAK) * 2)
+_CHARSETS = {"ascii", "us-ascii", "utf-8", "iso-8859-1"}
+
+Form = tuple[MultiDict[str, str], MultiDict[str, t.Any]]
+Offload = t.Callable[..., t.Awaitable[t.Any]]
+ParseFunc = t.Callable[..., t.Awaitable[Form]]
+StreamFactory = t.Callable[[int | None, str | None, str | None, int | None], t.IO[bytes]]
+
+
+class FormBody(t.Protocol):
+    """A body, as a parser sees it."""
+
+    def __aiter__(self) -> t.AsyncIterator[bytes]: ...
+    async def read(self, limit: int | None = None) -> bytes: ...
+
+
+def make_spooled_file(
+    total_content_length: int | None,
+    content_type: str | None,
+    filename: str | None,
+    content_length: int | None = None,
+) -> t.IO[bytes]:
+    """Return a file in memory that moves to disk past 500 kB, whatever the client says."""
+    return t.cast(t.IO[bytes], SpooledTemporaryFile(max_size=SPOOL_SIZE))
+
+
+class FormDataParser:
+    """A parser of `multipart/form-data` and `application/x-www-form-urlencoded` bodies.
+
+    `offload(func, *args)` runs file operations off the loop.
+    """
+
+    file_storage_class: type[WerkzeugFileStorage] = FileStorage
+    #: Bytes that are looked through at once, and may be written to a file.
+    slice = SLICE
+    #: Whether it runs on a loop, and gives that its turn.
+    on_loop = True
+
+    def __init__(
+        self,
+        *,
+        cls: type[MultiDict[str, t.Any]] | None = MultiDict,
+        max_form_memory_size: int | None = None,
+        max_form_parts: int | None = None,
+        stream_factory: StreamFactory = make_spooled_file,
+        offload: Offload = asyncio.to_thread,
+        max_content_length: int | None = None,
+        silent: bool = True,
+    ) -> None:
+        """Make a parser. `max_content_length` is *Quart's*: the body has that limit itself.
+        *Quart:* a damaged form is an empty one where `silent`; it is a 400 here."""
+        self.cls = cls or ImmutableMultiDict  # *Werkzeug:* what it hands over is None since 3.2
+        self.max_content_length = max_content_length
+        self.silent = silent
+        self.max_form_memory_size = max_form_memory_size
+        self.max_form_parts = max_form_parts
+        self.stream_factory = stream_factory
+        self.offload = offload
+
+    async def parse(
+        self,
+        body: FormBody,
+        mimetype: str,
+        content_length: int | None,
+        options: t.Mapping[str, str] | None = None,
+    ) -> Form:
+        """Return the fields and the files; both empty where the body is no form.
+
+        Raises BadRequest (400) for a damaged body, RequestEntityTooLarge (413) past a limit.
+        """
+        options = options or {}
+        func = self.get_parse_func(mimetype, options)
+        if func is None:
+            return self.cls(), self.cls()
+        try:
+            return await func(self, body, mimetype, content_length, options)
+        except ValueError as error:
+            raise _damaged(error) from error
+
+    def get_parse_func(self, mimetype: str, options: t.Mapping[str, str]) -> ParseFunc | None:
+        """Return what parses bodies of a type: of `parse_functions`, None where nothing does."""
+        return self.parse_functions.get(mimetype)
+
+    async def _parse_urlencoded(
+        self,
+        body: FormBody,
+        mimetype: str,
+        content_length: int | None,
+        options: t.Mapping[str, str],
+    ) -> Form:
+        data = await read_whole(body, self.max_form_memory_size)
+        return await read_urlencoded(data, self), self.cls()
+
+    async def _parse_multipart(
+        self,
+        body: FormBody,
+        mimetype: str,
+        content_length: int | None,
+        options: t.Mapping[str, str],
+    ) -> Form:
+        boundary = options.get("boundary", "").encode("ascii")
+        if len(boundary) > MAX_BOUNDARY:
+            raise ValueError("its boundary is too long")
+        decoder = _Decoder(boundary, max_parts=self.max_form_parts)
+        parts = _Parts(self, content_length)
+        empty = True
+        try:
+            async for chunk in body:
+                empty = False
+                if not boundary:
+                    raise ValueError("the Content-Type has no boundary")
+                for start in range(0, len(chunk), self.slice):
+                    await parts.feed(decoder, chunk[start : start + self.slice])
+            if not empty:
+                decoder.receive_data(None)
+                await parts.take(decoder)
+        except BaseException:
+            parts.close()
+            raise
+        return self.cls(parts.fields), self.cls(parts.files)
+
+    #: By mimetype: who parses a body, called with the parser first.
+    parse_functions: t.ClassVar[dict[str, ParseFunc]] = {
+        MULTIPART: _parse_multipart,
+        URLENCODED: _parse_urlencoded,
+        "application/x-url-encoded": _parse_urlencoded,
+    }
+
+
+class MultiPartParser:
+    """A parser of multipart bodies alone, by *Quart's* interface."""
+
+    def __init__(
+        self,
+        *,
+        buffer_size: int = SLICE,
+        cls: type[MultiDict[str, t.Any]] = MultiDict,
+        file_storage_cls: type[WerkzeugFileStorage] = FileStorage,
+        max_content_length: int | None = None,
+        max_form_memory_size: int | None = None,
+        max_form_parts: int | None = None,
+        stream_factory: StreamFactory = make_spooled_file,
+    ) -> None:
+        self._parser = FormDataParser(
+            cls=cls,
+            max_content_length=max_content_length,
+            max_form_memory_size=max_form_memory_size,
+            max_form_parts=max_form_parts,
+            stream_factory=stream_factory,
+        )
+        self._parser.file_storage_class = file_storage_cls
+        self._parser.slice = buffer_size
+
+    async def parse(self, body: FormBody, boundary: bytes, content_length: int | None) -> Form:
+        """Return the fields and the files. Raises as `FormDataParser.parse` does."""
+        options = {"boundary": boundary.decode("ascii")}
+        return await self._parser.parse(body, MULTIPART, content_length, options)
+
+
+async def read_whole(body: t.Any, limit: int | None) -> bytes:
+    """Return a whole body, of a class of the user's too. RequestEntityTooLarge (413) past
+    `limit` bytes."""
+    if hasattr(body, "read"):
+        return t.cast(bytes, await body.read(limit))
+    data: bytes = await body
+    if limit is not None and len(data) > limit:
+        raise RequestEntityTooLarge()
+    return data
+
+
+def _damaged(error: ValueError) -> BadRequest:
+    return BadRequest(f"The form data is damaged: {error}")
+
+
+async def read_urlencoded(data: bytes, parser: FormDataParser) -> t.Any:
+    """Return the fields of a form as `parse_urlencoded` does, of a long one off the loop."""
+    if len(data) > MANY:
+        return await parser.offload(parse_urlencoded, data, parser.cls, parser.max_form_parts)
+    return parse_urlencoded(data, parser.cls, parser.max_form_parts)
+
+
+def parse_urlencoded(
+    data: bytes, cls: type[MultiDict[str, str]], max_parts: int | None
+) -> MultiDict[str, str]:
+    """Return the fields of an urlencoded form, as `urllib.parse.parse_qsl` reads it when it
+    keeps blank values. Percent-encoded bytes that are no UTF-8 stay as they are, as in Werkzeug.
+
+    Raises BadRequest (400) for a damaged form, RequestEntityTooLarge (413) for one of more
+    than `max_parts` fields.
+    """
+    if max_parts is not None and data.count(b"&") >= max_parts:
+        raise RequestEntityTooLarge()
+    try:
+        text = data.decode()
+    except ValueError as error:
+        raise _damaged(error) from error
+    if "+" in text:
+        text = text.replace("+", " ")
+    parts: list[tuple[str, str, str]] = [item.partition("=") for item in text.split("&") if item]
+    if "%" in text:  # PERF(1.8 us): seen for all of it at once
+        parts = [(_unquote(name), equals, _unquote(value)) for name, equals, value in parts]
+    if cls is not ImmutableMultiDict:
+        return cls([(name, value) for name, _, value in parts])
+    # PERF(0.7 us): what its constructor does, after asking what it was given.
+    fields: dict[str, list[str]] = {}
+    for name, _, value in parts:
+        if name in fields:
+            fields[name].append(value)
+        else:
+            fields[name] = [value]
+    form: t.Any = cls.__new__(cls)  # without `__init__`, which sets nothing
+    _update(form, fields)
+    return form  # type: ignore[no-any-return]
+
+
+_update: t.Any = dict.update
+
+
+def _unquote(text: str) -> str:
+    return unquote(text, "utf-8", "werkzeug.url_quote")
+
+
+class BlockingFormDataParser(WerkzeugFormDataParser):
+    """The same parser for the plain colour, whose bodies are files, by Werkzeug's interface.
+
+    *Flask:* takes a damaged form for an empty one, and puts no limit on an urlencoded one.
+    """
+
+    def parse(
+        self,
+        stream: t.IO[bytes],
+        mimetype: str,
+        content_length: int | None,
+        options: dict[str, str] | None = None,
+    ) -> tuple[t.IO[bytes], MultiDict[str, str], MultiDict[str, WerkzeugFileStorage]]:
+        """Return the stream, the fields and the files, as `FormDataParser.parse` does."""
+        kind = self.cls or ImmutableMultiDict  # *Werkzeug:* None since 3.2
+        if mimetype == URLENCODED:  # PERF(1.9 us): without a parser of its own
+            data = _read_file(stream, self.max_form_memory_size)
+            fields = parse_urlencoded(data, kind, self.max_form_parts)
+            return stream, fields, kind()
+        parser = FormDataParser(
+            cls=kind,
+            max_form_memory_size=self.max_form_memory_size,
+            max_form_parts=self.max_form_parts,
+            stream_factory=t.cast(StreamFactory, self.stream_factory),
+            offload=_at_once,
+        )
+        parser.file_storage_class = WerkzeugFileStorage
+        parser.slice = FILE_SLICE
+        parser.on_loop = False
+        form, files = drive(parser.parse(_FileBody(stream), mimetype, content_length, options))
+        return stream, form, files
+
+
+async def _at_once(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+    return func(*args)
+
+
+class _FileBody:
+    """A body that is read from a file, without ever waiting on a loop."""
+
+    def __init__(self, file: t.IO[bytes]) -> None:
+        self.file = file
+
+    async def __aiter__(self) -> t.AsyncIterator[bytes]:
+        while chunk := self.file.read(FILE_SLICE):
+            yield chunk
+
+    async def read(self, limit: int | None = None) -> bytes:
+        return _read_file(self.file, limit)
+
+
+def _read_file(file: t.IO[bytes], limit: int | None) -> bytes:
+    data = file.read() if limit is None else file.read(limit + 1)
+    if limit is not None and len(data) > limit:
+        raise RequestEntityTooLarge()
+    return data
+
+
+class _Decoder(Decoder):
+    """Werkzeug's decoder, which else takes the CR before a closing boundary that comes in two
+    chunks for data (its issue 3285).
+
+    However a body is cut, it says the same: a CR at the end of a piece waits for what follows,
+    since it may be half of a line break; there is an end to the padding of a boundary.
+    """
+
+    def __init__(self, boundary: bytes, **limits: t.Any) -> None:
+        super().__init__(boundary, **limits)
+        delimiter = b"--" + re.escape(boundary) + _AFTER_BOUNDARY
+        self.preamble_re = re.compile(_LINE_BREAK + b"?" + delimiter)
+        self.boundary_re = re.compile(_LINE_BREAK + delimiter)
+        self._held = b""
+
+    def receive_data(self, data: bytes | None) -> None:
+        """Take a piece of the body; None: it has ended."""
+        if data is not None:
+            data = self._held + data
+            self._held = data[-1:] if data[-1:] == b"\r" else b""
+            super().receive_data(data[:-1] if self._held else data)
+            return
+        super().receive_data(self._held)
+        super().receive_data(None)
+
+    def next_event(self) -> Event:
+        """Return what is known by now. What may be the boundary after a part without data, whose
+        line break is the one that ends the headers, is not looked at before it is all there."""
+        if self.state is State.DATA_START and len(self.buffer) < ROOM and not self.complete:
+            return NeedData()
+        return super().next_event()
+
+    def split(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return what belongs to the current part for sure, and the rest, which the decoder is
+        to be given.
+
+        PERF(20 us of 45 for 64 kB): most of a large file is passed on as it came.
+        """
+        if self.buffer or self._held:
+            data = bytes(self.buffer) + self._held + data
+            self.buffer.clear()
+            self._held = b""
+        if b"--" + self.boundary in data:
+            return b"", data
+        end = self.boundary_start(data)
+        return data[:end], data[end:]
+
+    def check_headers(self, size: int) -> None:
+        if size > MAX_HEADERS:
+            raise RequestEntityTooLarge("The headers of a part are too long.")
+
+    def boundary_start(self, data: bytes | bytearray) -> int:
+        window = max(0, len(data) - ROOM)
+        return min(at if (at := data.find(end, window)) >= 0 else len(data) for end in _LINE_ENDS)
+
+
+class _Parts:
+    """The parts of one multipart form, filled as the decoder's events come in."""
+
+    def __init__(self, parser: FormDataParser, content_length: int | None) -> None:
+        self.parser = parser
+        self.content_length = content_length
+        self.fields: list[tuple[str, str]] = []
+        self.files: list[tuple[str, WerkzeugFileStorage]] = []
+        self.memory = 0
+        self.turns = Turns() if parser.on_loop else None
+        self._text: list[bytes] = []
+        self._part: Field | File
+        self._file: t.IO[bytes] | None = None
+        self._size = 0
+
+    async def feed(self, decoder: _Decoder, data: bytes) -> None:
+        """Take a piece of the body."""
+        if self._file is not None and decoder.state is State.DATA:
+            content, data = decoder.split(data)
+            if content:
+                await self._write(self._file, content)
+        if self.turns is not None:
+            await self.turns.give()
+        for start in range(0, len(data), SLICE):
+            if decoder.state is State.EPILOGUE:  # of no meaning, of any length
+                return
+            decoder.receive_data(data[start : start + SLICE])
+            await self.take(decoder)
+
+    async def take(self, decoder: _Decoder) -> None:
+        """Take all that the decoder has by now."""
+        while not isinstance(event := decoder.next_event(), (Epilogue, NeedData)):
+            if isinstance(event, (Field, File)):
+                self._begin(event)
+                if self.turns is not None:
+                    await self.turns.give()
+            elif isinstance(event, Data):
+                if self._file is None:
+                    self._add_text(event.data)
+                else:
+                    await self._write(self._file, event.data)
+                if not event.more_data:
+                    self._end()
+            elif isinstance(event, Preamble) and len(event.data) > MAX_HEADERS:
+                raise ValueError("its boundary is nowhere")
+        if decoder.state is State.PREAMBLE:
+            if len(decoder.buffer) > MAX_HEADERS + ROOM:
+                raise ValueError("its boundary is nowhere")
+            decoder.look_back(PADDING)
+        elif decoder.state is State.PART:
+            decoder.check_headers(len(decoder.buffer) - len(b"\r\n\r\n"))
+
+    def _begin(self, part: Field | File) -> None:
+        if part.name is None:
+            raise ValueError("a part has no name")
+        self._part = part
+        self._text = []
+        self._size = 0
+        if isinstance(part, File):
+            length = part.headers.get("content-length", type=int)
+            self._file = self.parser.stream_factory(
+                self.content_length, part.headers.get("content-type"), part.filename, length
+            )
+
+    def _add_text(self, data: bytes) -> None:
+        self.memory += len(data)
+        limit = self.parser.max_form_memory_size
+        if limit is not None and self.memory > limit:
+            raise RequestEntityTooLarge()
+        self._text.append(data)
+
+    async def _write(self, file: t.IO[bytes], data: bytes) -> None:
+        self._size += len(data)
+        if self._size > SPOOL_SIZE:
+            await self.parser.offload(file.write, data)
+        else:
+            file.write(data)
+
+    def _end(self) -> None:
+        part, file = self._part, self._file
+        if file is None:
+            text = b"".join(self._text).decode(_charset(part.headers), "replace")
+            self.fields.append((part.name, text))
+            return
+        file.seek(0)
+        filename = t.cast(File, part).filename
+        storage = self.parser.file_storage_class(file, filename, part.name, headers=part.headers)
+        self.files.append((part.name, storage))
+        self._file = None
+
+    def close(self) -> None:
+        """Close all files: the form came to nothing."""
+        if self._file is not None:
+            self._file.close()
+        for _, storage in self.files:
+            storage.close()
+
+
+def _charset(headers: Headers) -> str:
+    """Return the charset that a part names, if it is one of the few allowed."""
+    charset = parse_options_header(headers.get("content-type"))[1].get("charset", "").lower()
+    return charset if charset in _CHARSETS else "utf-8"

@@ -1,0 +1,67 @@
+"""How long the head of a request may be, whatever the server lets through.
+
+What parses headers and URLs takes a microsecond for each few bytes: the limits keep each of
+them below the 50 ms that nobody may hold the loop for. Past a limit the app answers, by its
+error handlers, a request without what was too long.
+
+Source: RFC 6585, section 5; RFC 9110, section 15.5.15.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from itertools import chain
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestHeaderFieldsTooLarge
+from werkzeug.exceptions import RequestURITooLarge
+
+from ..typing import Scope
+
+PASSES = 4096
+"""Bytes of headers, of path and of query that pass whatever the limits are."""
+REFUSAL = "quartish.refusal"
+"""Key of a scope that was cut: the exception that answers it."""
+
+
+def cut(scope: Scope, config: t.Mapping[str, t.Any]) -> Scope:
+    """Return the scope, or one without what is too long in it, which says so (`REFUSAL`)."""
+    path, query = scope["path"], scope.get("query_string") or b""
+    size = len(b"".join(chain.from_iterable(scope["headers"])))
+    refusal = _refusal(config, size, len(path) + len(query))
+    if refusal is None:
+        return scope
+    # Without a path: nothing may find a rule for what is left.
+    return {
+        **scope,
+        **dict(headers=[], path="", raw_path=b"", query_string=b""),
+        REFUSAL: refusal,
+    }
+
+
+def check_head(conn: t.Any, config: t.Mapping[str, t.Any]) -> None:
+    """Raise what answers a connection whose head is too long."""
+    refusal: HTTPException | None
+    if conn.scope:
+        refusal = conn.scope.get(REFUSAL)
+    else:  # by WSGI
+        environ: dict[str, t.Any] = conn.environ
+        lines = [key + environ[key] for key in environ if key[:5] == "HTTP_"]
+        size = sum(map(len, lines)) - 5 * len(lines)
+        url = len(environ.get("PATH_INFO", "")) + len(environ.get("QUERY_STRING", ""))
+        refusal = _refusal(config, size, url)
+    if refusal is not None:
+        raise refusal
+
+
+def _refusal(
+    config: t.Mapping[str, t.Any], header_size: int, url_size: int
+) -> HTTPException | None:
+    """Return RequestHeaderFieldsTooLarge (431), RequestURITooLarge (414) or None."""
+    most = config["MAX_HEADER_SIZE"]
+    if header_size > PASSES and most is not None and header_size > most:
+        return RequestHeaderFieldsTooLarge()
+    most = config["MAX_URL_SIZE"]
+    if url_size > PASSES and most is not None and url_size > most:
+        return RequestURITooLarge()
+    return None

@@ -1,0 +1,438 @@
+"""The messages of one connection: pulled by the code that reads them, never pumped.
+
+An `Inbox` owns a connection's ASGI `receive`. Whoever reads calls it; only while the
+request's code waits for something else does a reader task look ahead, within bounds, and so
+notices that the client left: a disconnect ends the handler, whoever reads.
+
+What is read ahead is bounded by bytes: `SPOOL_SIZE` in memory; more, up to a limit, in a temporary
+file once nobody has read for a while, so that a handler which reads keeps the client waiting, as
+it should.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import typing as t
+from collections import deque
+
+from .._concurrency.coroutines import Turns
+from ..typing import ASGIReceive
+from ..typing import Message
+
+WEBSOCKET_READ_AHEAD = 16 * 1024 * 1024
+"""Bytes of a websocket's messages that are read ahead."""
+SPOOL_SIZE = 500_000
+"""Bytes of messages that stay in memory; what is more goes to a temporary file."""
+PIECE = 65_536
+"""Bytes of a body in a file that are taken for one message."""
+MESSAGE_SIZE = 500
+"""Bytes of memory that a message takes beside what it says."""
+STALLED = 0.2
+"""Seconds without reading after which what does not fit into memory is read ahead to disk."""
+PAUSE = 0.1
+"""Seconds in which more has to come of a body that nobody reads, or it is not waited for."""
+LONGEST_WAIT = 7
+"""So often is the time that `give_way` waits doubled: to 128 ms."""
+QUEUED = 16
+"""Messages that a server may have in its queue; Hypercorn has 10 (`max_app_queue_size`)."""
+DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
+#: Where a message is in the file: offset, size, and what else it says.
+_OnDisk = tuple[int, int, t.Any]
+
+
+async def give_way(told: t.Any) -> None:
+    """Let others have the loop, before something is raised that user code may catch, and then
+    ask again, in a loop: for longer each time that `told.refusals` counts, the first time not at
+    all. A client that said all it had to say may look as if it had left, and is owed an answer."""
+    told.refusals += 1
+    if told.refusals > 1:
+        await asyncio.sleep(0.001 * 2 ** min(told.refusals - 2, LONGEST_WAIT))
+
+
+async def _in_thread(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+    """Run `func` off the loop, and wait for it whatever happens: a file that it writes to must
+    not be closed meanwhile."""
+    work = asyncio.ensure_future(asyncio.to_thread(func, *args))
+    try:
+        return await asyncio.shield(work)
+    finally:
+        await asyncio.wait([work])
+
+
+def _at_hand(receive: ASGIReceive) -> Message | None:
+    """Take a message, if there is one for which nobody has to wait."""
+    steps = receive().__await__()
+    try:
+        next(steps)
+    except StopIteration as end:
+        message: Message = end.value
+        return message
+    # A server in another language has an awaitable of its own (granian): no generator.
+    close: t.Any = getattr(steps, "close", None) or getattr(steps, "cancel", None)
+    if close is not None:
+        close()
+    return None
+
+
+def _write_all(file: int, data: bytes, offset: int) -> None:
+    while data:
+        written = os.pwrite(file, data, offset)
+        data, offset = data[written:], offset + written
+
+
+class Inbox:
+    """The messages of one connection, in order, a disconnect last.
+
+    `watch` is called each time the request's code suspends. It starts the reader unless
+    that code is itself reading, so an exchange that never waits costs no task.
+    `left` is called once, from the reader, when the client is seen to have gone; `told` each
+    time somebody is told so.
+    """
+
+    #: The task that reads ahead; where there is one, `close` has to be awaited at the end.
+    reader: asyncio.Task[None] | None = None
+    left: t.Callable[[], None] | None = None
+    told: t.Callable[[], None] | None = None
+    #: Whether who wants a message may call `receive`: nobody is in it, nothing was read
+    #: ahead, and the client did not leave.
+    free = True
+    #: Those that wait for what somebody else is about to receive.
+    waiting: list[asyncio.Future[None]] | None = None
+    #: What was fetched last.
+    message: Message
+    #: Whether what there is no room for is dropped, and how many messages were.
+    drops = False
+    dropped = 0
+    #: The disconnect message, once it was received.
+    gone: Message | None = None
+    #: How often anybody read, and how many bytes of a body were taken.
+    reads = taken = 0
+    #: Whether the end of a body was read ahead.
+    complete = False
+    _messages: deque[t.Any] | None = None
+    #: Bytes of messages past which nothing is read ahead. None: no limit.
+    limit: int | None = WEBSOCKET_READ_AHEAD
+    #: Bytes that were read ahead and not taken: in memory, and in all.
+    _held = _ahead = 0
+    _file: t.IO[bytes] | None = None
+    #: Bytes in the file, and how many reads and writes of it are under way.
+    _file_size = _busy = 0
+    #: Calls `_go_on` when memory is full.
+    _later: asyncio.TimerHandle | None = None
+    #: How often anybody had read when reading to disk began.
+    _spooling: int | None = None
+
+    def __init__(
+        self, receive: ASGIReceive, offload: t.Callable[..., t.Awaitable[t.Any]] = _in_thread
+    ) -> None:
+        self.receive = receive
+        #: `offload(func, *args)` runs file operations off the loop, and is always waited for.
+        self.offload = offload
+
+    @property
+    def pending(self) -> int:
+        """Messages received ahead and not read yet."""
+        return len(self._messages) if self._messages else 0
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for a message, and is told when there is none to come."""
+        return any(not turn.done() for turn in self.waiting or ())
+
+    async def get(self) -> Message:
+        """Return the next message; after a disconnect, that message again and again."""
+        await self.fetch()
+        return self.message
+
+    async def pause(self) -> None:
+        """Let others have the loop, and read nothing ahead meanwhile: who reads goes on at once."""
+        if not self.free:
+            await asyncio.sleep(0)
+            return
+        self.free = False
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self.free = True
+            if self.waiting:
+                self.wake()
+
+    async def fetch(self) -> None:
+        """Make the next message `message`, as `get` returns it.
+
+        PERF(0.1 us): who steps through a coroutine finds its value in an exception.
+        """
+        self.reads += 1
+        while not self.free:
+            if self._messages:
+                self.message = await self._next()
+                return
+            if self.gone is not None:
+                self.message = self.gone
+                return
+            # The reader, or another task, is in `receive` already: wait for what it gets.
+            await self._turn()
+        self.free = False
+        try:
+            self.message = message = await self.receive()
+        finally:
+            self.free = True
+            if self.waiting:
+                self.wake()
+        if message["type"] in DISCONNECTS:
+            self.end(message)
+
+    async def _next(self) -> Message:
+        """Return the first message that was read ahead."""
+        messages = self._messages
+        assert messages is not None
+        entry: Message | _OnDisk = messages.popleft()
+        if isinstance(entry, tuple):
+            assert self._file is not None
+            offset, size, rest = entry
+            self._busy += 1
+            try:
+                data = await self.offload(os.pread, self._file.fileno(), size, offset)
+            except BaseException:
+                messages.appendleft(entry)
+                raise
+            finally:
+                self._busy -= 1
+            message = self._unpack(data, rest)
+        else:
+            message = entry
+            self._held -= self._size(message) + MESSAGE_SIZE
+        self._ahead -= self._size(message)
+        if not messages and self._file is not None and not self._busy:
+            self._file.close()
+            self._file, self._file_size = None, 0
+        self._settle()
+        self.watch()  # there is room again, and nobody else may notice
+        return message
+
+    def end(self, message: Message) -> None:
+        """Note the message that says that the client left."""
+        self.gone = message
+        self.free = False
+
+    def _turn(self) -> asyncio.Future[None]:
+        turn = asyncio.get_running_loop().create_future()
+        if self.waiting is None:
+            self.waiting = []
+        self.waiting.append(turn)
+        return turn
+
+    def wake(self) -> None:
+        waiting, self.waiting = self.waiting, None
+        for turn in waiting or ():
+            if not turn.done():  # its task may have been cancelled
+                turn.set_result(None)
+
+    def _settle(self) -> None:
+        self.free = self.reader is None and self.gone is None and not self._messages
+
+    def watch(self) -> None:
+        """Read ahead from now on, unless somebody reads or enough was read."""
+        if self.free or (
+            self._messages and self.reader is None and self.gone is None and self._has_room()
+        ):
+            self._start()
+        elif self._held >= SPOOL_SIZE:
+            self._look_later()
+
+    def drop(self) -> None:
+        """Read on, and drop what there is no room for: nobody will ask for it. Hypercorn puts the
+        disconnect into the queue that the rest fills, and waits for room in our last `send`."""
+        self.drops = True
+        if self.free or (self._messages and self.reader is None and self.gone is None):
+            self._start()
+
+    async def drain(self) -> None:
+        """Drop what a server's queue may hold after the end, unless it pauses before."""
+        end, seen = self.dropped + QUEUED, -1
+        while self.reader is not None and not self.complete:
+            if seen == self.dropped or self.dropped >= end:
+                break
+            seen = self.dropped
+            await asyncio.wait([self.reader], timeout=PAUSE)
+        await self.close()
+        if self.gone is None and not self.complete:
+            for _ in range(QUEUED):  # nor does the queue wait for us when we have gone
+                message = _at_hand(self.receive)
+                if message is None or message["type"] in DISCONNECTS:
+                    break
+
+    def _start(self) -> None:
+        self.free = False
+        self.reader = asyncio.get_running_loop().create_task(self._read_ahead())
+
+    def _has_room(self) -> bool:
+        # What was read is not taken out of the file before all of it was.
+        if self.limit is not None and max(self._ahead, self._file_size) > self.limit:
+            return False
+        return self._held < SPOOL_SIZE or self._spooling == self.reads
+
+    async def _read_ahead(self) -> None:
+        if self._messages is None:
+            self._messages = deque()
+        turns = Turns()
+        try:
+            while self._has_room() or self.drops:
+                await turns.give()  # a server may have thousands of small messages at hand
+                message = await self.receive()
+                if message["type"] in DISCONNECTS:
+                    self.gone = message
+                    if self.left is not None:
+                        self.left()
+                    return
+                if self.drops and not self._has_room():
+                    self.dropped += 1
+                    if self.dropped % QUEUED == 0:  # as much as a client may cost us by this
+                        await asyncio.sleep(PAUSE)
+                    continue
+                await self._keep(message)
+                if self.waiting:
+                    self.wake()
+        finally:
+            self.reader = None
+            self._settle()
+            self.wake()
+        self._look_later()
+
+    def _look_later(self) -> None:
+        """Where memory is full, look later whether anybody reads."""
+        if (
+            self._held >= SPOOL_SIZE
+            and self._later is None
+            and self.reader is None
+            and self.gone is None
+        ):
+            loop = asyncio.get_running_loop()
+            self._later = loop.call_later(STALLED, self._go_on, self.reads)
+
+    def _go_on(self, reads: int) -> None:
+        """Read on, to disk, unless somebody has begun to read."""
+        self._later = None
+        if self.reader is None and self.gone is None:
+            if self.reads == reads:
+                self._spooling = reads
+                if self._has_room():
+                    self._start()
+            else:
+                self.watch()
+
+    async def _keep(self, message: Message) -> None:
+        """Add a message that was read ahead: in memory, or on disk where that is full."""
+        assert self._messages is not None
+        size = self._size(message)
+        self._ahead += size
+        if self._held >= SPOOL_SIZE:
+            self._busy += 1
+            try:
+                await self._write(message)
+                return
+            except OSError:
+                self.limit = 0  # the disk is full: nothing more is read ahead
+            finally:
+                self._busy -= 1
+        self._held += size + MESSAGE_SIZE
+        self._messages.append(message)
+
+    async def _write(self, message: Message) -> None:
+        file = self._file
+        if file is None:
+            file = self._file = await self.offload(tempfile.TemporaryFile)
+        data, rest = self._pack(message)
+        offset, self._file_size = self._file_size, self._file_size + len(data)
+        await self.offload(_write_all, file.fileno(), data, offset)
+        self._add((offset, len(data), rest))
+
+    def _add(self, entry: _OnDisk) -> None:
+        assert self._messages is not None
+        self._messages.append(entry)
+
+    def _size(self, message: Message) -> int:
+        """Return how many bytes of `limit` a message takes; its place in the queue counts too, as
+        the client may send any number of empty ones."""
+        text = message.get("text")
+        return len(message.get("bytes") or b"" if text is None else text) + MESSAGE_SIZE
+
+    def _pack(self, message: Message) -> tuple[bytes, t.Any]:
+        """Return what is written of a message, and the rest, which is kept in memory."""
+        text = message.get("text")
+        if text is None:
+            return message.get("bytes") or b"", "bytes"
+        return text.encode("utf-8", "surrogatepass"), "text"
+
+    def _unpack(self, data: bytes, rest: t.Any) -> Message:
+        if rest == "bytes":
+            return {"type": "websocket.receive", "bytes": data}
+        return {"type": "websocket.receive", "text": data.decode("utf-8", "surrogatepass")}
+
+    async def close(self) -> None:
+        """Stop the reader and wait until it has stopped."""
+        if self._later is not None:
+            self._later.cancel()
+        try:
+            reader = self.reader
+            if reader is not None:
+                reader.cancel()
+                await asyncio.wait([reader])
+        finally:
+            self.left = self.told = None  # what they belong to refers to this
+            if self._file is not None:
+                self._file.close()
+
+
+class HttpInbox(Inbox):
+    """The messages of a request, of whose body no more than `limit` bytes are read ahead."""
+
+    limit = None
+    #: Bytes that are read ahead of a body without a limit.
+    most: float = float("inf")
+    #: Whether the server sends nothing but more ends of the body.
+    _repeats = False
+
+    def watch(self) -> None:
+        if not self._repeats:
+            super().watch()
+
+    def _has_room(self) -> bool:
+        if self.complete:
+            return not self._repeats
+        if self.limit is None:
+            if max(self._ahead, self._file_size) > self.most:
+                return False
+        elif self.taken + self._ahead > self.limit:
+            return False
+        return self._held < SPOOL_SIZE or self._spooling == self.reads
+
+    async def _keep(self, message: Message) -> None:
+        if self.complete:
+            # After the end of a body nothing but the disconnect can follow. What repeats itself
+            # is no server, and would be read for ever.
+            self._repeats, self.drops = True, False
+            return
+        self.complete = not message.get("more_body", False)
+        await super()._keep(message)
+
+    def _add(self, entry: _OnDisk) -> None:
+        """Add a piece of a body; to the one before it, so that many small ones are few."""
+        assert self._messages is not None
+        offset, size, more = entry
+        last = self._messages[-1] if self._messages else None
+        if type(last) is tuple and last[0] + last[1] == offset and last[1] < PIECE:
+            self._messages[-1] = (last[0], last[1] + size, more)
+        else:
+            self._messages.append(entry)
+
+    def _size(self, message: Message) -> int:
+        return len(message.get("body") or b"")
+
+    def _pack(self, message: Message) -> tuple[bytes, t.Any]:
+        return message.get("body") or b"", message.get("more_body", False)
+
+    def _unpack(self, data: bytes, rest: t.Any) -> Message:
+        return {"type": "http.request", "body": data, "more_body": rest}

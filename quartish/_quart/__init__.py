@@ -1,0 +1,1 @@
+"""Behind `quartish.quart`: the awaitable colour's app, contexts, commands and functions."""

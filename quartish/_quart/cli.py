@@ -1,0 +1,127 @@
+"""Quart's command line: what `quart.cli` is where `quart` means quartish.
+
+The rule: its `run` serves by `app.run`, which an app may have of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import typing as t
+from importlib import import_module
+from types import ModuleType
+
+import click
+
+from .._cli import find_app as _locate
+from .._cli.commands import AppGroup as AppGroup
+from .._cli.find_app import find_app_by_string as find_app_by_string
+from .._cli.find_app import find_best_app as find_best_app
+from .._cli.find_app import load_dotenv as load_dotenv
+from .._cli.find_app import locate_app as locate_app
+from .._cli.find_app import NoAppException as NoAppException
+from .._cli.find_app import prepare_import as prepare_import
+from .._cli.options import _debug_option
+from .._cli.options import Option
+from .._cli.options import version_option as version_option
+from .._names import serve
+from ..cli import FlaskGroup
+from ..cli import get_version as get_version
+from ..cli import routes_command as routes_command
+from ..cli import shell_command as shell_command
+from ..helpers import get_debug_flag
+from ..sansio.app import Core
+from .functions import with_appcontext as with_appcontext
+
+_FILE = click.Path(exists=True, file_okay=True, dir_okay=False)
+_GUARD = "FLASK_RUN_FROM_CLI"
+
+
+class ScriptInfo(_locate.ScriptInfo):
+    """What a command line knows of its app; modules are imported by this module's
+    `import_module`."""
+
+    def import_module(self, name: str) -> ModuleType:
+        return import_module(name)
+
+
+pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
+
+
+@click.command("run", short_help="Run a development server.", params=[_debug_option])
+@click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.", cls=Option)
+@click.option("--port", "-p", default=5000, help="The port to bind to.", cls=Option)
+@click.option("--certfile", "--cert", type=_FILE, help="A certificate file for HTTPS.", cls=Option)
+@click.option("--keyfile", "--key", type=_FILE, help="The certificate's key file.", cls=Option)
+@click.option(
+    "--reload/--no-reload",
+    default=None,
+    help="Restart when a file changes. By default so in debug mode.",
+    cls=Option,
+)
+@pass_script_info
+def run_command(
+    info: ScriptInfo,
+    host: str,
+    port: int,
+    reload: bool | None,
+    keyfile: str | None,
+    certfile: str | None,
+) -> None:
+    """Run a local development server, by the app's own `run`."""
+    app: t.Any = info.load_app()
+    debug = get_debug_flag()
+    os.environ.pop(_GUARD, None)  # this call is meant
+    app.run(
+        debug=debug,
+        host=host,
+        port=port,
+        certfile=certfile,
+        keyfile=keyfile,
+        use_reloader=debug if reload is None else reload,
+    )
+
+
+class QuartGroup(FlaskGroup):
+    """A command group that finds an app, and has the commands of that app and of plugins."""
+
+    script_info_class = ScriptInfo
+
+    def __init__(
+        self,
+        add_default_commands: bool = True,
+        create_app: t.Callable[..., Core] | None = None,
+        add_version_option: bool = True,
+        load_dotenv: bool = True,
+        set_debug_flag: bool = True,
+        **extra: t.Any,
+    ) -> None:
+        super().__init__(
+            add_default_commands=add_default_commands,
+            create_app=create_app,
+            add_version_option=add_version_option,
+            load_dotenv=load_dotenv,
+            set_debug_flag=set_debug_flag,
+            **extra,
+        )
+        if add_default_commands:
+            self.add_command(run_command)
+
+
+cli = QuartGroup(
+    name="quart",
+    help="""\
+A general utility script for Quart applications.
+
+An application to load must be given with the '--app' option, the 'QUART_APP' environment
+variable, or with a 'wsgi.py' or 'app.py' file in the current directory.
+""",
+)
+
+
+def main() -> None:
+    """Run the command."""
+    cli.main()
+
+
+serve(sys.modules[__name__], quarts=True)

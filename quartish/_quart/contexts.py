@@ -1,0 +1,110 @@
+"""Quart's three kinds of context: `push` and `pop` are coroutines, as in Quart.
+
+They are one kind here. `RequestContext` and `WebsocketContext` are that kind made for a
+connection, by Quart's arguments; whatever context has a request, or a websocket, is an instance.
+"""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+from types import TracebackType
+
+from .. import ctx
+from .._context import _sentinel
+from .._observed import PartType
+from ..testing.utils import PRESERVE
+
+if t.TYPE_CHECKING:
+    from ..sessions import SessionMixin
+
+
+class AppContext(ctx.AppContext):
+    """The context of an app of the awaitable colour, for `async with`."""
+
+    #: Whether `auto_pop` left it active.
+    preserved = False
+
+    async def push(self) -> None:
+        """Become the active context until `pop`."""
+        await self._push()
+
+    async def pop(self, exc: BaseException | None = _sentinel) -> None:
+        """End the last push; the last of all runs the teardown functions with `exc`, by
+        default the exception being handled.
+
+        Raises AssertionError when another context is active.
+        """
+        await self._pop(sys.exc_info()[1] if exc is _sentinel else exc)
+
+    async def __aenter__(self) -> t.Self:
+        await self.push()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._leave(exc_value)
+
+    def _leave(self, exc: BaseException | None) -> t.Any:
+        kept = self.made is None or PRESERVE in self.made.scope  # the client ends it itself
+        return self.pop(exc) if kept else self.auto_pop(exc)
+
+    def copy(self) -> ctx.AppContext:
+        """Return another context for the same app, with the same `g`, or for the same request
+        or websocket."""
+        copied = super().copy()
+        if self.kind is None:
+            copied.g, copied.kept = self.g, True
+        return copied
+
+    async def auto_pop(self, exc: BaseException | None) -> None:
+        """Do as `pop` does, unless a client keeps the context, or
+        `PRESERVE_CONTEXT_ON_EXCEPTION` does after an exception."""
+        scope = {} if self.conn is None else self.conn.scope
+        kept = exc is not None and self.app.config.get("PRESERVE_CONTEXT_ON_EXCEPTION")
+        if kept or scope.get(PRESERVE, False):
+            self.preserved = True
+        else:
+            await self.pop(exc)
+
+
+class _Kind(PartType):
+    """The class of contexts that are told apart by what they were made for."""
+
+    kind: str
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        if super().__instancecheck__(instance):
+            return True
+        own = "kind" in vars(cls)  # a subclass of the user's has only its own instances
+        return own and isinstance(instance, ctx.AppContext) and instance.kind == cls.kind
+
+
+class RequestContext(AppContext, metaclass=_Kind):
+    """The context of a request."""
+
+    kind = "request"
+
+    def __init__(self, app: t.Any, request: t.Any, session: SessionMixin | None = None) -> None:
+        super().__init__(app, request=request, session=session)
+
+    def copy(self) -> t.Self:
+        session = self._session if self.session_opened else None
+        return self._with_adapter(type(self)(self.app, self.conn, session))
+
+
+class WebsocketContext(AppContext, metaclass=_Kind):
+    """The context of a websocket."""
+
+    kind = "websocket"
+
+    def __init__(self, app: t.Any, request: t.Any, session: SessionMixin | None = None) -> None:
+        super().__init__(app, websocket=request, session=session)
+
+    def copy(self) -> t.Self:
+        session = self._session if self.session_opened else None
+        return self._with_adapter(type(self)(self.app, self.conn, session))

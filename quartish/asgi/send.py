@@ -1,0 +1,377 @@
+"""Responses on their way out: one body message for what is in memory, one per chunk else.
+
+Source: ASGI specification, "HTTP", response start and body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import typing as t
+from functools import partial
+from time import monotonic
+
+from werkzeug.datastructures import Headers
+from werkzeug.http import remove_entity_headers
+from werkzeug.urls import iri_to_uri
+from werkzeug.wrappers import Response as WerkzeugResponse
+from werkzeug.wsgi import FileWrapper
+
+from .._concurrency.coroutines import Apart
+from .._concurrency.coroutines import awaited
+from .._concurrency.coroutines import is_awaitable
+from .._concurrency.threads import Stay
+from .._dispatch.response import AT_ONCE
+from .._dispatch.response import BODILESS
+from .._dispatch.response import HEAD_BODY
+from .._dispatch.response import length_line
+from .._dispatch.response import plain_answer
+from .._dispatch.response import propagates
+from .._http.headers import raw_lines
+from .._werkzeug import on_close_functions
+from ..typing import Answer
+from ..typing import ASGISend
+from ..typing import Message
+from ..typing import RawHeaders
+from ..wrappers.response_bodies import FileBody
+from ..wrappers.response_bodies import IterableBody
+from .exchange import Exchange
+from .unfinished import cut_off
+
+_END: t.Any = object()
+FILE_PIECE = 262144
+"""Bytes of a file that are read and sent in one piece."""
+CHUNKS_PER_TURN = 256
+"""Pieces of a stream sent in a row before other tasks get their turn."""
+
+
+def raw_headers(conn: t.Any, response: t.Any, status: int, length: int | None) -> RawHeaders:
+    """Return the headers to send; `length` is the body's size in bytes, None if unknown."""
+    headers: Headers = response.headers
+    if status in BODILESS:
+        headers = Headers(headers)
+        headers.remove("Content-Length")
+        if status == 304:
+            remove_entity_headers(headers)
+        length = None
+    raw, has_length = raw_lines(headers, partial(_location, conn, response))
+    if length is not None and not has_length:
+        raw.append(length_line(length))
+    return raw
+
+
+def _location(conn: t.Any, response: t.Any, name: str, value: str) -> str:
+    """Return a URL as a header has it: a URI; absolute, where Werkzeug's class wants it."""
+    if getattr(response, "autocorrect_location_header", False):
+        value = response.get_wsgi_headers(conn.environ)[name]
+    return iri_to_uri(value)
+
+
+def body_in_memory(response: t.Any) -> bytes | None:
+    """Return the whole body where the response has it at hand, or None."""
+    if not isinstance(response, WerkzeugResponse):
+        data: bytes | None = response.in_memory()
+        return data
+    body: t.Any = response.response
+    if type(body) is list and len(body) == 1 and type(body[0]) is bytes:
+        return body[0]
+    return b"".join(response.iter_encoded()) if response.is_sequence else None
+
+
+def is_sync_stream(response: t.Any) -> bool:
+    """Say whether the body is an iterator of plain Python, which may block."""
+    return isinstance(response, WerkzeugResponse) and not (
+        response.is_sequence or hasattr(response.response, "__aiter__")
+    )
+
+
+def _path_of(conn: t.Any, response: t.Any) -> str | None:
+    """Return the path of the file that is the whole body, where the server offers to send it
+    itself (ASGI extension "Path Send")."""
+    if "http.response.pathsend" not in (conn.scope.get("extensions") or ()):
+        return None
+    body = response.response
+    if isinstance(body, FileWrapper):
+        name = getattr(body.file, "name", None)
+        if isinstance(name, str) and os.path.isabs(name) and body.file.tell() == 0:
+            return name
+    elif isinstance(body, FileBody) and (body.begin, body.end) == (0, body.size):
+        return str(body.file_path.absolute())
+    return None
+
+
+def _read_more_at_once(response: t.Any) -> None:
+    """Let a file of Werkzeug's be read in larger pieces: each costs a hop between threads."""
+    body = getattr(response.response, "iterable", response.response)  # of a range
+    if isinstance(body, FileWrapper):
+        body.buffer_size = FILE_PIECE
+
+
+class ClientGone(Exception):
+    """The client left while a response was sent: nothing to tell anybody."""
+
+
+def as_answer(conn: t.Any, response: t.Any) -> Answer | None:
+    """Return what is sent of a response; None where that takes its time, or where something has
+    to be closed after it."""
+    if on_close_functions(response):
+        return None
+    data = body_in_memory(response)
+    if data is None or len(data) > AT_ONCE:
+        return None
+    status: int = response.status_code
+    headers = _head(conn, response, status, len(data))
+    bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
+    return status, headers, b"" if bodiless or status in BODILESS else data
+
+
+def answer_of(exchange: Exchange, response: t.Any) -> Answer | None:
+    """Return what `as_answer` does, and a plain 500 where that fails."""
+    try:
+        return as_answer(exchange.ctx.conn, response)
+    except Exception as error:
+        return failed_answer(exchange, error)
+
+
+def failed_answer(exchange: Exchange, error: Exception) -> Answer:
+    """Return what is sent in place of a response that cannot be sent, and log that; raise the
+    error where that is asked for."""
+    if propagates(exchange.app):
+        raise error
+    exchange.app.logger.error(
+        "The response of %s cannot be sent", exchange.flow.describe(exchange.ctx), exc_info=error
+    )
+    return plain_answer(exchange.ctx.conn.method != "HEAD")
+
+
+def as_bytes(chunk: t.Any) -> bytes:
+    """Return a piece of a response's body. Raises TypeError where it is none."""
+    if isinstance(chunk, str):
+        return chunk.encode()
+    if isinstance(chunk, (bytes, bytearray, memoryview)):
+        return bytes(chunk)
+    raise TypeError(f"A response consists of str and bytes, not of {type(chunk).__name__}.")
+
+
+async def send_answer(send: ASGISend, answer: Answer) -> None:
+    """Send an answer, on the loop."""
+    status, headers, data = answer
+    try:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": data})
+    except OSError:  # since ASGI 2.4 that is how a server says that the client left
+        pass
+
+
+async def send_answer_of(exchange: Exchange, send: ASGISend, answer: Answer) -> None:
+    """Send an answer as `send_answer` does, unless the client has left meanwhile."""
+    exchange.answered = True
+    try:
+        if not (exchange.has_inbox and exchange.inbox.gone):
+            await send_answer(send, answer)
+    except asyncio.CancelledError:
+        if not exchange.took_back():
+            raise
+    finally:
+        if exchange.has_inbox:
+            exchange.inbox.left = exchange.inbox.told = None
+
+
+async def send_response(exchange: Exchange, response: t.Any) -> None:
+    """Send a response, on the loop, until it ends or the client leaves.
+
+    A synchronous stream is iterated in a worker thread. The response is closed whatever
+    happens.
+    """
+    conn, inbox, send = exchange.ctx.conn, exchange.inbox, exchange.send
+    data: bytes | None = None
+    try:
+        if inbox.gone is not None:
+            return
+        try:
+            status: int = response.status_code
+            data = body_in_memory(response)
+            headers = _head(conn, response, status, None if data is None else len(data))
+        except Exception as error:
+            await send_answer(send, failed_answer(exchange, error))
+            return
+        bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
+        payload = b"" if bodiless or status in BODILESS else data
+        if payload is None or len(payload) > AT_ONCE:
+            send = exchange.send_timed(response)
+        path = None if payload is not None else _path_of(conn, response)
+        try:
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            if path is not None:
+                await send({"type": "http.response.pathsend", "path": path})
+                return
+            if payload is not None:
+                await send({"type": "http.response.body", "body": payload})
+                return
+        except OSError as error:
+            raise ClientGone from error
+        exchange.unfinished = True
+        if is_sync_stream(response):
+            await _send_from_threads(exchange, response, send)
+        else:
+            await _send_async(exchange, response)
+        if exchange.stalled:  # and went on nevertheless
+            await cut_off(exchange, None)
+        elif inbox.gone is None:
+            await _send_chunk(send, b"", more=False)
+        exchange.unfinished = False
+    except ClientGone:
+        pass
+    except BaseException as error:
+        if exchange.unfinished:
+            await cut_off(exchange, error)
+        raise
+    finally:
+        inbox.left = inbox.told = None  # after the end a server may say so of any client
+        if data is None and isinstance(response, WerkzeugResponse):
+            aclose = getattr(response.response, "aclose", None)  # Werkzeug knows `close` only
+            if aclose is not None:
+                await aclose()
+        if data is None or on_close_functions(response):
+            closed: t.Any = response.close()
+            if is_awaitable(closed):
+                await closed
+
+
+def _head(conn: t.Any, response: t.Any, status: int, length: int | None) -> RawHeaders:
+    headers = raw_headers(conn, response, status, length)
+    if status in (413, 414, 431) and conn.http_version < "2":
+        # What the client still sends of the body will not be read.
+        headers.append((b"connection", b"close"))
+    return headers
+
+
+async def _send_from_threads(exchange: Exchange, response: t.Any, send: ASGISend) -> None:
+    """Iterate a synchronous stream in one worker thread, and close it there: what it keeps may
+    belong to that thread, its `finally` may block, and runs teardown functions where the stream
+    kept its context. Files are read by any thread."""
+    app, inbox = exchange.app, exchange.inbox
+    pool: t.Any = app.file_pool
+    if not response.direct_passthrough:
+        pool = exchange.ctx.hook_thread or Stay(app.view_pool)
+    _read_more_at_once(response)
+    chunks: t.Iterator[t.Any] = iter(response.iter_encoded())
+    try:
+        while True:
+            chunk: t.Any = await Apart(pool, next, chunks, _END)
+            if chunk is _END or inbox.gone is not None:
+                return
+            await _send_chunk(send, as_bytes(chunk))
+    finally:
+        try:
+            close = getattr(response.response, "close", None)
+            if close is not None:
+                await Apart(pool, close)
+        finally:
+            if type(pool) is Stay:  # else it ends with the request, or is for all
+                pool.shutdown()
+
+
+def streams_here(response: t.Any) -> bool:
+    """Say whether the body has to be iterated in the thread that ran its request."""
+    if isinstance(response, WerkzeugResponse):
+        return is_sync_stream(response)
+    body = response.response
+    return isinstance(body, IterableBody) and body.is_sync
+
+
+def _chunks_here(response: t.Any) -> t.Iterator[bytes]:
+    if isinstance(response, WerkzeugResponse):
+        yield from map(as_bytes, response.iter_encoded())
+    else:
+        yield from map(as_bytes, response.response.source)
+
+
+async def send_here(exchange: Exchange, response: t.Any) -> None:
+    """Send a synchronous stream from the thread that runs its request."""
+    conn, inbox, send = exchange.ctx.conn, exchange.inbox, exchange.send_timed(response)
+    status: int = response.status_code
+    _read_more_at_once(response)
+    try:
+        try:
+            headers = raw_headers(conn, response, status, None)
+        except Exception as error:
+            await awaited(send_answer(send, failed_answer(exchange, error)))
+            return
+        start = {"type": "http.response.start", "status": status, "headers": headers}
+        await awaited(_send(send, start))
+        exchange.unfinished = True
+        bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
+        if not (bodiless or status in BODILESS):
+            for chunk in _chunks_here(response):
+                if inbox.gone is not None:
+                    return
+                await awaited(_send_chunk(send, chunk))
+        await awaited(_send_chunk(send, b"", more=False))
+        exchange.unfinished = False
+    except ClientGone:
+        exchange.unfinished = False
+    finally:
+        inbox.left = inbox.told = None
+        if exchange.lane is not None:
+            exchange.lane.spared = True
+        try:
+            if isinstance(response.response, IterableBody):
+                response.response.close_here()
+        finally:
+            closed: t.Any = response.close()
+            if is_awaitable(closed):
+                await awaited(closed)
+
+
+async def _send_chunk(send: ASGISend, data: bytes, more: bool = True) -> None:
+    if data or not more:  # anything else says nothing
+        await _send(send, {"type": "http.response.body", "body": data, "more_body": more})
+
+
+async def _send(send: ASGISend, message: Message) -> None:
+    try:
+        await send(message)
+    except OSError as error:  # since ASGI 2.4 a server says so that the client left
+        raise ClientGone from error
+
+
+async def _send_async(exchange: Exchange, response: t.Any) -> None:
+    body = response.response
+    if hasattr(body, "__aenter__"):
+        async with body as chunks:
+            await _send_chunks(exchange, chunks)
+    else:
+        await _send_chunks(exchange, body)
+
+
+async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
+    send, inbox, idle = exchange.send, exchange.inbox, exchange.idle
+    iterator = aiter(chunks)
+    sending = False
+    left = CHUNKS_PER_TURN
+    try:
+        # PERF(0.4 us a chunk): what `_send_chunk` and `IdleTimer.send` do, without a call.
+        async for chunk in iterator:
+            if inbox.gone is not None or exchange.stalled:
+                break
+            if type(chunk) is not bytes:
+                chunk = as_bytes(chunk)
+            left -= 1
+            if not left:
+                left = CHUNKS_PER_TURN
+                await asyncio.sleep(0)
+            if chunk:
+                sending = True
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                sending = False
+                if idle is not None:
+                    idle.moved = monotonic()
+    except OSError as error:
+        if not sending:
+            raise  # the generator's own
+        raise ClientGone from error
+    finally:
+        aclose = getattr(iterator, "aclose", None)
+        if aclose is not None:
+            await aclose()

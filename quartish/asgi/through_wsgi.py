@@ -1,0 +1,162 @@
+"""Http requests of an app whose `wsgi_app`, or `__call__`, was replaced by a WSGI middleware.
+
+The whole call runs in one worker thread: middleware, app, and the iteration of the body,
+each chunk of which is sent before the next is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import typing as t
+from contextvars import copy_context
+
+from .._concurrency.coroutines import from_thread
+from .._concurrency.threads import Lane
+from .._concurrency.threads import spare
+from .._concurrency.threads import to_thread
+from .._current import find_context
+from .._http.body import BodyReader
+from .._http.headers import breaks
+from .._http.headers import raw_name
+from .._http.headers import Unsendable
+from .._http.inbox import HttpInbox
+from .._http.inbox import Inbox
+from ..typing import ASGIReceive
+from ..typing import ASGISend
+from ..typing import Message
+from ..typing import Scope
+from ..wrappers import Request
+from .exchange import body_of
+from .exchange import IdleTimer
+from .send import ClientGone
+from .unfinished import note
+from .unfinished import reset
+
+log = logging.getLogger(__name__)
+
+
+async def handle_through_wsgi(
+    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
+) -> None:
+    """Answer one request by the app as WSGI."""
+    inbox = HttpInbox(receive, app.to_file_thread)
+    conn = Request.from_scope(scope)
+    body = body_of(app, conn, inbox)
+    lane = Lane(inbox.watch)
+    if body is not None:
+        reader = BodyReader(body, _limit, lane)
+        lane.prepare = reader.prepare
+        conn.receive_input(io.BufferedReader(reader))
+    environ = conn.environ
+    del environ["werkzeug.request"]
+
+    def stalled() -> None:
+        getattr(app, "logger", log).warning(
+            "The response to [%s %s] was given up: nothing of it was sent for %s seconds"
+            " (RESPONSE_TIMEOUT)",
+            conn.method,
+            conn.path,
+            idle.seconds,
+        )
+        lane.cancel()
+
+    idle = IdleTimer(lane.loop, send, app.config["RESPONSE_TIMEOUT"], stalled)
+    call = WsgiCall(app, environ, idle, inbox)
+    inbox.left = lane.cancel
+    try:
+        await to_thread(app.view_pool, copy_context(), call.run, lane=lane)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if not lane.cancelled or (task is not None and task.cancelling()):
+            raise
+    except Exception as error:
+        if call.started and not call.ended:
+            error.add_note(note(f"[{conn.method} {conn.path}]"))
+        raise
+    finally:
+        if call.started and not call.ended and inbox.gone is None:
+            await reset(send)
+        idle.stop()
+        environ["wsgi.input"].close()
+        await inbox.close()
+
+
+def _limit() -> int | None:
+    """Return the limit of the request that the app made of the environ, while it has one."""
+    ctx = find_context()
+    return t.cast(int, ctx.request.max_content_length) if ctx and ctx.has_request else None
+
+
+class WsgiCall:
+    """One call of a WSGI app in a worker thread, its output sent as ASGI messages."""
+
+    def __init__(
+        self, app: t.Any, environ: dict[str, t.Any], idle: IdleTimer, inbox: Inbox
+    ) -> None:
+        self.app = app
+        self.environ = environ
+        self.idle = idle
+        self.inbox = inbox
+        self.start: dict[str, t.Any] | None = None
+        self.length: int | None = None
+        self.started = self.ended = False
+
+    def run(self) -> None:
+        """Call the app and send what it gives, to the end or until the client leaves."""
+        try:
+            body = self.app(self.environ, self.start_response)
+            try:
+                for chunk in body:
+                    if self.inbox.gone is not None:
+                        return
+                    if chunk and not self.ended:
+                        self.write(chunk)
+                if not self.ended:
+                    self.write(b"", more=False)
+            finally:
+                close = getattr(body, "close", None)
+                if close is not None:
+                    spare(True)
+                    close()
+        except ClientGone:
+            pass
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: t.Any = None
+    ) -> t.Callable[[bytes], None]:
+        """Note status and headers (PEP 3333); they are sent with the first chunk."""
+        if exc_info is not None and self.started:
+            raise exc_info[1].with_traceback(exc_info[2])
+        if exc_info is None and self.start is not None:
+            raise RuntimeError("start_response was called twice without exc_info (PEP 3333).")
+        code = int(status.split(None, 1)[0])
+        if not 200 <= code <= 999 or any(breaks(value) for _, value in headers):
+            raise Unsendable(f"{status!r} with {headers!r} is no head of a response.")
+        raw = [(raw_name(name), value.strip(" \t").encode("latin-1")) for name, value in headers]
+        self.start = {"type": "http.response.start", "status": code, "headers": raw}
+        length = dict(raw).get(b"content-length")
+        self.length = None if length is None else int(length)
+        return self.write
+
+    def write(self, chunk: bytes, more: bool = True) -> None:
+        """Send a chunk; the one that completes a known length ends the response. Raises
+        ClientGone when there is nobody to send it to."""
+        if self.start is None:
+            raise RuntimeError("The WSGI app sent its body before it called start_response.")
+        if not self.started:
+            self.started = True
+            self.idle.start()
+            self._send(self.start)
+        if self.length is not None:
+            self.length -= len(chunk)
+            more = more and self.length > 0
+        self.ended = not more
+        self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+    def _send(self, message: Message) -> None:
+        try:
+            from_thread(self.idle.send(message), prepared=True)
+        except OSError as error:
+            raise ClientGone from error

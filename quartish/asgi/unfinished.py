@@ -1,0 +1,70 @@
+"""Streams that were begun and are not finished: said to the log, and to who reads them.
+
+Nothing is sent after a stream that broke, timed out or was cancelled, so that no client takes
+what it got for the whole. Over HTTP/1.1 servers then close the connection before the last chunk.
+
+Source: RFC 9112, section 8; RFC 9113, section 8.1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from ..typing import ASGISend
+from .exchange import Exchange
+
+LAST_PIECES = 0.5
+"""Seconds in which what was sent before may still go out."""
+INTERNAL_ERROR = 2
+"""Code of an HTTP/2 stream's reset. *Source:* RFC 9113, section 7."""
+
+
+async def cut_off(exchange: Exchange, error: BaseException | None) -> None:
+    """End a stream that was begun; `error` is what ended it, if anything. What the server logs is
+    told which request it was; what it does not log is logged here, once."""
+    exchange.unfinished = False
+    if isinstance(error, Exception):
+        error.add_note(note(exchange.flow.describe(exchange.ctx)))
+    if exchange.inbox.gone is not None:
+        return
+    if isinstance(error, asyncio.CancelledError) and not exchange.stalled:
+        task = asyncio.current_task()
+        by_server = task is not None and task.cancelling()
+        exchange.app.logger.warning(
+            "The response of %s was cut off: %s",
+            exchange.flow.describe(exchange.ctx),
+            "the server cancelled it" if by_server else "its stream was cancelled",
+        )
+    await reset(exchange.send)
+
+
+def note(name: str) -> str:
+    """Return what an error says of the response that it ended."""
+    return f"It broke the response of {name} off, of which a part was sent."
+
+
+async def reset(send: ASGISend) -> None:
+    """Reset the HTTP/2 stream of a server that does not do so: Hypercorn leaves it open, and its
+    client waits. It knows no message for that, so the stream is found by whose method `send` is."""
+    stream: t.Any = getattr(send, "__self__", None)
+    protocol: t.Any = getattr(getattr(stream, "send", None), "__self__", None)
+    if type(protocol).__module__ != "hypercorn.protocol.h2":
+        return
+    from hypercorn.events import RawData
+
+    number: int = stream.stream_id
+    try:
+        buffer = protocol.stream_buffers[number]
+        try:
+            async with asyncio.timeout(LAST_PIECES):
+                await buffer.drain()
+        finally:
+            protocol.connection.reset_stream(number, INTERNAL_ERROR)
+            await buffer.close()
+            protocol.priority.unblock(number)  # its sending task forgets the stream
+            await protocol.has_data.set()
+            async with asyncio.timeout(LAST_PIECES):
+                await protocol.handle(RawData(b""))  # sends what the connection has to send
+    except Exception:  # closed meanwhile, or another release of Hypercorn's
+        pass

@@ -1,0 +1,304 @@
+"""How an app opens and saves sessions.
+
+What comes from the wire is never trusted: a cookie that cannot be read is an empty session. The
+format is Flask's.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+from datetime import datetime
+from datetime import UTC
+
+from itsdangerous import BadData
+from itsdangerous import URLSafeTimedSerializer
+
+from .._observed import tell_all
+from .._observed import watch
+from .._observed import Watched
+from ..json.tag import TaggedJSONSerializer
+from .cookie import find_cookie
+from .cookie import set_cookie
+from .cookie import vary_by_cookie
+from .session import items_of
+from .session import NullSession
+from .session import SecureCookieSession
+from .session import SessionMixin
+from .signing import lazy_sha1
+from .signing import SigningSerializer
+
+T = t.TypeVar("T")
+
+
+class SessionInterface(Watched):
+    """How an app opens and saves sessions; a subclass writes `open_session`, `save_session`.
+
+    Those two and `make_null_session` may be `async def`. Requests of one visitor may run
+    side by side; a store behind the session has to cope with that. Those that are here return
+    plain values for an app of the plain colour, awaitables for one of the awaitable colour.
+    """
+
+    null_session_class = NullSession
+    # Extensions ask whether what they put into a session is pickled.
+    pickle_based = False
+
+    def make_null_session(self, app: t.Any) -> NullSession | t.Awaitable[NullSession]:
+        """Return the session of a request whose session could not be opened."""
+        return _in_colour(app, self.null_session_class())
+
+    def is_null_session(self, obj: object) -> bool:
+        """Say whether `obj` stands for no session; such a one is not saved."""
+        return isinstance(obj, self.null_session_class)
+
+    def get_cookie_name(self, app: t.Any) -> str:
+        name: str = app.config["SESSION_COOKIE_NAME"]
+        return name
+
+    def get_cookie_domain(self, app: t.Any) -> str | None:
+        """Return the domain of the cookie; None keeps it to the very host that set it."""
+        domain: str | None = app.config["SESSION_COOKIE_DOMAIN"]
+        return domain
+
+    def get_cookie_path(self, app: t.Any) -> str:
+        path: str = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
+        return path
+
+    def get_cookie_httponly(self, app: t.Any) -> bool:
+        http_only: bool = app.config["SESSION_COOKIE_HTTPONLY"]
+        return http_only
+
+    def get_cookie_secure(self, app: t.Any) -> bool:
+        secure: bool = app.config["SESSION_COOKIE_SECURE"]
+        return secure
+
+    def get_cookie_samesite(self, app: t.Any) -> str | None:
+        same_site: str | None = app.config["SESSION_COOKIE_SAMESITE"]
+        return same_site
+
+    def get_cookie_partitioned(self, app: t.Any) -> bool:
+        partitioned: bool = app.config["SESSION_COOKIE_PARTITIONED"]
+        return partitioned
+
+    def get_expiration_time(self, app: t.Any, session: SessionMixin) -> datetime | None:
+        """Return when the cookie expires; None for a session that ends with the browser's."""
+        if not session.permanent:
+            return None
+        return t.cast(datetime, datetime.now(UTC) + app.permanent_session_lifetime)
+
+    def should_set_cookie(self, app: t.Any, session: SessionMixin) -> bool:
+        """Say whether to write the cookie: changed, or permanent and to be refreshed."""
+        return session.modified or (
+            session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"]
+        )
+
+    def open_session(
+        self, app: t.Any, request: t.Any
+    ) -> SessionMixin | None | t.Awaitable[SessionMixin | None]:
+        """Return the session of a request or websocket, or None: a null session is made then.
+
+        Runs inside of the context, before the URL is matched.
+        """
+        raise NotImplementedError
+
+    def save_session(
+        self, app: t.Any, session: SessionMixin, response: t.Any
+    ) -> t.Awaitable[None] | None:
+        """Save the session, after the response was made; it is None for a websocket."""
+        raise NotImplementedError
+
+    def _changed(self, name: str) -> None:
+        if name in _STOCK[0]:  # apps may have taken it for the stock one
+            tell_all("session_interface")
+
+
+session_json_serializer = TaggedJSONSerializer()
+
+
+@functools.lru_cache(maxsize=32)
+def _signing_serializer(
+    keys: tuple[str | bytes, ...],
+    salt: str | bytes | None,
+    serializer: t.Any,
+    key_derivation: str,
+    digest_method: t.Callable[..., t.Any],
+) -> URLSafeTimedSerializer:
+    # PERF(3 us of each request): making one dumps a trial value. Using one changes nothing in it.
+    return SigningSerializer(
+        t.cast("tuple[str, ...]", keys),
+        salt=salt,
+        serializer=serializer,
+        signer_kwargs={"key_derivation": key_derivation, "digest_method": digest_method},
+    )
+
+
+class SecureCookieSessionInterface(SessionInterface):
+    """Keeps the session in a cookie that is signed, and readable by the visitor."""
+
+    salt = "cookie-session"
+    digest_method = staticmethod(lazy_sha1)
+    key_derivation = "hmac"
+    serializer = session_json_serializer
+    session_class = SecureCookieSession
+
+    def get_signing_serializer(self, app: t.Any) -> URLSafeTimedSerializer | None:
+        """Return what signs with the secret key and also reads what its fallbacks signed.
+
+        None when the app has no secret key. The object is shared: do not change it.
+        """
+        if not app.secret_key:
+            return None
+        fallbacks = app.config["SECRET_KEY_FALLBACKS"] or ()
+        if isinstance(fallbacks, (str, bytes)):
+            fallbacks = (fallbacks,)  # else each letter would be a key
+        recipe = (
+            (*fallbacks, app.secret_key),  # the last one signs
+            self.salt,
+            self.serializer,
+            self.key_derivation,
+            self.digest_method,
+        )
+        try:
+            return _signing_serializer(*recipe)
+        except TypeError:  # a key or serializer of the user's that cannot be hashed
+            return _signing_serializer.__wrapped__(*recipe)
+
+    def open_session(self, app: t.Any, request: t.Any) -> t.Any:
+        """Return the session in the cookie; empty when that is absent, expired or unreadable."""
+        return _in_colour(app, self.load(app, request))
+
+    def load(self, app: t.Any, request: t.Any) -> SecureCookieSession | None:
+        """Return what `open_session` returns, plain in both colours."""
+        serializer = self.get_signing_serializer(app)
+        if serializer is None:
+            return None
+        cookie = find_cookie(request, self.get_cookie_name(app))
+        if not cookie:
+            return self.session_class()
+        max_age = int(app.permanent_session_lifetime.total_seconds())
+        try:
+            return self.session_class(serializer.loads(cookie, max_age=max_age))
+        # BadData: not ours, or too old. The others: text without an encoding, or a signed
+        # value that is no mapping.
+        except (BadData, TypeError, ValueError):
+            return self.session_class()
+
+    def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> t.Any:
+        """Write, refresh or delete the cookie, as the session asks."""
+        options = None if response is None else self._cookie_options(app)  # asked for first
+        self.store(app, session, response, options)
+        return _in_colour(app, None)
+
+    def store(
+        self,
+        app: t.Any,
+        session: SessionMixin,
+        response: t.Any,
+        options: dict[str, t.Any] | None = None,
+    ) -> None:
+        """Do what `save_session` does, at once in both colours; `options` are of the cookie."""
+        if response is None:
+            if session.modified:
+                app.logger.error(
+                    "The session was modified while a websocket was handled. The change is"
+                    " lost, because a cookie cannot be set there."
+                )
+            return
+
+        accessed = session.accessed
+        varies = True
+        if session and self.should_set_cookie(app, session):
+            expires = self.get_expiration_time(app, session)
+            options = options or self._cookie_options(app)
+            serializer: t.Any = self.get_signing_serializer(app)
+            value = serializer.dumps(items_of(session))
+            if type(serializer) is SigningSerializer:
+                set_cookie(response, value, expires, options)
+            else:
+                response.set_cookie(value=value, expires=expires, **options)
+        elif not session and session.modified:
+            response.delete_cookie(**(options or self._cookie_options(app)))
+        else:
+            varies = accessed
+        session.accessed = accessed  # reading it here was none of the view's doing
+        if varies:
+            vary_by_cookie(response)
+
+    def _cookie_options(self, app: t.Any) -> dict[str, t.Any]:
+        return {  # in the order in which `_cookie_frame` takes them
+            "key": self.get_cookie_name(app),
+            "domain": self.get_cookie_domain(app),
+            "path": self.get_cookie_path(app),
+            "secure": self.get_cookie_secure(app),
+            "partitioned": self.get_cookie_partitioned(app),
+            "samesite": self.get_cookie_samesite(app),
+            "httponly": self.get_cookie_httponly(app),
+        }
+
+
+def _in_colour(app: t.Any, value: T) -> T | t.Awaitable[T]:
+    """Return a value as an app of this colour returns it."""
+    return value if getattr(app, "plain", True) else _awaitable(value)
+
+
+async def _awaitable(value: T) -> T:
+    return value
+
+
+class AwaitableSessionInterface(SessionInterface):
+    """Quart's `SessionInterface`: what opens and saves sessions is awaited."""
+
+    def is_null_session(self, instance: object) -> bool:
+        """Say whether `instance` stands for no session; such a one is not saved."""
+        return super().is_null_session(instance)
+
+    async def make_null_session(self, app: t.Any) -> NullSession:
+        """Return the session of a request whose session could not be opened."""
+        return self.null_session_class()
+
+    async def open_session(self, app: t.Any, request: t.Any) -> SessionMixin | None:
+        """Return the session of a request or websocket, or None: a null session is made then."""
+        raise NotImplementedError
+
+    async def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> None:
+        """Save the session, after the response was made; it is None for a websocket."""
+        raise NotImplementedError
+
+
+class AwaitableCookieSessionInterface(AwaitableSessionInterface, SecureCookieSessionInterface):
+    """Quart's `SecureCookieSessionInterface`, which does what that of the plain colour does."""
+
+    async def open_session(self, app: t.Any, request: t.Any) -> SessionMixin | None:
+        """Return the session in the cookie; empty when that is absent, expired or unreadable."""
+        return self.load(app, request)
+
+    async def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> None:
+        """Write, refresh or delete the cookie, as the session asks."""
+        options = None if response is None else self._cookie_options(app)
+        self.store(app, session, response, options)
+
+
+#: What the stock interfaces have: the methods, and the classes, which may do something of their
+#: own for each session.
+_STOCK: list[dict[str, t.Any]] = [
+    {
+        name: getattr(kind, name)
+        for name in dir(kind)
+        if name.startswith(("get_", "load", "make_", "open_", "save_", "should_", "store"))
+        or name in ("_cookie_options", "is_null_session", "null_session_class", "session_class")
+    }
+    for kind in (SecureCookieSessionInterface, AwaitableCookieSessionInterface)
+]
+
+
+def is_stock(interface: t.Any) -> bool:
+    """Say whether nobody has a word in how an interface opens and saves sessions: they are in the
+    cookie. Then one that nobody touched needs neither, and `load` and `store` do it, at once in
+    both colours. Apps are told when it is so no more.
+    """
+    kind = type(interface)
+    for stock in _STOCK:
+        if all(getattr(kind, name, None) is value for name, value in stock.items()):
+            watch(interface)
+            return stock.keys().isdisjoint(vars(interface))
+    return False

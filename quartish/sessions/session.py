@@ -1,0 +1,115 @@
+"""The session: the dict a visitor carries.
+
+It knows whether it was read (`accessed`: the response then says `Vary: Cookie`) and whether it was
+changed (`modified`: the cookie is written).
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+from collections.abc import Mapping
+from collections.abc import MutableMapping
+
+from werkzeug.datastructures import CallbackDict
+
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+
+
+class SessionMixin(MutableMapping[str, t.Any]):
+    """What a session has beside its items."""
+
+    # Whether this session was made just now; many kinds cannot tell.
+    new = False
+    # Whether it has to be saved; a kind that cannot tell says yes.
+    modified = True
+    # Whether it was looked at: also set by reading `session` of the context.
+    accessed = False
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the session outlives the browser's; kept under the key `_permanent`."""
+        permanent: bool = self.get("_permanent", False)
+        return permanent
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self["_permanent"] = bool(value)
+
+
+def _note_change(session: SecureCookieSession) -> None:
+    session.accessed = session.modified = True
+
+
+class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):
+    """A session that notes each reading and each change of its own items.
+
+    A change inside of an item (a nested list) is not seen: set `modified` yourself.
+    """
+
+    modified = False
+
+    def __init__(self, initial: Mapping[str, t.Any] | None = None) -> None:
+        # PERF(0.4 us): what the parents do, without them.
+        if initial is not None:
+            dict.__init__(self, initial)
+        self.on_update = _note_change
+
+    # PERF(0.2 to 0.6 us each time): what views do most, without the layers around it.
+
+    def __getitem__(self, key: str, /) -> t.Any:
+        self.accessed = True
+        return dict.__getitem__(self, key)
+
+    def __contains__(self, key: object, /) -> bool:
+        self.accessed = True
+        return dict.__contains__(self, key)
+
+    def __setitem__(self, key: str, value: t.Any) -> None:
+        dict.__setitem__(self, key, value)
+        if (note := self.on_update) is not None:
+            note(t.cast(t.Any, self))
+
+    @t.no_type_check  # its overloads are those of dict
+    def get(self, key, default=None, /):
+        self.accessed = True
+        return dict.get(self, key, default)
+
+
+def _noting_access(method: F) -> F:
+    @functools.wraps(method)
+    def noting(self: SecureCookieSession, /, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        self.accessed = True
+        return method(self, *args, **kwargs)
+
+    return t.cast(F, noting)
+
+
+# Set from outside, so that type checkers go on seeing the signatures of dict. What changes
+# items reports itself to `_note_change`; what might have changed some asks `in` first.
+for _name in (
+    *("__iter__", "__len__", "__reversed__", "__repr__"),
+    *("__eq__", "__ne__", "__or__", "__ror__"),
+    *("copy", "items", "keys", "values"),
+):
+    setattr(SecureCookieSession, _name, _noting_access(getattr(SecureCookieSession, _name)))
+
+
+class NullSession(SecureCookieSession):
+    """The session of an app without a secret key: empty, and says why on any change."""
+
+    def _fail(self, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
+        raise RuntimeError(
+            "The session is unavailable because no secret key was set. Set the secret_key on"
+            " the application to something unique and secret."
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _fail
+    clear = pop = popitem = update = setdefault = _fail
+    del _fail
+
+
+def items_of(session: SessionMixin) -> dict[str, t.Any]:
+    if type(session) is SecureCookieSession:
+        return dict(dict.items(session))  # PERF(0.5 us): without asking it for each item
+    return dict(session)

@@ -1,0 +1,296 @@
+"""Templates: where they are found, what they see, and rendering them in both colours.
+
+What a template sees is, the strongest first: the arguments of the call, what the context
+processors of the blueprints and the app return, the environment's globals. Whether a
+template is rendered synchronously is decided by its environment (`enable_async`), which
+follows the app's colour unless `jinja_options` says otherwise.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections import ChainMap
+from contextlib import aclosing
+
+from jinja2 import BaseLoader
+from jinja2 import Environment as JinjaEnvironment
+from jinja2 import Template
+from jinja2 import TemplateNotFound
+from jinja2.utils import LRUCache
+
+from .._concurrency.coroutines import awaited
+from .._concurrency.coroutines import drive
+from .._concurrency.coroutines import is_awaitable
+from .._current import call_with_context
+from .._current import current_app
+from .._current import find_context
+from .._jinja import CompilingEnvironment
+from .._lazy import lazy
+from ..debughelpers import explain_template_loading_attempts
+from ..debughelpers import Found
+from ..helpers import announce
+from ..helpers import stream_with_context
+from ..signals import before_render_template
+from ..signals import template_rendered
+from .compile import compile_template
+from .compile import Shelf
+
+if t.TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from collections.abc import Iterator
+    from types import CodeType
+
+    from jinja2 import BytecodeCache
+    from jinja2.runtime import Context
+
+    from ..typing import ContextLike
+
+    TemplateName = t.Union[str, Template, t.Sequence[t.Union[str, Template]]]
+
+STRINGS = 128
+"""How many templates made of strings an environment keeps compiled."""
+
+
+class AppTemplate(Template):
+    """A template of an `Environment`, rendered by what `templating.compile` made of it."""
+
+    def new_context(
+        self,
+        vars: dict[str, t.Any] | None = None,
+        shared: bool = False,
+        locals: t.Mapping[str, t.Any] | None = None,
+    ) -> Context:
+        """Make the context of a rendering, of `vars` over the globals unless it is `shared`."""
+        if not shared:
+            # PERF(5 us): Jinja copies the globals key by key, through the ChainMap that they are.
+            layers = self.globals.maps if type(self.globals) is ChainMap else [self.globals]
+            merged: dict[str, t.Any] = {}
+            for layer in reversed(layers):
+                merged.update(layer)
+            merged.update(vars or ())
+            vars = merged
+        return super().new_context(vars, True, locals)
+
+    async def render_async(self, *args: t.Any, **kwargs: t.Any) -> str:
+        """Render into one string; takes what `dict` takes."""
+        whole = getattr(self.root_render_func, "whole", None)
+        if whole is None:  # compiled elsewhere, or not async
+            return await super().render_async(*args, **kwargs)
+        context = self.new_context(dict(*args, **kwargs))
+        pieces: list[str] = []
+        try:
+            await whole(context, pieces)
+            return self.environment.concat(pieces)
+        except Exception:
+            return self.environment.handle_exception()
+
+
+class Environment(CompilingEnvironment):
+    """A Jinja environment that finds the templates of an app and of its blueprints."""
+
+    template_class = AppTemplate
+
+    def __init__(self, app: t.Any, **options: t.Any) -> None:
+        if "loader" not in options:
+            options["loader"] = app.create_global_jinja_loader()
+        options.setdefault("enable_async", not app.plain)
+        super().__init__(**options)
+        self.app = app
+        self._strings: t.Any = LRUCache(STRINGS)
+
+    @property
+    def bytecode_cache(self) -> BytecodeCache | None:
+        """The bytecode cache, in which what this environment compiles is kept apart."""
+        return self._bytecode_cache
+
+    @bytecode_cache.setter
+    def bytecode_cache(self, cache: BytecodeCache | None) -> None:
+        self._bytecode_cache = cache if cache is None or type(cache) is Shelf else Shelf(cache)
+
+    def compile_code(self, source: str, filename: str) -> CodeType:
+        return compile_template(self, source, filename)
+
+    @lazy
+    def sync_twin(self) -> JinjaEnvironment:
+        """This environment without async templates: macros of its are plain functions."""
+        return self.overlay(enable_async=False)
+
+    def from_string(
+        self,
+        source: t.Any,
+        globals: t.MutableMapping[str, t.Any] | None = None,
+        template_class: type[Template] | None = None,
+    ) -> Template:
+        """Make a template of a string.
+
+        PERF(400 us): the latest strings stay compiled. *Flask:* compiles at every call.
+        """
+        if globals or template_class is not None or type(source) is not str or self.cache is None:
+            return super().from_string(source, globals, template_class)
+        template: Template | None = self._strings.get(source)
+        if template is None or template.environment is not self:  # an overlay shares the cache
+            template = self._strings[source] = super().from_string(source)
+        return template
+
+
+class DispatchingJinjaLoader(BaseLoader):
+    """Looks for a template in the app's folder, then in those of the blueprints, in the order
+    they were registered."""
+
+    def __init__(self, app: t.Any) -> None:
+        self.app = app
+
+    def get_source(self, environment: JinjaEnvironment, template: str) -> Found:
+        """Return source, file name and freshness. Raises TemplateNotFound.
+
+        With `EXPLAIN_TEMPLATE_LOADING` all places are looked at, and the search is logged.
+        """
+        attempts = self._attempts(environment, template)
+        if self.app.config["EXPLAIN_TEMPLATE_LOADING"]:
+            attempts = list(attempts)
+            explain_template_loading_attempts(self.app, template, attempts)
+        for _, _, found in attempts:
+            if found is not None:
+                return found
+        raise TemplateNotFound(template)
+
+    def _attempts(
+        self, environment: JinjaEnvironment, template: str
+    ) -> t.Iterable[tuple[BaseLoader, t.Any, Found | None]]:
+        for owner, loader in self._loaders():
+            try:
+                yield loader, owner, loader.get_source(environment, template)
+            except TemplateNotFound:
+                yield loader, owner, None
+
+    def _loaders(self) -> Iterator[tuple[t.Any, BaseLoader]]:
+        for owner in (self.app, *self.app.iter_blueprints()):
+            loader = owner.jinja_loader
+            if loader is not None:
+                yield owner, loader
+
+    def list_templates(self) -> list[str]:
+        return list({name for _, loader in self._loaders() for name in loader.list_templates()})
+
+
+# --- what a template sees -----------------------------------------------------------------
+
+
+def _default_template_ctx_processor() -> dict[str, t.Any]:
+    """Give `g` and `request` themselves, faster than the proxies among the globals.
+
+    The session stays a proxy: to read it is to depend on its cookie.
+    """
+    ctx = find_context()
+    if ctx is None:
+        return {}
+    return {"g": ctx.g, "request": ctx.request} if ctx.has_request else {"g": ctx.g}
+
+
+async def update_template_context(
+    app: t.Any, ctx: ContextLike | None, context: dict[str, t.Any]
+) -> None:
+    """Add what the context processors of the app and of the current blueprints return.
+
+    A later processor wins over an earlier one, what is in `context` over both.
+    """
+    names: tuple[str | None, ...] = (None,)
+    if ctx is not None and (ctx.has_request or ctx.has_websocket):
+        names = (None, *reversed(ctx.conn.blueprints))
+    injected: dict[str, t.Any] = {}
+    processors, adapt = app.template_context_processors, app.http_flow.adapt
+    for name in names:
+        for func in processors.get(name, ()):
+            # PERF(0.7 us): the one that is always there is known to be a plain function.
+            default = func is _default_template_ctx_processor and adapt is None
+            values = func() if default else (adapt or app.ensure_sync)(func)()
+            if is_awaitable(values):
+                values = await awaited(values)
+            injected.update(values)
+    for key, value in injected.items():
+        context.setdefault(key, value)
+
+
+# --- rendering ----------------------------------------------------------------------------
+
+
+def render_template(template_name_or_list: TemplateName, **context: t.Any) -> str:
+    """Render a template, or the first of a list that exists. Awaitable in the awaitable
+    colour. Raises TemplateNotFound."""
+    app: t.Any = current_app()
+    return _render(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
+
+
+def render_template_string(source: str, **context: t.Any) -> str:
+    """Render a template given as its source, with autoescaping. Awaitable in the awaitable
+    colour."""
+    app: t.Any = current_app()
+    return _render(app, app.jinja_env.from_string(source), context)
+
+
+def stream_template(template_name_or_list: TemplateName, **context: t.Any) -> Iterator[str]:
+    """Render a template piece by piece, as a response that a view returns.
+
+    In the awaitable colour the call is awaited and gives an async iterator.
+    """
+    app: t.Any = current_app()
+    return _stream(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
+
+
+def stream_template_string(source: str, **context: t.Any) -> Iterator[str]:
+    """Render a template given as its source piece by piece, as `stream_template` does."""
+    app: t.Any = current_app()
+    return _stream(app, app.jinja_env.from_string(source), context)
+
+
+def _render(app: t.Any, template: Template, context: dict[str, t.Any]) -> str:
+    return t.cast(str, app.drive(rendered(app, template, context)))
+
+
+async def rendered(app: t.Any, template: Template, context: dict[str, t.Any]) -> str:
+    await _prepare(app, template, context)
+    if template.environment.is_async:
+        text = await awaited(template.render_async(context))
+    else:
+        text = template.render(context)
+    if template_rendered.receivers:
+        await announce(template_rendered, app, template=template, context=context)
+    return text
+
+
+async def _prepare(app: t.Any, template: Template, context: dict[str, t.Any]) -> None:
+    updated = call_with_context(app.update_template_context, context)
+    if is_awaitable(updated):
+        await awaited(updated)
+    if before_render_template.receivers:
+        await announce(before_render_template, app, template=template, context=context)
+
+
+def _stream(app: t.Any, template: Template, context: dict[str, t.Any]) -> Iterator[str]:
+    return t.cast("Iterator[str]", app.drive(streamed(app, template, context)))
+
+
+async def streamed(app: t.Any, template: Template, context: dict[str, t.Any]) -> t.Any:
+    await _prepare(app, template, context)
+    generate = _generate_async if template.environment.is_async else _generate
+    stream: t.Any = generate(app, template, context)
+    ctx = find_context()
+    if ctx is None or not (ctx.has_request or ctx.has_websocket):
+        return stream
+    return stream_with_context(stream)
+
+
+def _generate(app: t.Any, template: Template, context: dict[str, t.Any]) -> Iterator[str]:
+    yield from template.generate(context)
+    if template_rendered.receivers:
+        drive(announce(template_rendered, app, template=template, context=context))
+
+
+async def _generate_async(
+    app: t.Any, template: Template, context: dict[str, t.Any]
+) -> AsyncIterator[str]:
+    async with aclosing(template.generate_async(context)) as pieces:
+        async for piece in pieces:
+            yield piece
+    if template_rendered.receivers:
+        await announce(template_rendered, app, template=template, context=context)

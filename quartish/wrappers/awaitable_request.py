@@ -1,0 +1,422 @@
+"""The Request of the awaitable colour: its body is pulled while the view awaits it."""
+
+from __future__ import annotations
+
+import asyncio
+import collections.abc as cabc
+import typing as t
+from functools import partial
+
+from werkzeug.datastructures import CombinedMultiDict
+from werkzeug.datastructures import Headers
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import RequestTimeout
+
+from .. import json
+from .._concurrency.coroutines import mark_async
+from .._current import find_context
+from .._http.body import Body as IncomingBody
+from .._http.forms import Form
+from .._http.forms import FormDataParser
+from .._http.forms import MANY
+from .._http.forms import parse_urlencoded
+from .._http.forms import URLENCODED
+from .._http.inbox import give_way
+from .._http.inbox import Inbox
+from .._lazy import lazy
+from .._werkzeug import form_class
+from ..datastructures import FileStorage
+from ..json._long import LONG
+from ..json.provider import reads_long
+from ..typing import ASGISend
+from ..typing import Scope
+from .connection import Conn
+from .limits import Limits
+from .request_body import Body as Body
+from .request_body import Turn
+from .unawaited import Pending
+
+T = t.TypeVar("T")
+Coroutine = cabc.Coroutine[t.Any, t.Any, T]
+
+_NO_FILES: MultiDict[str, t.Any] = ImmutableMultiDict()
+_PUSHED_HEADERS = ("accept", "accept-encoding", "accept-language", "cache-control", "user-agent")
+
+
+async def _fill(body: t.Any, source: IncomingBody) -> None:
+    """Hand on what comes in to a body that is filled by hand."""
+    try:
+        async for chunk in source:
+            body.append(chunk)
+        body.set_complete()
+    except HTTPException:  # the client left: who reads is cancelled
+        pass
+
+
+class Request(Limits):
+    """A request whose body attributes are awaited: `(await request.form)["name"]`.
+
+    Each may be awaited again. To use one without `await` is an error that says where.
+    """
+
+    tells_client = True
+    json_module: t.Any = json
+    form_data_parser_class = FormDataParser
+    #: The class of `body`. One that is not ours is filled while the body comes in.
+    body_class: t.Any = Body
+    #: Where the client's messages come in and the server's go out, if it has a client.
+    inbox: Inbox | None = None
+    #: ASGI's, of the server; no default in the class, as `Conn` says.
+    asgi_send: ASGISend
+
+    _incoming: IncomingBody | None = None
+    _body: Body | None = None
+    _body_timeout: float | None = None
+    _form: Form | HTTPException | None = None
+    _json: tuple[t.Any] | None = None
+    #: How often a read was refused.
+    refusals = 0
+    #: What fills a body that is not of our own class.
+    _filling: asyncio.Task[None] | None = None
+
+    def __init__(
+        self,
+        method: str,
+        scheme: str,
+        path: str,
+        query_string: bytes,
+        headers: Headers,
+        root_path: str,
+        http_version: str,
+        scope: Scope,
+        *,
+        max_content_length: int | None = None,
+        body_timeout: float | None = None,
+        send_push_promise: t.Callable[[str, Headers], t.Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(
+            method, scheme, path, query_string, headers, root_path, http_version, scope
+        )
+        self._max_content_length = max_content_length
+        self._body_timeout = body_timeout
+        if send_push_promise is not None:
+            vars(self)["_send_push_promise"] = send_push_promise
+        self._body = self.body_class(self.content_length, max_content_length)
+
+    def __init_subclass__(cls, **kwargs: t.Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # PERF(0.2 us): settled now, not for each request.
+        if cls.__init__ is not Request.__init__ and "from_scope" not in cls.__dict__:
+            cls.from_scope = cls._from_scope_by_init  # type: ignore[method-assign]
+
+    @classmethod
+    def _from_scope_by_init(
+        cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None
+    ) -> t.Self:
+        """Make a request of an ASGI http scope by the `__init__` that a subclass has, which is
+        given what *Quart* gives it."""
+        conn = Conn.from_scope(scope)
+
+        async def promise(path: str, headers: Headers) -> None:
+            await Request._send_push_promise(self, path, headers)
+
+        self = cls(
+            conn.method,
+            conn.scheme,
+            conn.path,
+            conn.query_string,
+            conn.headers,
+            conn.root_path,
+            conn.http_version,
+            max_content_length=None,
+            body_timeout=None,
+            send_push_promise=promise,
+            scope=scope,
+        )
+        self._body = None
+        return self
+
+    def receive_body(self, body: IncomingBody) -> None:
+        """Take the body that the server is about to hand over."""
+        self._incoming = body
+
+    # --- the body ---------------------------------------------------------------------------
+
+    @property
+    def body(self) -> Body:
+        """The body, unparsed: `await request.body`, or `async for chunk in request.body`."""
+        body: t.Any = self._body
+        if body is None:
+            plain = self.body_class is Body
+            body = self._body = Body.of(self._incoming) if plain else self._fill_body()
+        limit = self.max_content_length
+        size = None if self._incoming is None else self._incoming.announced
+        if size is None:
+            size = self.content_length or 0
+        body.too_large = limit is not None and size > limit  # raised by who awaits it, in his turn
+        body.limit = limit
+        body.timeout = self.body_timeout
+        return body  # type: ignore[no-any-return]
+
+    @body.setter
+    def body(self, value: Body) -> None:
+        self._body = value
+
+    def _fill_body(self) -> t.Any:
+        """Make a body of the app's own class, which is filled by hand."""
+        body = self.body_class(self.content_length, self.max_content_length)
+        if self._incoming is None:
+            body.set_complete()
+        else:
+            self._filling = asyncio.create_task(_fill(body, self._incoming))
+            self.needs_close = True
+        return body
+
+    async def _read_whole(self, limit: int | None = None) -> bytes:
+        """Return the whole body; RequestEntityTooLarge (413) past `limit` bytes."""
+        body = self.body
+        if type(body) is Body:
+            return await body.read(limit)
+        if body.too_large:
+            raise RequestEntityTooLarge()
+        try:
+            async with asyncio.timeout(self.body_timeout):
+                data: bytes = await body
+        except TimeoutError as error:
+            raise RequestTimeout() from error
+        if limit is not None and len(data) > limit:
+            raise RequestEntityTooLarge()
+        return data
+
+    @property
+    def body_timeout(self) -> float | None:
+        """Seconds in which more of the body has to come (`BODY_TIMEOUT`); 408 past it."""
+        timeout = self._body_timeout
+        if timeout is None:
+            timeout = self._limit("body_timeout", "BODY_TIMEOUT")
+        return timeout
+
+    @body_timeout.setter
+    def body_timeout(self, value: float | None) -> None:
+        self._body_timeout = value
+
+    @property
+    def stream(self) -> t.NoReturn:
+        raise NotImplementedError(
+            "`request.stream` is a blocking file. In a Quart app iterate over the body:"
+            " `async for chunk in request.body`."
+        )
+
+    @t.overload
+    def get_data(
+        self, cache: bool, as_text: t.Literal[False], parse_form_data: bool = False
+    ) -> Coroutine[bytes]: ...
+    @t.overload
+    def get_data(
+        self, cache: bool, as_text: t.Literal[True], parse_form_data: bool = False
+    ) -> Coroutine[str]: ...
+    @t.overload
+    def get_data(
+        self, cache: bool = True, *, as_text: t.Literal[True], parse_form_data: bool = False
+    ) -> Coroutine[str]: ...
+    @t.overload
+    def get_data(
+        self,
+        cache: bool = True,
+        as_text: t.Literal[False] = False,
+        parse_form_data: bool = False,
+    ) -> Coroutine[bytes]: ...
+    @t.overload
+    def get_data(
+        self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
+    ) -> Coroutine[str | bytes]: ...
+    @mark_async
+    def get_data(
+        self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
+    ) -> Coroutine[t.Any]:
+        """Await the whole body. Without `cache` it is not kept for the next time; with
+        `parse_form_data` the form is parsed first, and only what that leaves is returned."""
+        return Pending("request.get_data()", self._read_data, cache, as_text, parse_form_data)
+
+    async def _read_data(self, cache: bool, as_text: bool, parse_form_data: bool) -> bytes | str:
+        try:
+            if parse_form_data:
+                await self._read_form()
+            data = await self._read_whole()
+        except Exception:
+            await give_way(self)
+            raise
+        if not cache:
+            self.body.clear()
+        return data.decode(errors="replace") if as_text else data
+
+    @property
+    def data(self) -> Coroutine[bytes]:
+        """Await the body's bytes, after a multipart form was parsed off it."""
+        return Pending("request.data", partial(self.get_data, parse_form_data=True))
+
+    # --- forms ------------------------------------------------------------------------------
+
+    @property
+    def form(self) -> Coroutine[MultiDict[str, str]]:
+        """Await the form's fields. BadRequest (400) where the form is damaged."""
+        return Pending("request.form", self._read_form, 0)
+
+    @property
+    def files(self) -> Coroutine[MultiDict[str, FileStorage]]:
+        """Await the uploaded files of a `multipart/form-data` form."""
+        return Pending("request.files", self._read_form, 1)
+
+    @property
+    def values(self) -> Coroutine[CombinedMultiDict[str, str]]:
+        """Await the query arguments and, unless the method is GET, the form's fields."""
+        return Pending("request.values", self._read_values)
+
+    async def _read_values(self) -> CombinedMultiDict[str, str]:
+        sources = [self.args]
+        if self.method != "GET":
+            sources.append(await self.form)
+        return CombinedMultiDict(sources)
+
+    def make_form_data_parser(self) -> FormDataParser:
+        """Return a parser with this request's limits."""
+        parser = self.form_data_parser_class(
+            cls=form_class(self),
+            max_form_memory_size=self.max_form_memory_size,
+            max_form_parts=self.max_form_parts,
+        )
+        if self._incoming is not None:
+            parser.offload = self._incoming.offload
+        return parser
+
+    async def _read_form(self, part: int = 0) -> t.Any:
+        """Return the fields (`part` 0) or the files (1) of the form."""
+        if self._form is None:
+            try:
+                if (
+                    self.mimetype == URLENCODED
+                    and self.form_data_parser_class is FormDataParser
+                    and "make_form_data_parser" not in type(self).redefined
+                ):
+                    # PERF(3 us): what the parser does.
+                    body, limit = self.body, self.max_form_memory_size
+                    reading = body.read(limit) if type(body) is Body else self._read_whole(limit)
+                    data = await reading
+                    if self._form is None:
+                        cls = form_class(self)
+                        how = cls, self.max_form_parts
+                        if len(data) > MANY and self._incoming is not None:
+                            fields = await self._incoming.offload(parse_urlencoded, data, *how)
+                        else:
+                            fields = parse_urlencoded(data, *how)
+                        self._form = fields, _NO_FILES if cls is ImmutableMultiDict else cls()
+                else:
+                    await self._parse_in_turn()
+            except HTTPException as error:
+                self._form = error  # half of the body is gone: no second try
+        form: t.Any = self._form
+        if isinstance(form, HTTPException):
+            await give_way(self)
+            raise form
+        return form[part]
+
+    @lazy
+    def _parsing(self) -> Turn:
+        return Turn()
+
+    async def _parse_in_turn(self) -> None:
+        turn = self._parsing
+        await turn.wait()  # two tasks may want it at once
+        if self._form is None:
+            turn.taken = True
+            self.needs_close = True  # there may be files
+            try:
+                self._form = await self.make_form_data_parser().parse(
+                    self.body, self.mimetype, self.content_length, self.mimetype_params
+                )
+            finally:
+                turn.end()
+
+    # --- JSON -------------------------------------------------------------------------------
+
+    @property
+    def json(self) -> Coroutine[t.Any]:
+        """Await the body's JSON; None where the mimetype does not say that it is JSON."""
+        return Pending("request.json", self.get_json)
+
+    @mark_async
+    def get_json(
+        self, force: bool = False, silent: bool = False, cache: bool = True
+    ) -> Coroutine[t.Any]:
+        """Await the body's JSON. `force` ignores the mimetype; `silent` gives None, not
+        BadRequest (400), for what is no JSON; `cache` keeps the body and the result."""
+        return Pending("request.get_json()", self._read_json, force, silent, cache)
+
+    async def _read_json(self, force: bool, silent: bool, cache: bool) -> t.Any:
+        if cache and self._json is not None:
+            return self._json[0]
+        if not (force or self.is_json):
+            return None
+        if cache and "get_data" not in type(self).redefined:
+            body = self.body  # PERF(1 us): by no detour
+            data = await (body.read() if type(body) is Body else self._read_whole())
+        else:
+            data = await self.get_data(cache=cache)
+        try:
+            if len(data) > LONG and self._incoming is not None and reads_long(self.json_module):
+                value = await self._incoming.offload(self.json_module.loads, data)
+            else:
+                value = self.json_module.loads(data)
+        except (ValueError, RecursionError) as error:
+            if silent:
+                return None
+            await give_way(self)
+            value = self.on_json_loading_failed(error)
+        if cache:
+            self._json = (value,)
+        return value
+
+    def on_json_loading_failed(self, error: Exception | None) -> t.Any:
+        """Raise BadRequest (400); what was wrong is told in debug mode only. What an
+        override returns is taken for the JSON."""
+        ctx = find_context()
+        if ctx is not None and ctx.app.debug:
+            raise BadRequest(f"Failed to decode JSON: {error}") from error
+        raise BadRequest() from error
+
+    # --- the client -------------------------------------------------------------------------
+
+    async def is_disconnected(self) -> bool:
+        """Say whether the client is known to have left. For views that it does not cancel."""
+        await asyncio.sleep(0)  # lets the reader look
+        return self.inbox is not None and self.inbox.gone is not None
+
+    async def send_push_promise(self, path: str) -> None:
+        """Promise `path` to an HTTP/2 client, with the headers that say what it accepts."""
+        headers = Headers()
+        for name in _PUSHED_HEADERS:
+            for value in self.headers.getlist(name):
+                headers.add(name, value)
+        await self._send_push_promise(path, headers)
+
+    async def _send_push_promise(self, path: str, headers: Headers) -> None:
+        extensions = self.scope.get("extensions") or {}
+        if hasattr(self, "asgi_send") and "http.response.push" in extensions:
+            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+            try:
+                await self.asgi_send({"type": "http.response.push", "path": path, "headers": raw})
+            except OSError:
+                await give_way(self)
+                raise
+
+    async def close(self) -> None:
+        """Close uploaded files."""
+        if self._filling is not None:
+            self._filling.cancel()
+        if isinstance(self._form, tuple):
+            for _, file in self._form[1].items(multi=True):
+                file.close()
