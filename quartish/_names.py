@@ -21,7 +21,7 @@ SOURCES = {
     "click.testing": "CliRunner Result",
     "collections": "defaultdict",
     "collections.abc": "AsyncGenerator AsyncIterable AsyncIterator Awaitable Callable Collection"
-    " Coroutine Generator Iterable Iterator Mapping Sequence",
+    " Coroutine Generator Iterable Iterator Mapping MutableMapping Sequence",
     "contextlib": "AbstractAsyncContextManager ExitStack contextmanager",
     "contextvars": "ContextVar Token copy_context",
     "copy": "copy",
@@ -40,8 +40,8 @@ SOURCES = {
     "inspect": "_inspect_iscoroutinefunction=iscoroutinefunction isasyncgen isgenerator",
     "io": "BytesIO",
     "itertools": "chain",
-    "itsdangerous": "BadSignature",
-    "jinja2": "BaseEnvironment=Environment BaseLoader Template",
+    "itsdangerous": "BadSignature URLSafeTimedSerializer",
+    "jinja2": "BaseEnvironment=Environment BaseLoader Template TemplateNotFound",
     "logging": "DEBUG Formatter Handler LogRecord Logger NOTSET StreamHandler getLogger",
     "logging.handlers": "QueueHandler QueueListener",
     "operator": "attrgetter itemgetter",
@@ -53,8 +53,8 @@ SOURCES = {
     " TypeVar Union cast overload",
     "urllib.parse": "_url_quote=quote parse_qsl quote urlparse urlsplit",
     "urllib.request": "U2Request=Request",
-    "werkzeug.datastructures": "Authorization FileStorage Headers ImmutableDict MultiDict"
-    " iter_multi_items",
+    "werkzeug.datastructures": "Authorization CallbackDict FileStorage Headers ImmutableDict"
+    " MultiDict iter_multi_items",
     "werkzeug.exceptions": "Aborter BadRequest BadRequestKeyError HTTPException"
     " InternalServerError NotFound RequestEntityTooLarge RequestTimeout _wz_abort=abort"
     " werkzeug_abort=abort",
@@ -99,18 +99,21 @@ SOURCES = {
     " has_request_context has_websocket_context",
     "quartish.globals": "_cv_app _cv_request _cv_websocket app_ctx current_app g request"
     " request_ctx session websocket websocket_ctx",
-    "quartish.helpers": "_split_blueprint_path get_debug_flag get_flashed_messages get_load_dotenv",
+    "quartish.helpers": "_split_blueprint_path get_debug_flag get_flashed_messages get_load_dotenv"
+    " stream_with_context",
     "quartish.json": "dumps loads",
     "quartish.routing": "QuartMap=Map QuartRule=Rule",
     "quartish.serving": "serve",
-    "quartish.sessions": "SecureCookieSessionInterface SessionInterface SessionMixin"
-    " _lazy_sha1=lazy_sha1",
+    "quartish.sessions": "SecureCookieSessionInterface SessionInterface SessionMixin",
+    "quartish.sessions.signing": "_lazy_sha1=lazy_sha1",
     "quartish.signals": "appcontext_popped appcontext_pushed appcontext_tearing_down"
+    " before_render_template template_rendered"
     " got_background_exception got_request_exception got_serving_exception"
     " got_websocket_exception request_finished request_started request_tearing_down"
     " websocket_finished websocket_received websocket_sent websocket_started"
     " websocket_tearing_down",
     "quartish.templating": "Environment",
+    "quartish.templating.render": "_render _stream",
     "quartish.testing.app": "TestAppProtocol=TestApp",
     "quartish.testing.client": "QuartClient TestClientProtocol=QuartClient",
     "quartish.testing.connections": "TestHTTPConnectionProtocol=TestHTTPConnection"
@@ -186,7 +189,8 @@ PUBLIC = (
     *("globals", "helpers", "json", "json.provider", "json.tag", "logging", "routing"),
     *("sansio.app", "sansio.blueprints", "sansio.scaffold", "sessions", "signals"),
     *("templating", "testing", "testing.app", "testing.client", "testing.connections"),
-    *("testing.utils", "typing", "views", "wrappers", "wrappers.awaitable"),
+    *("testing.utils", "typing", "views", "wrappers"),
+    "wrappers.awaitable_request",
     *("wrappers.awaitable_response", "wrappers.request", "wrappers.response"),
     "wrappers.websocket",
 )

@@ -62,8 +62,8 @@ def test_a_module_is_found_when_first_asked_for() -> None:
         import quartish.as_flask
 
         assert "flask.as_quart" not in sys.modules
-        import flask._bridge
-        assert flask._bridge is sys.modules["quartish._concurrency.coroutines"]
+        import flask._lazy
+        assert flask._lazy is sys.modules["quartish._lazy"]
         """
     )
 
@@ -110,7 +110,8 @@ def test_version_of_a_flask_that_is_not_installed() -> None:
 
         metadata.version("werkzeug")  # imports what it needs while it can
         # Hide an installed Flask: of the finders, only ours may answer.
-        sys.meta_path[:] = [f for f in sys.meta_path if type(f).__module__ == "quartish._module_alias"]
+        ours = "quartish._module_alias"
+        sys.meta_path[:] = [f for f in sys.meta_path if type(f).__module__ == ours]
         assert metadata.version("Flask") == metadata.version("flask") == "3.1.3"
         try:
             metadata.version("no-such-project")

@@ -19,7 +19,7 @@ from werkzeug.routing import Map as WerkzeugMap
 from werkzeug.routing import Rule as WerkzeugRule
 
 import quartish.quart
-import quartish.routing
+import quartish.routing.map
 from quartish.routing import Map
 from quartish.routing import Rule
 
@@ -133,7 +133,7 @@ def test_what_clients_choose_is_remembered_within_bounds(
 ) -> None:
     """Hosts, and the adapters that are made for them."""
     monkeypatch.setattr(quartish.routing.AdapterCache, "SIZE", 3)
-    monkeypatch.setattr(quartish.routing, "VALID_HOSTS", valid := set[bytes]())
+    monkeypatch.setattr(quartish.routing.map, "VALID_HOSTS", valid := set[bytes]())
     app = quartish.Flask("app", subdomain_matching=True)
     app.config["SERVER_NAME"] = "example.com"
     app.add_url_rule("/", "view", lambda sub: sub, subdomain="<sub>")
@@ -156,7 +156,7 @@ def test_integers_that_python_does_not_read(
         return int(value) if len(value) < 4000 else int("too many")
 
     monkeypatch.setattr(werkzeug.routing.IntegerConverter, "to_python", to_python)
-    converter = quartish.routing._integer_converter()
+    converter = quartish.routing.map._integer_converter()
     assert (converter is werkzeug.routing.IntegerConverter) == (raises is None)
     url_map = Map([Rule("/<int:v>", endpoint="view")], converters={"int": converter})
     adapter = url_map.bind("localhost")

@@ -26,7 +26,7 @@ from quartish.sessions import SecureCookieSession
 from quartish.sessions import SecureCookieSessionInterface
 from quartish.sessions.cookie import find_cookie
 from quartish.sessions.cookie import set_cookie
-from quartish.wrappers import awaitable
+from quartish.wrappers import awaitable_request as awaitable
 from quartish.wrappers import request as plain
 
 

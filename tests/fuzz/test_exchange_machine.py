@@ -36,8 +36,8 @@ from hypothesis.stateful import run_state_machine_as_test
 import quartish
 from quartish._concurrency import threads as _workers
 from quartish._current import find_context
-from quartish.asgi import _exchange
-from quartish.asgi import _send
+from quartish.asgi import exchange as _exchange
+from quartish.asgi import send as _send
 from quartish.ctx import AppContext
 from quartish.views import survives_disconnect
 from tests.fuzz.test_fuzz import EXAMPLES
