@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import typing as t
 from pathlib import Path
 from types import CodeType
 from types import FrameType
 
 import pytest
+from werkzeug.test import EnvironBuilder
+
+import quartish
 
 PACKAGE = str(Path(__file__).parents[2] / "quartish")
-INWARD = 11  # from the server's call to the view's first line
-OUTWARD = 1  # from the view's return to the end of the request
+#: Calls of quartish's functions until the view's first line, and from there to the end, in the
+#: plain colour and in the awaitable one. They may go down, never up.
+TRIPS = {
+    "hello": ((10, 1), (10, 1)),
+    "hooks": ((24, 48), (24, 49)),
+    "session": ((10, 86), (10, 84)),
+    "form": ((34, 26), (20, 31)),
+    "thread": ((38, 48), (46, 52)),
+    "websocket": ((48, 49), (49, 49)),
+    "wsgi": ((29, 44), None),
+}
 
-SCOPE = {
+SCOPE: dict[str, t.Any] = {
     "type": "http",
     "asgi": {"version": "3.0", "spec_version": "2.4"},
     "http_version": "1.1",
@@ -34,9 +47,14 @@ SCOPE = {
 
 
 class Calls:
-    """Counts, as a profiler, the calls of quartish's functions around a view's."""
+    """Counts, as a profiler of every thread, the calls of quartish's functions around a view's."""
 
-    def __init__(self, view: CodeType) -> None:
+    def __init__(self) -> None:
+        self.view: CodeType | None = None
+        self.begin(None)
+
+    def begin(self, view: CodeType | None) -> None:
+        """Count for this view; for none, count nothing."""
         self.view = view
         self.inward: list[str] = []
         self.outward: list[str] = []
@@ -44,7 +62,7 @@ class Calls:
 
     def __call__(self, frame: FrameType, event: str, arg: object) -> None:
         code = frame.f_code
-        if event != "call":
+        if event != "call" or self.view is None:
             return
         if code is self.view:
             self.reached = True
@@ -54,14 +72,30 @@ class Calls:
             )
 
 
-async def call(app: t.Any, scope: dict[str, t.Any] = SCOPE) -> list[dict[str, t.Any]]:
-    """Send one GET as a server does and return what came back."""
+@pytest.fixture
+def calls() -> t.Iterator[Calls]:
+    """Count in this thread, and in those that begin from now on."""
+    counter = Calls()
+    before, before_of_threads = sys.getprofile(), threading.getprofile()
+    threading.setprofile(counter)
+    sys.setprofile(counter)
+    try:
+        yield counter
+    finally:
+        sys.setprofile(before)
+        threading.setprofile(before_of_threads)  # type: ignore[arg-type]
+
+
+async def call(
+    app: t.Any, scope: t.Mapping[str, t.Any] = SCOPE, *pending: dict[str, t.Any]
+) -> list[dict[str, t.Any]]:
+    """Call an app as a server does, and return what it sent."""
     messages: list[dict[str, t.Any]] = []
-    pending = [{"type": "http.request", "body": b"", "more_body": False}]
+    left = [*(pending or [{"type": "http.request", "body": b"", "more_body": False}])]
 
     async def receive() -> dict[str, t.Any]:
-        if pending:
-            return pending.pop()
+        if left:
+            return left.pop(0)
         return await asyncio.Future()  # the client stays, and says nothing more
 
     async def send(message: dict[str, t.Any]) -> None:
@@ -76,21 +110,89 @@ def app(colour: type[t.Any]) -> t.Any:
     return colour(__name__)
 
 
-async def test_calls(app: t.Any) -> None:
-    @app.get("/")
-    async def hello() -> str:
-        return "Hello, World!"
+def view_of(app: t.Any, trip: str) -> t.Callable[..., t.Any]:
+    """Give an app what the trip goes through, and return its view."""
+    if trip == "hooks":
 
-    await call(app)  # the first request settles what later ones find done
-    calls = Calls(hello.__code__)
-    sys.setprofile(calls)
-    try:
-        messages = await call(app)
-    finally:
-        sys.setprofile(None)
-    assert messages[0]["status"] == 200 and calls.reached
-    assert len(calls.inward) <= INWARD, "\n".join(calls.inward)
-    assert len(calls.outward) <= OUTWARD, "\n".join(calls.outward)
+        @app.before_request
+        async def before() -> None: ...
+
+        @app.after_request
+        async def after(response: t.Any) -> t.Any:
+            return response
+
+        @app.teardown_request
+        async def teardown(error: BaseException | None) -> None: ...
+
+    async def hello() -> str:
+        return "Hello"
+
+    def thread() -> str:
+        return "Hello"
+
+    async def session() -> str:
+        quartish.session["name"] = "value"
+        return "Hello"
+
+    async def form() -> str:
+        fields = quartish.request.form
+        return str((fields if app.plain else await fields)["name"])
+
+    async def websocket() -> None:
+        await quartish.websocket.send(await quartish.websocket.receive())
+
+    view: t.Callable[..., t.Any] = {
+        **{"thread": thread, "wsgi": thread, "session": session, "form": form},
+        "websocket": websocket,
+    }.get(trip, hello)
+    app.secret_key = "secret"
+    if trip == "websocket":
+        app.add_websocket("/", "view", view_func=view)
+    else:
+        app.add_url_rule("/", "view", view, methods=["GET", "POST"])
+    return view
+
+
+async def travel(app: t.Any, trip: str) -> None:
+    """Make a trip, and see that it arrives."""
+    if trip == "wsgi":
+        environ = EnvironBuilder("/").get_environ()
+        answer = await asyncio.to_thread(app, environ, lambda status, headers: None)
+        assert b"".join(answer) == b"Hello"
+    elif trip == "websocket":
+        scope = {**SCOPE, "type": "websocket", "scheme": "ws", "subprotocols": []}
+        received = {"type": "websocket.receive", "text": "x"}
+        sent = await call(app, scope, {"type": "websocket.connect"}, received)
+        assert [message["type"] for message in sent][:2] == ["websocket.accept", "websocket.send"]
+    elif trip == "form":
+        headers = [
+            *SCOPE["headers"],
+            (b"content-type", b"application/x-www-form-urlencoded"),
+            (b"content-length", b"10"),
+        ]
+        body = {"type": "http.request", "body": b"name=value", "more_body": False}
+        start, sent_body = await call(app, {**SCOPE, "method": "POST", "headers": headers}, body)
+        assert (start["status"], sent_body["body"]) == (200, b"value")
+    else:
+        start, sent_body = await call(app)
+        assert (start["status"], sent_body["body"]) == (200, b"Hello")
+
+
+@pytest.mark.parametrize("trip", TRIPS)
+async def test_calls(app: t.Any, calls: Calls, trip: str) -> None:
+    budget = TRIPS[trip][0 if app.plain else 1]
+    if budget is None:
+        pytest.skip("this colour has no such door")
+    view = view_of(app, trip)
+    for _ in range(2):  # the first requests settle what later ones find done
+        await travel(app, trip)
+    calls.begin(view.__code__)
+    await travel(app, trip)
+    calls.view = None
+    assert calls.reached
+    inward, outward = budget
+    assert len(calls.inward) <= inward, "\n".join(calls.inward)
+    assert len(calls.outward) <= outward, "\n".join(calls.outward)
 
 
 async def test_a_body_in_memory_is_one_message(app: t.Any) -> None:
