@@ -25,7 +25,7 @@ TRIPS = {
     "form": ((34, 26), (20, 31)),
     "thread": ((38, 48), (46, 52)),
     "websocket": ((48, 49), (49, 49)),
-    "wsgi": ((29, 44), None),
+    "wsgi": ((29, 45), None),
 }
 
 SCOPE: dict[str, t.Any] = {
