@@ -40,6 +40,7 @@ from ._cli.options import version_option as version_option
 from ._concurrency.coroutines import from_thread
 from ._current import current_app
 from ._names import serve
+from ._port.command import port_command
 from .helpers import get_debug_flag
 from .production import check_production
 from .routing import Rule
@@ -428,6 +429,8 @@ An application to load must be given with the '--app' option, the 'QUARTISH_APP'
 directory.
 """,
 )
+# Known before an app is looked for: it is for projects whose app does not load yet.
+cli.add_command(port_command)
 
 
 def main() -> None:

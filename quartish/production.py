@@ -79,11 +79,7 @@ _SIMPLE: tuple[tuple[str, tuple[t.Any, ...], str, str], ...] = (
 def check_production(app: t.Any) -> list[Finding]:
     """Return what an app's configuration has, and production does not want."""
     config = app.config
-    found = [
-        Finding(name, f"{says} ({name} is {config[name]!r})", cure)
-        for name, bad, says, cure in _SIMPLE
-        if any(config.get(name) is value or config.get(name) == value for value in bad)
-    ]
+    found = [finding for name, *_ in _SIMPLE for finding in check_setting(name, config.get(name))]
     found += _check_keys(config)
     if any(rule.websocket for rule in app.url_map.iter_rules()):
         allowed = config["WEBSOCKET_ALLOWED_ORIGINS"]
@@ -92,6 +88,17 @@ def check_production(app: t.Any) -> list[Finding]:
             cure = 'set it to "same", or to a list of origins'
             found.append(Finding("WEBSOCKET_ALLOWED_ORIGINS", says, cure))
     return sorted(found)
+
+
+def check_setting(name: str, value: t.Any) -> list[Finding]:
+    """Return what production does not want of one setting, by its value alone."""
+    if name == "SECRET_KEY":
+        return list(_check_keys({name: value, "SECRET_KEY_FALLBACKS": None}))
+    return [
+        Finding(name, f"{says} ({name} is {value!r})", cure)
+        for known, bad, says, cure in _SIMPLE
+        if known == name and any(value is wrong or value == wrong for wrong in bad)
+    ]
 
 
 def _check_keys(config: t.Mapping[str, t.Any]) -> t.Iterator[Finding]:

@@ -72,6 +72,7 @@ FLOORS = {
     "wsgi": 5,
     "__init__": 6,
     "__main__": 6,
+    "_port": 6,
     "_application": 6,
     "_early": 6,
     "_module_alias": 6,

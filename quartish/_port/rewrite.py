@@ -1,0 +1,168 @@
+"""Write one file anew by libcst, with the changes that were decided, and nothing else changed."""
+
+from __future__ import annotations
+
+import ast
+import typing as t
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper
+from libcst.metadata import PositionProvider
+
+from .imports import ImportRule
+from .imports import must_keep
+from .records import Changes
+from .records import Span
+
+
+def rewrite(text: str, changes: Changes) -> str:
+    """Return a file's text with these changes.
+
+    Raises ValueError where the result would not be Python any more, which is a bug of ours, and
+    libcst's ParserSyntaxError where it cannot read the file.
+    """
+    module = cst.parse_module(text)
+    keep = changes.keep_alias
+    if changes.modules and not keep:
+        tree = ast.parse(text)
+        keep = any(must_keep(tree, name) for name in changes.modules)
+    wrapper = MetadataWrapper(module)
+    rule = _Rewriter(changes, keep)
+    rule.prepare(wrapper.module)
+    result = wrapper.visit(rule).code
+    if result != text:
+        try:
+            ast.parse(result)
+        except SyntaxError as error:  # pragma: no cover (a bug)
+            raise ValueError(f"what was written is no Python: {error}") from error
+    return result
+
+
+class _Rewriter(ImportRule):
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self, changes: Changes, keep: bool) -> None:
+        super().__init__(changes.modules, keep, changes.rename)
+        self.changes = changes
+
+    def span(self, node: cst.CSTNode) -> Span:
+        where = self.get_metadata(PositionProvider, node)
+        return Span(where.start.line, where.start.column, where.end.line, where.end.column)
+
+    def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
+        body = list(updated_node.body)
+        wanted = [line for line in self.changes.add_imports if not _has(body, line)]
+        if self.changes.first_import:
+            wanted.insert(0, self.changes.first_import)
+        if not wanted:
+            return updated_node
+        place = _place(body)
+        new = [cst.parse_statement(line, original_node.config_for_parsing) for line in wanted]
+        if place < len(body) and isinstance(body[place], cst.SimpleStatementLine):
+            first = cst.ensure_type(body[place], cst.SimpleStatementLine)
+            blank = [line for line in first.leading_lines if line.comment is None]
+            if len(blank) == len(first.leading_lines):
+                new[0] = new[0].with_changes(leading_lines=blank)
+                body[place] = first.with_changes(leading_lines=[])
+        body[place:place] = new
+        return updated_node.with_changes(body=body)
+
+    def leave_FunctionDef(
+        self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
+    ) -> cst.FunctionDef:
+        if self.changes.make_async and original_node.asynchronous is None:
+            if self.span(original_node).line in self.changes.make_async:
+                return updated_node.with_changes(asynchronous=cst.Asynchronous())
+        return updated_node
+
+    def on_leave(self, original_node: t.Any, updated_node: t.Any) -> t.Any:
+        updated_node = super().on_leave(original_node, updated_node)
+        if not isinstance(original_node, cst.BaseExpression):
+            return updated_node
+        if isinstance(original_node, cst.Await):
+            if (
+                self.changes.drop_await
+                and self.span(original_node.expression) in self.changes.drop_await
+            ):
+                return _without_await(updated_node)
+            return updated_node
+        if isinstance(original_node, cst.Attribute | cst.Subscript):
+            updated_node = _in_parentheses(updated_node, "value")
+        elif isinstance(original_node, cst.Call):
+            updated_node = _in_parentheses(updated_node, "func")
+        changes = self.changes
+        if not (changes.replace or changes.make_await or changes.calls):
+            return updated_node
+        if (
+            not isinstance(original_node, cst.Call | cst.Attribute | cst.Name | cst.SimpleString)
+            or id(original_node) in self._no_uses
+        ):
+            return updated_node
+        span = self.span(original_node)
+        if span in changes.replace:
+            updated_node = _replaced(updated_node, changes.replace[span])
+        if span in changes.calls and isinstance(updated_node, cst.Call):
+            updated_node = updated_node.with_changes(func=cst.parse_expression(changes.calls[span]))
+        if span in changes.make_await:
+            lpar, rpar = updated_node.lpar, updated_node.rpar
+            inner = updated_node.with_changes(lpar=[], rpar=[])
+            updated_node = cst.Await(inner, lpar=lpar, rpar=rpar)
+        return updated_node
+
+
+def _in_parentheses(node: t.Any, field: str) -> t.Any:
+    """Return a node whose inner expression, if it is a new `await`, has parentheses."""
+    inner = getattr(node, field)
+    if isinstance(inner, cst.Await) and not inner.lpar:
+        inner = inner.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+        return node.with_changes(**{field: inner})
+    return node
+
+
+def _without_await(node: cst.Await) -> cst.BaseExpression:
+    inner = node.expression
+    for left, right in zip(node.lpar, node.rpar, strict=True):
+        folded = isinstance(left.whitespace_after, cst.ParenthesizedWhitespace)
+        folded = folded or isinstance(right.whitespace_before, cst.ParenthesizedWhitespace)
+        if folded or not isinstance(inner, cst.Call | cst.Attribute | cst.Name | cst.Subscript):
+            inner = inner.with_changes(lpar=[left, *inner.lpar], rpar=[*inner.rpar, right])
+    return inner
+
+
+def _replaced(node: t.Any, to: str) -> t.Any:
+    if isinstance(node, cst.SimpleString):
+        return node.with_changes(value=f"{node.prefix}{node.quote}{to}{node.quote}")
+    new = cst.parse_expression(to)
+    return new.with_changes(lpar=node.lpar, rpar=node.rpar)
+
+
+def _has(body: t.Sequence[cst.CSTNode], line: str) -> bool:
+    code = cst.Module(body=[]).code_for_node
+    return any(
+        code(part).strip() == line
+        for node in body
+        if isinstance(node, cst.SimpleStatementLine)
+        for part in node.body
+    )
+
+
+def _place(body: t.Sequence[cst.CSTNode]) -> int:
+    """Return where an import goes: before all but the docstring and `from __future__`."""
+    place = 0
+    for number, node in enumerate(body):
+        if not isinstance(node, cst.SimpleStatementLine):
+            break
+        [first, *_] = node.body
+        if isinstance(first, cst.Expr) and isinstance(
+            first.value, cst.SimpleString | cst.ConcatenatedString
+        ):
+            if number:
+                break
+        elif not (
+            isinstance(first, cst.ImportFrom)
+            and isinstance(first.module, cst.Name)
+            and first.module.value == "__future__"
+        ):
+            break
+        place = number + 1
+    return place
