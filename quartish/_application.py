@@ -57,7 +57,6 @@ from .globals import session
 from .helpers import get_debug_flag
 from .helpers import get_flashed_messages
 from .helpers import get_load_dotenv
-from .logging import log_failure
 from .sansio.app import Core
 from .sansio.scaffold import setupmethod
 from .serving import resolve_address
@@ -261,15 +260,6 @@ class App(Core, Watched, metaclass=AppType):
         ):
             raise FormDataRoutingRedirect(request)
         raise error
-
-    @default
-    def log_exception(self, exc_info: t.Any) -> None:
-        """Log an exception that no handler took, once, with path, method and endpoint."""
-        ctx = find_context()
-        if ctx is not None and (ctx.has_request or ctx.has_websocket):
-            log_failure(self.logger, ctx.conn, exc_info)
-        else:
-            self.logger.error("Exception on %s", self.name, exc_info=exc_info)
 
     @default
     def make_default_options_response(self) -> t.Any:

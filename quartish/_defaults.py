@@ -63,6 +63,11 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         # it; 4 kB of each always pass.
         "MAX_HEADER_SIZE": 32 * 1024,
         "MAX_URL_SIZE": 16 * 1024,
+        # Whether pages of errors, in debug mode, have Werkzeug's console; the hosts that it lets
+        # in; and whether tracebacks show all frames: "full", or "short".
+        "DEBUGGER": True,
+        "DEBUGGER_TRUSTED_HOSTS": (".localhost", "127.0.0.1"),
+        "TRACEBACKS": None,
     }
 )
 

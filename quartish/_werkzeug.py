@@ -6,12 +6,16 @@ public means; where there are none, `require` says which name is missing.
 
 from __future__ import annotations
 
+import ast
 import re
 import typing as t
+from codeop import CommandCompiler
 from collections.abc import Callable
 from http import HTTPStatus
 from keyword import iskeyword
 from operator import attrgetter
+from types import CodeType
+from types import FunctionType
 
 from werkzeug import http
 from werkzeug.datastructures import ETags
@@ -332,3 +336,37 @@ def reloader(kind: str) -> type[ReloaderLoop]:
         raise _gone("werkzeug._reloader") from None
     getattr(_reloader, "ensure_echo_on", lambda: None)()
     return _reloader.reloader_loops[kind]
+
+
+# --- the debugger -----------------------------------------------------------------------------
+
+
+def let_console_await(console: t.Any, run: Callable[[FunctionType], BaseException | None]) -> None:
+    """Let `await` work in a console of `werkzeug.debug`, and `run` execute its code, which returns
+    what that raised. In a release that has another inside, the console stays what it is."""
+    inside: t.Any = getattr(console, "_ipy", None)
+    if inside is None or not hasattr(inside, "loader"):
+        return
+    compiler = CommandCompiler()
+    compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+    def compile_awaiting(source: str, filename: str, symbol: str) -> CodeType | None:
+        code = compiler(source, filename, symbol)
+        if code is not None:
+            inside.loader.register(code, source)
+        return code
+
+    def run_code(code: CodeType) -> None:
+        error = run(FunctionType(code, inside.locals))
+        if error is None:
+            return
+        found = error.__traceback__
+        while found is not None and found.tb_frame.f_code is not code:
+            found = found.tb_next
+        try:
+            raise error.with_traceback(found or error.__traceback__)
+        except BaseException:  # noqa: B036 (it is shown, also SystemExit)
+            inside.showtraceback()
+
+    inside.compile = compile_awaiting
+    inside.runcode = run_code

@@ -34,6 +34,7 @@ from .asgi.connections import ASGIHTTPConnection
 from .asgi.connections import ASGIWebsocketConnection
 from .config import QuartConfig
 from .ctx import AppContext
+from .logging import log_failure
 from .routing import Rule as Rule
 from .sansio.app import _make_timedelta as _make_timedelta
 from .sessions import AwaitableCookieSessionInterface
@@ -125,6 +126,11 @@ class Flask(App):
         (`PROPAGATE_EXCEPTIONS`, testing, debugging)."""
         ctx = _ctx()
         return drive(Flow.handle_exception(self.flow_of(ctx), ctx, e))
+
+    @default
+    def log_exception(self, exc_info: t.Any) -> None:
+        """Log an exception that no handler took, once, with path, method and endpoint."""
+        log_failure(self, exc_info)
 
     @default
     def do_teardown_request(self, exc: BaseException | None = None) -> None:
@@ -312,6 +318,12 @@ class Quart(QuartApp):
         """Log an exception that no handler took and answer 500, or raise it."""
         ctx = ctx or _active()
         return await Flow.handle_exception(self.flow_of(ctx), ctx, error)
+
+    @default
+    @either_form
+    def log_exception(self, exception_info: t.Any, ctx: t.Any = None) -> None:
+        """Log an exception that no handler took, once, with path, method and endpoint."""
+        log_failure(self, exception_info)
 
     @default
     @either_form

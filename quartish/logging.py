@@ -16,6 +16,8 @@ from queue import SimpleQueue
 from werkzeug.local import LocalProxy
 
 from ._current import find_context
+from ._tracebacks import is_full
+from ._tracebacks import text_of
 
 
 class _Named(t.Protocol):
@@ -50,7 +52,17 @@ def has_level_handler(logger: logging.Logger) -> bool:
 
 
 class _Placing(logging.Formatter):
-    """Says beside a message which endpoint it is about."""
+    """Says beside a message which endpoint it is about, and folds tracebacks in debug mode."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        error = record.exc_info[1] if record.exc_info else None
+        if record.exc_text or error is None or not _folds(record):
+            return super().format(record)
+        record.exc_text = text_of(error).rstrip("\n")
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = None  # other handlers have formatters of their own
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         text = super().formatMessage(record)
@@ -58,17 +70,32 @@ class _Placing(logging.Formatter):
         return text if endpoint is None else f"{text} in view {endpoint!r}"
 
 
-def log_failure(logger: logging.Logger, conn: t.Any, exc_info: t.Any) -> None:
-    """Log that nothing answered what was raised for a connection. The message is Flask's, which
-    others look for; the endpoint is an attribute of the record, and our own handler tells it."""
-    logger.error(
-        "Exception on %s [%s]",
-        conn.log_path,
-        conn.method,
-        exc_info=exc_info,
-        extra={"endpoint": conn.endpoint},
-        stacklevel=2,
-    )
+def folding(app: t.Any) -> dict[str, t.Any]:
+    """Return what a record about an app says besides: whether its traceback is to be short, which
+    it is in debug mode unless the app or the environment ask for all of it."""
+    return {"short": bool(app.debug) and not is_full(app.config["TRACEBACKS"])}
+
+
+def _folds(record: logging.LogRecord) -> bool:
+    """Say whether the traceback of a record is shown short: it says so, or the active app does."""
+    short: bool | None = getattr(record, "short", None)
+    if short is None and (ctx := find_context()) is not None:
+        short = folding(ctx.app)["short"]
+    return bool(short)
+
+
+def log_failure(app: t.Any, exc_info: t.Any) -> None:
+    """Log that nothing answered what was raised. The message is Flask's, which others look for;
+    the endpoint is an attribute of the record, and our own handler tells it. The record names the
+    module that calls this."""
+    ctx = find_context()
+    message, extra = "Exception on %s", folding(app)
+    args: tuple[str, ...] = (app.name,)
+    if ctx is not None and (ctx.has_request or ctx.has_websocket):
+        conn: t.Any = ctx.conn
+        message, args = "Exception on %s [%s]", (conn.log_path, conn.method)
+        extra["endpoint"] = conn.endpoint
+    app.logger.error(message, *args, exc_info=exc_info, extra=extra, stacklevel=2)
 
 
 def _stream_handler(fmt: str) -> logging.StreamHandler[t.TextIO]:

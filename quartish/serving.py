@@ -41,6 +41,7 @@ from ._access_log import AccessLog as AccessLog
 from ._asgi_or_wsgi import check_served
 from ._concurrency.coroutines import SERVER_STOPS
 from ._concurrency.threads import keep
+from ._loopback import warn_of_debug_mode
 from ._werkzeug import reloader
 from .logging import create_serving_logger
 from .typing import ASGIApp
@@ -287,6 +288,8 @@ def run(
         else:
             listener = _listen(config, host, port)
         config.listener = stack.enter_context(listener)
+        if debug and not reloaded:
+            warn_of_debug_mode(listener)
         if use_reloader and not reloaded:
             sys.exit(_supervise(listener))
 

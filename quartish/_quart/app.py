@@ -43,12 +43,6 @@ class QuartApp(Files, App):
     def _static_view(self) -> RouteCallable:
         return self.send_static_file  # the method itself, which extensions know it by
 
-    @default
-    @either_form
-    def log_exception(self, exception_info: t.Any, ctx: t.Any = None) -> None:
-        """Log an exception that no handler took, once, with the request's path and method."""
-        super().log_exception(exception_info)
-
     @either_form
     async def handle_background_exception(self, error: Exception, ctx: t.Any = None) -> None:
         """Tell of what a background task raised: by the signal, and in the log."""

@@ -23,6 +23,7 @@ from .._concurrency.coroutines import Watch
 from .._concurrency.threads import lane_loop
 from .._concurrency.threads import to_thread
 from .._current import call_with_context
+from ..logging import folding
 from ..signals import got_background_exception
 
 LAST_CALL = 1.0
@@ -176,8 +177,12 @@ async def report(app: t.Any, error: Exception) -> None:
         if is_awaitable(rv):
             await rv
     task = asyncio.current_task()
-    exc_info = (type(error), error, error.__traceback__)
-    app.logger.error("Exception in background task %s", task and task.get_name(), exc_info=exc_info)
+    app.logger.error(
+        "Exception in background task %s",
+        task and task.get_name(),
+        exc_info=(type(error), error, error.__traceback__),
+        extra=folding(app),
+    )
 
 
 async def _stop(

@@ -6,35 +6,125 @@ A request in production never comes here.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
-import sys
 import time
 import typing as t
 from contextvars import Context
+from contextvars import copy_context
 
 from .._concurrency.coroutines import is_awaitable
 from .._concurrency.coroutines import within
+from .._concurrency.threads import Lane
+from .._concurrency.threads import to_thread
 from .._current import call_with_context
 from .._dispatch.response import length_line
+from .._loopback import is_loopback
+from .._tracebacks import is_full
+from ..debugger import debugger_of
+from ..debugger import is_asked
+from ..debugger import kind_of
+from ..debugger import Place
+from ..debugger import render_problem
 from ..debugger import render_traceback
+from ..typing import Answer
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Message
 from ..typing import Scope
+from ..wrappers import Request
 from ..wrappers.connection import Conn
 from .exchange import Exchange
+from .send import send_answer
 from .through_wsgi import handle_through_wsgi
+from .unfinished import note
+from .unfinished import reset
 
+HEAD_WAITS = 0.2
+"""Seconds for which the head of a response waits for its first piece."""
+PROXIES = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
+"""Headers by which a proxy tells its client."""
+KINDS = {
+    "html": b"text/html; charset=utf-8",
+    "json": b"application/problem+json",
+    "text": b"text/plain; charset=utf-8",
+}
 BLOCKING = 0.1
 """Seconds without the loop's turn after which a view is named."""
 
 
 async def run_debugged(exchange: t.Any, context: Context) -> None:
     """Run an `HttpExchange` in its lane. What it raises before its response began is logged and
-    answered with a traceback, unless the app is tested or says `PROPAGATE_EXCEPTIONS`."""
-    app = exchange.app
-    started = _Started(exchange.send)
+    answered with a traceback, unless the app is tested or says `PROPAGATE_EXCEPTIONS`. What is
+    asked of the debugger does not reach the app."""
+    app, ctx = exchange.app, exchange.ctx
+    if is_asked(app, ctx.scope) and await _ask_debugger(exchange):
+        return
+    if _is_for_others(app):
+        await _run(exchange, context)
+        return
+    send = exchange.send
+    started = _Started(send)
     exchange.send = started.send
+    on_loop = False
+    try:
+        on_loop = context.run(exchange.begin)
+        await _run(exchange, context, on_loop)
+        await started.begin()
+    except Exception as error:
+        if started.began:
+            if exchange.inbox.gone is None:
+                await reset(send)
+            raise
+        await started.close()
+        about = note(exchange.flow.describe(ctx))
+        if about in getattr(error, "__notes__", ()):
+            error.__notes__.remove(about)  # nothing was sent
+        place = Place(context, ctx, asyncio.get_running_loop(), on_loop)
+        await within(context, _answer(app, ctx.conn, send, error, place))
+    finally:
+        exchange.send = send
+        await started.close()
+
+
+async def _run(exchange: t.Any, context: Context, on_loop: bool | None = None) -> None:
+    if context.run(exchange.begin) if on_loop is None else on_loop:
+        await within(context, exchange.on_loop(), exchange, watched(exchange, context))
+    else:
+        await exchange.in_thread(context)
+
+
+async def handle_through_wsgi_debugged(
+    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
+) -> None:
+    """Answer one request as `handle_through_wsgi` does, errors as `run_debugged`."""
+    if is_asked(app, scope):
+        environ = Request.from_scope(scope).environ
+        answer = await to_thread(app.view_pool, None, debugger_of(app).answer, environ)
+        if answer is not None:
+            await send_answer(send, _raw(answer))
+            return
+    context = copy_context()
+    started = _Started(send)
+    kept: list[t.Any] = []
+    try:
+        await handle_through_wsgi(app, scope, receive, started.send, context, kept.append)
+        await started.begin()
+    except Exception as error:
+        if started.began or _is_for_others(app):
+            raise
+        await started.close()
+        ctx = kept[-1] if kept else None
+        place = Place(context, ctx, asyncio.get_running_loop(), False)
+        await within(context, _answer(app, Conn.from_scope(scope), send, error, place))
+    finally:
+        await started.close()
+
+
+async def run_websocket_debugged(exchange: t.Any, context: Context) -> None:
+    """Run a `WebsocketExchange` in its lane; log what it raises, as http errors are logged, and
+    not as a server does: its client has been told by the close."""
     try:
         if context.run(exchange.begin):
             run = watched(exchange, context)
@@ -42,22 +132,9 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
         else:
             await exchange.in_thread(context)
     except Exception as error:
-        if started or _is_for_others(app):
+        if _is_for_others(exchange.app):
             raise
-        await within(context, _answer(app, exchange.ctx.conn, exchange.send, error))
-
-
-async def handle_through_wsgi_debugged(
-    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
-) -> None:
-    """Answer one request as `handle_through_wsgi` does, errors as `run_debugged`."""
-    started = _Started(send)
-    try:
-        await handle_through_wsgi(app, scope, receive, started.send)
-    except Exception as error:
-        if started or _is_for_others(app):
-            raise
-        await _answer(app, Conn.from_scope(scope), send, error)
+        await within(context, _log(exchange.app, error))
 
 
 def _is_for_others(app: t.Any) -> bool:
@@ -66,38 +143,121 @@ def _is_for_others(app: t.Any) -> bool:
 
 
 class _Started:
-    """Whether a response was begun; true from its first message on."""
+    """Keeps the head of a response back until its first piece comes, so that an error before that
+    can be answered; but `HEAD_WAITS` seconds at most, as its client may wait for it."""
 
     def __init__(self, send: ASGISend) -> None:
         self._send = send
-        self._began = False
-
-    def __bool__(self) -> bool:
-        return self._began
+        #: Whether anything was sent.
+        self.began = False
+        self._head: Message | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._late: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
 
     async def send(self, message: Message) -> None:
-        self._began = True
+        if message["type"] == "http.response.start" and not self.began:
+            self._head = message
+            self._timer = asyncio.get_running_loop().call_later(HEAD_WAITS, self._begin_late)
+            return
+        await self.begin()
         await self._send(message)
 
+    async def begin(self) -> None:
+        """Send the head, if it has come and was not sent."""
+        async with self._lock:
+            head, self._head = self._head, None
+            if head is not None:
+                self.began = True
+                await self._send(head)
 
-async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception) -> None:
-    logged = call_with_context(app.log_exception, sys.exc_info())
+    def _begin_late(self) -> None:
+        self._late = asyncio.get_running_loop().create_task(self.begin())
+
+    async def close(self) -> None:
+        """Forget a head that was not sent, and leave nothing behind."""
+        self._head = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._late is not None:
+            with contextlib.suppress(OSError):  # the client has left
+                await self._late
+
+
+async def _ask_debugger(exchange: t.Any) -> bool:
+    """Let the debugger answer; say whether it did."""
+    app = exchange.app
+    exchange.know_task()
+    exchange.lane = lane = Lane(exchange.inbox.watch)
+    environ = Request.from_scope(exchange.ctx.scope).environ
+    try:
+        answer = await to_thread(app.view_pool, None, debugger_of(app).answer, environ, lane=lane)
+    except asyncio.CancelledError:
+        if not (exchange.took_back() or exchange.is_its_own()):
+            raise
+        return True
+    finally:
+        exchange.lane = None
+    if answer is not None:
+        exchange.answer = _raw(answer)
+    return answer is not None
+
+
+def _raw(answer: tuple[int, list[tuple[str, str]], bytes]) -> Answer:
+    status, headers, data = answer
+    lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+    if not any(name == b"content-length" for name, _ in lines):
+        lines.append(length_line(len(data)))
+    return status, lines, data
+
+
+async def _log(app: t.Any, error: Exception) -> None:
+    exc_info = (type(error), error, error.__traceback__)
+    logged = call_with_context(app.log_exception, exc_info)
     if is_awaitable(logged):
         await logged
-    # *Quart:* has a page for every client.
-    html = not app.plain or b"text/html" in conn.raw_headers.get(b"accept", b"")
-    body = render_traceback(error, html=html).encode("utf-8", "backslashreplace")
-    kind = b"text/html" if html else b"text/plain"
-    headers = [
-        (b"content-type", kind + b"; charset=utf-8"),
-        length_line(len(body)),
-    ]
-    try:
-        await send({"type": "http.response.start", "status": 500, "headers": headers})
-        payload = b"" if conn.method == "HEAD" else body
-        await send({"type": "http.response.body", "body": payload})
-    except OSError:
-        return  # the client has left; the log has it
+
+
+async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception, place: Place) -> None:
+    await _log(app, error)
+    headers = [(b"content-type", KINDS[kind := kind_of(_accept(conn))])]
+    full = is_full(app.config["TRACEBACKS"])
+    if kind == "json":
+        text = render_problem(error, full=full)
+    elif kind == "html" and app.config["DEBUGGER"]:
+        debugger = debugger_of(app)
+        text = debugger.page(error, Request.from_scope(conn.scope).environ, place)
+    else:
+        text = render_traceback(error, html=kind == "html", full=full)
+    _warn_once(app, conn)
+    body = text.encode("utf-8", "backslashreplace")
+    headers.append(length_line(len(body)))
+    await send_answer(send, (500, headers, b"" if conn.method == "HEAD" else body))
+
+
+def _accept(conn: Conn) -> str:
+    return conn.raw_headers.get(b"accept", b"").decode("latin-1")
+
+
+def _warn_once(app: t.Any, conn: Conn) -> None:
+    """Say loudly, the first time, that somebody on another machine sees this."""
+    if vars(app).get("_told_of_others"):
+        return
+    client = (conn.scope.get("client") or ("",))[0]
+    proxy = next((name for name in PROXIES if name in conn.raw_headers), None)
+    if proxy is None and is_loopback(client):
+        return
+    vars(app)["_told_of_others"] = True
+    whom = client if proxy is None else f"a client behind a proxy ({proxy.decode()})"
+    app.logger.critical(
+        "DEBUG MODE IS ON, AND %s WAS SHOWN AN ERROR WITH ITS SOURCE CODE. %s Turn debug mode off"
+        " (leave out --debug, unset QUARTISH_DEBUG and FLASK_DEBUG) where others than you can"
+        " reach this server.",
+        whom,
+        "Who finds out the PIN, and the Host that is trusted, runs any code here."
+        if app.config["DEBUGGER"]
+        else "Nothing runs there (DEBUGGER is False).",
+    )
 
 
 def watched(exchange: Exchange, context: Context) -> t.Callable[..., t.Any]:

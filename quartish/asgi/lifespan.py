@@ -11,6 +11,7 @@ import weakref
 
 from .._concurrency.coroutines import is_awaitable
 from .._current import call_with_context
+from ..debugger import debugger_of
 from ..signals import got_serving_exception
 from ..typing import ASGIReceive
 from ..typing import ASGISend
@@ -23,6 +24,8 @@ async def handle_lifespan(app: t.Any, receive: ASGIReceive, send: ASGISend) -> N
         event = (await receive())["type"]
         if event == "lifespan.startup":
             step = app.startup
+            if app.config["DEBUG"] and app.config["DEBUGGER"]:
+                debugger_of(app)  # which says its PIN
         elif event == "lifespan.shutdown":
             step = app.shutdown
         else:

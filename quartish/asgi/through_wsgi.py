@@ -10,6 +10,7 @@ import asyncio
 import io
 import logging
 import typing as t
+from contextvars import Context
 from contextvars import copy_context
 
 from .._concurrency.coroutines import from_thread
@@ -38,9 +39,15 @@ log = logging.getLogger(__name__)
 
 
 async def handle_through_wsgi(
-    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
+    app: t.Any,
+    scope: Scope,
+    receive: ASGIReceive,
+    send: ASGISend,
+    context: Context | None = None,
+    keep: t.Callable[[t.Any], None] | None = None,
 ) -> None:
-    """Answer one request by the app as WSGI."""
+    """Answer one request by the app as WSGI, in `context` where one is given; `keep` is given the
+    app's own contexts, as Werkzeug's debugger is."""
     inbox = HttpInbox(receive, app.to_file_thread)
     conn = Request.from_scope(scope)
     body = body_of(app, conn, inbox)
@@ -51,6 +58,8 @@ async def handle_through_wsgi(
         conn.receive_input(io.BufferedReader(reader))
     environ = conn.environ
     del environ["werkzeug.request"]
+    if keep is not None:
+        environ["werkzeug.debug.preserve_context"] = keep
 
     def stalled() -> None:
         getattr(app, "logger", log).warning(
@@ -66,7 +75,7 @@ async def handle_through_wsgi(
     call = WsgiCall(app, environ, idle, inbox)
     inbox.left = lane.cancel
     try:
-        await to_thread(app.view_pool, copy_context(), call.run, lane=lane)
+        await to_thread(app.view_pool, context or copy_context(), call.run, lane=lane)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if not lane.cancelled or (task is not None and task.cancelling()):

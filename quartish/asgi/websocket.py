@@ -25,7 +25,7 @@ from .._http.inbox import Inbox
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
-from .debug import watched
+from .debug import run_websocket_debugged
 from .exchange import Exchange
 from .exchange import MOMENT
 from .send import body_in_memory
@@ -72,9 +72,10 @@ async def handle_websocket(
     websocket.connect(inbox, send)
     app.websockets.add(exchange)
     try:
-        if context.run(exchange.begin):
-            run = watched(exchange, context) if app.config["DEBUG"] else None
-            await within(context, exchange.on_loop(), exchange, run)
+        if app.config["DEBUG"]:
+            await run_websocket_debugged(exchange, context)
+        elif context.run(exchange.begin):
+            await within(context, exchange.on_loop(), exchange)
         else:
             await exchange.in_thread(context)
         if inbox.pending and inbox.gone is None:

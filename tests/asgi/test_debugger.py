@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 import typing as t
@@ -54,7 +55,8 @@ async def test_traceback_page(
     page = reply.body.decode()
     assert (reply.status, reply.headers["content-type"]) == (500, "text/html; charset=utf-8")
     assert "<h1>LookupError</h1>" in page
-    assert "the &lt;shelf&gt; is empty" in page and "<shelf>" not in page
+    assert "the &lt;shelf&gt; is empty" in page
+    assert "<shelf>" not in page
     assert 'in <code class="function">broken' in page
     assert "unspeakable" not in page
     [record] = caplog.records
@@ -64,25 +66,46 @@ async def test_traceback_page(
 
 @pytest.mark.parametrize("path", ["/loop", "/thread"])
 async def test_traceback_text(colour: type[t.Any], path: str) -> None:
-    for headers in ([], [(b"accept", b"*/*")], [(b"accept", b"application/json")]):
+    """To curl and to `fetch` that asks for nothing. *Quart:* has a page for all."""
+    for headers in ([], [(b"accept", b"*/*")], [(b"accept", b"text/plain, text/html;q=0.5")]):
         reply = await through_asgi(make_app(colour), Ask(path, headers=headers))
         text = reply.body.decode()
-        kind = "plain" if colour is quartish.Flask else "html"  # *Quart:* has a page for all
-        assert (reply.status, reply.headers["content-type"]) == (500, f"text/{kind}; charset=utf-8")
-        if kind == "html":
-            assert "LookupError" in text
-            continue
+        assert (reply.status, reply.headers["content-type"]) == (500, "text/plain; charset=utf-8")
         assert text.startswith("Traceback (most recent call last)")
         assert text.rstrip().endswith("LookupError: the <shelf> is empty")
-        assert text.count("File ") == 1  # the user's; none of ours before it
+        assert text.count("File ") == 1  # the user's
 
 
-async def test_page_asks_for_nothing_and_runs_nothing(colour: type[t.Any]) -> None:
-    page = (await through_asgi(make_app(colour), Ask("/loop", headers=HTML))).body.decode()
+@pytest.mark.parametrize("path", ["/loop", "/thread"])
+@pytest.mark.parametrize("accept", [b"application/json", b"application/problem+json, text/plain"])
+async def test_traceback_json(colour: type[t.Any], path: str, accept: bytes) -> None:
+    """RFC 9457."""
+    ask = Ask(path, headers=[(b"accept", accept)])
+    reply = await through_asgi(make_app(colour), ask)
+    assert (reply.status, reply.headers["content-type"]) == (500, "application/problem+json")
+    problem = json.loads(reply.body)
+    lines = problem.pop("traceback")
+    assert lines[0] == "Traceback (most recent call last):" and __file__ in lines[2]
+    assert problem == {
+        "title": "Internal Server Error",
+        "status": 500,
+        "detail": "LookupError: the <shelf> is empty",
+        "exception": "builtins.LookupError",
+    }
+
+
+async def test_page_without_console_asks_for_nothing_and_runs_nothing(
+    colour: type[t.Any],
+) -> None:
+    app = make_app(colour, DEBUGGER=False)
+    page = (await through_asgi(app, Ask("/loop", headers=HTML))).body.decode()
     for unwanted in ("<script", "<link", "__debugger__", "EVALEX", "SECRET", "url(", "PIN"):
         assert unwanted not in page, unwanted
     assert "<style>" in page and "div.debugger" in page
     assert page.rstrip().endswith("</html>")
+    asked = await through_asgi(app, Ask("/", query=b"__debugger__=yes&cmd=resource&f=style.css"))
+    assert asked.status == 404
+    assert (await through_asgi(app, Ask("/console"))).status == 404
 
 
 @pytest.mark.parametrize("path", ["/loop", "/thread"])
