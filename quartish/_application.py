@@ -473,6 +473,8 @@ class App(Core, Watched, metaclass=AppType):
                 self.debug = get_debug_flag()
         if debug is not None:
             self.debug = bool(debug)
+        if False in (options.get("use_debugger"), options.get("use_evalex")):
+            self.config["DEBUGGER"] = False
         host, port = resolve_address(host, port, self.config.get("SERVER_NAME"))
         options.setdefault("use_reloader", self.debug)
         show_server_banner(self.debug, self.name)

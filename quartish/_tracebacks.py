@@ -24,10 +24,11 @@ VARIABLES = ("QUARTISH_TRACEBACKS", "FLASK_TRACEBACKS", "QUART_TRACEBACKS")
 FULL = "full"
 
 
-def is_full(setting: str | None = None) -> bool:
-    """Say whether all frames are shown: the environment goes before the app's `setting`."""
+def is_full(setting: str | None = None, default: bool = False) -> bool:
+    """Say whether all frames are shown: by the environment, else by the app's `setting`, else by
+    `default`."""
     said = next((os.environ[name] for name in VARIABLES if os.environ.get(name)), setting)
-    return (said or "").lower() == FULL
+    return said.lower() == FULL if said else default
 
 
 def fold(error: traceback.TracebackException) -> int:

@@ -36,6 +36,7 @@ from ._cli.options import CertParamType as CertParamType
 from ._cli.options import get_version as get_version
 from ._cli.options import Option
 from ._cli.options import SeparatedPathType as SeparatedPathType
+from ._cli.options import tracebacks_option
 from ._cli.options import version_option as version_option
 from ._concurrency.coroutines import from_thread
 from ._current import current_app
@@ -184,7 +185,9 @@ QuartGroup = QuartishGroup = FlaskGroup
 # --- run --------------------------------------------------------------------------------------
 
 
-@click.command("run", short_help="Run a development server.", params=[_debug_option])
+@click.command(
+    "run", short_help="Run a development server.", params=[_debug_option, tracebacks_option]
+)
 @click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.", cls=Option)
 @click.option("--port", "-p", default=5000, help="The port to bind to.", cls=Option)
 @click.option(
@@ -256,7 +259,10 @@ def run_command(
         debugger = debug
     app: ASGIApp
     try:
-        app = t.cast(t.Any, info.load_app())
+        loaded = t.cast(t.Any, info.load_app())
+        if debug and not debugger:
+            loaded.config["DEBUGGER"] = False
+        app = loaded
     except Exception as error:
         if not is_running_from_reloader():
             raise

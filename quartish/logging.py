@@ -71,9 +71,9 @@ class _Placing(logging.Formatter):
 
 
 def folding(app: t.Any) -> dict[str, t.Any]:
-    """Return what a record about an app says besides: whether its traceback is to be short, which
-    it is in debug mode unless the app or the environment ask for all of it."""
-    return {"short": bool(app.debug) and not is_full(app.config["TRACEBACKS"])}
+    """Return what a record about an app says besides: whether its traceback is to be short. In
+    debug mode it is, unless the app or the environment say otherwise."""
+    return {"short": not is_full(app.config["TRACEBACKS"], default=not app.debug)}
 
 
 def _folds(record: logging.LogRecord) -> bool:

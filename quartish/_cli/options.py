@@ -134,6 +134,24 @@ _debug_option = Option(
 )
 
 
+def _set_tracebacks(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        os.environ["QUARTISH_TRACEBACKS"] = value  # for the app's log, whatever made the app
+    return value
+
+
+tracebacks_option = Option(
+    ["--tracebacks"],
+    type=click.Choice(("short", "full")),
+    help=(
+        "Whether tracebacks show frames of quartish and of what it uses. By default 'short' in"
+        " debug mode."
+    ),
+    expose_value=False,
+    callback=_set_tracebacks,
+)
+
+
 class CertParamType(click.ParamType):  # type: ignore[type-arg, unused-ignore] # click < 8.3
     """The value of `--cert`: a file, "adhoc", or the import name of an `SSLContext`."""
 

@@ -23,6 +23,7 @@ from .._cli.find_app import NoAppException as NoAppException
 from .._cli.find_app import prepare_import as prepare_import
 from .._cli.options import _debug_option
 from .._cli.options import Option
+from .._cli.options import tracebacks_option
 from .._cli.options import version_option as version_option
 from .._names import serve
 from ..cli import FlaskGroup
@@ -48,7 +49,9 @@ class ScriptInfo(_locate.ScriptInfo):
 pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
 
 
-@click.command("run", short_help="Run a development server.", params=[_debug_option])
+@click.command(
+    "run", short_help="Run a development server.", params=[_debug_option, tracebacks_option]
+)
 @click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.", cls=Option)
 @click.option("--port", "-p", default=5000, help="The port to bind to.", cls=Option)
 @click.option("--certfile", "--cert", type=_FILE, help="A certificate file for HTTPS.", cls=Option)

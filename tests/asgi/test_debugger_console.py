@@ -132,7 +132,9 @@ async def test_it_runs_in_the_frame_and_context_of_the_request(
     assert page.evalex and not page.trusted and "unspeakable" not in page.text
     assert (await page.unlock()).status == 200
     assert await page.run("here") in ("'on the loop'", "'in a thread'", "'in a stream'")
-    assert await page.run("import asyncio, quartish, tests.asgi.test_debugger_console as here") == ""
+    assert (
+        await page.run("import asyncio, quartish, tests.asgi.test_debugger_console as here") == ""
+    )
     assert await page.run("quartish.request.path, quartish.g.user") == f"('{path}', 'Ada')"
     assert await page.run("quartish.url_for('loop')") == "'/loop'"
     assert await page.run("here.number.get()") == "7"

@@ -592,6 +592,15 @@ def test_run(served: dict[str, t.Any], colour: type[t.Any]) -> None:
     assert (served["debug"], served["use_reloader"], served["use_debugger"]) == (True,) * 3
     invoke(group, "run", "--debug", "--no-reload", "--no-debugger")
     assert (served["debug"], served["use_reloader"], served["use_debugger"]) == (True, False, False)
+    assert app.config["DEBUGGER"] is False
+
+
+def test_run_shows_all_of_a_traceback(served: dict[str, t.Any], colour: type[t.Any]) -> None:
+    os.environ.pop("QUARTISH_TRACEBACKS", None)
+    group = FlaskGroup(create_app=lambda: colour("app"))
+    invoke(group, "run", "--tracebacks", "full")
+    assert os.environ["QUARTISH_TRACEBACKS"] == "full"
+    assert invoke(group, "run", "--tracebacks", "some").exit_code == 2
 
 
 def test_run_says_what_is_served(served: dict[str, t.Any]) -> None:
