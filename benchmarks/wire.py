@@ -126,7 +126,7 @@ def load(url: str, connections: int, seconds: float) -> Rate:
     failed = re.search(r"Non-2xx.*|Socket errors.*", done.stdout)
     if done.returncode or rate is None or failed is not None or not float(rate[1]):
         raise Unable(failed[0] if failed else (done.stderr or done.stdout)[-100:].strip())
-    slowest = dict(re.findall(r"^\s+(50|99)%\s+(\S+)", done.stdout, re.M))
+    slowest = dict(re.findall(r"^\s+(50|99)%\s+(\S+)", done.stdout, re.MULTILINE))
     return Rate(float(rate[1]), _ms(slowest["50"]), _ms(slowest["99"]))
 
 

@@ -7,7 +7,7 @@ import typing as t
 T = t.TypeVar("T")
 
 
-class lazy(t.Generic[T]):  # noqa: N801 (used like `property`)
+class lazy(t.Generic[T]):
     """An attribute computed when first read, then an ordinary instance attribute.
 
     PERF(0.05 us): unlike `cached_property` it is no data descriptor and takes no lock, so

@@ -135,8 +135,12 @@ MODULES = {
     **{name: name for name in "asyncio click contextvars decimal functools hashlib".split()},
     **{name: name for name in "ast code importlib inspect json mimetypes os pkgutil".split()},
     **{name: name for name in "platform re signal sys traceback warnings weakref werkzeug".split()},
-    **{"t": "typing", "c": "collections.abc", "cabc": "collections.abc"},
-    **{"cli": "quartish.cli", "ft": "quartish.typing", "sansio": "quartish.sansio"},
+    "t": "typing",
+    "c": "collections.abc",
+    "cabc": "collections.abc",
+    "cli": "quartish.cli",
+    "ft": "quartish.typing",
+    "sansio": "quartish.sansio",
     "annotations": "__future__",
 }
 #: The awaitable colour's, which Quart's modules have under the same names.

@@ -336,7 +336,7 @@ def shell_command() -> None:
     startup = os.environ.get("PYTHONSTARTUP")
     if startup and os.path.isfile(startup):
         with open(startup, "rb") as file:
-            exec(compile(file.read(), startup, "exec"), names)
+            exec(compile(file.read(), startup, "exec"), names)  # noqa: S102 (the user's own)
     names.update(app.make_shell_context())
 
     # Set by `site`, a sitecustomize or the start-up file; the usual one sets up readline.

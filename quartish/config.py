@@ -86,7 +86,7 @@ class Config(dict[str, t.Any]):
             value: t.Any = os.environ[name]
             try:
                 value = loads(value)
-            except Exception:
+            except Exception:  # noqa: S110
                 pass  # whatever `loads` dislikes is text
             *parents, key = name.removeprefix(start).split("__")
             target: dict[str, t.Any] = self
@@ -115,7 +115,7 @@ class Config(dict[str, t.Any]):
             source = file.read()
         module = types.ModuleType("config")
         module.__file__ = file.name
-        exec(compile(source, file.name, "exec"), module.__dict__)
+        exec(compile(source, file.name, "exec"), module.__dict__)  # noqa: S102 (the user's own)
         self.from_object(module)
         return True
 

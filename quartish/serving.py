@@ -349,7 +349,7 @@ def _urls(sock: socket.socket, scheme: str) -> list[str]:
         return [f"unix:{sock.getsockname()}"]
     host, port = sock.getsockname()[:2]
     hosts = [host]
-    if host in ("0.0.0.0", "::"):  # every address: name one from inside, one from outside
+    if host in ("0.0.0.0", "::"):  # noqa: S104  every address: name one from inside, one from outside
         hosts = ["::1" if host == "::" else "127.0.0.1", get_interface_ip(sock.family)]
     return [f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}" for name in hosts]
 
@@ -432,7 +432,8 @@ def _supervise(listener: socket.socket) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     while True:
-        child = subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=env, close_fds=False)
+        command = [sys.executable, *sys.orig_argv[1:]]
+        child = subprocess.Popen(command, env=env, close_fds=False)  # noqa: S603 (this one again)
         if stopped:  # between two children
             child.terminate()
         status = child.wait()

@@ -16,12 +16,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from scripts.soak import Client  # noqa: E402
-from scripts.soak import frame  # noqa: E402
-from scripts.soak import read_frame  # noqa: E402
-from scripts.soak import state  # noqa: E402
-from tests._processes import Process  # noqa: E402
-from tests._processes import serve  # noqa: E402
+from scripts.soak import Client
+from scripts.soak import frame
+from scripts.soak import read_frame
+from scripts.soak import state
+from tests._processes import Process
+from tests._processes import serve
 
 APPS = ("plain", "awaitable", "quart", "starlette")
 PIECE = bytes(1 << 16)

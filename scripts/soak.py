@@ -23,10 +23,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests._processes import COMMANDS  # noqa: E402
-from tests._processes import is_installed  # noqa: E402
-from tests._processes import Process  # noqa: E402
-from tests._processes import serve  # noqa: E402
+from tests._processes import COMMANDS
+from tests._processes import is_installed
+from tests._processes import Process
+from tests._processes import serve
 
 CLIENTS = 16
 FAULTS = 0.4

@@ -178,10 +178,10 @@ def make_app(side: Side, cls: t.Any, is_async: bool, blueprint_class: t.Any = No
     return app
 
 
-def _acts(side: Side) -> t.Callable[[str], t.Any]:  # noqa: C901
+def _acts(side: Side) -> t.Callable[[str], t.Any]:
     module = side.module
 
-    def act(kind: str) -> t.Any:  # noqa: C901
+    def act(kind: str) -> t.Any:
         request, session = module.request, module.session
         match kind:
             case "abort":
@@ -279,7 +279,7 @@ Seen = tuple[t.Any, ...]
 Door = t.Callable[..., t.Awaitable[Seen]]
 HEADERS = ("X-After", "X-Late", "X-Tuple", "X-Bare", "X-Seen", "Vary", "Location", "Allow")
 HEADERS += ("Content-Type",)
-_VALUE = re.compile(r"(session=)[^;]+|(expires=)[^;]+", re.I)
+_VALUE = re.compile(r"(session=)[^;]+|(expires=)[^;]+", re.IGNORECASE)
 
 
 def _seen(status: int, headers: t.Any, body: bytes) -> Seen:
@@ -557,7 +557,7 @@ def apart(colour: str, part: str, attributes: bool = False) -> dict[str, str]:
     attributes, with their reasons."""
     text = (Path(HERE).parent / "docs" / "overrides.md").read_text()
     text = text.split("## Attributes")[attributes]
-    found = re.findall(r"^\| `([\w.]+)` \| (\w+) \| (.+) \|$", text, re.M)
+    found = re.findall(r"^\| `([\w.]+)` \| (\w+) \| (.+) \|$", text, re.MULTILINE)
     return {
         name: why
         for name, where, why in found

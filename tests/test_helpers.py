@@ -108,7 +108,7 @@ async def test_make_response(app: t.Any, args: tuple[t.Any, ...], status: int, b
 
     answer = await ask(app)
     assert (answer.status, answer.headers["x-made"]) == (status, "yes")
-    assert answer.text == body or body is None and '"a"' in answer.text
+    assert answer.text == body or (body is None and '"a"' in answer.text)
     assert isinstance(made[0], app.response_class)
 
 

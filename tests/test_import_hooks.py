@@ -125,7 +125,7 @@ print(json.dumps([called, [
     assert misnamed == []
 
 
-@pytest.mark.parametrize("face, app", [("flask", "Flask"), ("quart", "Quart")])
+@pytest.mark.parametrize(("face", "app"), [("flask", "Flask"), ("quart", "Quart")])
 def test_what_a_hook_patches_is_patched_for_everybody(face: str, app: str) -> None:
     found = run(
         f"""

@@ -270,7 +270,7 @@ class Apart:
     """Sync code that is to run in a worker, in the Context of the flow that awaits it, by whoever
     drives the flow: he stands outside of that Context."""
 
-    __slots__ = ("_pool", "_func", "_args")
+    __slots__ = ("_args", "_func", "_pool")
 
     def __init__(self, pool: Executor, func: t.Callable[..., t.Any], *args: t.Any) -> None:
         self._pool = pool
@@ -447,7 +447,7 @@ def _end(steps: t.Generator[t.Any, t.Any, t.Any]) -> t.Any:
         if ours > 0:
             try:
                 return before[ours].throw(GeneratorExit())
-            except BaseException:  # noqa: B036 (it has ended; who awaits it is told so)
+            except BaseException:  # it has ended; who awaits it is told so
                 return steps.throw(asyncio.CancelledError())
         return steps.throw(GeneratorExit())
     finally:

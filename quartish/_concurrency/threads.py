@@ -157,7 +157,7 @@ class _Landings:
     """What workers have done for one loop, on its way back there: one wake-up of the loop
     lets everything land that is done by then."""
 
-    __slots__ = ("loop", "_done", "_called")
+    __slots__ = ("_called", "_done", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -183,7 +183,7 @@ class _Landings:
 class _Work:
     """What a worker does for a coroutine that waits; for `Workers`, an item of their queue."""
 
-    __slots__ = ("_call", "_lane", "_landings", "landing", "landed", "value", "error")
+    __slots__ = ("_call", "_landings", "_lane", "error", "landed", "landing", "value")
 
     def __init__(self, call: t.Callable[..., t.Any], args: t.Any, lane: Lane) -> None:
         if handover.agent is not None:

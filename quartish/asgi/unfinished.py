@@ -66,5 +66,5 @@ async def reset(send: ASGISend) -> None:
             await protocol.has_data.set()
             async with asyncio.timeout(LAST_PIECES):
                 await protocol.handle(RawData(b""))  # sends what the connection has to send
-    except Exception:  # closed meanwhile, or another release of Hypercorn's
+    except Exception:  # noqa: S110  closed meanwhile, or another release of Hypercorn's
         pass

@@ -126,7 +126,9 @@ _scan: t.Callable[[str, int], tuple[t.Any, int]] = t.cast(t.Any, json.JSONDecode
 _BEGINNINGS = ("{", "[")
 
 # A backslash that is escaped itself begins nothing.
-_ESCAPES = re.compile(r"\\u(?:(d[89ab]..)\\u(d[c-f]..)|(d[89a-f]..))|\\.", re.I | re.S)
+_ESCAPES = re.compile(
+    r"\\u(?:(d[89ab]..)\\u(d[c-f]..)|(d[89a-f]..))|\\.", re.IGNORECASE | re.DOTALL
+)
 
 
 def _has_lone_surrogate(text: str) -> bool:

@@ -139,7 +139,7 @@ class TagMarkup(JSONTag):
         return str(value.__html__())
 
     def to_python(self, value: t.Any) -> t.Any:
-        return Markup(value)
+        return Markup(value)  # noqa: S704 (was one, and is signed)
 
 
 class TagUUID(JSONTag):
@@ -178,7 +178,7 @@ _SCALARS: frozenset[type] = frozenset([str, int, float, bool, type(None)])
 class TaggedJSONSerializer:
     """Compact JSON with tags; the first tag in `order` that takes a value is used."""
 
-    __slots__ = ("tags", "order", "_untagged", "_spaced")
+    __slots__ = ("_spaced", "_untagged", "order", "tags")
 
     default_tags: t.ClassVar[list[type[JSONTag]]] = [
         TagDict,

@@ -105,7 +105,7 @@ class _Noting(RuleFactory):
         self._factory = factory
         self._rules = rules
 
-    def get_rules(self, map: WerkzeugMap) -> t.Iterator[WerkzeugRule]:  # noqa: A002
+    def get_rules(self, map: WerkzeugMap) -> t.Iterator[WerkzeugRule]:
         for rule in self._factory.get_rules(map):
             yield rule
             self._rules.append(rule)  # not where the map refuses it
@@ -233,7 +233,9 @@ def is_valid_host(host: str) -> bool:
     return True
 
 
-_HOST = re.compile(r"([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([1-9][0-9]{,4}))?", re.A | re.I)
+_HOST = re.compile(
+    r"([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([1-9][0-9]{,4}))?", re.ASCII | re.IGNORECASE
+)
 
 
 def _is_host(host: str) -> bool:

@@ -94,7 +94,7 @@ class SessionInterface(Watched):
 
     def open_session(
         self, app: t.Any, request: t.Any
-    ) -> SessionMixin | None | t.Awaitable[SessionMixin | None]:
+    ) -> SessionMixin | t.Awaitable[SessionMixin | None] | None:
         """Return the session of a request or websocket, or None: a null session is made then.
 
         Runs inside of the context, before the URL is matched.

@@ -7,4 +7,4 @@ from .wsgi_client import EnvironBuilder
 from .wsgi_client import FlaskClient
 from .wsgi_client import FlaskCliRunner
 
-__all__ = ["EnvironBuilder", "FlaskClient", "FlaskCliRunner"]
+__all__ = ["EnvironBuilder", "FlaskCliRunner", "FlaskClient"]

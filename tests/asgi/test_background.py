@@ -316,7 +316,7 @@ async def test_a_task_that_catches_everything_is_given_up(
         while True:
             try:
                 await asyncio.sleep(60)
-            except BaseException:  # noqa: B036
+            except BaseException:
                 log.append("caught all")
 
     async with app.test_app():

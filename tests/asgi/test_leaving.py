@@ -466,7 +466,7 @@ async def test_a_def_handler_that_catches_everything_is_given_up(
         while not stop:
             try:
                 websocket.receive()
-            except BaseException:  # noqa: B036
+            except BaseException:
                 pass
 
     @app.route("/")
@@ -491,7 +491,7 @@ async def catching(wait: t.Callable[[], t.Awaitable[t.Any]]) -> None:
     while True:
         try:
             await wait()
-        except BaseException:  # noqa: B036
+        except BaseException:
             pass
 
 
@@ -577,7 +577,7 @@ async def test_an_async_handler_that_catches_everything_is_given_up(
             await asyncio.sleep(0.005)
         app.config["DISCONNECT_GRACE"] = 5  # its end is no part of this
         await peer.ended()
-    if "server" in by or kind == "request" and by == "shutdown":
+    if "server" in by or (kind == "request" and by == "shutdown"):
         assert isinstance(peer.error, asyncio.CancelledError)
     else:
         assert peer.error is None

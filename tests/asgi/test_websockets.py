@@ -826,13 +826,12 @@ async def test_shutdown_closes_with_1012(colour: App) -> None:
             pass
         await websocket.send("never")
 
-    async with app.test_app():
-        async with WebsocketPeer(app) as first, WebsocketPeer(app) as second:
-            first.say("a")
-            await asyncio.gather(first.until(1), second.until(1))
-            closing = asyncio.create_task(app.shutdown())
-            await asyncio.gather(first.ended(), second.ended())
-            await closing
+    async with app.test_app(), WebsocketPeer(app) as first, WebsocketPeer(app) as second:
+        first.say("a")
+        await asyncio.gather(first.until(1), second.until(1))
+        closing = asyncio.create_task(app.shutdown())
+        await asyncio.gather(first.ended(), second.ended())
+        await closing
     assert first.code == second.code == 1012
     assert not app.websockets
 

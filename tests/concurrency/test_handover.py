@@ -137,7 +137,7 @@ def test_the_agent_is_found_when_an_app_is_made(
 
 
 @pytest.mark.parametrize(
-    "module, says",
+    ("module", "says"),
     [
         ("ddtrace.bootstrap.sitecustomize", "ddtrace-run does not see Flask in quartish: begin"),
         ("newrelic.config", "New Relic does not see Flask in quartish: begin the program with"),

@@ -127,7 +127,7 @@ async def by_asgi(app: t.Any, target: str, prefix: str, whole: bool = False) -> 
 
 @pytest.mark.parametrize("prefix", ["", "/app"])
 @pytest.mark.parametrize(
-    "options, step", [({}, 1), ({"merge_slashes": False}, 5), ({"strict_slashes": False}, 5)]
+    ("options", "step"), [({}, 1), ({"merge_slashes": False}, 5), ({"strict_slashes": False}, 5)]
 )
 async def test_what_is_matched_is_what_flask_tells(
     prefix: str, options: dict[str, t.Any], step: int

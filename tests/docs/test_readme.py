@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-SECTIONS = re.split(r"^(?=## )", README, flags=re.M)
-SNIPPET = re.compile(r"^```python\n(.*?)^```$", flags=re.M | re.S)
+SECTIONS = re.split(r"^(?=## )", README, flags=re.MULTILINE)
+SNIPPET = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize(

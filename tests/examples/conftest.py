@@ -56,7 +56,9 @@ def flask_source(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Path]:
     shutil.copytree(EXAMPLES / "blog", folder / "blog_on_flask")
     for module in folder.rglob("*.py"):
         source = module.read_text()
-        module.write_text(re.sub(r"^(from|import) quartish\b", r"\1 flask", source, flags=re.M))
+        module.write_text(
+            re.sub(r"^(from|import) quartish\b", r"\1 flask", source, flags=re.MULTILINE)
+        )
     sys.path.insert(0, str(folder))
     yield folder
     sys.path.remove(str(folder))

@@ -240,7 +240,7 @@ def api_app() -> Quart:
 
     @app.get("/price")
     def price() -> t.Any:
-        return jsonify(price=Money(Decimal("10"), "GBP"))
+        return jsonify(price=Money(Decimal(10), "GBP"))
 
     @app.errorhandler(400)
     async def bad(error: t.Any) -> t.Any:

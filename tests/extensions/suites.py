@@ -28,11 +28,11 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from _environment import CACHE  # noqa: E402
-from _environment import CHECKOUT  # noqa: E402
-from _environment import clean_environ  # noqa: E402
-from _environment import HERE  # noqa: E402
-from _environment import make  # noqa: E402
+from _environment import CACHE
+from _environment import CHECKOUT
+from _environment import clean_environ
+from _environment import HERE
+from _environment import make
 
 PAGE = CHECKOUT / "docs" / "extensions.md"
 TIMEOUT = 3600  # seconds for one run of one suite

@@ -142,7 +142,10 @@ def view_of(app: t.Any, trip: str) -> t.Callable[..., t.Any]:
         await quartish.websocket.send(await quartish.websocket.receive())
 
     view: t.Callable[..., t.Any] = {
-        **{"thread": thread, "wsgi": thread, "session": session, "form": form},
+        "thread": thread,
+        "wsgi": thread,
+        "session": session,
+        "form": form,
         "websocket": websocket,
     }.get(trip, hello)
     app.secret_key = "secret"

@@ -22,3 +22,18 @@ def test_every_script_is_told_of() -> None:
     text = "".join((ROOT / name).read_text() for name in ("CONTRIBUTING.md", "README.md"))
     scripts = [path.name for path in (ROOT / "scripts").iterdir() if not path.suffix]
     assert [name for name in sorted(scripts) if f"scripts/{name}" not in text] == []
+
+
+def test_each_python_that_is_declared_is_tested() -> None:
+    """3.14 is tested before it is declared."""
+    declared = re.findall(r"Python :: (3\.\d+)\"", (ROOT / "pyproject.toml").read_text())
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text()
+    [tested] = re.findall(r"python: \[(.*)\]", workflow)
+    assert {*declared} <= {*re.findall(r"3\.\d+", tested)}
+
+
+def test_what_a_commit_is_checked_for_the_everyday_run_checks() -> None:
+    hooks = re.findall(r"entry: (\w+)", (ROOT / ".pre-commit-config.yaml").read_text())
+    everyday = (ROOT / "scripts/test").read_text()
+    assert {"ruff", "codespell"} <= {*hooks}
+    assert [hook for hook in hooks if f'"$bin/{hook}"' not in everyday and hook != "venv"] == []

@@ -66,7 +66,7 @@ def test_two_hosts(way: Way, advisory: str) -> None:
     seen(way, app, "host")
     for other in (b"evil.example", b"localhost"):
         reply = way.send(app, ask((b"host", other)))
-        assert reply.status == 400 or other == b"localhost" and b"evil" not in reply.body, reply
+        assert reply.status == 400 or (other == b"localhost" and b"evil" not in reply.body), reply
 
 
 TRUSTED = {

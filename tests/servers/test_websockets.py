@@ -284,7 +284,7 @@ async def test_a_handler_that_raises_a_cancellation_of_its_own(
             async with connect(f"{served.ws}/{how}") as socket:
                 with pytest.raises(ConnectionClosed) as closed:
                     await asyncio.wait_for(socket.recv(), 5)
-            assert server == "uvicorn" and own_connection or closed.value.rcvd.code == 1011  # type: ignore[union-attr]
+            assert (server == "uvicorn" and own_connection) or closed.value.rcvd.code == 1011  # type: ignore[union-attr]
         for how in ("new", "thread"):
             with pytest.raises(InvalidStatus) as rejected:
                 await connect(f"{served.ws}/{how}")

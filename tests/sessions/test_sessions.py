@@ -100,7 +100,7 @@ READS: dict[str, Use] = {
     "__getitem__": lambda s: s["a"],
     "__iter__": lambda s: list(s),
     "__len__": lambda s: bool(s),
-    "__ne__": lambda s: {"a": 1} != s,
+    "__ne__": lambda s: s != {"a": 1},
     "__or__": lambda s: s | {},
     "__repr__": lambda s: f"{s}",
     "__reversed__": lambda s: list(reversed(s)),
@@ -121,7 +121,7 @@ READS: dict[str, Use] = {
     "pickle": lambda s: pickle.dumps(s),
     "sorted": lambda s: sorted(s),
     "permanent": lambda s: s.permanent,
-    "== from the left": lambda s: {"a": 1} == s,
+    "== from the left": lambda s: s == {"a": 1},
     "update of another dict": lambda s: {}.update(s),
 }
 WRITES: dict[str, Use] = {

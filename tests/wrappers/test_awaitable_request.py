@@ -512,7 +512,7 @@ async def test_each_use_without_await_names_attribute_place_and_cure(
 ) -> None:
     with pytest.raises(TypeError) as caught:
         use(getattr(make(Peer(b"{}")), attribute))
-    name = "get" in attribute and f"{attribute}()" or attribute
+    name = ("get" in attribute and f"{attribute}()") or attribute
     line = inspect.getsourcelines(use)[1]
     assert str(caught.value) == (
         f"`request.{name}` is awaitable in a Quart app: write `{cure}`;"

@@ -167,7 +167,7 @@ class OwnStream(Request):
 
 
 class OwnParser(Request):
-    class form_data_parser_class(BlockingFormDataParser):  # noqa: N801
+    class form_data_parser_class(BlockingFormDataParser):
         def parse(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
             stream, form, files = super().parse(*args, **kwargs)
             return stream, type(form)([("a", "own")]), files
@@ -347,7 +347,7 @@ async def test_through_an_app_in_debug_mode() -> None:
     @app.post("/")
     async def view() -> str:
         with pytest.raises(KeyError, match="enctype"):
-            quartish.request.files["a"]  # noqa: B018
+            quartish.request.files["a"]
         return quartish.request.form["a"]
 
     response = await app.async_test_client().post("/", form={"a": "1"})
