@@ -365,7 +365,7 @@ def let_console_await(console: t.Any, run: Callable[[FunctionType], BaseExceptio
             found = found.tb_next
         try:
             raise error.with_traceback(found or error.__traceback__)
-        except BaseException:  # noqa: B036 (it is shown, also SystemExit)
+        except BaseException:  # it is shown, also SystemExit
             inside.showtraceback()
 
     inside.compile = compile_awaiting

@@ -91,7 +91,7 @@ class Place:
             return asyncio.run_coroutine_threadsafe(_call(func), self.loop).result()
         try:
             func()
-        except BaseException as error:  # noqa: B036 (it is shown, also SystemExit)
+        except BaseException as error:  # it is shown, also SystemExit
             return error
         return None
 
@@ -101,7 +101,7 @@ async def _call(func: t.Callable[[], t.Any]) -> BaseException | None:
         rv = func()
         if type(rv) is types.CoroutineType:
             await rv
-    except BaseException as error:  # noqa: B036 (else `exit()` would end the loop)
+    except BaseException as error:  # else `exit()` would end the loop
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise  # who asked has left

@@ -252,7 +252,7 @@ class Table:
             return False
         last = path.rpartition(".")[2]
         if path.startswith("<"):
-            return "()" not in path and "[]" not in path or last in METHODS
+            return ("()" not in path and "[]" not in path) or last in METHODS
         if path.startswith("builtins."):
             name, _, rest = path.removeprefix("builtins.").partition("()")
             if rest:

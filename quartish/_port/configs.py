@@ -21,7 +21,7 @@ _LINE = re.compile(
     rf"^(?P<before>\s*(?:-\s+|[\w{{}},!.-]+:\s+)?['\"]?){_NAME}{_VERSION}"
     r"(?P<after>['\"]?\s*(?:;[^#\n]*)?(?:\s+#.*)?\s*)$"
 )
-_CONDA = re.compile(r"^(\s*-\s+)(?:flask|quart)(=[\w.*=]+)?(\s*)$", re.I)
+_CONDA = re.compile(r"^(\s*-\s+)(?:flask|quart)(=[\w.*=]+)?(\s*)$", re.IGNORECASE)
 _KEY = re.compile(r"^(\s*)['\"]?(?:[Ff]lask|[Qq]uart)['\"]?(\s*=\s*).+?(\s*)$")
 _COMMAND = re.compile(
     r"(?<![\w./$@-])(?:flask|quart)(?=\s+(?:run|shell|routes|db|--app|--debug|--env-file|-A|-e)\b)"

@@ -176,7 +176,7 @@ class Decider(Follower):
             by = context.rpartition(".")[2]
             if one is not None and by in ("add_url_rule", "register_error_handler", one.by):
                 continue
-            if context.endswith("url_for") or use.context == "receiver" and not argument:
+            if context.endswith("url_for") or (use.context == "receiver" and not argument):
                 continue
             return f"{user.file}:{use.span.line} takes it for something else"
         return ""

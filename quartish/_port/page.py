@@ -95,7 +95,7 @@ def _diff(one: Edited) -> Markup:
                         after,
                         right + step if right + step < right_end else None,
                         tag != "equal",
-                    )  # fmt: skip
+                    )
                 )
     body = Markup("").join(rows)
     return Markup(
