@@ -1,7 +1,8 @@
 """The one ContextVar that says which application context is active.
 
-Only `_context` writes it, by `activate` where two contexts are active. Everything below it that
-needs the current app, request or session reads it through the three functions here; users read
+Contexts write it (`_context`), by `activate` where two of them are active; so does what enters one
+for them: a stream that keeps its context, an app's own contexts, the debugger. Everything below
+that needs the current app, request or session reads it through the three functions here; users read
 it through `globals`.
 """
 

@@ -17,7 +17,7 @@ quote: Callable[[str], str] = getattr(markupsafe, "_escape_inner", markupsafe.es
 
 
 class CompilingEnvironment(JinjaEnvironment):
-    """An environment that has a say in how the Python code of a template is compiled.
+    """An environment that decides how the Python code of a template is compiled.
 
     Where a release does not ask for it, the code is compiled as it is: templates do the same.
     """

@@ -1,4 +1,4 @@
-"""Objects that keep what they found out about themselves, and hear when it may be so no more.
+"""Objects that cache facts about themselves, and are told when they or their class change.
 
 Tests and tracing tools set attributes late, on an object or on its class. What was looked up
 once, because to look it up for each request takes too long, is then looked up again.

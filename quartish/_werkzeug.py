@@ -185,7 +185,7 @@ def _is_reserved(name: str) -> bool:
 
 # --- requests -------------------------------------------------------------------------------
 
-#: What has a say in how a body is read and parsed.
+#: What, overridden, changes how a body is read and parsed.
 READING = (
     *("stream", "max_content_length", "want_form_data_parsed"),
     *("make_form_data_parser", "_get_stream_for_parsing"),

@@ -1,4 +1,6 @@
-"""The proxies that users read the active context through. No other room imports them."""
+"""The proxies that users read the active context through. Our own rooms ask `_current`; an app
+gives these to its templates and its shell.
+"""
 
 from __future__ import annotations
 

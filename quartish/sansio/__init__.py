@@ -1,1 +1,1 @@
-"""Flask's `sansio` modules: second homes of names, for code that imports them from here."""
+"""What apps and blueprints are without a live request, in the modules where Flask has it."""

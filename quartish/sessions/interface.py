@@ -292,9 +292,9 @@ _STOCK: list[dict[str, t.Any]] = [
 
 
 def is_stock(interface: t.Any) -> bool:
-    """Say whether nobody has a word in how an interface opens and saves sessions: they are in the
-    cookie. Then one that nobody touched needs neither, and `load` and `store` do it, at once in
-    both colours. Apps are told when it is so no more.
+    """Say whether an interface overrides nothing of how sessions are opened and saved: they are in
+    the cookie. Then one that nobody touched needs neither, and `load` and `store` do it, at once in
+    both colours. Apps are told when this changes.
     """
     kind = type(interface)
     for stock in _STOCK:

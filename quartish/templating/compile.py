@@ -1,4 +1,4 @@
-"""What a template is compiled to: the code that Jinja writes, with its dear parts made cheap.
+"""What a template is compiled to: the code that Jinja writes, with its slow parts replaced.
 
 Jinja translates a template to Python source; `compile_template` rewrites the syntax tree of
 that source before Python compiles it. A shape that is not known here stays as Jinja wrote it:

@@ -52,7 +52,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
     #: whether the form or the data was taken from those bytes.
     _whole: bytes | None = None
     _taken = False
-    #: Whether no subclass has a say in how the body is read and parsed.
+    #: Whether no subclass overrides how the body is read and parsed.
     _reads_plainly = True
     _file: t.IO[bytes] | None = None
     _parsed: Form | HTTPException | None = None
@@ -217,7 +217,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
 
     def take_body(self) -> bytes | None:
         """Return the whole body, which then counts as read; None where it is not at hand as
-        bytes, or where somebody has a say in how it is read.
+        bytes, or where a subclass overrides how it is read.
 
         PERF(4 us): most bodies are small, and nobody needs a file of them.
         """
