@@ -20,6 +20,7 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 
 import quartish
 from quartish._concurrency.coroutines import drive
+from tests._scopes import http_scope
 
 LIMIT = 2_000_000
 PATIENCE = 10.0  # seconds in which every answer has to come
@@ -157,22 +158,7 @@ async def through_asgi(app: t.Any, ask: Ask) -> Reply:
     async def send(message: t.Any) -> None:
         messages.append(message)
 
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "method": ask.method,
-        "scheme": "http",
-        "path": ask.path,
-        "raw_path": ask.path.encode("utf-8", "surrogatepass"),
-        "query_string": ask.query,
-        "root_path": "",
-        "headers": ask.all_headers,
-        "client": ("127.0.0.1", 50000),
-        "server": ("localhost", 80),
-        "extensions": {},
-        "state": {},
-    }
+    scope = http_scope(ask.path, ask.method, ask.all_headers, query_string=ask.query)
     async with asyncio.timeout(PATIENCE):
         await app(scope, receive, send)
     start, *bodies = messages

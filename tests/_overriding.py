@@ -27,6 +27,7 @@ from werkzeug.test import run_wsgi_app
 
 import quartish
 import quartish.quart
+from tests._scopes import websocket_scope
 
 from ._peer import ask
 
@@ -314,21 +315,11 @@ async def by_asgi(app: t.Any, path: str, options: dict[str, t.Any]) -> Seen:
 
 
 async def by_websocket(app: t.Any, path: str) -> Seen:
-    scope = {
-        "type": "websocket",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "scheme": "ws",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"localhost"), (b"cookie", COOKIES["kept"].encode())],
-        "subprotocols": [],
-        "extensions": {"websocket.http.response": {}},
-        "client": ("127.0.0.1", 50000),
-        "server": ("localhost", 80),
-    }
+    scope = websocket_scope(
+        path,
+        headers=[(b"host", b"localhost"), (b"cookie", COOKIES["kept"].encode())],
+        extensions={"websocket.http.response": {}},
+    )
     to_app = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "hello"}]
     sent: list[t.Any] = []
     ended = asyncio.Event()

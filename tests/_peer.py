@@ -9,6 +9,8 @@ from dataclasses import field
 
 from werkzeug.datastructures import Headers
 
+from tests._scopes import http_scope
+
 
 @dataclass
 class Answer:
@@ -48,22 +50,8 @@ async def ask(
     messages = [*body] or [b""]
     path, _, query = path.partition("?")
     names = {"host": "localhost", **{name.replace("_", "-"): headers[name] for name in headers}}
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": [(key.encode(), value.encode("latin-1")) for key, value in names.items()],
-        "client": ("127.0.0.1", 50000),
-        "server": ("localhost", 80),
-        "extensions": {},
-        "state": {},
-    }
+    lines = [(key.encode(), value.encode("latin-1")) for key, value in names.items()]
+    scope = http_scope(path, method, lines, query_string=query.encode())
 
     async def receive() -> dict[str, t.Any]:
         if not messages:

@@ -6,6 +6,9 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
+from tests._scopes import http_scope
+from tests._scopes import websocket_scope
+
 Message = dict[str, t.Any]
 
 PATIENCE = 5.0
@@ -110,7 +113,7 @@ class HttpPeer(Peer):
                 headers.setdefault("transfer-encoding", "chunked")
         elif body:
             headers["content-length"] = str(len(body))
-        super().__init__(app, {"type": "http", "method": method, **_scope(path, headers)})
+        super().__init__(app, http_scope(method=method, **_head(path, headers)))
         if body is not None:
             self.put({"type": "http.request", "body": body, "more_body": False})
 
@@ -144,12 +147,7 @@ class WebsocketPeer(Peer):
         rejects: bool = True,
         **headers: str,
     ) -> None:
-        scope = {
-            **_scope(path, headers),
-            "type": "websocket",
-            "scheme": "ws",
-            "subprotocols": list(subprotocols),
-        }
+        scope = websocket_scope(**_head(path, headers), subprotocols=list(subprotocols))
         if rejects:
             scope["extensions"] = {"websocket.http.response": {}}
         super().__init__(app, scope)
@@ -181,19 +179,8 @@ class WebsocketPeer(Peer):
         return int(last["code"]) if last["type"] == "websocket.close" else None
 
 
-def _scope(path: str, headers: dict[str, str]) -> Message:
+def _head(path: str, headers: dict[str, str]) -> dict[str, t.Any]:
     path, _, query = path.partition("?")
     names = {"host": "localhost", **{k.replace("_", "-"): v for k, v in headers.items()}}
-    return {
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": [(key.encode(), value.encode("latin-1")) for key, value in names.items()],
-        "client": ("127.0.0.1", 50000),
-        "server": ("localhost", 80),
-        "state": {},
-    }
+    lines = [(key.encode(), value.encode("latin-1")) for key, value in names.items()]
+    return {"path": path, "headers": lines, "query_string": query.encode()}

@@ -10,6 +10,7 @@ import pytest
 
 from quartish._concurrency.coroutines import under
 from quartish._concurrency.coroutines import Watch
+from tests._scopes import http_scope
 
 
 async def get(app: t.Any, path: str) -> int:
@@ -21,15 +22,7 @@ async def get(app: t.Any, path: str) -> int:
     async def send(message: dict[str, t.Any]) -> None:
         sent.append(message)
 
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "query_string": b"",
-        "headers": [(b"host", b"localhost"), (b"cookie", b"a=b")],
-        "http_version": "1.1",
-        "asgi": {"version": "3.0"},
-    }
+    scope = http_scope(path, headers=[(b"host", b"localhost"), (b"cookie", b"a=b")])
     await app(scope, receive, send)
     return int(sent[0]["status"])
 

@@ -12,6 +12,8 @@ import quart
 import werkzeug.wrappers
 
 import quartish.quart
+from tests._scopes import http_scope
+from tests._scopes import websocket_scope
 
 Messages = list[dict[str, t.Any]]
 HOST = [(b"host", b"example.com")]
@@ -19,22 +21,13 @@ UNDER_ROOT = {"path": "/root/up", "root_path": "/root"}
 
 
 def scope_of(kind: str, **more: t.Any) -> dict[str, t.Any]:
-    scope: dict[str, t.Any] = {
-        "type": kind,
+    given = {
         "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "scheme": "http" if kind == "http" else "ws",
-        "path": "/",
-        "query_string": b"",
-        "root_path": "",
-        "headers": HOST,
         "client": ("192.0.2.1", 1234),
         "server": ("example.com", 80),
-        "extensions": {},
     }
-    if kind == "http":
-        scope["method"] = "GET"
-    return {**scope, **more}
+    make = http_scope if kind == "http" else websocket_scope
+    return make(**{"headers": HOST, **given, **more})
 
 
 async def talk(app: t.Any, scope: dict[str, t.Any], *messages: dict[str, t.Any]) -> Messages:

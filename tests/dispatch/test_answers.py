@@ -23,6 +23,7 @@ from quartish import request
 from quartish import request_finished
 from quartish import session
 from quartish.json.provider import DefaultJSONProvider
+from tests._scopes import http_scope
 
 Messages = list[dict[str, t.Any]]
 
@@ -41,15 +42,7 @@ async def ask(
 
     lines = [(b"host", b"localhost")]
     lines += [(name.encode(), value.encode()) for name, value in headers.items()]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "path": path,
-        "query_string": b"",
-        "headers": lines,
-    }
+    scope = http_scope(path, method, lines)
     await app(scope, receive, send or keep)
     return sent
 

@@ -22,6 +22,7 @@ from quartish.ctx import AppContext
 from quartish.globals import app_ctx
 from quartish.routing import Map
 from tests._peer import ask
+from tests._scopes import http_scope
 
 
 @pytest.fixture
@@ -349,13 +350,7 @@ async def test_a_host_that_came_twice(app: t.Any, host: str) -> None:
         status.append(message.get("status", 0))
 
     await ask(app)
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/",
-        "query_string": b"",
-        "headers": [(b"host", host.encode()), (b"host", b"localhost")],
-    }
+    scope = http_scope(headers=[(b"host", host.encode()), (b"host", b"localhost")])
     await app(scope, receive, send)
     assert status[0] == 400
 

@@ -23,6 +23,7 @@ from werkzeug.test import create_environ
 from werkzeug.test import run_wsgi_app
 
 import quartish
+from tests._scopes import http_scope
 
 PIECES = [
     *("/", "//", "///", "admin", "x", "dir", "p", "int", "7", ".", "..", "%2F", "%2f%2f"),
@@ -95,20 +96,7 @@ def by_wsgi(app: t.Any, target: str, prefix: str) -> t.Any:
 async def by_asgi(app: t.Any, target: str, prefix: str, whole: bool = False) -> t.Any:
     raw_path = target if whole else prefix + target
     path = unquote(raw_path)
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": raw_path.encode(),
-        "query_string": b"",
-        "root_path": prefix,
-        "headers": [(b"host", b"localhost")],
-        "server": ("localhost", 80),
-        "client": ("127.0.0.1", 9),
-    }
+    scope = http_scope(path, raw_path=raw_path.encode(), root_path=prefix)
     sent: list[t.Any] = []
 
     messages = [{"type": "http.request", "body": b"", "more_body": False}]

@@ -29,6 +29,7 @@ from quartish._concurrency.threads import Stay
 from quartish._concurrency.threads import to_thread
 from quartish._concurrency.threads import Workers
 from quartish.wrappers.response_bodies import FileBody
+from tests._scopes import http_scope
 
 
 def through_ensure_sync(app: t.Any, view: t.Any) -> t.Any:
@@ -54,19 +55,12 @@ async def post(app: t.Any, path: str, *parts: bytes) -> tuple[int, bytes]:
     async def send(message: dict[str, t.Any]) -> None:
         sent.append(message)
 
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": path,
-        "query_string": b"",
-        "headers": [
-            (b"host", b"localhost"),
-            (b"content-length", str(sum(map(len, parts))).encode()),
-            (b"content-type", b"application/x-www-form-urlencoded"),
-        ],
-        "http_version": "1.1",
-        "asgi": {"version": "3.0"},
-    }
+    headers = [
+        (b"host", b"localhost"),
+        (b"content-length", str(sum(map(len, parts))).encode()),
+        (b"content-type", b"application/x-www-form-urlencoded"),
+    ]
+    scope = http_scope(path, "POST", headers)
     async with asyncio.timeout(10):
         await app(scope, receive, send)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
@@ -123,16 +117,7 @@ async def get(
     async def send(message: dict[str, t.Any]) -> None:
         sent.append(message)
 
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "query_string": b"",
-        "headers": [(b"host", b"localhost")],
-        "http_version": "1.1",
-        "asgi": {"version": "3.0"},
-        "extensions": extensions or {},
-    }
+    scope = http_scope(path, extensions=extensions or {})
     async with asyncio.timeout(10):
         await app(scope, receive, send)
     return sent

@@ -40,6 +40,8 @@ from quartish.asgi import exchange as _exchange
 from quartish.asgi import send as _send
 from quartish.ctx import AppContext
 from quartish.views import survives_disconnect
+from tests._scopes import http_scope
+from tests._scopes import websocket_scope
 from tests.fuzz.test_fuzz import EXAMPLES
 
 Message = dict[str, t.Any]
@@ -309,14 +311,14 @@ class Machine(RuleBasedStateMachine):
             headers.append((b"transfer-encoding", b"chunked"))
         if multipart:
             headers.append((b"content-type", b"multipart/form-data; boundary=x"))
-        self.scope: Message = {
-            "type": kind,
-            "asgi": {"version": "3.0", "spec_version": version},
-            **dict(http_version="1.1", scheme="http", path=f"/{self.view}", raw_path=b""),
-            **dict(query_string=b"", root_path="", client=None, server=None, headers=headers),
-            **({"method": "POST"} if kind == "http" else {"subprotocols": []}),
-            "extensions": {"websocket.http.response": {}} if rejects else {},
-        }
+        make = http_scope if kind == "http" else websocket_scope
+        self.scope = make(
+            f"/{self.view}",
+            headers=headers,
+            **({"method": "POST"} if kind == "http" else {}),
+            asgi={"version": "3.0", "spec_version": version},
+            extensions={"websocket.http.response": {}} if rejects else {},
+        )
         self.runner.run(self.start())
 
     async def start(self) -> None:

@@ -14,6 +14,8 @@ import pytest
 from werkzeug.test import EnvironBuilder
 
 import quartish
+from tests._scopes import http_scope
+from tests._scopes import websocket_scope
 
 PACKAGE = str(Path(__file__).parents[2] / "quartish")
 #: Calls of quartish's functions until the view's first line, and from there to the end, in the
@@ -28,22 +30,7 @@ TRIPS = {
     "wsgi": ((29, 45), None),
 }
 
-SCOPE: dict[str, t.Any] = {
-    "type": "http",
-    "asgi": {"version": "3.0", "spec_version": "2.4"},
-    "http_version": "1.1",
-    "method": "GET",
-    "scheme": "http",
-    "path": "/",
-    "raw_path": b"/",
-    "query_string": b"",
-    "root_path": "",
-    "headers": [(b"host", b"localhost"), (b"accept", b"*/*")],
-    "client": ("127.0.0.1", 50000),
-    "server": ("127.0.0.1", 8000),
-    "extensions": {},
-    "state": {},
-}
+SCOPE = http_scope(headers=[(b"host", b"localhost"), (b"accept", b"*/*")])
 
 
 class Calls:
@@ -163,7 +150,7 @@ async def travel(app: t.Any, trip: str) -> None:
         answer = await asyncio.to_thread(app, environ, lambda status, headers: None)
         assert b"".join(answer) == b"Hello"
     elif trip == "websocket":
-        scope = {**SCOPE, "type": "websocket", "scheme": "ws", "subprotocols": []}
+        scope = websocket_scope()
         received = {"type": "websocket.receive", "text": "x"}
         sent = await call(app, scope, {"type": "websocket.connect"}, received)
         assert [message["type"] for message in sent][:2] == ["websocket.accept", "websocket.send"]

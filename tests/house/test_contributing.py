@@ -37,3 +37,11 @@ def test_what_a_commit_is_checked_for_the_everyday_run_checks() -> None:
     everyday = (ROOT / "scripts/test").read_text()
     assert {"ruff", "codespell"} <= {*hooks}
     assert [hook for hook in hooks if f'"$bin/{hook}"' not in everyday and hook != "venv"] == []
+
+
+def test_scopes_are_made_in_one_place() -> None:
+    """But for those that lack what the specification wants."""
+    whole = re.compile(r"\"asgi\": .*\s+\"http_version\"")
+    places = [path for path in (ROOT / "tests").rglob("*.py") if whole.search(path.read_text())]
+    places = [path for path in places if "conformance" not in path.parts]
+    assert [path.name for path in places] == ["_scopes.py"]

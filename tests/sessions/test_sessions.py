@@ -37,6 +37,7 @@ from quartish.sessions import session_json_serializer
 from quartish.sessions import SessionInterface
 from quartish.sessions import SessionMixin
 from tests._peer import settled
+from tests._scopes import http_scope
 
 CONFIG = {
     "APPLICATION_ROOT": "/",
@@ -687,18 +688,7 @@ async def answer(app: t.Any, path: str, cookie: bytes) -> tuple[int, bytes]:
     async def send(message: t.Any) -> None:
         sent.append(message)
 
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"localhost"), (b"cookie", cookie)],
-    }
+    scope = http_scope(path, headers=[(b"host", b"localhost"), (b"cookie", cookie)])
     await app(scope, receive, send)
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], body

@@ -26,6 +26,7 @@ from quartish.quart import request
 from quartish.testing.utils import make_test_body_with_headers
 from quartish.wrappers.awaitable_request import Body
 from quartish.wrappers.awaitable_request import Request
+from tests._scopes import http_scope
 
 
 class Peer:
@@ -50,19 +51,16 @@ class Peer:
 
 def scope_of(**changes: t.Any) -> dict[str, t.Any]:
     headers = changes.pop("headers", {})
-    return {
-        "type": "http",
+    lines = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
+    given = {
         "http_version": "2",
         "method": "POST",
         "scheme": "https",
-        "path": "/a b",
         "query_string": b"q=1&q=2&f=arg",
-        "root_path": "",
-        "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
         "client": ("10.0.0.1", 1),
         "server": ("host", 443),
-        **changes,
     }
+    return http_scope(**{"path": "/a b", "headers": lines, **given, **changes})
 
 
 def make(peer: Peer | None, cls: t.Any = Request, **headers: str) -> t.Any:

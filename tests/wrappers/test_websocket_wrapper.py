@@ -14,6 +14,7 @@ from quartish.signals import websocket_sent
 from quartish.wrappers.websocket import SENDS_PER_TURN
 from quartish.wrappers.websocket import Websocket
 from quartish.wrappers.websocket import WebSocketDisconnect
+from tests._scopes import websocket_scope
 
 Sent = list[dict[str, t.Any]]
 
@@ -30,15 +31,8 @@ LEAVES = {"type": "websocket.disconnect", "code": 4001, "reason": "enough"}
 
 
 def scope_of(**changes: t.Any) -> dict[str, t.Any]:
-    return {
-        "type": "websocket",
-        "path": "/ws",
-        "scheme": "ws",
-        "headers": [(b"host", b"h")],
-        "query_string": b"",
-        "subprotocols": ["one", "two"],
-        **changes,
-    }
+    headers = [(b"host", b"h")]
+    return websocket_scope("/ws", headers, **{"subprotocols": ["one", "two"], **changes})
 
 
 def make(*messages: dict[str, t.Any], cls: t.Any = Websocket) -> tuple[t.Any, Sent]:

@@ -19,6 +19,7 @@ from quartish import Response
 from quartish import url_for
 from tests._peer import Answer
 from tests._peer import ask
+from tests._scopes import http_scope
 from tests._scripted import HttpPeer
 
 View = t.Callable[..., t.Any]
@@ -181,14 +182,8 @@ async def test_streams_in_while_it_answers() -> None:
     app.wsgi_app = echo  # type: ignore[method-assign]
     to_app: asyncio.Queue[t.Any] = asyncio.Queue()
     from_app: asyncio.Queue[t.Any] = asyncio.Queue()
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "POST",
-        "path": "/",
-        "query_string": b"",
-        "headers": [(b"host", b"localhost"), (b"transfer-encoding", b"chunked")],
-    }
+    headers = [(b"host", b"localhost"), (b"transfer-encoding", b"chunked")]
+    scope = http_scope("/", "POST", headers)
     running = asyncio.create_task(app(scope, to_app.get, from_app.put))
     for number in range(3):
         line = b"line %d\n" % number
