@@ -59,6 +59,8 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         # host that was asked, or a list of such; None in it: clients without one. None: all.
         "WEBSOCKET_ALLOWED_ORIGINS": None,
         "WEBSOCKET_ORIGINS": None,  # its name until it knew "same"
+        # Lists and objects that long JSON of a client's may have; None: any number. 413 past it.
+        "MAX_JSON_PARTS": 200_000,
         # Bytes that all headers, and path and query, may have; None: any number. 431 and 414 past
         # it; 4 kB of each always pass.
         "MAX_HEADER_SIZE": 32 * 1024,

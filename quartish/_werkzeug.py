@@ -30,6 +30,8 @@ from werkzeug.test import Cookie as WerkzeugCookie
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from .json._long import LONG
+
 if t.TYPE_CHECKING:
     from werkzeug._reloader import ReloaderLoop
 
@@ -207,6 +209,8 @@ class BodyRequest(WerkzeugRequest):
     json_module: t.Any
     #: What takes the place of the JSON module's `loads` for the body, as that was read ahead.
     read_json: Callable[[bytes], t.Any] | None = None
+    max_json_parts: t.Any
+    check_json: t.Any
 
     def keep_body(self, data: bytes) -> None:
         """Keep the body where `get_data` and the form's parser look for it."""
@@ -215,23 +219,26 @@ class BodyRequest(WerkzeugRequest):
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> t.Any:
         """Return the body's JSON. `force` ignores the mimetype; `silent` gives None, where
         else `on_json_loading_failed` is called; `cache` keeps the body and the result."""
-        if (
-            cache
-            and _NO_JSON is not None
-            and self._cached_json is _NO_JSON
-            and (force or self.is_json)
-        ):
+        kept = self._cached_json if cache else _NO_JSON
+        if _NO_JSON is not None and kept is _NO_JSON and (force or self.is_json):
             # PERF(0.7 us): the usual case.
             try:
-                loads = self.json_module.loads if self.read_json is None else self.read_json
-                value = loads(self.get_data(cache=cache))
+                data = self.get_data(cache=cache)
+                loads = self.read_json
+                if loads is None:
+                    loads = self.json_module.loads
+                    if len(data) > LONG:
+                        self.check_json(data, self.max_json_parts)
+                value = loads(data)
             except ValueError as error:
                 value = None if silent else self.on_json_loading_failed(error)
-                kept = [*self._cached_json]
-                kept[silent] = value
-                self._cached_json = (kept[0], kept[1])
+                if cache:
+                    both = [*kept]
+                    both[silent] = value
+                    self._cached_json = (both[0], both[1])
             else:
-                self._cached_json = (value, value)
+                if cache:
+                    self._cached_json = (value, value)
             return value
         return super().get_json(force, silent, cache)
 

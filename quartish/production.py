@@ -61,7 +61,8 @@ _SIMPLE: tuple[tuple[str, tuple[t.Any, ...], str, str], ...] = (
     *(
         (name, (None,), "there is no bound", "leave it at its default, or set another number")
         for name in (
-            *("MAX_FORM_MEMORY_SIZE", "MAX_FORM_PARTS", "MAX_HEADER_SIZE", "MAX_URL_SIZE"),
+            *("MAX_FORM_MEMORY_SIZE", "MAX_FORM_PARTS", "MAX_JSON_PARTS"),
+            *("MAX_HEADER_SIZE", "MAX_URL_SIZE"),
             *("BODY_TIMEOUT", "RESPONSE_TIMEOUT", "DISCONNECT_GRACE"),
         )
     ),

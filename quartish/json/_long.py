@@ -1,10 +1,10 @@
-"""Long JSON, read in small steps: the same values, and the same texts refused, as by
-`json.loads`.
+"""Long JSON, read and written in small steps: the same values, the same texts refused, and the same
+texts made, as by `json.loads` and `json.dumps`.
 
 The interpreter lets no other thread run while its JSON scanner, which is written in C, reads a
 text; 8 MB of empty lists take it a second. Here it is given `PIECE` characters at a time: a value
 that ends within them, or as many items as do, up to a comma. What is longer is taken apart in
-Python.
+Python. Likewise what writes is given so many items at a time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ LONG = 131_072
 PIECE = 16_384
 """Characters that are scanned at once."""
 
+ITEMS = 10_000
+"""Items of lists and objects, or sixteens of characters, from which on it is worth its while to
+write in steps."""
+
 _Found = tuple[t.Any, int]  # a value, and where it ends
 
 _scan: t.Callable[[str, int], _Found] = t.cast(t.Any, json.JSONDecoder()).scan_once
@@ -29,8 +33,30 @@ _escapes = re.compile(
     r"(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
     r'|\\["\\/bfnrt]){1,1000}'
 ).match
+# Of a string: in steps, as what repeats a group remembers each time.
+_inside = t.cast(t.Any, re.compile(r'(?:[^"\\]+|\\.){1,1000}|', re.S).match)
 _CLOSE = {"[": "]", "{": "}"}
 _REFUSALS = (ValueError, StopIteration, RecursionError)
+
+
+def has_more_parts(data: str | bytes, most: int) -> bool:
+    """Say whether JSON has more than so many lists and objects. To make many, to look through
+    them (garbage collection) and to free them takes long, and lets no other thread run either."""
+    text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "replace")
+    if text.count("[") + text.count("{") <= most:
+        return False
+    found = at = 0  # perhaps most of these are in strings
+    while found <= most:
+        end = text.find('"', at)
+        stop = len(text) if end < 0 else end
+        found += text.count("[", at, stop) + text.count("{", at, stop)
+        if end < 0:
+            break
+        at = end + 1
+        while (end := _inside(text, at).end()) > at:
+            at = end
+        at += 1
+    return found > most
 
 
 def loads_long(text: str) -> t.Any:
@@ -142,3 +168,86 @@ def _read_many(text: str, at: int, begin: str, close: str) -> tuple[t.Any, int, 
         if found is not None and found[0] and found[1] == end + 2:
             return found[0], at + end + 1, False
     return None
+
+
+def is_long(value: t.Any) -> bool:
+    """Say whether JSON of a value is worth its while to be written in steps."""
+    return _weight(value) > ITEMS
+
+
+_SIZED = frozenset({dict, list, str, tuple})
+
+
+def _weight(value: t.Any) -> int:
+    """Return how many items a value has, counted to `ITEMS` and a bit; those of subclasses, which
+    may have a mind of their own, count as one."""
+    kind = type(value)
+    if kind not in _SIZED:
+        return 1
+    weight, found = 1, [value]
+    while found and weight <= ITEMS:
+        value = found.pop()
+        kind = type(value)
+        if kind is str:
+            weight += len(value) // 16
+        else:
+            weight += len(value)
+            items = value.values() if kind is dict else value
+            found += [item for item in items if type(item) in _SIZED]
+    return weight
+
+
+def dumps_long(value: t.Any, encode: t.Callable[[t.Any], str], sort_keys: bool) -> str:
+    """Return the JSON that `encode` makes, by more than one call of it. `sort_keys` says whether
+    it sorts names; between items it writes a comma and a space. Raises RecursionError for a circle
+    and what is nested too deeply."""
+    parts: list[str] = []
+    _add(value, encode, sort_keys, parts, {})
+    return "".join(parts)
+
+
+def _add(
+    value: t.Any,
+    encode: t.Callable[[t.Any], str],
+    sort_keys: bool,
+    parts: list[str],
+    around: dict[int, t.Any],
+) -> None:
+    kind = type(value)
+    if kind is str:
+        step = ITEMS * 16
+        pieces = (encode(value[at : at + step])[1:-1] for at in range(0, len(value), step))
+        parts += ('"', *pieces, '"')
+        return
+    if id(value) in around:
+        raise RecursionError("a circle")
+    begin = "{" if kind is dict else "["
+    items = list(value.items()) if kind is dict else value
+    if kind is dict and sort_keys:
+        items.sort()
+    few: t.Any = []
+    weight, mark = 0, begin
+
+    def flush() -> None:
+        nonlocal few, weight, mark
+        if few:
+            parts.extend((mark, encode(dict(few) if kind is dict else few)[1:-1]))
+            few, weight, mark = [], 0, ", "
+
+    for item in items:
+        found = _weight(item[1] if kind is dict else item)
+        if found <= ITEMS:
+            few.append(item)
+            weight += found
+            if weight > ITEMS:
+                flush()
+            continue
+        flush()
+        parts.append(mark)
+        mark = ", "
+        if kind is dict:
+            name, item = item
+            parts.append(encode({name: 0})[1:-2])  # with its colon
+        _add(item, encode, sort_keys, parts, {**around, id(value): value})
+    flush()
+    parts.append(_CLOSE[begin])

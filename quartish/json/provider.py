@@ -20,6 +20,7 @@ from werkzeug.http import http_date
 from .._lazy import lazy
 from .._observed import watch
 from .._observed import Watched
+from ._long import dumps_long
 from ._long import loads_long
 from ._long import LONG
 
@@ -165,6 +166,14 @@ class DefaultJSONProvider(JSONProvider, Watched):
         kwargs.setdefault("sort_keys", self.sort_keys)
         return json.dumps(obj, **kwargs)
 
+    def dumps_long(self, obj: t.Any) -> str:
+        """Serialize a large value as `dumps` does, in steps that let other threads run."""
+        try:
+            encode = encode_with(self.default, self.ensure_ascii, self.sort_keys)
+            return dumps_long(obj, encode, self.sort_keys)
+        except (RecursionError, TypeError):
+            return self.dumps(obj)  # says whether it was a circle, and what has no JSON
+
     def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
         """Deserialize text or UTF-8 bytes; `kwargs` are those of `json.loads`.
 
@@ -251,6 +260,11 @@ def reads_long(provider: t.Any) -> bool:
 
 
 _LOADS = vars(DefaultJSONProvider)["loads"]
+
+
+def writes_long(provider: t.Any) -> bool:
+    """Say whether a provider can write long JSON in small steps, by its `dumps_long`."""
+    return getattr(getattr(provider, "dumps", None), "__func__", None) is _OWN["dumps"]
 
 
 def is_own(provider: JSONProvider, name: str) -> bool:

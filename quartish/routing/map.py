@@ -42,8 +42,8 @@ class Rule(LazilyBuilt):
     """A URL rule with the options that `route` takes beyond Werkzeug's.
 
     `stream_body=True` hands an `async def` view of the plain colour its body unread.
-    `max_content_length`, `max_form_memory_size` (bytes) and `max_form_parts` are the
-    limits of requests to this rule, before the app's and after a request's own.
+    `max_content_length`, `max_form_memory_size` (bytes), `max_form_parts` and `max_json_parts` are
+    the limits of requests to this rule, before the app's and after a request's own.
     """
 
     provide_automatic_options: bool = False
@@ -56,6 +56,7 @@ class Rule(LazilyBuilt):
         max_content_length: int | None = None,
         max_form_memory_size: int | None = None,
         max_form_parts: int | None = None,
+        max_json_parts: int | None = None,
         provide_automatic_options: bool | None = None,
         **options: t.Any,
     ) -> None:
@@ -65,6 +66,7 @@ class Rule(LazilyBuilt):
         self.max_content_length = max_content_length
         self.max_form_memory_size = max_form_memory_size
         self.max_form_parts = max_form_parts
+        self.max_json_parts = max_json_parts
         super().__init__(string, *args, **options)
 
     def get_empty_kwargs(self) -> dict[str, t.Any]:
@@ -74,6 +76,7 @@ class Rule(LazilyBuilt):
             "max_content_length": self.max_content_length,
             "max_form_memory_size": self.max_form_memory_size,
             "max_form_parts": self.max_form_parts,
+            "max_json_parts": self.max_json_parts,
         }
 
 

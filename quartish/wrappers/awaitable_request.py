@@ -368,9 +368,12 @@ class Request(Limits):
             data = await self.get_data(cache=cache)
         try:
             if len(data) > LONG and self._incoming is not None and reads_long(self.json_module):
-                value = await self._incoming.offload(self.json_module.loads, data)
+                value = await self._incoming.offload(self._load_long, data, self.max_json_parts)
             else:
                 value = self.json_module.loads(data)
+        except RequestEntityTooLarge:
+            await give_way(self)
+            raise
         except (ValueError, RecursionError) as error:
             if silent:
                 return None
@@ -379,6 +382,10 @@ class Request(Limits):
         if cache:
             self._json = (value,)
         return value
+
+    def _load_long(self, data: bytes, most: int | None) -> t.Any:
+        self.check_json(data, most)
+        return self.json_module.loads(data)
 
     def on_json_loading_failed(self, error: Exception | None) -> t.Any:
         """Raise BadRequest (400); what was wrong is told in debug mode only. What an

@@ -6,11 +6,13 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from .._current import _cv_app
 from .._lazy import lazy
+from ..json._long import has_more_parts
 from .connection import Conn
 
 
@@ -20,6 +22,7 @@ class Limits(Conn):
     _max_content_length: int | None = None
     _max_form_memory_size: int | None = None
     _max_form_parts: int | None = None
+    _max_json_parts: int | None = None
 
     def _limit(self, option: str, key: str, default: t.Any = None) -> t.Any:
         """Return what the route says, else what the config says under `key`."""
@@ -66,6 +69,26 @@ class Limits(Conn):
     @max_form_parts.setter
     def max_form_parts(self, value: int | None) -> None:
         self._max_form_parts = value
+
+    @property
+    def max_json_parts(self) -> int | None:
+        """Lists and objects that JSON of more than 128 kB may have; more is answered 413."""
+        limit = self._max_json_parts
+        if limit is None:
+            limit = self._limit("max_json_parts", "MAX_JSON_PARTS")
+        return limit
+
+    @max_json_parts.setter
+    def max_json_parts(self, value: int | None) -> None:
+        self._max_json_parts = value
+        vars(self).pop("read_json", None)  # what was read ahead, within another limit
+
+    def check_json(self, data: bytes, most: int | None) -> None:
+        """Raise RequestEntityTooLarge (413) where JSON has more than so many lists and objects."""
+        if most is not None and has_more_parts(data, most):
+            raise RequestEntityTooLarge(
+                f"The JSON has more than {most} lists and objects (MAX_JSON_PARTS)."
+            )
 
     # PERF(1 us each): those that announce a body mostly do so in one plain header.
 

@@ -184,8 +184,9 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         data = file.read()
         file.seek(0)
         try:
+            self.check_json(data, self.max_json_parts)
             self.read_json = partial(_give, self.json_module.loads(data))
-        except ValueError as error:
+        except (ValueError, RequestEntityTooLarge) as error:
             self.read_json = partial(_give, error)
 
     def _keep(self, whole: bytes) -> None:
@@ -357,7 +358,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
 
 def _give(found: t.Any, data: bytes) -> t.Any:
     """Return what was read ahead, or raise what that raised."""
-    if isinstance(found, ValueError):
+    if isinstance(found, (ValueError, RequestEntityTooLarge)):
         raise found
     return found
 

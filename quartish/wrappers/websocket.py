@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import typing as t
-from asyncio import _get_running_loop
 from time import monotonic
 
 from werkzeug.datastructures import Headers
 
 from .. import json
-from .._concurrency.coroutines import from_thread
 from .._concurrency.coroutines import mark_async
 from .._concurrency.coroutines import Turns
 from .._concurrency.threads import in_lane
@@ -23,8 +20,6 @@ from .._http.headers import raw_value
 from .._http.headers import Unsendable
 from .._http.inbox import give_way
 from .._http.inbox import Inbox
-from ..json._long import LONG
-from ..json.provider import reads_long
 from ..signals import websocket_received
 from ..signals import websocket_sent
 from ..typing import ASGISend
@@ -33,9 +28,10 @@ from ..typing import RawHeaders
 from ..typing import Scope
 from .connection import ClientDisconnectedError
 from .connection import Conn
+from .websocket_json import JSONMessages
+from .websocket_json import waited_for
+from .websocket_json import waited_for_in_threads
 
-P = t.ParamSpec("P")
-T = t.TypeVar("T")
 HeadersLike = t.Union[Headers, t.Mapping[str, str], t.Iterable[tuple[str, str]]]
 
 NO_STATUS = 1005
@@ -49,24 +45,6 @@ SENDS_PER_TURN = 16
 LOOKS = 15
 """Bits of the number of messages received that are 0 when it is looked whether other tasks waited
 long enough for their turn: each 16."""
-
-
-def waited_for_in_threads(
-    func: t.Callable[P, t.Coroutine[t.Any, t.Any, T]],
-) -> t.Callable[P, t.Coroutine[t.Any, t.Any, T]]:
-    """Let a `def` handler, which runs in a worker thread, call the method without `await`:
-    there the call waits and returns the value itself."""
-
-    @mark_async
-    @functools.wraps(func)
-    def call(*args: P.args, **kwargs: P.kwargs) -> t.Any:
-        return _waited_for(func(*args, **kwargs))
-
-    return call
-
-
-def _waited_for(coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
-    return from_thread(coro) if in_lane() and _get_running_loop() is None else coro
 
 
 class WebSocketDisconnect(ClientDisconnectedError):
@@ -117,7 +95,7 @@ class Buffer:
         self._messages.put_nowait(None)
 
 
-class Websocket(Conn):
+class Websocket(JSONMessages):
     """A websocket, from the handshake to its end.
 
     It is accepted by the first `receive` or `send`, or by `accept`, which may choose a
@@ -192,7 +170,7 @@ class Websocket(Conn):
         # other instances, as the one in place does, is not looked up the fast way either.
         self.__dict__ = {**self.__dict__}  # pyright: ignore
         self.accepted = self.closed = False
-        self.inbox = self.asgi_send = self._direct = None
+        self.inbox = self.asgi_send = self._direct = self.order = None
         self.sends = 0
         self.since = 0.0
 
@@ -245,13 +223,13 @@ class Websocket(Conn):
     def receive(self) -> t.Coroutine[t.Any, t.Any, str | bytes]:
         """Return the next message: str for a text frame, bytes for a binary one."""
         coro = self._received()
-        return coro if this_thread.lane is None else _waited_for(coro)
+        return coro if this_thread.lane is None else waited_for(coro)
 
     @mark_async
     def send(self, data: str | bytes) -> t.Coroutine[t.Any, t.Any, None]:
         """Send a message: str as a text frame, bytes as a binary one."""
         coro = self._sent(data)
-        return coro if this_thread.lane is None else _waited_for(coro)
+        return coro if this_thread.lane is None else waited_for(coro)
 
     # PERF(0.8 us for a message that is echoed): `_receive` with `Inbox.get`, and `_send` with
     # `_answer`, written out for the usual case that nothing stands in the way.
@@ -299,6 +277,9 @@ class Websocket(Conn):
             self.since = now
 
     async def _sent(self, data: str | bytes) -> None:
+        if self.order is not None and not self.order.is_mine:
+            async with self.order:
+                return await self._sent(data)
         kind = type(data)
         if kind is not str and kind is not bytes:
             try:
@@ -336,34 +317,12 @@ class Websocket(Conn):
             await websocket_sent.send_async(data, _sync_wrapper=_as_async)
 
     @waited_for_in_threads
-    async def receive_json(self) -> t.Any:
-        """Return the JSON of the next message. Raises ValueError where it is none."""
-        data = await self.receive()
-        try:
-            if len(data) > LONG and self.inbox is not None and reads_long(self.json_module):
-                return await self.inbox.offload(self.json_module.loads, data)
-            return self.json_module.loads(data)
-        except Exception:
-            await give_way(self)
-            raise
-
-    @waited_for_in_threads
-    async def send_json(self, *args: t.Any, **kwargs: t.Any) -> None:
-        """Send a message of JSON: of the one argument, or of a list or dict of them."""
-        if args and kwargs:
-            raise TypeError("`websocket.send_json` takes arguments or keywords, not both.")
-        value = args[0] if len(args) == 1 else args or kwargs
-        try:
-            text = self.json_module.dumps(value)
-        except Exception:
-            await give_way(self)
-            raise
-        await self.send(text)
-
-    @waited_for_in_threads
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the websocket; before it was accepted: reject the handshake. Raises ValueError
         for a code or a reason that cannot be sent (RFC 6455, sections 5.5.1 and 7.4)."""
+        if self.order is not None and not self.order.is_mine:
+            async with self.order:
+                return await self.close(code, reason)
         if self.closed:
             await self._refuse_closed()
         if not 1000 <= code < 5000 or code in UNSENT or len(reason.encode()) > LONGEST_REASON:

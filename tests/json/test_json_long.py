@@ -1,4 +1,5 @@
-"""Long JSON is read as `json.loads` reads it, by pieces that are made small here."""
+"""Long JSON is read and written as by `json.loads` and `json.dumps`, by pieces that are made small
+here; and its lists and objects are counted."""
 
 from __future__ import annotations
 
@@ -12,6 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from quartish.json import _long
+from quartish.json._long import dumps_long
+from quartish.json._long import has_more_parts
+from quartish.json._long import is_long
 from quartish.json._long import loads_long
 
 values = st.recursive(
@@ -31,6 +35,7 @@ tokens = st.lists(
 @pytest.fixture(autouse=True, params=[3, 8, 40])
 def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_long, "PIECE", request.param)
+    monkeypatch.setattr(_long, "ITEMS", request.param)
 
 
 def outcome(loads: t.Callable[[str], t.Any], text: str) -> str:
@@ -41,7 +46,7 @@ def outcome(loads: t.Callable[[str], t.Any], text: str) -> str:
 
 
 fast = settings(
-    max_examples=120, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -74,3 +79,66 @@ def test_ends_that_are_none(begin: str, end: str) -> None:
                 loads_long(text)
         else:
             assert loads_long(text) == expected
+
+
+# --- counting -------------------------------------------------------------------------------------
+
+
+def parts(value: t.Any) -> int:
+    if isinstance(value, (list, dict)):
+        inner = value.values() if isinstance(value, dict) else value
+        return 1 + sum(map(parts, inner))
+    return 0
+
+
+@fast
+@given(value=values | st.lists(st.text('[]{}"\\\\u', max_size=9)), ascii=st.booleans())
+def test_parts_are_counted_but_not_in_strings(value: t.Any, ascii: bool) -> None:
+    text = json.dumps(value, ensure_ascii=ascii)
+    count = parts(value)
+    for encoded in (text, *(text.encode(name) for name in ("utf-8", "utf-16", "utf-32-le"))):
+        assert not has_more_parts(encoded, count)
+        assert count == 0 or has_more_parts(encoded, count - 1)
+
+
+@pytest.mark.parametrize("text", ['"[', '"[\\', '["\\"', '{"a"[', "[" * 9, '"' * 9 + "["])
+def test_what_is_no_json_is_counted_too(text: str) -> None:
+    assert not has_more_parts(text, 9)
+    assert isinstance(has_more_parts(text, 0), bool)
+
+
+def test_a_string_of_many_pieces_is_passed_over() -> None:
+    text = json.dumps(['\\"[' * 5000, [], "[" * 5000])
+    assert not has_more_parts(text, 2) and has_more_parts(text, 1)
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+class Counting(dict[str, t.Any]):
+    """A dict of which `json` asks for what its `items` says."""
+
+    def items(self) -> t.Any:
+        return [("count", len(self))]
+
+
+@fast
+@given(
+    value=values | st.lists(st.tuples(values, st.integers())) | st.text(max_size=2000),
+    ascii=st.booleans(),
+    sort=st.booleans(),
+)
+def test_the_same_text_is_written(value: t.Any, ascii: bool, sort: bool) -> None:
+    encode = json.JSONEncoder(ensure_ascii=ascii, sort_keys=sort).encode
+    for each in (value, {"b": value, "a": [value, value]}, (value, [value])):
+        if is_long(each):
+            assert dumps_long(each, encode, sort) == encode(each)
+
+
+def test_names_of_all_kinds_are_written() -> None:
+    value = {1: [[1] * 50], 2.5: "x" * 999, 7: 0, 9: [], 10: {}, 11: [{}] * 60}
+    encode = json.JSONEncoder(sort_keys=True).encode
+    assert is_long(value) and dumps_long(value, encode, True) == encode(value)
+    value = {None: [1] * 50, True: "y" * 999, "é": Counting(a=1)}
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    assert dumps_long(value, encode, False) == encode(value)

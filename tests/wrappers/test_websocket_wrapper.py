@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
 import typing as t
 
 import pytest
 from werkzeug.datastructures import Headers
 
+import quartish
 from quartish._http.inbox import Inbox
+from quartish.json._long import LONG
+from quartish.json.provider import DefaultJSONProvider
 from quartish.signals import websocket_received
 from quartish.signals import websocket_sent
 from quartish.wrappers.websocket import SENDS_PER_TURN
@@ -400,3 +405,79 @@ async def test_a_send_that_nobody_awaits_is_reported() -> None:
     with pytest.warns(RuntimeWarning, match="Websocket._sent' was never awaited"):
         websocket.send("lost")
     assert sent == []
+
+
+# --- long JSON ----------------------------------------------------------------------------------
+
+MANY = [{"a": number} for number in range(20_000)]
+
+
+def with_app() -> tuple[t.Any, Sent]:
+    websocket, sent = make()
+    websocket.json_module = quartish.Flask("app").json
+    return websocket, sent
+
+
+async def test_long_json_is_written_in_a_thread_and_sent_in_its_turn() -> None:
+    websocket, sent = with_app()
+    threads: set[int] = set()
+
+    class Money:
+        def __html__(self) -> str:
+            threads.add(threading.get_ident())
+            return "1 €"
+
+    await websocket.send("before")
+    async with asyncio.TaskGroup() as group:
+        for call in (
+            websocket.send_json([Money(), MANY]),
+            websocket.send("after"),
+            websocket.send_json({"a": 1}),
+            websocket.send_json(MANY[1:]),
+            websocket.close(),
+        ):
+            group.create_task(call)
+    texts = [message.get("text") for message in sent[1:]]
+    long = json.dumps(["1 €", MANY])
+    assert texts == ["before", long, "after", '{"a": 1}', json.dumps(MANY[1:]), None]
+    assert sent[-1]["type"] == "websocket.close"
+    assert threads and threading.get_ident() not in threads
+
+
+async def test_long_json_that_cannot_be_written_is_an_error_and_others_go_on() -> None:
+    websocket, sent = with_app()
+    circle: list[t.Any] = [*MANY]
+    circle.insert(0, circle)
+    for value, error in (([*MANY, object()], TypeError), (circle, ValueError)):
+        with pytest.raises(error):
+            await websocket.send_json(value)
+    await websocket.send("go on")
+    assert [message.get("text") for message in sent] == [None, "go on"]
+
+
+async def test_a_provider_of_the_users_writes_all_by_itself() -> None:
+    class Own(DefaultJSONProvider):
+        def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
+            return f"{len(obj)} items"
+
+    websocket, sent = make()
+    websocket.json_module = Own(quartish.Flask("app"))
+    await websocket.send_json(MANY)
+    assert sent[-1]["text"] == "20000 items"
+
+
+@pytest.mark.parametrize("kind", [text, binary])
+async def test_json_of_too_many_parts_is_refused(kind: t.Any) -> None:
+    app = quartish.Flask("app")
+    app.config["MAX_JSON_PARTS"] = 20_001
+    data = json.dumps(MANY), json.dumps([*MANY, {}])
+    for each in data:
+        assert len(each) > LONG
+    websocket, _ = make(*(kind(each if kind is text else each.encode()) for each in data))
+    websocket.json_module = app.json
+    with app.app_context():
+        assert await websocket.receive_json() == MANY
+        with pytest.raises(ValueError, match="MAX_JSON_PARTS"):
+            await websocket.receive_json()
+    websocket, _ = make(*(text(each) for each in data))  # of no app
+    assert await websocket.receive_json() and await websocket.receive_json()

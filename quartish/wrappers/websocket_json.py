@@ -1,0 +1,129 @@
+"""A websocket's messages of JSON: what is long is read and written off the loop, in its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import typing as t
+from asyncio import _get_running_loop
+
+from .._concurrency.coroutines import from_thread
+from .._concurrency.coroutines import mark_async
+from .._concurrency.threads import in_lane
+from .._current import find_context
+from .._http.inbox import give_way
+from .._http.inbox import Inbox
+from ..json._long import has_more_parts
+from ..json._long import is_long
+from ..json._long import LONG
+from ..json.provider import reads_long
+from ..json.provider import writes_long
+from .connection import Conn
+
+P = t.ParamSpec("P")
+T = t.TypeVar("T")
+
+
+def waited_for_in_threads(
+    func: t.Callable[P, t.Coroutine[t.Any, t.Any, T]],
+) -> t.Callable[P, t.Coroutine[t.Any, t.Any, T]]:
+    """Let a `def` handler, which runs in a worker thread, call the method without `await`:
+    there the call waits and returns the value itself."""
+
+    @mark_async
+    @functools.wraps(func)
+    def call(*args: P.args, **kwargs: P.kwargs) -> t.Any:
+        return waited_for(func(*args, **kwargs))
+
+    return call
+
+
+def waited_for(coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
+    """Return what a coroutine of ours returns, in a worker thread; elsewhere itself."""
+    return from_thread(coro) if in_lane() and _get_running_loop() is None else coro
+
+
+class Order:
+    """Lets one task at a time send, the first that came first, from when a message took long to
+    be made."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._owner: asyncio.Task[t.Any] | None = None
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this task is the one."""
+        return self._owner is not None and self._owner is asyncio.current_task()
+
+    async def __aenter__(self) -> None:
+        await self._lock.acquire()
+        self._owner = asyncio.current_task()
+
+    async def __aexit__(self, *args: object) -> None:
+        self._owner = None
+        self._lock.release()
+
+
+class JSONMessages(Conn):
+    """Sends and receives JSON."""
+
+    json_module: t.Any
+    inbox: Inbox | None
+    #: Whose turn it is to send; None until a message took long to be made.
+    order: Order | None
+
+    if t.TYPE_CHECKING:
+
+        def receive(self) -> t.Coroutine[t.Any, t.Any, str | bytes]: ...
+
+        def send(self, data: str | bytes) -> t.Coroutine[t.Any, t.Any, None]: ...
+
+    @waited_for_in_threads
+    async def receive_json(self) -> t.Any:
+        """Return the JSON of the next message. Raises ValueError where it is none, or has more
+        than `MAX_JSON_PARTS` lists and objects."""
+        data = await self.receive()
+        try:
+            if len(data) <= LONG:
+                return self.json_module.loads(data)
+            ctx = find_context()
+            most = None if ctx is None else ctx.app.config["MAX_JSON_PARTS"]
+            if self.inbox is None or not reads_long(self.json_module):
+                return self._load_long(data, most)
+            return await self.inbox.offload(self._load_long, data, most)
+        except Exception:
+            await give_way(self)
+            raise
+
+    def _load_long(self, data: str | bytes, most: int | None) -> t.Any:
+        if most is not None and has_more_parts(data, most):
+            raise ValueError(f"The JSON has more than {most} lists and objects (MAX_JSON_PARTS).")
+        return self.json_module.loads(data)
+
+    @waited_for_in_threads
+    async def send_json(self, *args: t.Any, **kwargs: t.Any) -> None:
+        """Send a message of JSON: of the one argument, or of a list or dict of them.
+
+        What is long is written in a thread, and must not be changed until this returns; messages
+        that are sent meanwhile come after it.
+        """
+        if args and kwargs:
+            raise TypeError("`websocket.send_json` takes arguments or keywords, not both.")
+        value = args[0] if len(args) == 1 else args or kwargs
+        if self.inbox is not None and is_long(value) and writes_long(self.json_module):
+            if self.order is None:
+                self.order = Order()
+            async with self.order:
+                await self.send(await self._write(value, self.inbox))
+        else:
+            await self.send(await self._write(value))
+
+    async def _write(self, value: t.Any, away: Inbox | None = None) -> str:
+        try:
+            if away is not None:
+                return t.cast(str, await away.offload(self.json_module.dumps_long, value))
+            return t.cast(str, self.json_module.dumps(value))
+        except Exception:
+            await give_way(self)
+            raise

@@ -1,0 +1,85 @@
+"""JSON of more lists and objects than `MAX_JSON_PARTS` is a 413: both colours, lanes and doors."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import typing as t
+
+import pytest
+
+import quartish
+from quartish._concurrency.coroutines import drive
+from tests._doors import Ask
+from tests._doors import make_app
+from tests._doors import through_asgi
+from tests._doors import through_wsgi
+
+PARTS = 30_000
+
+
+def json_app(colour: type[t.Any], lane: str) -> t.Any:
+    app = make_app(colour, lane)
+    app.config["MAX_JSON_PARTS"] = PARTS
+
+    async def parts(**options: t.Any) -> str:
+        found = quartish.request.get_json(**options)
+        return str(len(found if app.plain else await found))
+
+    async def raised() -> str:
+        quartish.request.max_json_parts = PARTS + 1
+        return await parts()
+
+    def route(path: str, view: t.Any, **options: t.Any) -> None:
+        if lane == "thread":
+            view = in_thread(app, view)
+        app.add_url_rule(path, path, view, methods=["POST"], **options)
+
+    route("/parts", parts)
+    route("/parts/uncached", functools.partial(parts, cache=False))
+    route("/parts/any", functools.partial(parts, force=True, silent=True))
+    route("/parts/more", parts, max_json_parts=PARTS + 1)
+    route("/parts/raised", raised)
+    return app
+
+
+def in_thread(app: t.Any, view: t.Any) -> t.Any:
+    def call() -> t.Any:
+        return drive(view()) if app.plain else app.ensure_sync(view)()
+
+    return call
+
+
+@pytest.mark.parametrize("lane", ["loop", "thread"])
+@pytest.mark.parametrize("kind", [b"application/json", b"text/plain"])
+async def test_json_of_too_many_parts_is_a_413(colour: type[t.Any], lane: str, kind: bytes) -> None:
+    app = json_app(colour, lane)
+    most = b"[" + b"{}    ," * (PARTS - 2) + b'["[[{"]]'
+    more = b"[" + b"{}    ," * (PARTS - 1) + b'["[[{"]]'
+    doors: list[t.Any] = [through_asgi]
+    if app.plain:
+
+        async def by_wsgi(app: t.Any, ask: Ask) -> t.Any:
+            return await asyncio.to_thread(through_wsgi, app, ask)
+
+        doors.append(by_wsgi)
+
+    async def ask(path: str, body: bytes) -> int:
+        found = {
+            (
+                await door(app, Ask(path, "POST", headers=[(b"content-type", kind)], body=[body]))
+            ).status
+            for door in doors
+        }
+        assert len(found) == 1
+        return found.pop()
+
+    asked = ["/parts", "/parts/uncached"] if kind == b"application/json" else []
+    for path in (*asked, "/parts/any"):
+        assert await ask(path, most) == 200, path
+        assert await ask(path, more) == 413, path
+    if asked:
+        for path in ("/parts/more", "/parts/raised"):
+            assert await ask(path, more) == 200, path
+        app.config["MAX_JSON_PARTS"] = None
+        assert await ask("/parts", more) == 200
