@@ -34,7 +34,7 @@ _escapes = re.compile(
     r'|\\["\\/bfnrt]){1,1000}'
 ).match
 # Of a string: in steps, as what repeats a group remembers each time.
-_inside = t.cast(t.Any, re.compile(r'(?:[^"\\]+|\\.){1,1000}|', re.S).match)
+_inside = t.cast(t.Any, re.compile(r'(?:[^"\\]+|\\.){1,1000}|', re.DOTALL).match)
 _CLOSE = {"[": "]", "{": "}"}
 _REFUSALS = (ValueError, StopIteration, RecursionError)
 
