@@ -11,6 +11,8 @@ if t.TYPE_CHECKING:
     from hypercorn.typing import ResponseSummary
     from hypercorn.typing import WWWScope
 
+_Logging = functools.partialmethod[t.Coroutine[t.Any, t.Any, None]]
+
 
 class AccessLog:
     """Hypercorn's logger, with one line for each request: who, what, the status, and how long
@@ -45,8 +47,8 @@ class AccessLog:
     async def exception(self, message: str, *args: t.Any, **options: t.Any) -> None:
         await self.log(logging.ERROR, message, *args, **{"exc_info": True, **options})
 
-    critical = functools.partialmethod(log, logging.CRITICAL)
-    error = functools.partialmethod(log, logging.ERROR)
-    warning = functools.partialmethod(log, logging.WARNING)
-    info = functools.partialmethod(log, logging.INFO)
-    debug = functools.partialmethod(log, logging.DEBUG)
+    critical: _Logging = functools.partialmethod(log, logging.CRITICAL)
+    error: _Logging = functools.partialmethod(log, logging.ERROR)
+    warning: _Logging = functools.partialmethod(log, logging.WARNING)
+    info: _Logging = functools.partialmethod(log, logging.INFO)
+    debug: _Logging = functools.partialmethod(log, logging.DEBUG)

@@ -245,7 +245,8 @@ class App(Core, Watched, metaclass=AppType):
         """Finish a function that is plain in one colour and awaitable in the other."""
         raise NotImplementedError
 
-    make_response = default(make_response)
+    if not t.TYPE_CHECKING:
+        make_response = default(make_response)
 
     @default
     def raise_routing_exception(self, request: t.Any) -> t.NoReturn:
@@ -268,7 +269,8 @@ class App(Core, Watched, metaclass=AppType):
         rv.allow.update(t.cast(t.Any, find_context()).url_adapter.allowed_methods())
         return rv
 
-    create_url_adapter = default(Core.create_url_adapter)
+    if not t.TYPE_CHECKING:
+        create_url_adapter = default(Core.create_url_adapter)
 
     @default
     def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:

@@ -87,7 +87,7 @@ class AppContext(metaclass=PartType):
 
     flashes: list[tuple[str, str]] | None = None
     #: Whether anybody touched the session.
-    session_opened = False
+    session_opened: bool = False
     #: The context that `g` and `app_ctx` are taken from, where it is not this one.
     outer: AppContext | None = None
     #: The same, where the app was asked for one, which ends with this one.
@@ -102,7 +102,7 @@ class AppContext(metaclass=PartType):
     #: What makes no context the active one again, left by one that ended before this.
     blank: Token[t.Any] | None = None
     #: Whether only the end is left to run, which no client that leaves can cancel.
-    ending = False
+    ending: bool = False
     #: The thread of its synchronous hooks, where they may have one (`_dispatch.hooks`).
     hook_thread: t.Any = None
     #: Says whether a cancellation came from the door, because the conversation is over, and

@@ -18,7 +18,7 @@ class lazy(t.Generic[T]):
 
     def __init__(self, func: t.Callable[[t.Any], T]) -> None:
         self.func = func
-        self.name = func.__name__
+        self.name: str = func.__name__
         self.__doc__ = func.__doc__
 
     if t.TYPE_CHECKING:

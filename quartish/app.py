@@ -32,12 +32,14 @@ from ._quart.contexts import RequestContext
 from ._quart.contexts import WebsocketContext
 from .asgi.connections import ASGIHTTPConnection
 from .asgi.connections import ASGIWebsocketConnection
+from .config import Config
 from .config import QuartConfig
 from .ctx import AppContext
 from .logging import log_failure
 from .routing import Rule as Rule
 from .sansio.app import _make_timedelta as _make_timedelta
 from .sessions import AwaitableCookieSessionInterface
+from .sessions import SessionInterface
 from .templating import update_template_context
 from .testing import EnvironBuilder
 from .testing import FlaskClient
@@ -247,11 +249,11 @@ class Quart(QuartApp):
     asgi_http_class: t.Any = ASGIHTTPConnection
     asgi_websocket_class: t.Any = ASGIWebsocketConnection
     lock_class: type[t.Any] = asyncio.Lock
-    context_class = AwaitableContext
-    session_interface = AwaitableCookieSessionInterface()
-    jinja_options = {"enable_async": True}
+    context_class: type[AppContext] = AwaitableContext
+    session_interface: SessionInterface = AwaitableCookieSessionInterface()
+    jinja_options: dict[str, t.Any] = {"enable_async": True}
     default_config = QUART_DEFAULTS
-    config_class = QuartConfig
+    config_class: type[Config] = QuartConfig
 
     def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Coroutine[t.Any, t.Any, T]:
         return coro

@@ -68,11 +68,11 @@ class BlueprintSetupState:
         self.blueprint = blueprint
         self.options = options
         self.first_registration = first_registration
-        self.subdomain = _given(options.get("subdomain"), blueprint.subdomain)
-        self.url_prefix = _given(options.get("url_prefix"), blueprint.url_prefix)
-        self.name = options.get("name", blueprint.name)
-        self.name_prefix = options.get("name_prefix", "")
-        self.url_defaults = {**blueprint.url_values_defaults}
+        self.subdomain: t.Any | None = _given(options.get("subdomain"), blueprint.subdomain)
+        self.url_prefix: t.Any | None = _given(options.get("url_prefix"), blueprint.url_prefix)
+        self.name: t.Any = options.get("name", blueprint.name)
+        self.name_prefix: t.Any = options.get("name_prefix", "")
+        self.url_defaults: dict[str, t.Any] = {**blueprint.url_values_defaults}
         self.url_defaults.update(options.get("url_defaults", ()))
 
     def add_url_rule(
@@ -141,7 +141,7 @@ class Blueprint(Scaffold):
         self.url_prefix = url_prefix
         self.subdomain = subdomain
         self.deferred_functions: list[DeferredSetupFunction] = []
-        self.url_values_defaults = {} if url_defaults is None else url_defaults
+        self.url_values_defaults: dict[str, t.Any] = {} if url_defaults is None else url_defaults
         self.cli_group = cli_group
         self._blueprints: list[tuple[Blueprint, dict[str, t.Any]]] = []
 

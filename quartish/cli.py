@@ -54,7 +54,15 @@ from .typing import ASGIReceive
 from .typing import ASGISend
 from .typing import Scope
 
-pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
+R = t.TypeVar("R")
+P = t.ParamSpec("P")
+
+_pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
+
+
+def pass_script_info(f: t.Callable[t.Concatenate[ScriptInfo, P], R]) -> t.Callable[P, R]:
+    """Give the command `f` the `ScriptInfo` of this run as its first argument."""
+    return _pass_script_info(f)
 
 
 class FlaskGroup(AppGroup):
@@ -425,7 +433,7 @@ def check_command(skip: tuple[str, ...]) -> None:
     click.echo("Nothing found.")
 
 
-cli = FlaskGroup(
+cli: FlaskGroup = FlaskGroup(
     name="quartish",
     help="""\
 A general utility script for quartish applications.

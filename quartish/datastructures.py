@@ -28,4 +28,4 @@ class FileStorage(WerkzeugFileStorage):
                 shutil.copyfileobj(file, self.stream, buffer_size)
 
         await asyncio.to_thread(copy)
-        self.filename = os.path.basename(source)
+        self.filename: str = os.path.basename(source)

@@ -29,7 +29,7 @@ class DebugFilesKeyError(KeyError, AssertionError):
     """A file was asked of a form that was sent without `enctype="multipart/form-data"`."""
 
     def __init__(self, request: t.Any, key: str) -> None:
-        self.msg = (
+        self.msg: str = (
             f"You tried to access the file {key!r} in request.files, but it is not there. The"
             f" request has the mimetype {request.mimetype!r} instead of 'multipart/form-data',"
             " which means that no file contents were transmitted. To fix this, give your form"

@@ -37,7 +37,7 @@ def _find_errors_stream() -> t.TextIO:
 
 # A stream for `logging.StreamHandler`; in a logging config file it is
 # `ext://quartish.logging.wsgi_errors_stream`.
-wsgi_errors_stream = LocalProxy(_find_errors_stream)
+wsgi_errors_stream: LocalProxy[t.TextIO] = LocalProxy(_find_errors_stream)
 
 
 def has_level_handler(logger: logging.Logger) -> bool:
@@ -104,8 +104,10 @@ def _stream_handler(fmt: str) -> logging.StreamHandler[t.TextIO]:
     return handler
 
 
-default_handler = _stream_handler("[%(asctime)s] %(levelname)s in %(module)s: %(message)s")
-serving_handler = _stream_handler("[%(asctime)s] %(message)s")
+default_handler: logging.StreamHandler[t.TextIO] = _stream_handler(
+    "[%(asctime)s] %(levelname)s in %(module)s: %(message)s"
+)
+serving_handler: logging.StreamHandler[t.TextIO] = _stream_handler("[%(asctime)s] %(message)s")
 
 
 def create_logger(app: _Named) -> logging.Logger:

@@ -224,7 +224,9 @@ class Mount:
                     f"A mount's prefix begins with '/' and does not end with one: not {prefix!r}."
                 )
         longest_first = sorted(mounts, key=len, reverse=True)
-        self.mounts = {prefix: as_asgi(mounts[prefix]) for prefix in longest_first}
+        self.mounts: dict[str, ASGIApp] = {
+            prefix: as_asgi(mounts[prefix]) for prefix in longest_first
+        }
 
     async def __call__(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
         if scope["type"] == "lifespan":

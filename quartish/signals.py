@@ -6,6 +6,7 @@ beside each signal. Sending costs a call, so the flow asks `if signal.receivers`
 
 from __future__ import annotations
 
+from blinker import NamedSignal
 from blinker import Namespace
 
 signals_available = True  # of the time when blinker was optional; extensions still ask
@@ -13,31 +14,31 @@ signals_available = True  # of the time when blinker was optional; extensions st
 _signals = Namespace()
 
 # Templates: (app, template, context)
-before_render_template = _signals.signal("before-render-template")
-template_rendered = _signals.signal("template-rendered")
+before_render_template: NamedSignal = _signals.signal("before-render-template")
+template_rendered: NamedSignal = _signals.signal("template-rendered")
 
 # A request: (app), (app, response), (app, exc), (app, exception)
-request_started = _signals.signal("request-started")
-request_finished = _signals.signal("request-finished")
-request_tearing_down = _signals.signal("request-tearing-down")
-got_request_exception = _signals.signal("got-request-exception")
+request_started: NamedSignal = _signals.signal("request-started")
+request_finished: NamedSignal = _signals.signal("request-finished")
+request_tearing_down: NamedSignal = _signals.signal("request-tearing-down")
+got_request_exception: NamedSignal = _signals.signal("got-request-exception")
 
 # A websocket: (app), (message), (message), (app, response or None), (app, exc), (app, exception)
-websocket_started = _signals.signal("websocket-started")
-websocket_received = _signals.signal("websocket-received")
-websocket_sent = _signals.signal("websocket-sent")
-websocket_finished = _signals.signal("websocket-finished")
-websocket_tearing_down = _signals.signal("websocket-tearing-down")
-got_websocket_exception = _signals.signal("got-websocket-exception")
+websocket_started: NamedSignal = _signals.signal("websocket-started")
+websocket_received: NamedSignal = _signals.signal("websocket-received")
+websocket_sent: NamedSignal = _signals.signal("websocket-sent")
+websocket_finished: NamedSignal = _signals.signal("websocket-finished")
+websocket_tearing_down: NamedSignal = _signals.signal("websocket-tearing-down")
+got_websocket_exception: NamedSignal = _signals.signal("got-websocket-exception")
 
 # Outside of any connection: (app, exception)
-got_background_exception = _signals.signal("got-background-exception")
-got_serving_exception = _signals.signal("got-serving-exception")
+got_background_exception: NamedSignal = _signals.signal("got-background-exception")
+got_serving_exception: NamedSignal = _signals.signal("got-serving-exception")
 
 # The context: (app), (app), (app, exc)
-appcontext_pushed = _signals.signal("appcontext-pushed")
-appcontext_popped = _signals.signal("appcontext-popped")
-appcontext_tearing_down = _signals.signal("appcontext-tearing-down")
+appcontext_pushed: NamedSignal = _signals.signal("appcontext-pushed")
+appcontext_popped: NamedSignal = _signals.signal("appcontext-popped")
+appcontext_tearing_down: NamedSignal = _signals.signal("appcontext-tearing-down")
 
 # flash(): (app, message, category)
-message_flashed = _signals.signal("message-flashed")
+message_flashed: NamedSignal = _signals.signal("message-flashed")

@@ -18,7 +18,9 @@ from .typing import RouteCallable
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
-http_method_funcs = frozenset({"delete", "get", "head", "options", "patch", "post", "put", "trace"})
+http_method_funcs: frozenset[str] = frozenset(
+    {"delete", "get", "head", "options", "patch", "post", "put", "trace"}
+)
 
 
 def survives_disconnect(view: F) -> F:
@@ -90,13 +92,15 @@ class MethodView(View):
     `methods` is taken from the methods that the class and its bases define.
     """
 
+    methods: t.ClassVar[t.Collection[str] | None]
+
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
         if "methods" not in cls.__dict__:
             methods = {m for base in cls.__bases__ for m in getattr(base, "methods", None) or ()}
             methods.update(name.upper() for name in http_method_funcs if hasattr(cls, name))
             if methods:
-                cls.methods = methods
+                cls.methods = t.cast(t.Any, methods)
 
     def dispatch_request(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Call the method named after the request's; `get` answers a HEAD without `head`.

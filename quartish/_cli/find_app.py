@@ -257,7 +257,7 @@ class ScriptInfo(AppLoader):
         self.data: dict[t.Any, t.Any] = {}  # for users
         self.set_debug_flag = set_debug_flag
         # Read by the --env-file option; nothing is loaded here.
-        self.load_dotenv_defaults = get_load_dotenv(load_dotenv_defaults)
+        self.load_dotenv_defaults: bool = get_load_dotenv(load_dotenv_defaults)
         self._loaded_app: Core | None = None
 
     def load_app(self) -> Core:

@@ -58,7 +58,7 @@ def get_version(ctx: click.Context, param: click.Parameter, value: t.Any) -> Non
     ctx.exit()
 
 
-version_option = click.Option(
+version_option: click.Option = click.Option(
     ["--version"],
     help="Show the versions of quartish and Werkzeug.",
     expose_value=False,
@@ -152,13 +152,19 @@ tracebacks_option = Option(
 )
 
 
-class CertParamType(click.ParamType):  # type: ignore[type-arg, unused-ignore] # click < 8.3
+if t.TYPE_CHECKING:
+    _ParamType = click.ParamType[t.Any]
+else:
+    _ParamType = click.ParamType  # not generic before 8.3
+
+
+class CertParamType(_ParamType):
     """The value of `--cert`: a file, "adhoc", or the import name of an `SSLContext`."""
 
     name = "path"
 
     def __init__(self) -> None:
-        self.path_type = click.Path(exists=True, dir_okay=False, resolve_path=True)
+        self.path_type: click.Path = click.Path(exists=True, dir_okay=False, resolve_path=True)
 
     def convert(
         self, value: t.Any, param: click.Parameter | None, ctx: click.Context | None

@@ -289,7 +289,8 @@ class Watch:
     """Who is told of a coroutine's waiting, and may give it up."""
 
     #: Whether it is to be given up, and whether it was.
-    lost = given_up = False
+    lost: bool = False
+    given_up: bool = False
     #: What the task waits for in its place, where that may have to end before it does.
     shelter: Shelter | None = None
 
@@ -319,7 +320,7 @@ class Shelter(asyncio.Future[None]):
     does not end that; or is handed on to it, and yet the task need not wait for it."""
 
     #: Whether it was cancelled by a timeout or a task group, which may be the coroutine's own.
-    by_itself = False
+    by_itself: bool = False
 
     def __init__(self, waiting: t.Any, watch: Watch | None = None) -> None:
         super().__init__(loop=waiting.get_loop())

@@ -71,22 +71,23 @@ class Lane:
     )
 
     def __init__(self, on_wait: t.Callable[[], None] | None = None) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         #: Called on the loop whenever the thread begins to wait for an async piece.
         self.on_wait = on_wait
         #: `prepare(coro, prepared)` is called in the thread before each async piece, and returns
         #: what is to be run.
         self.prepare: t.Callable[[t.Any, bool], t.Any] | None = None
         self.children: set[asyncio.Task[t.Any]] = set()
-        self.cancelled = False
+        self.cancelled: bool = False
         #: Whether async pieces to come run although those before were cancelled.
         self.spared = False
         #: How many async pieces came after they were cancelled; and before the last look.
-        self.times = self._seen = 0
+        self.times: int = 0
+        self._seen = 0
         #: Seconds from one look to the next.
         self.grace: float = 5
         #: Whether it was given up, as it goes on asking; `on_lost` is called then.
-        self.lost = False
+        self.lost: bool = False
         self.on_lost: t.Callable[[], None] | None = None
         self.thread: threading.Thread | None = None
         self._timer: asyncio.TimerHandle | None = None

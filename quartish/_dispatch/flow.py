@@ -73,7 +73,9 @@ class Flow(Answers, OwnContexts):
         "teardown_request_funcs",
     )
 
-    HANDLER, CONTEXT, CONNECTION = "handle_request", "request_context", "asgi_http_class"
+    HANDLER: t.ClassVar[str] = "handle_request"
+    CONTEXT: t.ClassVar[str] = "request_context"
+    CONNECTION: t.ClassVar[str] = "asgi_http_class"
 
     #: The app's method for each step that it may override.
     METHODS: t.ClassVar[dict[str, str]] = {

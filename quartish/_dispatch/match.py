@@ -36,11 +36,11 @@ class Matching(Survey):
             self.url_map = app.url_map if type(app.url_map) is Map else None
         #: Whether a host that is not `SERVER_NAME` is another subdomain, or none of ours: *Quart*
         #: does not have to be told to match subdomains.
-        self.minds_host = not self.plain and self.url_map is not None
+        self.minds_host: bool = not self.plain and self.url_map is not None
         #: Whether contexts leave matching to the flow.
-        self.matches = self.context_class.match_request is AppContext.match_request
+        self.matches: bool = self.context_class.match_request is AppContext.match_request
         #: Whether nobody has a word in what a scope's path and method are.
-        self.takes_scope = (
+        self.takes_scope: bool = (
             self.matches
             and self.late_request
             and self.url_map is not None

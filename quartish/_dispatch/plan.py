@@ -63,13 +63,13 @@ class Survey:
         #: Whether the app makes the contexts by a method of its own.
         maker: t.Any = getattr(app, self.CONTEXT, None)
         class_of: t.Any = getattr(app, "context_class_of", lambda _: self.context_class)
-        self.makes_context = maker is not None and (
+        self.makes_context: bool = maker is not None and (
             not is_default(maker) or class_of(self.CONTEXT) is not self.context_class
         )
         #: Whether a request may be made when it is first asked for: neither its class nor its
         #: context's does anything of its own when one is made, or closed.
         from_scope = getattr(self.request_class, "from_scope", None)
-        self.late_request = (
+        self.late_request: bool = (
             self.context_class.__init__ is AppContext.__init__
             and "__init__" not in self.context_class.redefined
             and type(from_scope) is MethodType
@@ -79,11 +79,14 @@ class Survey:
         )
         #: The registries themselves: they may be edited at any time, and the flow is made
         #: anew where one is replaced.
+        self.before: t.Any
+        self.after: t.Any
+        self.teardown: t.Any
         self.before, self.after, self.teardown = (getattr(app, name) for name in self.HOOKS)
         #: The steps whose place a method of the app's takes.
         self.replaced: set[str] = set()
         #: Whether one of them was written as `def`: then the whole request runs in a thread.
-        self.overridden = False
+        self.overridden: bool = False
         for step, name in self.METHODS.items():
             method = getattr(app, name)
             if not is_default(method):
@@ -103,14 +106,14 @@ class Survey:
             self.replaced.add("handle")
             self.overridden = self.overridden or not is_async_callable(handler)
         #: Whether the app makes its application contexts, for Flask's flow to ask for.
-        self.own_app_context = self.plain and not is_default(t.cast(t.Any, app).app_context)
+        self.own_app_context: bool = self.plain and not is_default(t.cast(t.Any, app).app_context)
         #: Whether contexts may have methods of their own, which are to be called.
-        self.own_contexts = (
+        self.own_contexts: bool = (
             self.own_app_context or self.makes_context or has_own_life(self.context_class)
         )
         #: Whether the app may have a say in the app contexts of its connections.
-        self.own_adapter = not is_default(app.create_url_adapter)
-        self.asks_for_app_context = self.own_adapter or not is_default(
+        self.own_adapter: bool = not is_default(app.create_url_adapter)
+        self.asks_for_app_context: bool = self.own_adapter or not is_default(
             t.cast(t.Any, app).app_context
         )
         #: What the app puts around each function of the user's, if anything: `ensure_sync` of an
@@ -124,17 +127,19 @@ class Survey:
         own = is_default(app.make_response)
         self.make: t.Any = partial(make_response, app) if own else app.make_response
         #: Whether responses are what they would be without the app's word.
-        self.unchanged = (
+        self.unchanged: bool = (
             not self.replaced
             and own
             and self.response_class in (Response, AwaitableResponse)
             and self.response_class.redefined <= _SETTINGS
         )
         #: Who else takes part before the view and after it.
-        self.preprocessors = app.url_value_preprocessors
+        self.preprocessors: t.Any = app.url_value_preprocessors
+        self.starting: t.Any
+        self.finishing: t.Any
         self.starting, self.finishing = self.started.receivers, self.finished.receivers
         #: Who takes part at the end. PERF(0.1 us): `any` asks them all in one call.
-        self.at_end = (
+        self.at_end: tuple[t.Any, ...] = (
             self.teardown,
             app.teardown_appcontext_funcs,
             self.tearing_down.receivers,
@@ -144,22 +149,28 @@ class Survey:
             self.own_contexts,
         )
         #: Whether a WSGI middleware was put around the app: http requests go through it.
-        self.through_wsgi = not is_default(app.wsgi_app) or hasattr(type(app).__call__, "for_wsgi")
+        self.through_wsgi: bool = not is_default(app.wsgi_app) or hasattr(
+            type(app).__call__, "for_wsgi"
+        )
         #: The app's own class of connections, where it has one that does anything of its own.
         connection_class: t.Any = getattr(app, self.CONNECTION, None)
-        self.connection_class = (
+        self.connection_class: t.Any | None = (
             None if getattr(connection_class, "direct", not connection_class) else connection_class
         )
         #: *Quart:* whether each request is inside of an application context that the app makes by
         #: a method of its own.
-        self.in_app_context = not self.plain and not is_default(t.cast(t.Any, app).app_context)
+        self.in_app_context: bool = not self.plain and not is_default(
+            t.cast(t.Any, app).app_context
+        )
         #: Whether requests do not come by the straight way.
-        self.detour = self.through_wsgi or self.connection_class is not None or self.in_app_context
+        self.detour: bool = (
+            self.through_wsgi or self.connection_class is not None or self.in_app_context
+        )
 
         #: Whether sessions may be opened when first touched, and saved with nothing to await.
-        self.lazy_session = is_stock(app.session_interface) and (app.plain or not self.adapt)
+        self.lazy_session: bool = is_stock(app.session_interface) and (app.plain or not self.adapt)
         #: Whether a request has nothing to do before `full_dispatch`, which is the flow's own.
-        self.direct = self.lazy_session and "full_dispatch" not in self.replaced
+        self.direct: bool = self.lazy_session and "full_dispatch" not in self.replaced
 
     def of_interface(self, func: t.Any) -> t.Any:
         """Return what is called for a method of the session interface: *Quart* puts the same

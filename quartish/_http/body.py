@@ -60,10 +60,10 @@ class Body:
     """
 
     #: Bytes received, and whether those were all.
-    received = 0
-    complete = False
+    received: int = 0
+    complete: bool = False
     #: How often a read was refused.
-    refusals = 0
+    refusals: int = 0
     _held = b""  # a chunk that was received, and not given to anybody
     _begun: Begun | None = None  # a message that has to be waited for
     _turns: Turns | None = None

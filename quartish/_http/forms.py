@@ -108,7 +108,9 @@ class FormDataParser:
     ) -> None:
         """Make a parser. `max_content_length` is *Quart's*: the body has that limit itself.
         *Quart:* a damaged form is an empty one where `silent`; it is a 400 here."""
-        self.cls = cls or ImmutableMultiDict  # *Werkzeug:* what it hands over is None since 3.2
+        self.cls: type[MultiDict[str, t.Any]] = (
+            cls or ImmutableMultiDict
+        )  # *Werkzeug:* what it hands over is None since 3.2
         self.max_content_length = max_content_length
         self.silent = silent
         self.max_form_memory_size = max_form_memory_size

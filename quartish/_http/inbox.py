@@ -97,18 +97,19 @@ class Inbox:
     told: t.Callable[[], None] | None = None
     #: Whether who wants a message may call `receive`: nobody is in it, nothing was read
     #: ahead, and the client did not leave.
-    free = True
+    free: bool = True
     #: Those that wait for what somebody else is about to receive.
     waiting: list[asyncio.Future[None]] | None = None
     #: What was fetched last.
     message: Message
     #: Whether what there is no room for is dropped, and how many messages were.
-    drops = False
-    dropped = 0
+    drops: bool = False
+    dropped: int = 0
     #: The disconnect message, once it was received.
     gone: Message | None = None
     #: How often anybody read, and how many bytes of a body were taken.
-    reads = taken = 0
+    reads: int = 0
+    taken: int = 0
     #: Whether the end of a body was read ahead.
     complete = False
     _messages: deque[t.Any] | None = None

@@ -92,7 +92,7 @@ class IdleTimer:
         self._send = send
         self._expired = expired
         #: When something was sent last, as `monotonic` says.
-        self.moved = 0.0
+        self.moved: float = 0.0
 
     def start(self) -> None:
         """Begin to look, in whatever thread this is called."""
@@ -129,8 +129,8 @@ class Exchange(Watch):
     #: The stay in a worker thread, while there is one.
     lane: Lane | None = None
     #: How often we cancelled it ourselves, and whether the last time has still to arrive.
-    cancels = 0
-    due = False
+    cancels: int = 0
+    due: bool = False
     #: Runs out a moment after the client left, and when the end takes too long.
     timer: asyncio.TimerHandle | None = None
     patience: asyncio.TimerHandle | None = None
@@ -138,18 +138,20 @@ class Exchange(Watch):
     doubt: asyncio.TimerHandle | None = None
     #: Watches a response that is sent piece by piece.
     idle: IdleTimer | None = None
+    shelter: Shelter | None
     #: Whether the handler, or a task of its, was told that the client left.
-    told = False
+    told: bool = False
     #: Whether the time for a clean-up is counted, and is over.
-    in_grace = impatient = False
+    in_grace: bool = False
+    impatient: bool = False
     #: A cancellation by the server that waits for the clean-up.
     held: BaseException | None = None
     #: Whether the view is done, and only its response is left to send.
-    answered = False
+    answered: bool = False
     #: Whether a stream was begun, and its end was not sent.
     unfinished = False
     #: Whether nothing of a response was sent for too long.
-    stalled = False
+    stalled: bool = False
 
     def __init__(
         self, app: t.Any, ctx: AppContext, flow: Flow, receive: ASGIReceive, send: ASGISend
@@ -160,7 +162,7 @@ class Exchange(Watch):
         self.receive = receive
         self.send = send
         #: Whether anybody has asked for the client's messages, or waited for anything.
-        self.has_inbox = False
+        self.has_inbox: bool = False
         #: What is left to be sent when the loop lane is done.
         self.answer: Answer | None = None
 

@@ -125,6 +125,9 @@ class HttpExchange(Exchange):
 
     #: The body that is to come, if any.
     upload: Body | None = None
+    answer: Answer | None
+    cancels: int
+    lane: Lane | None
 
     async def complete(self, rest: t.Awaitable[None] | None) -> None:
         """Await the rest of the app call, then leave nothing behind."""
@@ -220,7 +223,8 @@ class HttpExchange(Exchange):
                 if self.unfinished:
                     await cut_off(self, error)
                 raise
-            self.lane, self.cancels = None, 0
+            self.lane = None
+            self.cancels = 0
             if response is not None:
                 self.answer = context.run(answer_of, self, response)
                 if self.answer is None:

@@ -35,7 +35,7 @@ from .send import ClientGone
 from .unfinished import note
 from .unfinished import reset
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 async def handle_through_wsgi(
@@ -110,7 +110,8 @@ class WsgiCall:
         self.inbox = inbox
         self.start: dict[str, t.Any] | None = None
         self.length: int | None = None
-        self.started = self.ended = False
+        self.started: bool = False
+        self.ended: bool = False
 
     def run(self) -> None:
         """Call the app and send what it gives, to the end or until the client leaves."""

@@ -100,7 +100,8 @@ class WebsocketExchange(Exchange):
     """One websocket and the handler that talks over it."""
 
     #: Whether the server stops.
-    restarting = False
+    restarting: bool = False
+    lane: Lane | None
 
     def make_inbox(self) -> Inbox:
         inbox = Inbox(self.receive, self.app.to_file_thread)

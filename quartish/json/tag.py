@@ -31,7 +31,7 @@ class JSONTag:
     key: str = ""
 
     def __init__(self, serializer: TaggedJSONSerializer) -> None:
-        self.serializer = serializer
+        self.serializer: TaggedJSONSerializer = serializer
 
     def check(self, value: t.Any) -> bool:
         """Say whether this tag is for `value`."""

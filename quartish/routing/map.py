@@ -117,7 +117,7 @@ class _Noting(RuleFactory):
 class Map(WerkzeugMap):
     """A URL map with a table in front of its matcher."""
 
-    default_converters = ImmutableDict(
+    default_converters: ImmutableDict[str, type[BaseConverter]] = ImmutableDict(
         {**WerkzeugMap.default_converters, "int": _integer_converter()}
     )
 

@@ -54,7 +54,7 @@ class Shape:
     __slots__ = ("pattern", "rules", "targets")
 
     def __init__(self, pattern: str) -> None:
-        self.pattern = pattern
+        self.pattern: str = pattern
         self.rules: tuple[Rule, ...] = ()
         self.targets: Targets | None = None
 
@@ -91,7 +91,7 @@ class RouteTable:
         #: First segments below which a converter takes slashes.
         self.deep: set[str] = set()
         #: Whether every rule is in it: then a path that fits none has no answer.
-        self.whole = True
+        self.whole: bool = True
         if url_map.host_matching:
             self.whole = False
             return

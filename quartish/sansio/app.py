@@ -92,9 +92,11 @@ class Core(Scaffold):
         def make_default_options_response(self) -> t.Any: ...
         def raise_routing_exception(self, request: t.Any) -> t.NoReturn: ...
 
-    testing = ConfigAttribute[bool]("TESTING")
-    secret_key = ConfigAttribute[t.Union[str, bytes, None]]("SECRET_KEY")
-    permanent_session_lifetime = ConfigAttribute[timedelta](
+    testing: ConfigAttribute[bool] = ConfigAttribute[bool]("TESTING")
+    secret_key: ConfigAttribute[str | bytes | None] = ConfigAttribute[t.Union[str, bytes, None]](
+        "SECRET_KEY"
+    )
+    permanent_session_lifetime: ConfigAttribute[timedelta] = ConfigAttribute[timedelta](
         "PERMANENT_SESSION_LIFETIME",
         get_converter=_make_timedelta,  # type: ignore[arg-type]
     )
@@ -130,8 +132,8 @@ class Core(Scaffold):
             )
         handover.look(self.plain)
         self.instance_path = instance_path
-        self.config = self.make_config(instance_relative_config)
-        self.aborter = self.make_aborter()
+        self.config: Config = self.make_config(instance_relative_config)
+        self.aborter: Aborter = self.make_aborter()
         self.json: JSONProvider = self.json_provider_class(self)
         #: Called with `(error, endpoint, values)` when `url_for` cannot build a URL.
         self.url_build_error_handlers: list[
@@ -142,7 +144,7 @@ class Core(Scaffold):
         self.blueprints: dict[str, Blueprint] = {}
         #: Where extensions keep their state, by their name.
         self.extensions: dict[str, t.Any] = {}
-        self.url_map = self.url_map_class(host_matching=host_matching)
+        self.url_map: Map = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
         self._adapters = AdapterCache(ELSEWHERE if self.plain else NOWHERE)
         self._got_first_request = False

@@ -141,8 +141,8 @@ class Scaffold:
         self.static_folder = static_folder
         self.static_url_path = static_url_path
         self.template_folder = template_folder
-        self.root_path = get_root_path(import_name) if root_path is None else root_path
-        self.cli = AppGroup()
+        self.root_path: str = get_root_path(import_name) if root_path is None else root_path
+        self.cli: AppGroup = AppGroup()
 
         self.view_functions: dict[str, RouteCallable] = {}
         # {scope: {HTTP status, or None: {class: handler}}}

@@ -112,7 +112,7 @@ class SessionInterface(Watched):
             tell_all("session_interface")
 
 
-session_json_serializer = TaggedJSONSerializer()
+session_json_serializer: TaggedJSONSerializer = TaggedJSONSerializer()
 
 
 @functools.lru_cache(maxsize=32)
@@ -136,7 +136,7 @@ class SecureCookieSessionInterface(SessionInterface):
     """Keeps the session in a cookie that is signed, and readable by the visitor."""
 
     salt = "cookie-session"
-    digest_method = staticmethod(lazy_sha1)
+    digest_method: t.Callable[..., t.Any] = staticmethod(lazy_sha1)
     key_derivation = "hmac"
     serializer = session_json_serializer
     session_class = SecureCookieSession

@@ -24,7 +24,7 @@ class SessionMixin(MutableMapping[str, t.Any]):
     # Whether it has to be saved; a kind that cannot tell says yes.
     modified = True
     # Whether it was looked at: also set by reading `session` of the context.
-    accessed = False
+    accessed: bool = False
 
     @property
     def permanent(self) -> bool:
@@ -53,12 +53,12 @@ class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):
         # PERF(0.4 us): what the parents do, without them.
         if initial is not None:
             dict.__init__(self, initial)
-        self.on_update = _note_change
+        self.on_update: t.Callable[[t.Self], None] | None = _note_change
 
     # PERF(0.2 to 0.6 us each time): what views do most, without the layers around it.
 
     def __getitem__(self, key: str, /) -> t.Any:
-        self.accessed = True
+        self.accessed: bool = True
         return dict.__getitem__(self, key)
 
     def __contains__(self, key: object, /) -> bool:
@@ -70,10 +70,10 @@ class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):
         if (note := self.on_update) is not None:
             note(t.cast(t.Any, self))
 
-    @t.no_type_check  # its overloads are those of dict
-    def get(self, key, default=None, /):
-        self.accessed = True
-        return dict.get(self, key, default)
+
+def _get(session: SecureCookieSession, key: str, default: t.Any = None, /) -> t.Any:
+    session.accessed = True
+    return dict.get(session, key, default)
 
 
 def _noting_access(method: F) -> F:
@@ -93,20 +93,27 @@ for _name in (
     *("copy", "items", "keys", "values"),
 ):
     setattr(SecureCookieSession, _name, _noting_access(getattr(SecureCookieSession, _name)))
+_get.__name__ = "get"
+_get.__qualname__ = "SecureCookieSession.get"
+setattr(SecureCookieSession, "get", _get)  # noqa: B010
 
 
 class NullSession(SecureCookieSession):
     """The session of an app without a secret key: empty, and says why on any change."""
 
-    def _fail(self, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
-        raise RuntimeError(
-            "The session is unavailable because no secret key was set. Set the secret_key on"
-            " the application to something unique and secret."
-        )
 
-    __setitem__ = __delitem__ = __ior__ = _fail
-    clear = pop = popitem = update = setdefault = _fail
-    del _fail
+def _fail(session: NullSession, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
+    raise RuntimeError(
+        "The session is unavailable because no secret key was set. Set the secret_key on"
+        " the application to something unique and secret."
+    )
+
+
+for _name in (
+    *("__setitem__", "__delitem__", "__ior__"),
+    *("clear", "pop", "popitem", "update", "setdefault"),
+):
+    setattr(NullSession, _name, _fail)
 
 
 def items_of(session: SessionMixin) -> dict[str, t.Any]:

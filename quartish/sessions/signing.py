@@ -125,7 +125,7 @@ class _Signer(TimestampSigner):
 class SigningSerializer(URLSafeTimedSerializer):
     """Keeps its signer, which signing does not change."""
 
-    default_signer = _Signer
+    default_signer: type[TimestampSigner] = _Signer
 
     def make_signer(self, salt: str | bytes | None = None) -> Signer:
         # PERF(3 us): making one checks and encodes the keys.

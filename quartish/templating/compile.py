@@ -160,15 +160,17 @@ def _at(node: t.Any) -> dict[str, int]:
 # `_q` is taken anew by each expression, after those within it.
 # PERF(the page of 50 rows, 203 us and 151 us in the two colours: 45 us and 43 us): of that, a
 # lookup gives 500 ns each, an escaping 350 ns, an await 200 ns, a step of a loop 300 ns.
-make_lookup = {
+make_lookup: dict[str, t.Callable[..., t.Any]] = {
     method: _maker(f"_q[K] if type(_q := X) is dict and K in _q else environment.{method}(_q, K)")
     for method in ("getattr", "getitem")
 }
-make_escape = _maker("quote(_q) if type(_q := X) is str else text(_q)")
-make_await = _maker("_q if type(_q := X) in settled_types else await awaitable(_q)")
-make_collect = _maker("await whole(F)(C, B)")
-make_add = _maker("_out += (V,)")
-make_decorator = _maker("whole_of(F)")
+make_escape: t.Callable[..., t.Any] = _maker("quote(_q) if type(_q := X) is str else text(_q)")
+make_await: t.Callable[..., t.Any] = _maker(
+    "_q if type(_q := X) in settled_types else await awaitable(_q)"
+)
+make_collect: t.Callable[..., t.Any] = _maker("await whole(F)(C, B)")
+make_add: t.Callable[..., t.Any] = _maker("_out += (V,)")
+make_decorator: t.Callable[..., t.Any] = _maker("whole_of(F)")
 SYNC_IMPORTS = "quote, text"
 ASYNC_IMPORTS = "awaitable, loop_context, quote, settled_types, steps, text, whole, whole_of"
 

@@ -88,7 +88,7 @@ class AppTemplate(Template):
 class Environment(CompilingEnvironment):
     """A Jinja environment that finds the templates of an app and of its blueprints."""
 
-    template_class = AppTemplate
+    template_class: type[Template] = AppTemplate
 
     def __init__(self, app: t.Any, **options: t.Any) -> None:
         if "loader" not in options:

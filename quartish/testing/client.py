@@ -107,8 +107,8 @@ class AsyncClient(t.Generic[R]):
 
     def __init__(self, app: t.Any, use_cookies: bool = True) -> None:
         self.app = app
-        self.cookie_jar = CookieJar() if use_cookies else None
-        self.preserve_context = False
+        self.cookie_jar: CookieJar | None = CookieJar() if use_cookies else None
+        self.preserve_context: bool = False
         #: What the last `open` was promised: paths, with the headers to ask with.
         self.push_promises: list[tuple[str, Headers]] = []
         self._new_contexts: list[t.Any] = []

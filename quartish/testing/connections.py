@@ -43,13 +43,16 @@ class _TestConnection:
     """What both kinds share: two queues, and the app's task between them."""
 
     __test__ = False  # for pytest
+    headers: Headers | None
+    status_code: int | None
+    response_data: bytearray
 
     def __init__(self, app: t.Any, scope: Scope) -> None:
         self.app = app
         self.scope = scope
         self._asked = {**scope}  # as it was before the app got it
-        self.headers: Headers | None = None
-        self.status_code: int | None = None
+        self.headers = None
+        self.status_code = None
         self.response_data = bytearray()
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._received: asyncio.Queue[t.Any] = asyncio.Queue()
@@ -107,6 +110,10 @@ class _TestConnection:
 
 class TestHTTPConnection(_TestConnection):
     """A request sent piece by piece, and its response received so."""
+
+    headers: Headers | None
+    status_code: int | None
+    response_data: bytearray
 
     def __init__(self, app: t.Any, scope: Scope) -> None:
         super().__init__(app, scope)
@@ -180,9 +187,13 @@ class TestHTTPConnection(_TestConnection):
 class TestWebsocketConnection(_TestConnection):
     """A websocket: `async with client.websocket("/ws") as connection`."""
 
+    headers: Headers | None
+    status_code: int | None
+    response_data: bytearray
+
     def __init__(self, app: t.Any, scope: Scope) -> None:
         super().__init__(app, scope)
-        self.accepted = False
+        self.accepted: bool = False
         #: The subprotocol that the app chose.
         self.subprotocol: str | None = None
         self._left = False

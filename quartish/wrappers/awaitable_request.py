@@ -111,7 +111,7 @@ class Request(Limits):
         super().__init_subclass__(**kwargs)
         # PERF(0.2 us): settled now, not for each request.
         if cls.__init__ is not Request.__init__ and "from_scope" not in cls.__dict__:
-            cls.from_scope = cls._from_scope_by_init  # type: ignore[method-assign]
+            setattr(cls, "from_scope", cls._from_scope_by_init)  # noqa: B010
 
     @classmethod
     def _from_scope_by_init(
@@ -173,7 +173,7 @@ class Request(Limits):
             body.set_complete()
         else:
             self._filling = asyncio.create_task(_fill(body, self._incoming))
-            self.needs_close = True
+            self.needs_close: bool = True
         return body
 
     async def _read_whole(self, limit: int | None = None) -> bytes:

@@ -85,6 +85,7 @@ class Response(SansioResponse, metaclass=PartType):
 
     # PERF(0.3 us): a body in memory stays bytes until `response` is asked for.
     _body: bytes | ResponseBody
+    headers: Headers
     _on_close: tuple[t.Callable[[], t.Any], ...] = ()
 
     def __init__(
@@ -337,7 +338,7 @@ class Response(SansioResponse, metaclass=PartType):
         if request.method not in ("GET", "HEAD"):
             return self
         if accept_ranges:
-            self.accept_ranges = "bytes" if accept_ranges is True else accept_ranges
+            self.accept_ranges: str = "bytes" if accept_ranges is True else accept_ranges
         if complete_length and await self._take_range(request, complete_length):
             return self
         if not self._is_modified(request, ignore_if_range=True):
@@ -365,7 +366,7 @@ class Response(SansioResponse, metaclass=PartType):
             await self.make_sequence()
         body = t.cast(RangeBody, self.response)
         size = await body.make_conditional(*wanted.ranges[0])
-        self.content_length = body.end - body.begin
+        self.content_length: int = body.end - body.begin
         self.content_range = ContentRange("bytes", body.begin, body.end, size)
         self.status_code = 206
         return True

@@ -10,6 +10,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from .. import json
@@ -30,6 +31,7 @@ from .._werkzeug import READING
 from ..debughelpers import attach_enctype_error_multidict
 from ..json._long import LONG
 from ..json.provider import reads_long
+from ..typing import Scope
 from .limits import Limits
 
 Form = tuple[t.IO[bytes], ImmutableMultiDict[str, str], ImmutableMultiDict[str, t.Any]]
@@ -43,7 +45,11 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
     """
 
     json_module: t.Any = json
-    form_data_parser_class = BlockingFormDataParser
+    scope: Scope
+    raw_host: str
+    raw_cookie: str
+    read_json: t.Callable[[bytes], t.Any] | None
+    form_data_parser_class: type[FormDataParser] = BlockingFormDataParser
     shallow = False
 
     #: The body as it comes in (ASGI), for routes with `stream_body=True` and the thread lane.
@@ -63,10 +69,10 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         self, environ: dict[str, t.Any], populate_request: bool = True, shallow: bool = False
     ) -> None:
         WerkzeugRequest.__init__(self, environ, populate_request, shallow)
-        self.needs_close = True
-        self.scope = environ.get("asgi.scope") or {}
-        self.raw_host = environ.get("HTTP_HOST", "")
-        self.raw_cookie = environ.get("HTTP_COOKIE", "")
+        self.needs_close: bool = True
+        self.scope: Scope = environ.get("asgi.scope") or {}
+        self.raw_host: str = environ.get("HTTP_HOST", "")
+        self.raw_cookie: str = environ.get("HTTP_COOKIE", "")
 
     @classmethod
     def _looked(cls) -> None:

@@ -23,7 +23,7 @@ class Turn:
     PERF(1.2 us): an `asyncio.Lock`, which is made when a second task comes while it is taken.
     """
 
-    taken = False
+    taken: bool = False
     _freed: asyncio.Future[None] | None = None
 
     async def wait(self) -> None:

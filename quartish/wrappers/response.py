@@ -74,6 +74,7 @@ class Response(WerkzeugResponse, metaclass=PartType):
     default_mimetype: str | None = "text/html"
     json_module: t.Any = json
     autocorrect_location_header = False
+    response: t.Any
     #: Whether a class redefines how it is sent by WSGI.
     speaks_wsgi = False
 

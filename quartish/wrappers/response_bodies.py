@@ -80,8 +80,8 @@ class RangeBody(ResponseBody):
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.begin = 0
-        self.end = size
+        self.begin: int = 0
+        self.end: int = size
 
     async def make_conditional(self, begin: int, end: int | None) -> int:
         """Select a range and return the full size. A negative `begin` counts from the end.
@@ -118,7 +118,8 @@ class IterableBody(ResponseBody):
     def __init__(self, iterable: t.AsyncIterable[t.Any] | t.Iterable[t.Any]) -> None:
         #: The iterator as it was given; `is_sync` says that it is a plain one.
         self.source: t.Any
-        self.is_sync = not isinstance(iterable, cabc.AsyncIterable)
+        self.iter: t.AsyncIterator[t.Any]
+        self.is_sync: bool = not isinstance(iterable, cabc.AsyncIterable)
         if isinstance(iterable, cabc.AsyncIterable):
             self.source = self.iter = aiter(iterable)
         else:
@@ -185,7 +186,7 @@ async def iterate_in_thread(iterable: t.Iterator[T]) -> t.AsyncGenerator[T, None
 class _ReadBody(RangeBody):
     """A body read chunk by chunk; once."""
 
-    buffer_size = 256 * 1024  # PERF(26 ms for 100 MB, 69 with a quarter): a hop for each
+    buffer_size: int = 256 * 1024  # PERF(26 ms for 100 MB, 69 with a quarter): a hop for each
     _position = 0
 
     def __init__(self, size: int, buffer_size: int | None = None) -> None:
@@ -214,7 +215,7 @@ class FileBody(_ReadBody):
     def __init__(
         self, file_path: str | bytes | os.PathLike[str], *, buffer_size: int | None = None
     ) -> None:
-        self.file_path = Path(os.fsdecode(file_path))
+        self.file_path: Path = Path(os.fsdecode(file_path))
         self.file: t.BinaryIO | None = None
         super().__init__(self.file_path.stat().st_size, buffer_size)
 

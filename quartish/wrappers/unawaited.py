@@ -75,14 +75,6 @@ class Pending(cabc.Coroutine[t.Any, t.Any, T_co]):
     def __getitem__(self, key: t.Any) -> t.NoReturn:
         self.refuse(f"(await {self._expression})[{key!r}]")
 
-    def _refuse(self, *args: t.Any) -> t.NoReturn:
-        self.refuse()
-
-    __setitem__ = __delitem__ = __contains__ = __iter__ = __len__ = _refuse
-    __bool__ = __call__ = __aiter__ = __html__ = __lt__ = __gt__ = _refuse
-    __eq__ = __ne__ = _refuse
-    __hash__ = object.__hash__
-
     def __repr__(self) -> str:
         return f"<{self._expression}, not awaited>"
 
@@ -95,6 +87,18 @@ class Pending(cabc.Coroutine[t.Any, t.Any, T_co]):
                 place.file,
                 place.line,
             )
+
+
+def _refuse(pending: Pending[t.Any], *args: t.Any) -> t.NoReturn:
+    pending.refuse()
+
+
+# Set from outside: for type checkers it has none of them.
+for _name in (
+    *("__setitem__", "__delitem__", "__contains__", "__iter__", "__len__", "__bool__", "__call__"),
+    *("__aiter__", "__html__", "__lt__", "__gt__", "__eq__", "__ne__"),
+):
+    setattr(Pending, _name, _refuse)
 
 
 class Place(t.NamedTuple):
