@@ -60,7 +60,7 @@ class Place:
     def __init__(
         self, context: Context, ctx: t.Any, loop: asyncio.AbstractEventLoop, on_loop: bool
     ) -> None:
-        self.context = context
+        self.context: Context = context
         self.ctx = ctx
         self.loop = loop
         self.on_loop = on_loop
