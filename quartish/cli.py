@@ -28,6 +28,7 @@ from ._cli.find_app import locate_app as locate_app
 from ._cli.find_app import NoAppException as NoAppException
 from ._cli.find_app import prepare_import as prepare_import
 from ._cli.find_app import ScriptInfo as ScriptInfo
+from ._cli.new import new_command
 from ._cli.options import _app_option
 from ._cli.options import _debug_option
 from ._cli.options import _env_file_option
@@ -443,7 +444,8 @@ An application to load must be given with the '--app' option, the 'QUARTISH_APP'
 directory.
 """,
 )
-# Known before an app is looked for: it is for projects whose app does not load yet.
+# Known before an app is looked for: they are for projects whose app does not load yet.
+cli.add_command(new_command)
 cli.add_command(port_command)
 
 
