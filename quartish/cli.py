@@ -5,13 +5,10 @@ The rule: an app that fails to load never keeps the command line from saying wha
 
 from __future__ import annotations
 
-import ast
-import code
 import importlib.metadata
 import os
 import sys
 import traceback
-import types
 import typing as t
 
 import click
@@ -39,13 +36,13 @@ from ._cli.options import Option
 from ._cli.options import SeparatedPathType as SeparatedPathType
 from ._cli.options import tracebacks_option
 from ._cli.options import version_option as version_option
-from ._concurrency.coroutines import from_thread
+from ._cli.routes import routes_command as routes_command
+from ._cli.shell import shell_command as shell_command
 from ._current import current_app
 from ._names import serve
 from ._port.command import port_command
 from .helpers import get_debug_flag
 from .production import check_production
-from .routing import Rule
 from .sansio.app import Core
 from .serving import run
 from .serving import show_server_banner as show_server_banner
@@ -311,110 +308,7 @@ def _broken(error: Exception | None) -> ASGIApp:
     return app
 
 
-# --- shell and routes -------------------------------------------------------------------------
-
-
-class _Console(code.InteractiveConsole):
-    """Python's console, in which `await` works; all awaits share one event loop."""
-
-    def __init__(self, names: dict[str, t.Any]) -> None:
-        super().__init__(names)
-        self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-
-    def runcode(self, code: types.CodeType) -> None:
-        call = types.FunctionType(code, self.locals)
-        try:
-            result = call()
-            if isinstance(result, types.CoroutineType):
-                from_thread(result)
-        except SystemExit:
-            raise
-        except BaseException:
-            self.showtraceback()
-
-
-@click.command("shell", short_help="Run a shell in the app context.")
-@with_appcontext
-def shell_command() -> None:
-    """Run an interactive Python shell, in which 'await' works, in the app's context.
-
-    It starts with the names that the app's shell context processors give.
-    """
-    app: t.Any = current_app()
-    names: dict[str, t.Any] = {}
-    startup = os.environ.get("PYTHONSTARTUP")
-    if startup and os.path.isfile(startup):
-        with open(startup, "rb") as file:
-            exec(compile(file.read(), startup, "exec"), names)  # noqa: S102 (the user's own)
-    names.update(app.make_shell_context())
-
-    # Set by `site`, a sitecustomize or the start-up file; the usual one sets up readline.
-    hook = getattr(sys, "__interactivehook__", None)
-    if hook is not None:
-        try:
-            import readline
-            from rlcompleter import Completer
-        except ImportError:
-            pass
-        else:  # complete the names of this shell, not those of __main__
-            readline.set_completer(Completer(names).complete)
-        hook()
-
-    _Console(names).interact(
-        f"Python {sys.version} on {sys.platform}\n"
-        f"App: {app.import_name}\n"
-        f"Instance: {app.instance_path}",
-        exitmsg="",
-    )
-
-
-@click.command("routes", short_help="Show the routes for the app.")
-@click.option(
-    "--sort",
-    "-s",
-    type=click.Choice(("endpoint", "methods", "domain", "rule", "match")),
-    default="endpoint",
-    help="What to sort by. 'match' is the order in which rules are tried for a request.",
-    cls=Option,
-)
-@click.option("--all-methods", is_flag=True, help="Show HEAD and OPTIONS methods.", cls=Option)
-@with_appcontext
-def routes_command(sort: str, all_methods: bool) -> None:
-    """Show all registered routes with endpoints and methods."""
-    url_map = t.cast(t.Any, current_app()).url_map
-    rules = list(url_map.iter_rules())
-    if not rules:
-        click.echo("No routes were registered.")
-        return
-
-    hidden = set() if all_methods else {"HEAD", "OPTIONS"}
-    domain = "host" if url_map.host_matching else "subdomain"
-
-    def methods(rule: Rule) -> str:
-        if rule.websocket:
-            return "WEBSOCKET"
-        return ", ".join(sorted((rule.methods or set()) - hidden))
-
-    columns = {
-        "endpoint": ("Endpoint", [rule.endpoint for rule in rules]),
-        "methods": ("Methods", [methods(rule) for rule in rules]),
-        "domain": (domain.title(), [getattr(rule, domain) or "" for rule in rules]),
-        "rule": ("Rule", [rule.rule for rule in rules]),
-    }
-    if not any(columns["domain"][1]):
-        del columns["domain"]
-    order = list(range(len(rules)))
-    if sort in columns:
-        order.sort(key=columns[sort][1].__getitem__)
-
-    widths = [max(map(len, [title, *cells])) for title, cells in columns.values()]
-    rows = [
-        [title for title, _ in columns.values()],
-        ["-" * width for width in widths],
-        *([cells[i] for _, cells in columns.values()] for i in order),
-    ]
-    for row in rows:
-        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)))
+# --- check -----------------------------------------------------------------------------------
 
 
 @click.command("check", short_help="Show what production wants of the app.")
