@@ -42,7 +42,6 @@ from .helpers import send_file
 from .helpers import send_from_directory
 from .helpers import stream_with_context
 from .helpers import url_for
-from .json import jsonify
 from .signals import appcontext_popped
 from .signals import appcontext_pushed
 from .signals import appcontext_tearing_down
@@ -69,6 +68,15 @@ from .views import survives_disconnect
 from .wrappers import Request
 from .wrappers import Response
 from .wrappers import Websocket
+
+if t.TYPE_CHECKING:
+
+    def jsonify(*args: t.Any, **kwargs: t.Any) -> Response:
+        """Return a JSON response of the current app, as `quartish.json.jsonify` does."""
+        ...
+
+else:
+    from .json import jsonify
 
 #: The app of the active context.
 current_app: Flask = t.cast(Flask, _current_app)

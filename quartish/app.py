@@ -48,12 +48,14 @@ from .testing.app import TestApp
 from .testing.client import AsyncFlaskClient
 from .testing.client import QuartClient
 from .testing.utils import make_test_request_context
+from .typing import Handled
 from .typing import ResponseReturnValue
 from .wrappers.awaitable_request import Request as AwaitableRequest
 from .wrappers.awaitable_response import Response as AwaitableResponse
 from .wsgi import handle_wsgi
 
 T = t.TypeVar("T")
+_Given = t.Optional[AppContext]  # None: the active one
 
 
 def _ctx() -> AppContext:
@@ -80,8 +82,15 @@ class Flask(App):
     def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> T:
         return drive(coro)
 
+    if t.TYPE_CHECKING:  # what the class of the colour says of what both share
+
+        def make_response(self, rv: ResponseReturnValue) -> wrappers.Response: ...
+        def make_default_options_response(self) -> wrappers.Response: ...
+        def redirect(self, location: str, code: int = 302) -> wrappers.Response: ...
+        def send_static_file(self, filename: str) -> wrappers.Response: ...
+
     @default
-    def full_dispatch_request(self) -> t.Any:
+    def full_dispatch_request(self) -> wrappers.Response:
         """Dispatch the request with its hooks and error handlers; return the response."""
         ctx = _ctx()
         return drive(Flow.full_dispatch(self.flow_of(ctx), ctx))
@@ -99,31 +108,33 @@ class Flask(App):
         return t.cast(ResponseReturnValue, drive(Flow.dispatch(self.flow_of(ctx), ctx)))
 
     @default
-    def finalize_request(self, rv: t.Any, from_error_handler: bool = False) -> t.Any:
+    def finalize_request(
+        self, rv: ResponseReturnValue | HTTPException, from_error_handler: bool = False
+    ) -> wrappers.Response:
         """Make a response of what a view or handler returned, and postprocess it."""
         ctx = _ctx()
         return drive(Flow.finalize(self.flow_of(ctx), ctx, rv, from_error_handler))
 
     @default
-    def process_response(self, response: t.Any) -> t.Any:
+    def process_response(self, response: wrappers.Response) -> wrappers.Response:
         """Run the after functions and save the session."""
         ctx = _ctx()
         return drive(Flow.postprocess(self.flow_of(ctx), ctx, response))
 
     @default
-    def handle_user_exception(self, e: Exception) -> t.Any:
+    def handle_user_exception(self, e: Exception) -> Handled:
         """Answer an exception of a view or hook by its handler, or raise it."""
         ctx = _ctx()
         return drive(Flow.handle_user_exception(self.flow_of(ctx), ctx, e))
 
     @default
-    def handle_http_exception(self, e: HTTPException) -> t.Any:
+    def handle_http_exception(self, e: HTTPException) -> Handled:
         """Answer an HTTP exception by its handler, or by itself."""
         ctx = _ctx()
         return drive(Flow.handle_http_exception(self.flow_of(ctx), ctx, e))
 
     @default
-    def handle_exception(self, e: Exception) -> t.Any:
+    def handle_exception(self, e: Exception) -> wrappers.Response:
         """Log an exception that no handler took and answer 500, or raise it
         (`PROPAGATE_EXCEPTIONS`, testing, debugging)."""
         ctx = _ctx()
@@ -260,21 +271,23 @@ class Quart(QuartApp):
 
     @default
     @either_form
-    async def full_dispatch_request(self, request_context: AppContext | None = None) -> t.Any:
+    async def full_dispatch_request(self, request_context: _Given = None) -> AwaitableResponse:
         """Dispatch the request with its hooks and error handlers; return the response."""
         ctx = request_context or _active()
         return await Flow.full_dispatch(self.flow_of(ctx), ctx)
 
     @default
     @either_form
-    async def preprocess_request(self, request_context: AppContext | None = None) -> t.Any:
+    async def preprocess_request(
+        self, request_context: _Given = None
+    ) -> ResponseReturnValue | None:
         """Run the url value preprocessors and the before functions, until one returns."""
         ctx = request_context or _active()
         return await Flow.preprocess(self.flow_of(ctx), ctx)
 
     @default
     @either_form
-    async def dispatch_request(self, request_context: AppContext | None = None) -> t.Any:
+    async def dispatch_request(self, request_context: _Given = None) -> ResponseReturnValue:
         """Call the view that matched and return what it returned."""
         ctx = request_context or _active()
         return await Flow.dispatch(self.flow_of(ctx), ctx)
@@ -283,10 +296,10 @@ class Quart(QuartApp):
     @either_form
     async def finalize_request(
         self,
-        result: t.Any,
-        request_context: AppContext | None = None,
+        result: ResponseReturnValue | HTTPException,
+        request_context: _Given = None,
         from_error_handler: bool = False,
-    ) -> t.Any:
+    ) -> AwaitableResponse:
         """Make a response of what a view or handler returned, and postprocess it."""
         ctx = request_context or _active()
         return await Flow.finalize(self.flow_of(ctx), ctx, result, from_error_handler)
@@ -294,43 +307,43 @@ class Quart(QuartApp):
     @default
     @either_form
     async def process_response(
-        self, response: t.Any, request_context: AppContext | None = None
-    ) -> t.Any:
+        self, response: AwaitableResponse, request_context: _Given = None
+    ) -> AwaitableResponse:
         """Run the after functions and save the session."""
         ctx = request_context or _active()
         return await Flow.postprocess(self.flow_of(ctx), ctx, response)
 
     @default
     @either_form
-    async def handle_user_exception(self, error: t.Any, ctx: t.Any = None) -> t.Any:
+    async def handle_user_exception(self, error: Exception, ctx: _Given = None) -> Handled:
         """Answer an exception of a view or hook by its handler, or raise it."""
         ctx = ctx or _active()
         return await Flow.handle_user_exception(self.flow_of(ctx), ctx, error)
 
     @default
     @either_form
-    async def handle_http_exception(self, error: t.Any, ctx: t.Any = None) -> t.Any:
+    async def handle_http_exception(self, error: HTTPException, ctx: _Given = None) -> Handled:
         """Answer an HTTP exception by its handler, or by itself."""
         ctx = ctx or _active()
         return await Flow.handle_http_exception(self.flow_of(ctx), ctx, error)
 
     @default
     @either_form
-    async def handle_exception(self, error: t.Any, ctx: t.Any = None) -> t.Any:
+    async def handle_exception(self, error: Exception, ctx: _Given = None) -> AwaitableResponse:
         """Log an exception that no handler took and answer 500, or raise it."""
         ctx = ctx or _active()
         return await Flow.handle_exception(self.flow_of(ctx), ctx, error)
 
     @default
     @either_form
-    def log_exception(self, exception_info: t.Any, ctx: t.Any = None) -> None:
+    def log_exception(self, exception_info: t.Any, ctx: _Given = None) -> None:
         """Log an exception that no handler took, once, with path, method and endpoint."""
         log_failure(self, exception_info)
 
     @default
     @either_form
     async def do_teardown_request(
-        self, exc: t.Any = None, request_context: AppContext | None = None
+        self, exc: BaseException | None = None, request_context: _Given = None
     ) -> None:
         """Run the teardown functions of the request."""
         ctx = request_context or _active()
@@ -338,28 +351,30 @@ class Quart(QuartApp):
 
     @default
     @either_form
-    async def do_teardown_appcontext(self, exc: t.Any = None, ctx: t.Any = None) -> None:
+    async def do_teardown_appcontext(
+        self, exc: BaseException | None = None, ctx: _Given = None
+    ) -> None:
         """Run the teardown functions of the application context."""
         ctx = ctx or _active()
         await Flow.teardown_app(self.flow_of(ctx), ctx, exc)
 
     @default
     @either_form
-    async def full_dispatch_websocket(self, websocket_context: AppContext | None = None) -> t.Any:
+    async def full_dispatch_websocket(self, websocket_context: _Given = None) -> t.Any:
         """Dispatch the websocket with its hooks and error handlers."""
         ctx = websocket_context or _active()
         return await WebsocketFlow.full_dispatch(self.websocket_flow, ctx)
 
     @default
     @either_form
-    async def preprocess_websocket(self, websocket_context: AppContext | None = None) -> t.Any:
+    async def preprocess_websocket(self, websocket_context: _Given = None) -> t.Any:
         """Run the url value preprocessors and the before functions, until one returns."""
         ctx = websocket_context or _active()
         return await WebsocketFlow.preprocess(self.websocket_flow, ctx)
 
     @default
     @either_form
-    async def dispatch_websocket(self, websocket_context: AppContext | None = None) -> t.Any:
+    async def dispatch_websocket(self, websocket_context: _Given = None) -> t.Any:
         """Call the websocket's handler."""
         ctx = websocket_context or _active()
         return await WebsocketFlow.dispatch(self.websocket_flow, ctx)
@@ -369,7 +384,7 @@ class Quart(QuartApp):
     async def finalize_websocket(
         self,
         result: t.Any,
-        websocket_context: AppContext | None = None,
+        websocket_context: _Given = None,
         from_error_handler: bool = False,
     ) -> t.Any:
         """Make a response of what a handler returned, if anything, and postprocess it."""
@@ -379,7 +394,7 @@ class Quart(QuartApp):
     @default
     @either_form
     async def postprocess_websocket(
-        self, response: t.Any, websocket_context: AppContext | None = None
+        self, response: t.Any, websocket_context: _Given = None
     ) -> t.Any:
         """Run the websocket's after functions."""
         ctx = websocket_context or _active()
@@ -387,7 +402,9 @@ class Quart(QuartApp):
 
     @default
     @either_form
-    async def handle_websocket_exception(self, error: t.Any, ctx: t.Any = None) -> t.Any:
+    async def handle_websocket_exception(
+        self, error: Exception, ctx: _Given = None
+    ) -> AwaitableResponse | None:
         """Log an exception that no handler took, or raise it."""
         ctx = ctx or _active()
         return await WebsocketFlow.handle_exception(self.websocket_flow, ctx, error)
@@ -395,14 +412,14 @@ class Quart(QuartApp):
     @default
     @either_form
     async def do_teardown_websocket(
-        self, exc: t.Any = None, websocket_context: AppContext | None = None
+        self, exc: BaseException | None = None, websocket_context: _Given = None
     ) -> None:
         """Run the teardown functions of the websocket."""
         ctx = websocket_context or _active()
         await WebsocketFlow.teardown_connection(self.websocket_flow, ctx, exc)
 
     @either_form
-    async def update_template_context(self, context: dict[str, t.Any], ctx: t.Any = None) -> None:
+    async def update_template_context(self, context: dict[str, t.Any], ctx: _Given = None) -> None:
         """Add to `context` what the context processors give; what is in it stays."""
         await update_template_context(self, ctx or find_context(), context)
 
@@ -440,7 +457,7 @@ class Quart(QuartApp):
         return self.test_app_class(self)
 
     @default
-    async def handle_request(self, request: AwaitableRequest) -> t.Any:
+    async def handle_request(self, request: AwaitableRequest) -> AwaitableResponse:
         """Return the response to a request, with its whole flow around it."""
         ctx = _active_for(request)
         if ctx is not None:
@@ -449,7 +466,7 @@ class Quart(QuartApp):
             return await Flow.handle(self.http_flow, ctx)
 
     @default
-    async def handle_websocket(self, websocket: wrappers.Websocket) -> t.Any:
+    async def handle_websocket(self, websocket: wrappers.Websocket) -> AwaitableResponse | None:
         """Run a websocket's handler with its whole flow around it; return what rejects it."""
         ctx = _active_for(websocket)
         if ctx is not None:

@@ -12,7 +12,9 @@ import typing as t
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from werkzeug.datastructures import Headers
+    from werkzeug.exceptions import HTTPException
     from werkzeug.sansio.response import Response as SansioResponse
+    from werkzeug.wrappers import Response as WerkzeugResponse
 
     ResponseClass = SansioResponse
 else:
@@ -46,13 +48,18 @@ ResponseReturnValue = t.Union[
     tuple[ResponseValue, int, HeadersValue],
     "WSGIApplication",
 ]
-ResponseTypes = t.Union["SansioResponse", t.Any]
+ResponseTypes = t.Union["SansioResponse", "WerkzeugResponse"]
+
+#: What an exception is answered with: by its handler, or by itself.
+Handled = t.Union["HTTPException", ResponseReturnValue]
 
 # --- What users register ----------------------------------------------------------------
 
 AppOrBlueprintKey = t.Optional[str]  # The App key is None, whereas blueprints are named
+# They take the response of their app's colour, or of its own class.
 AfterRequestCallable = t.Union[
-    cabc.Callable[[t.Any], t.Any], cabc.Callable[[t.Any], cabc.Awaitable[t.Any]]
+    cabc.Callable[[t.Any], "SansioResponse"],
+    cabc.Callable[[t.Any], cabc.Awaitable["SansioResponse"]],
 ]
 BeforeFirstRequestCallable = t.Union[
     cabc.Callable[[], None], cabc.Callable[[], cabc.Awaitable[None]]

@@ -9,6 +9,9 @@ from .._current import current_app
 from .._current import find_context
 from .provider import _default
 
+if t.TYPE_CHECKING:
+    from werkzeug.wrappers import Response
+
 
 def dumps(obj: t.Any, **kwargs: t.Any) -> str:
     """Serialize `obj` to text."""
@@ -41,10 +44,10 @@ def load(fp: t.IO[t.AnyStr], **kwargs: t.Any) -> t.Any:
     return _json.load(fp, **kwargs)
 
 
-def jsonify(*args: t.Any, **kwargs: t.Any) -> t.Any:
+def jsonify(*args: t.Any, **kwargs: t.Any) -> Response:
     """Return a JSON response of the current app.
 
     One argument is serialized as it is, several as a list, keywords as a dict, none as null.
     Raises TypeError when given both kinds.
     """
-    return current_app().json.response(*args, **kwargs)
+    return t.cast("Response", current_app().json.response(*args, **kwargs))

@@ -22,11 +22,15 @@ from werkzeug.routing import BuildError
 from werkzeug.routing import MapAdapter
 from werkzeug.utils import cached_property
 from werkzeug.utils import redirect as _redirect
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .._concurrency.handover import handover
 from .._defaults import DEFAULTS
 from .._import_paths import find_package
 from ..blueprints import Blueprint
+from ..blueprints import T_template_filter
+from ..blueprints import T_template_global
+from ..blueprints import T_template_test
 from ..config import Config
 from ..config import ConfigAttribute
 from ..helpers import _split_blueprint_path
@@ -51,12 +55,17 @@ from ..typing import TeardownCallable
 from ..typing import TemplateFilterCallable
 from ..typing import TemplateGlobalCallable
 from ..typing import TemplateTestCallable
+from ..wrappers.connection import Conn
 from .scaffold import _endpoint_from_view_func
 from .scaffold import named_decorator
 from .scaffold import Scaffold
 from .scaffold import setupmethod
+from .scaffold import T_teardown
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+T_shell_context_processor = t.TypeVar(
+    "T_shell_context_processor", bound=ShellContextProcessorCallable
+)
 
 
 def _make_timedelta(value: timedelta | int | None) -> timedelta | None:
@@ -266,6 +275,12 @@ class Core(Scaffold):
         """Say whether a template is escaped: HTML, XML, SVG, and one made of a string."""
         return filename is None or filename.endswith((".html", ".htm", ".xml", ".xhtml", ".svg"))
 
+    @t.overload
+    def template_filter(self, name: T_template_filter) -> T_template_filter: ...
+    @t.overload
+    def template_filter(
+        self, name: str | None = None
+    ) -> t.Callable[[T_template_filter], T_template_filter]: ...
     @setupmethod
     def template_filter(self, name: t.Any = None) -> t.Any:
         """Register a template filter, under `name` or the function's own name."""
@@ -276,6 +291,12 @@ class Core(Scaffold):
         """Register a template filter, under `name` or the function's own name."""
         self.jinja_env.filters[name or f.__name__] = f
 
+    @t.overload
+    def template_test(self, name: T_template_test) -> T_template_test: ...
+    @t.overload
+    def template_test(
+        self, name: str | None = None
+    ) -> t.Callable[[T_template_test], T_template_test]: ...
     @setupmethod
     def template_test(self, name: t.Any = None) -> t.Any:
         """Register a template test, under `name` or the function's own name."""
@@ -286,6 +307,12 @@ class Core(Scaffold):
         """Register a template test, under `name` or the function's own name."""
         self.jinja_env.tests[name or f.__name__] = f
 
+    @t.overload
+    def template_global(self, name: T_template_global) -> T_template_global: ...
+    @t.overload
+    def template_global(
+        self, name: str | None = None
+    ) -> t.Callable[[T_template_global], T_template_global]: ...
     @setupmethod
     def template_global(self, name: t.Any = None) -> t.Any:
         """Register a template global, under `name` or the function's own name."""
@@ -356,21 +383,21 @@ class Core(Scaffold):
             self.view_functions[endpoint] = view_func
 
     @setupmethod
-    def teardown_appcontext(self, f: F) -> F:
+    def teardown_appcontext(self, f: T_teardown) -> T_teardown:
         """Call `f(exc)` when an application context ends: after each request, and after
         each `with app.app_context()`."""
         self.teardown_appcontext_funcs.append(f)
         return f
 
     @setupmethod
-    def shell_context_processor(self, f: F) -> F:
+    def shell_context_processor(self, f: T_shell_context_processor) -> T_shell_context_processor:
         """Add what `f()` returns to the names of the interactive shell."""
         self.shell_context_processors.append(f)
         return f
 
     # --- URLs -----------------------------------------------------------------------------------
 
-    def create_url_adapter(self, request: t.Any) -> MapAdapter | None:
+    def create_url_adapter(self, request: Conn | None) -> MapAdapter | None:
         """Return what matches and builds URLs for a connection, or without one for
         `SERVER_NAME`; None where that is not set. The awaitable colour matches subdomains wherever
         `SERVER_NAME` is set, the plain one with `subdomain_matching`.
@@ -427,7 +454,7 @@ class Core(Scaffold):
                     return url
         raise error
 
-    def redirect(self, location: str, code: int = 302) -> t.Any:
+    def redirect(self, location: str, code: int = 302) -> WerkzeugResponse:
         """Return a redirect response (RFC 9110, section 15.4)."""
         return _redirect(location, code, Response=t.cast(t.Any, self.response_class))
 

@@ -8,6 +8,7 @@ import typing as t
 from contextvars import copy_context
 from functools import partial
 from http import HTTPStatus
+from types import EllipsisType
 
 from werkzeug.datastructures import ContentRange
 from werkzeug.datastructures import Headers
@@ -81,7 +82,7 @@ class Response(SansioResponse, metaclass=PartType):
     iterable_body_class: type[IterableBody] = IterableBody
 
     #: Seconds in which more of the body has to be sent; `...` stands for `RESPONSE_TIMEOUT`.
-    timeout: t.Any = ...
+    timeout: float | EllipsisType | None = ...
 
     # PERF(0.3 us): a body in memory stays bytes until `response` is asked for.
     _body: bytes | ResponseBody

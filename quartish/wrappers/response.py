@@ -6,6 +6,7 @@ import functools
 import typing as t
 from collections.abc import AsyncIterable
 from http import HTTPStatus
+from types import EllipsisType
 
 from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -74,6 +75,8 @@ class Response(WerkzeugResponse, metaclass=PartType):
     default_mimetype: str | None = "text/html"
     json_module: t.Any = json
     autocorrect_location_header = False
+    #: Seconds in which more of a streamed body has to be sent; `...` stands for `RESPONSE_TIMEOUT`.
+    timeout: float | EllipsisType | None = ...
     response: t.Any
     #: Whether a class redefines how it is sent by WSGI.
     speaks_wsgi = False
