@@ -1,0 +1,326 @@
+"""Ends of requests and websockets that are rare: what cannot be sent, goes on when it should not,
+or is stopped by who runs."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import threading
+import typing as t
+
+import pytest
+
+import quartish
+from quartish._concurrency.coroutines import mark_async
+from quartish.asgi.background import _end_loop
+from quartish.asgi.connections import ASGIHTTPConnection
+from tests._peer import ask
+from tests._scopes import http_scope
+from tests._scripted import HttpPeer
+from tests._scripted import WebsocketPeer
+
+App = type[t.Any]
+
+# --- responses that cannot be sent -----
+
+
+def stream_of(app: t.Any, kind: str) -> t.Any:
+    """Return a response whose head cannot be sent any more when the request ends."""
+
+    def pieces() -> t.Iterator[bytes]:
+        yield b"x"
+
+    async def pieces_async() -> t.AsyncIterator[bytes]:
+        yield b"x"
+
+    body = {"sync": pieces, "async": pieces_async, "bytes": lambda: b"x"}[kind]()
+    response = app.response_class(body)
+    if kind == "bytes":
+        response.call_on_close(lambda: None)  # so it takes its time
+    quartish.g.response = response
+    return response
+
+
+def break_it(error: t.Any) -> None:
+    """A teardown function that does what no setter lets pass, after all was looked at."""
+    quartish.g.response.headers._list.append(("X Broken", "a"))
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "bytes"])
+@pytest.mark.parametrize("lane", ["loop", "thread"])
+@pytest.mark.parametrize("propagates", [True, False])
+async def test_a_response_that_becomes_broken_late(
+    colour: App, kind: str, lane: str, propagates: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = colour("app")
+    app.config["PROPAGATE_EXCEPTIONS"] = propagates
+
+    async def on_loop() -> t.Any:
+        return stream_of(app, kind)
+
+    app.add_url_rule("/", "view", on_loop if lane == "loop" else lambda: stream_of(app, kind))
+    app.teardown_request(break_it)
+    async with HttpPeer(app, "/") as peer:
+        await peer.ended()
+    if propagates:
+        assert not peer.sent and isinstance(peer.error, ValueError)
+    else:
+        assert peer.status == 500 and peer.error is None and "Unsendable" in caplog.text
+
+
+async def test_a_response_class_that_has_a_word_in_headers_and_streams() -> None:
+    class Own(quartish.Flask.response_class):  # type: ignore[name-defined, misc]
+        def get_wsgi_headers(self, environ: t.Any) -> t.Any:
+            headers = super().get_wsgi_headers(environ)
+            headers["X-Path"] = environ["PATH_INFO"]
+            return headers
+
+    app = quartish.Flask("app")
+    app.response_class = Own
+
+    @app.get("/")
+    async def view() -> t.Any:
+        async def pieces() -> t.AsyncIterator[bytes]:
+            yield b"x"
+
+        return pieces()
+
+    answer = await ask(app)
+    assert answer.headers["X-Path"] == "/" and answer.body == b"x"
+
+
+# --- a server that sends files itself -----
+
+
+@pytest.mark.parametrize("of", ["memory", "range", "file", "iterator"])
+async def test_only_whole_files_are_left_to_the_server(colour: App, of: str) -> None:
+    app = colour("app")
+
+    @app.get("/")
+    async def view() -> t.Any:
+        if of == "iterator":
+            return app.response_class(iter([b"pie", b"ces"]))
+        sent = quartish.send_file(
+            io.BytesIO(b"pieces") if of == "memory" else __file__, mimetype="text/plain"
+        )
+        return sent if app.plain else await t.cast(t.Any, sent)
+
+    headers = [(b"host", b"localhost"), *([(b"range", b"bytes=1-2")] if of == "range" else [])]
+    peer = HttpPeer(app, "/")
+    peer.scope = http_scope(headers=headers, extensions={"http.response.pathsend": {}})
+    async with peer:
+        await peer.ended()
+    sent = [message for message in peer.sent if "path" in message]
+    assert sent == ([{"type": "http.response.pathsend", "path": __file__}] if of == "file" else [])
+    if of in ("memory", "iterator"):
+        assert peer.body == b"pieces"
+
+
+# --- streams that go on -----
+
+
+async def test_a_stream_that_goes_on_after_it_was_given_up(
+    colour: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or after its client left: what it still yields is sent to nobody."""
+    app = colour("app")
+    yielded: list[str] = []
+
+    @app.get("/<float:timeout>")
+    async def view(timeout: float) -> t.Any:
+        async def pieces() -> t.AsyncIterator[bytes]:
+            yield b"first"
+            try:
+                await asyncio.sleep(5)
+            except asyncio.CancelledError:
+                yielded.append("second")
+            yield b"second"
+
+        made = app.make_response(pieces())
+        response = made if app.plain else await made
+        response.timeout = timeout
+        return response
+
+    for path, leaves in (("/0.05", False), ("/5.0", True)):
+        async with HttpPeer(app, path) as peer:
+            await peer.until(2)
+            if leaves:
+                peer.leave()
+            await peer.ended()
+        assert peer.body == b"first" and peer.sent[-1]["more_body"]
+    assert yielded == ["second"] * 2 and "was given up" in caplog.text
+
+
+async def test_a_server_that_cancels_while_it_takes_the_answer(colour: App) -> None:
+    app = colour("app")
+
+    @app.get("/")
+    async def view() -> str:
+        return "answer"
+
+    async with HttpPeer(app, "/") as peer:
+        peer.takes.clear()
+        await asyncio.sleep(0.01)
+        peer.task.cancel()
+        await peer.ended()
+        peer.takes.set()
+    assert isinstance(peer.error, asyncio.CancelledError) and not peer.sent
+
+
+async def test_a_stream_through_wsgi_may_be_silent_without_a_timeout() -> None:
+    app = quartish.Flask("app")
+    app.config["RESPONSE_TIMEOUT"] = None
+    inner = app.wsgi_app
+    app.wsgi_app = lambda environ, start: inner(environ, start)  # type: ignore[method-assign]
+
+    @app.get("/")
+    def view() -> t.Iterator[str]:
+        yield "a"
+        yield "b"
+
+    assert (await ask(app)).body == b"ab"
+
+
+# --- the doors' own turns -----
+
+
+async def test_a_view_that_gives_an_awaitable_which_is_no_coroutine(colour: App) -> None:
+    app = colour("app")
+
+    @mark_async
+    def view() -> t.Any:
+        found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        found.set_result("found")
+        return found
+
+    app.add_url_rule("/", "view", view)
+    assert (await ask(app)).body == b"found"
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_a_connection_that_answers_by_itself(streams: bool) -> None:
+    app = quartish.Quart("app")
+
+    @app.get("/")
+    async def view() -> t.Any:
+        async def pieces() -> t.AsyncIterator[bytes]:
+            yield b"x"
+
+        return pieces() if streams else "x"
+
+    peer = HttpPeer(app, "/")
+    peer.app = lambda scope, receive, send: ASGIHTTPConnection(app, scope)(receive, send)
+    async with peer:
+        await peer.ended()
+    assert (peer.status, peer.body) == (200, b"x")
+
+
+def test_the_loop_of_background_tasks_ends_in_its_own_process_and_thread() -> None:
+    """Where the garbage collector runs may be a forked process, or that loop itself."""
+    config = {"BACKGROUND_TASK_SHUTDOWN_TIMEOUT": 1}
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    _end_loop(loop, {}, config, os.getpid() + 1)
+    assert loop.is_running() and thread.is_alive()
+    loop.call_soon_threadsafe(_end_loop, loop, {}, config, os.getpid())
+    thread.join(5)
+    assert not thread.is_alive()
+    loop.close()
+
+
+# --- websockets that end twice -----
+
+
+async def test_a_handler_that_shuts_the_app_down(colour: App) -> None:
+    app, ended = colour("app"), []
+
+    @app.websocket("/")
+    async def view() -> None:
+        await quartish.websocket.accept()
+        try:
+            await app.shutdown()
+            await asyncio.sleep(5)
+        finally:
+            ended.append("view")
+
+    async with app.test_app(), WebsocketPeer(app) as peer:
+        await peer.ended()
+    assert ended == ["view"] and peer.code == 1012
+
+
+async def test_an_app_that_shuts_down_while_a_websocket_ends(colour: App) -> None:
+    """Its teardown functions are let run."""
+    app = colour("app")
+    at_end, go_on, ended = asyncio.Event(), asyncio.Event(), []
+
+    @app.websocket("/")
+    async def view() -> None:
+        await quartish.websocket.accept()
+
+    @app.after_websocket
+    async def after(response: t.Any) -> t.Any:
+        at_end.set()
+        await go_on.wait()
+        ended.append("after")
+        return response
+
+    async with WebsocketPeer(app) as peer:
+        await at_end.wait()
+        stopping = asyncio.create_task(app.shutdown())
+        await asyncio.sleep(0.01)
+        assert not stopping.done()
+        go_on.set()
+        await peer.ended()
+        await stopping
+    assert ended == ["after"] and peer.code == 1012
+
+
+@pytest.mark.parametrize("then", ["waits", "reads on"])
+async def test_a_handler_that_reads_slowly_after_its_client_left(colour: App, then: str) -> None:
+    app = colour("app")
+    got: list[t.Any] = []
+
+    @app.websocket("/")
+    async def view() -> None:
+        while True:
+            got.append(await quartish.websocket.receive())
+            await asyncio.sleep(0.07)
+
+    async with WebsocketPeer(app) as peer:
+        peer.say(*"abc" if then == "reads on" else "a")
+        await asyncio.sleep(0.01)
+        peer.leave()
+        await peer.ended()
+    assert got == ([*"abc"] if then == "reads on" else ["a"])
+
+
+async def test_a_task_that_is_told_after_the_handler_was_cancelled(colour: App) -> None:
+    app = colour("app")
+    told: list[str] = []
+
+    @app.websocket("/")
+    async def view() -> None:
+        await quartish.websocket.accept()
+
+        async def listen() -> None:
+            await asyncio.sleep(0.05)
+            try:
+                await quartish.websocket.receive()
+            except asyncio.CancelledError:
+                told.append("task")
+                raise
+
+        task = asyncio.create_task(listen())
+        try:
+            await asyncio.sleep(5)
+        finally:
+            told.append("handler")
+            await asyncio.wait([task])
+
+    async with WebsocketPeer(app) as peer:
+        await peer.until(1)
+        peer.leave()
+        await peer.ended()
+    assert told == ["handler", "task"]
