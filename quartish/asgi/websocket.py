@@ -132,7 +132,7 @@ class WebsocketExchange(Exchange):
     def _cancel_if_idle(self, reads: int) -> None:
         if self.inbox.reads == reads:
             super().left()
-        elif not self.inbox.is_awaited:  # it has read meanwhile, and may do so again
+        else:  # it has read meanwhile, and may do so again
             self.call_later(MOMENT, self._cancel_if_idle, self.inbox.reads)
 
     def tell(self) -> None:

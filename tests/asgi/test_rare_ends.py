@@ -277,8 +277,8 @@ async def test_an_app_that_shuts_down_while_a_websocket_ends(colour: App) -> Non
     assert ended == ["after"] and peer.code == 1012
 
 
-@pytest.mark.parametrize("then", ["waits", "reads on"])
-async def test_a_handler_that_reads_slowly_after_its_client_left(colour: App, then: str) -> None:
+async def test_a_handler_that_reads_slowly_after_its_client_left(colour: App) -> None:
+    """It may go on as long as it reads something in each moment."""
     app = colour("app")
     got: list[t.Any] = []
 
@@ -286,14 +286,14 @@ async def test_a_handler_that_reads_slowly_after_its_client_left(colour: App, th
     async def view() -> None:
         while True:
             got.append(await quartish.websocket.receive())
-            await asyncio.sleep(0.07)
+            await asyncio.sleep(0.02)
 
     async with WebsocketPeer(app) as peer:
-        peer.say(*"abc" if then == "reads on" else "a")
+        peer.say(*"abcdefghijklm")
         await asyncio.sleep(0.01)
         peer.leave()
         await peer.ended()
-    assert got == ([*"abc"] if then == "reads on" else ["a"])
+    assert got and got == [*"abcdefghijklm"][: len(got)]
 
 
 async def test_a_task_that_is_told_after_the_handler_was_cancelled(colour: App) -> None:
