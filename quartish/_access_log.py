@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import typing as t
+
+from ._request_id import of_scope
 
 if t.TYPE_CHECKING:
     from hypercorn.typing import ResponseSummary
@@ -25,20 +28,21 @@ class AccessLog:
     async def access(
         self, request: WWWScope, response: ResponseSummary | None, request_time: float
     ) -> None:
-        if self.access_logger is None:
+        if self.access_logger is None or os.environ.get("QUARTISH_ACCESS_LOG") == "0":
             return
         client, query = request["client"], request["query_string"]
         target = request["raw_path"] + (b"?" + query if query else b"")
-        self.access_logger.info(
-            '%s "%s %s HTTP/%s" %s %.1fms',
-            client[0] if client else "-",
-            request.get("method", "WEBSOCKET"),
-            # Nobody writes to this terminal by what is in a URL.
-            target.decode("latin-1").encode("unicode_escape").decode(),
-            request["http_version"],
-            response["status"] if response else "-",
-            request_time * 1000,
-        )
+        with of_scope(request):  # its own Context is gone
+            self.access_logger.info(
+                '%s "%s %s HTTP/%s" %s %.1fms',
+                client[0] if client else "-",
+                request.get("method", "WEBSOCKET"),
+                # Nobody writes to this terminal by what is in a URL.
+                target.decode("latin-1").encode("unicode_escape").decode(),
+                request["http_version"],
+                response["status"] if response else "-",
+                request_time * 1000,
+            )
 
     async def log(self, level: int, message: str, *args: t.Any, **options: t.Any) -> None:
         if self.error_logger is not None:

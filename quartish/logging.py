@@ -6,9 +6,13 @@ take a record of the logger's level.
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sys
 import typing as t
+from datetime import datetime
+from datetime import UTC
 from logging.handlers import QueueHandler
 from logging.handlers import QueueListener
 from queue import SimpleQueue
@@ -16,6 +20,7 @@ from queue import SimpleQueue
 from werkzeug.local import LocalProxy
 
 from ._current import find_context
+from ._request_id import request_id as request_id
 from ._tracebacks import is_full
 from ._tracebacks import text_of
 
@@ -66,8 +71,44 @@ class _Placing(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         text = super().formatMessage(record)
-        endpoint = getattr(record, "endpoint", None)
-        return text if endpoint is None else f"{text} in view {endpoint!r}"
+        endpoint, of_request = getattr(record, "endpoint", None), _id_of(record)
+        if endpoint is not None:
+            text = f"{text} in view {endpoint!r}"
+        return text if of_request is None else f"{text} [{of_request}]"
+
+
+def _id_of(record: logging.LogRecord) -> str | None:
+    found: str | None = getattr(record, "request_id", None)
+    return found
+
+
+#: What every record has: anything else was given by whoever logged it.
+_USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id", "short"}
+
+
+class JSONFormatter(logging.Formatter):
+    """Writes each record as one line of JSON: `time` (UTC, ISO 8601), `level`, `logger`, `message`,
+    `request_id`, `exception` with its traceback, and what it was given by `extra`.
+
+    `QUARTISH_LOG=json` lets the handlers of quartish use it; in a logging config it is
+    `quartish.logging.JSONFormatter`.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, t.Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if _id_of(record) is not None:
+            line["request_id"] = _id_of(record)
+        line |= {key: value for key, value in vars(record).items() if key not in _USUAL}
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = self.formatStack(record.stack_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def folding(app: t.Any) -> dict[str, t.Any]:
@@ -98,9 +139,21 @@ def log_failure(app: t.Any, exc_info: t.Any) -> None:
     app.logger.error(message, *args, exc_info=exc_info, extra=extra, stacklevel=2)
 
 
+class _Chosen(logging.Formatter):
+    """The text of people, or JSON where `QUARTISH_LOG` says so when a record is written."""
+
+    def __init__(self, fmt: str) -> None:
+        super().__init__()
+        self.text, self.json = _Placing(fmt), JSONFormatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        chosen = self.json if os.environ.get("QUARTISH_LOG") == "json" else self.text
+        return chosen.format(record)
+
+
 def _stream_handler(fmt: str) -> logging.StreamHandler[t.TextIO]:
     handler = logging.StreamHandler(t.cast(t.TextIO, wsgi_errors_stream))
-    handler.setFormatter(_Placing(fmt))
+    handler.setFormatter(_Chosen(fmt))
     return handler
 
 

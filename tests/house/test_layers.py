@@ -32,6 +32,7 @@ FLOORS = {
     "_loopback": 1,
     "_names": 1,
     "_observed": 1,
+    "_request_id": 1,
     "_werkzeug": 1,
     "_http.environ": 1,
     "_http.head": 1,
