@@ -9,6 +9,7 @@ import functools
 import re
 import typing as t
 
+from werkzeug.datastructures import Headers
 from werkzeug.urls import iri_to_uri
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -91,7 +92,10 @@ def check_sendable(response: t.Any) -> None:
     status = response.status_code
     if not 200 <= status <= 999:
         raise Unsendable(f"{status} is no status of a response.")
-    lines = list(iter(response.headers))  # which asks them for no length
+    headers = response.headers
+    if type(headers) is dict:  # which a view may put in place of them
+        response.headers = headers = Headers(headers)
+    lines = list(iter(headers))  # which asks them for no length
     names, has_length, has_url = raw_names(tuple([name for name, _ in lines]))
     values = [value for _, value in lines]
     if has_url:

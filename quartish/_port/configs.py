@@ -14,8 +14,9 @@ import typing as t
 
 from .records import Finding
 
-_VERSION = r"(?:\s*\(?\s*(?:===?|[<>~!]=?)[^;#\s'\",)]+(?:\s*,\s*[<>~!=]=?[^;#\s'\",)]+)*\)?)?"
-_NAME = r"(?:[Ff]lask|[Qq]uart|FLASK)(?:\[[\w ,.-]*\])?"
+_ONE = r"(?:===?|[<>~!]=?)\s*[^;#\s'\",)]+"
+_VERSION = rf"(?:\s*\(?\s*{_ONE}(?:\s*,\s*{_ONE})*\)?)?"
+_NAME = r"(?:[Ff]lask|[Qq]uart|FLASK)(?:\s*\[[\w ,.-]*\])?"
 _REQUIREMENT = re.compile(rf"(?P<name>{_NAME})(?P<version>{_VERSION})(?P<rest>\s*(?:;.*)?)")
 _LINE = re.compile(
     rf"^(?P<before>\s*(?:-\s+|[\w{{}},!.-]+:\s+)?['\"]?){_NAME}{_VERSION}"
@@ -32,7 +33,8 @@ _LIST_MODULE = re.compile(r"(?<=['\"]-m['\"], )(['\"])(?:flask|quart)\1")
 _INSTALL = re.compile(r"\b(?:pip3?|uv|pipx|poetry|pdm|conda)\s+(?:pip\s+)?(?:install|add)\b")
 _INSTALLED = re.compile(rf"(?<=\s)(?P<quote>['\"]?){_NAME}{_VERSION}(?P=quote)(?=\s|$)")
 _SERVER = re.compile(
-    r"(?<![\w/.-])(gunicorn|uwsgi|waitress-serve|chaussette|mod_wsgi-express)\s+\S"
+    r"(?<![\w/.-])(gunicorn|uwsgi|waitress-serve|chaussette|mod_wsgi-express)"
+    r"(?:['\"]\s*,\s*['\"]|\s+)\S"
 )
 _APP = re.compile(r"(?<![\w./:-])([A-Za-z_][\w.]*:[A-Za-z_]\w*(?:\(\))?)(?=['\"\s,\]]|$)")
 _BIND = re.compile(r"(?:-b|--bind|--http|--http-socket|--listen)[ =]['\"]?([^\s'\",\]]+)")

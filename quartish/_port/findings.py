@@ -10,6 +10,7 @@ from ..production import check_setting
 from .blocking import Table
 from .extensions import EXTENSIONS
 from .extensions import find_extensions
+from .follow import in_thread
 from .records import Facts
 from .records import Finding
 from .records import Use
@@ -168,10 +169,18 @@ def _by_rules(project: Project) -> t.Iterator[Finding]:
                         yield _finding(rule, fact, one.line, one.dotted)
     for fact, _, use in project.uses():
         if not fact.test:
-            for path in project.expand_all(use.paths):
+            for path in _ends(project, use):
                 for rule in RULES:
                     if use.kind in rule.kinds.split() and _matches(rule, path):
                         yield _finding(rule, fact, use.span.line, path)
+
+
+def _ends(project: Project, use: Use) -> t.Iterable[str]:
+    """Return what a use leads to; of an attribute that is set, its object and its name."""
+    if use.kind != "store":
+        return project.expand_all(use.paths)
+    parts = (path.rpartition(".") for path in use.paths)
+    return [f"{end}.{name}" for owner, _, name in parts for end in project.expand(owner)]
 
 
 def _finding(rule: Rule, fact: Facts, line: int, path: str) -> Finding:
@@ -192,6 +201,8 @@ def reach(project: Project, start: t.Iterable[str]) -> set[str]:
             continue
         found.add(name)
         for use in project.functions[name].uses:
+            if in_thread(use):
+                continue
             for end in project.expand_all(use.paths):
                 called = use.kind == "call" or use.context.endswith(")")
                 todo.append(end if called else end.removesuffix("()") if "()" in end else "")
@@ -203,12 +214,12 @@ def _blocking(
 ) -> t.Iterator[Finding]:
     """Name what views wait for, once a line; what no view comes to is no matter."""
     on_loop = reach(project, loop)
-    in_thread = reach(project, thread)
+    on_thread = reach(project, thread)
     for fact in project.facts:
         if fact.test:
             continue
         for function in fact.functions:
-            if function.dotted not in on_loop | in_thread:
+            if function.dotted not in on_loop | on_thread:
                 continue
             lines: set[int] = set()
             for use in function.uses:

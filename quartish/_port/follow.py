@@ -22,10 +22,17 @@ _PROXIES = (
     *("flask_login.current_user", "flask_login.utils.current_user"),
     *("flask_security.current_user", "flask_jwt_extended.current_user"),
 )
+_TO_THREADS = ("run_sync", "to_thread", "run_in_executor", "Thread", "Timer", "submit")
 _TEMPLATES = ("flask.render_template", "flask.stream_template")
 _FILLS = re.compile(r"\.jinja_env\.(globals|filters|tests)")
 #: Bases that have no constructor of which anything is feared.
 _BASES = ("builtins.", "enum.", "typing.", "abc.", "collections.", "flask.views.", "werkzeug.")
+
+
+def in_thread(use: Use) -> bool:
+    """Say whether a function is given to what runs it in another thread."""
+    called = use.context.rpartition("(")[0].rpartition(".")[2]
+    return use.kind == "load" and called in _TO_THREADS
 
 
 class Follower:
@@ -99,6 +106,8 @@ class Follower:
         return ""
 
     def _load_blocks(self, use: Use, where: str, seen: set[str]) -> str:
+        if in_thread(use):
+            return ""
         for end in self.project.expand_all(use.paths):
             if end.startswith(_PROXIES):
                 return f"loads the user, by `{end}` {where}"

@@ -67,6 +67,7 @@ class _Reader:
         self.scope = Scope(module.name, "module", None, module)
         self.may_await = False
         self.type_checking = False
+        self.within = 0  # of `try` and `with`
 
     def read(self, tree: ast.Module) -> None:
         self.function.test = self.facts.test
@@ -138,7 +139,17 @@ class _Reader:
                     if not awaited and not isinstance(item.context_expr, ast.Call):
                         entered = join(f"{path}.__enter__" for path in paths)
                         self.use(entered, item.context_expr, "call")
+                self.within += 1
                 self.statements(node.body)
+                self.within -= 1
+            case ast.Try() | ast.TryStar():
+                self.within += 1
+                self.statements(node.body)
+                self.within -= 1
+                for handler in node.handlers:
+                    self.child(handler)
+                self.statements(node.orelse)
+                self.statements(node.finalbody)
             case _:
                 awaited = isinstance(node, ast.AsyncFor)
                 for child in ast.iter_child_nodes(node):
@@ -197,6 +208,7 @@ class _Reader:
 
     def definition(self, node: Definition) -> None:
         outer_scope, outer_function, may_await = self.scope, self.function, self.may_await
+        within, self.within = self.within, 0
         decorators = self.decorators(node)
         given = node.args
         for default in (*given.defaults, *given.kw_defaults):
@@ -229,6 +241,7 @@ class _Reader:
         self.scope, self.function, self.may_await = scope, function, True
         self.statements(node.body)
         self.scope, self.function, self.may_await = outer_scope, outer_function, may_await
+        self.within = within
 
     def klass(self, node: ast.ClassDef) -> None:
         outer = self.scope
@@ -275,7 +288,7 @@ class _Reader:
         arguments: dict[str, Paths] | None = None,
     ) -> None:
         use = Use(paths, self.span(node), kind, awaited, self.may_await, arguments or {}, context)
-        use.returned = context == "return"
+        use.returned = context == "return" and not self.within
         self.function.uses.append(use)
 
     def expression(self, node: ast.expr, awaited: bool = False, context: str = "") -> None:

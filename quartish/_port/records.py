@@ -38,7 +38,8 @@ class Use:
     arguments: dict[str, Paths] = field(default_factory=dict)
     #: Of a load: the call that it is given to, or a word on where else it stands.
     context: str = ""
-    #: Whether it is what the function returns.
+    #: Whether it is what the function returns, and nothing is around it that an end of it
+    #: would reach: no `try`, no `with`.
     returned: bool = False
 
 

@@ -12,6 +12,7 @@ from .records import Paths
 from .scopes import join
 
 _DEEPEST = 12
+_MOST = 100  # steps from a path to what it leads to
 _END = re.compile(r"[.(\[]|$")
 _FACES = re.compile(r"^(quartish\.quart|quartish|quart)(?=$|[.(\[])")
 _SUBMODULES = re.compile(
@@ -65,28 +66,33 @@ class Project:
             for name, paths in fact.names.items():
                 if name not in ("__all__", "__version__"):
                     self.names[f"{fact.module}.{name}"] = paths
+        self._memo: dict[str, Paths] = {}
+        self._steps = 0
+        attributes: dict[str, Paths] = {}
         for fact in facts:
             if fact.test:  # what tests set, the project does not rely on
                 continue
             for path, paths in fact.attributes.items():
                 for whole in {normal(path), *self.expand(path)}:
-                    known = self.attributes.get(whole, ())
-                    self.attributes[whole] = join((*known, *paths))
-        self._memo: dict[str, Paths] = {}
-
-    _memo: dict[str, Paths] | None = None
+                    attributes[whole] = join((*attributes.get(whole, ()), *paths))
+        self.attributes = attributes
+        self._memo = {}
 
     def expand(self, path: str, depth: int = 0) -> Paths:
         """Return what a path leads to: functions and classes of the project by their dotted
         names, what others wrote by theirs."""
         if path[:1] in "?<" or depth > _DEEPEST:
             return (path,)
-        memo = self._memo
-        if memo is not None and path in memo:
-            return memo[path]
+        if depth == 0:
+            if path in self._memo:
+                return self._memo[path]
+            self._steps = _MOST
+        self._steps -= 1
+        if self._steps < 0:  # values that are made of each other
+            return ("?",)
         found = self._expand(path, depth)
-        if memo is not None and depth == 0:
-            memo[path] = found
+        if depth == 0:
+            self._memo[path] = found
         return found
 
     def expand_all(self, paths: Paths) -> Paths:

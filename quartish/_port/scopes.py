@@ -19,6 +19,8 @@ _CARRIERS = frozenset(
     ("getattr", "cast", "next", "min", "max", "list", "tuple", "set", "sorted", "reversed", "iter")
 )
 _PLAIN = frozenset(("str", "int", "float", "bool", "bytes", "dict", "list", "set", "tuple"))
+#: What binds nothing, nor anything in it.
+_DULL = (ast.Name, ast.Constant, ast.expr_context, ast.operator, ast.cmpop, ast.unaryop, ast.alias)
 Definition: t.TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Binding: t.TypeAlias = tuple[str, ast.expr | None, str]
 """A path; or an expression and what is appended to its paths."""
@@ -209,7 +211,9 @@ def collect(scope: Scope, body: t.Sequence[ast.stmt]) -> None:
                 scope.elsewhere.update(node.names)
             case ast.MatchAs() | ast.MatchStar() if node.name:
                 scope.bind(node.name, "?")
-        todo.extend(reversed(list(ast.iter_child_nodes(node))))
+        todo.extend(
+            [child for child in ast.iter_child_nodes(node) if not isinstance(child, _DULL)][::-1]
+        )
 
 
 def _assign(scope: Scope, target: ast.expr, value: ast.expr, end: str = "") -> None:
