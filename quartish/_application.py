@@ -50,6 +50,7 @@ from .asgi.websocket import end_websockets
 from .asgi.websocket import handle_websocket
 from .ctx import _AppCtxGlobals
 from .ctx import AppContext
+from .debughelpers import explain_miss
 from .debughelpers import FormDataRoutingRedirect
 from .globals import g
 from .globals import request
@@ -260,6 +261,8 @@ class App(Core, Watched, metaclass=AppType):
             and request.method not in ("GET", "HEAD", "OPTIONS")
         ):
             raise FormDataRoutingRedirect(request)
+        if self.debug:
+            explain_miss(self, request)
         raise error
 
     @default

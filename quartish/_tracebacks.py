@@ -34,7 +34,7 @@ def is_full(setting: str | None = None, default: bool = False) -> bool:
 def fold(error: traceback.TracebackException) -> int:
     """Fold away what is not the user's, in place, also of causes, contexts and groups; return how
     many frames that were. An error that has met no code of the user's stays as it is."""
-    if not any(_is_users(stack) for stack in _stacks(error)):
+    if not any(_has_users(stack) for stack in _stacks(error)):
         return 0
     return sum(_fold(stack) for stack in _stacks(error))
 
@@ -74,7 +74,7 @@ def _stacks(error: traceback.TracebackException) -> t.Iterator[traceback.StackSu
         waiting += [other for other in others if other is not None]
 
 
-def _is_users(stack: traceback.StackSummary) -> bool:
+def _has_users(stack: traceback.StackSummary) -> bool:
     return bool(_kept(stack))
 
 
@@ -89,6 +89,17 @@ def _kept(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
         kept.append(frame)
         folding = kind == "template"  # what Jinja does for one is as far from the user as we are
     return kept
+
+
+def is_users(filename: str) -> bool:
+    """Say whether a file is a program's own: neither of ours nor of any library."""
+    return _kind(filename) in ("user", "template") and not filename.startswith(_installed())
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    return tuple({os.path.join(paths[name], "") for name in ("stdlib", "purelib", "platlib")})
 
 
 def _fold(stack: traceback.StackSummary) -> int:

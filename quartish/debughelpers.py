@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.exceptions import NotFound
 from werkzeug.routing import RequestRedirect
 
 from ._current import find_context
+from ._mistakes import allowed
+from ._mistakes import nearest
 
 if t.TYPE_CHECKING:
     from jinja2 import BaseLoader
@@ -67,6 +71,21 @@ class FormDataRoutingRedirect(AssertionError):
             "This exception is only raised in debug mode."
         )
         super().__init__(" ".join(lines))
+
+
+def explain_miss(app: t.Any, request: t.Any) -> None:
+    """Say in the page and the log which routes are nearest to what matched none, or which methods
+    those take that matched."""
+    error = request.routing_exception
+    if type(error) is NotFound:
+        says = nearest(app, request.path)
+    elif type(error) is MethodNotAllowed:
+        says = allowed(app, request.path, request.method, error.valid_methods or ())
+    else:
+        return
+    if says is not None and not (error.description or "").endswith(says):
+        error.description = f"{error.description}\n{says}"
+        app.logger.info("%s for [%s %s]. %s", error.code, request.method, request.log_path, says)
 
 
 def attach_enctype_error_multidict(request: t.Any) -> None:

@@ -50,9 +50,11 @@ def find_best_app(module: ModuleType) -> Core:
     if len(apps) == 1:
         return apps.popitem()[1]
     if apps:
+        names = [name for name, value in vars(module).items() if isinstance(value, Core)]
         raise NoAppException(
-            f"Module '{module.__name__}' holds {len(apps)} applications."
-            f" Say which one is meant with '{module.__name__}:name'."
+            f"Module '{module.__name__}' holds {len(apps)} applications ({', '.join(names)})."
+            f" Say which one is meant with '{module.__name__}:name', such as"
+            f" '{module.__name__}:{names[0]}'."
         )
 
     for name in ("create_app", "make_app"):

@@ -37,6 +37,7 @@ from .._concurrency.coroutines import unwrapped
 from .._current import call_with_context
 from .._http.headers import check_sendable
 from .._http.headers import Unsendable
+from .._mistakes import explain
 from ..ctx import AppContext
 from ..sansio.app import Core
 from ..signals import appcontext_tearing_down
@@ -370,6 +371,7 @@ class Flow(Answers, OwnContexts):
             ):
                 # An after function or an error handler read it: the client's fault still.
                 return await self.finalize(ctx, error, from_error_handler=True)
+            explain(error, ctx)
             return await self.handle_exception(ctx, error)
         except Exception as another:  # of the error handler's
             if another is error or propagates(self.app):

@@ -23,6 +23,7 @@ from .._concurrency.coroutines import Watch
 from .._concurrency.threads import lane_loop
 from .._concurrency.threads import to_thread
 from .._current import call_with_context
+from .._mistakes import explain
 from ..logging import folding
 from ..signals import got_background_exception
 
@@ -176,6 +177,7 @@ async def report(app: t.Any, error: Exception) -> None:
     ):
         if is_awaitable(rv):
             await rv
+    explain(error, app.app_context())
     task = asyncio.current_task()
     app.logger.error(
         "Exception in background task %s",

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
-import time
+import sys
 import typing as t
 from contextvars import Context
 from contextvars import copy_context
@@ -35,11 +34,12 @@ from ..typing import Message
 from ..typing import Scope
 from ..wrappers import Request
 from ..wrappers.connection import Conn
-from .exchange import Exchange
+from .forgotten import watch_calls
 from .send import send_answer
 from .through_wsgi import handle_through_wsgi
 from .unfinished import note
 from .unfinished import reset
+from .watchdog import watched
 
 HEAD_WAITS = 0.2
 """Seconds for which the head of a response waits for its first piece."""
@@ -50,8 +50,6 @@ KINDS = {
     "json": b"application/problem+json",
     "text": b"text/plain; charset=utf-8",
 }
-BLOCKING = 0.1
-"""Seconds without the loop's turn after which a view is named."""
 
 
 async def run_debugged(exchange: t.Any, context: Context) -> None:
@@ -89,6 +87,16 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
 
 
 async def _run(exchange: t.Any, context: Context, on_loop: bool | None = None) -> None:
+    depth = sys.get_coroutine_origin_tracking_depth()
+    if not depth:  # Python's warning of a coroutine that nobody awaited names the line then
+        sys.set_coroutine_origin_tracking_depth(1)
+    try:
+        await _run_in_lane(exchange, context, on_loop)
+    finally:
+        sys.set_coroutine_origin_tracking_depth(depth)
+
+
+async def _run_in_lane(exchange: t.Any, context: Context, on_loop: bool | None) -> None:
     if context.run(exchange.begin) if on_loop is None else on_loop:
         await within(context, exchange.on_loop(), exchange, watched(exchange, context))
     else:
@@ -126,6 +134,7 @@ async def run_websocket_debugged(exchange: t.Any, context: Context) -> None:
     """Run a `WebsocketExchange` in its lane; log what it raises, as http errors are logged, and
     not as a server does: its client has been told by the close."""
     try:
+        watch_calls(exchange.app, exchange.ctx.websocket)
         if context.run(exchange.begin):
             run = watched(exchange, context)
             await within(context, exchange.on_loop(), exchange, run)
@@ -258,44 +267,3 @@ def _warn_once(app: t.Any, conn: Conn) -> None:
         if app.config["DEBUGGER"]
         else "Nothing runs there (DEBUGGER is False).",
     )
-
-
-def watched(exchange: Exchange, context: Context) -> t.Callable[..., t.Any]:
-    """Return what `within` may take for `context.run`: each step is timed."""
-    return _Watch(exchange, context).run
-
-
-class _Watch:
-    def __init__(self, exchange: Exchange, context: Context) -> None:
-        self.exchange = exchange
-        self.context = context
-
-    def run(self, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
-        began = time.perf_counter()
-        try:
-            return self.context.run(func, *args)
-        finally:
-            seconds = time.perf_counter() - began
-            if seconds > BLOCKING:
-                self.context.run(self.warn, seconds)
-
-    def warn(self, seconds: float) -> None:
-        """Say which view it was, where, for how long, and what to do."""
-        exchange = self.exchange
-        exchange.app.logger.warning(
-            "%s%s blocked the event loop for %d ms: nothing else was served meanwhile. Make it a"
-            " plain 'def', which runs in a thread, or await an async driver (if it was one of its"
-            " synchronous hooks: SYNC_HOOKS_IN_THREAD).",
-            exchange.flow.describe(exchange.ctx),
-            _place(exchange.app.view_functions.get(exchange.ctx.conn.endpoint)),
-            seconds * 1000,
-        )
-
-
-def _place(view: t.Any) -> str:
-    """Return where the view was written, as " (file:line)"; "" where nobody can tell."""
-    written: t.Any = getattr(view, "view_class", None) or (inspect.unwrap(view) if view else view)
-    try:
-        return f" ({inspect.getsourcefile(written)}:{inspect.getsourcelines(written)[1]})"
-    except (OSError, TypeError):
-        return ""

@@ -27,6 +27,8 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .._concurrency.handover import handover
 from .._defaults import DEFAULTS
 from .._import_paths import find_package
+from .._mistakes import place_of
+from .._mistakes import refuse_coroutine
 from ..blueprints import Blueprint
 from ..blueprints import T_template_filter
 from ..blueprints import T_template_global
@@ -263,6 +265,8 @@ class Core(Scaffold):
         if "auto_reload" not in options:
             reload = self.config["TEMPLATES_AUTO_RELOAD"]
             options["auto_reload"] = self.debug if reload is None else reload
+        if self.debug and not options.get("enable_async"):
+            options.setdefault("finalize", refuse_coroutine)
         env = self.jinja_environment(self, **options)  # type: ignore[arg-type]
         env.policies["json.dumps_function"] = self.json.dumps
         return env
@@ -376,9 +380,11 @@ class Core(Scaffold):
         self.url_map.add(rule_obj)
         if view_func is not None:
             if self.view_functions.get(endpoint, view_func) != view_func:
+                before = place_of(self.view_functions[endpoint])
                 raise AssertionError(
-                    "View function mapping is overwriting an existing"
-                    f" endpoint function: {endpoint}"
+                    "View function mapping is overwriting an existing endpoint function:"
+                    f" {endpoint}. It is {before}, and now {place_of(view_func)}: rename one, or"
+                    " give it another `endpoint=`."
                 )
             self.view_functions[endpoint] = view_func
 

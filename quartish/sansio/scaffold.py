@@ -24,6 +24,7 @@ from .._current import current_app
 from .._import_paths import _find_package_path as _find_package_path
 from .._import_paths import find_package as find_package
 from .._import_paths import get_root_path
+from .._mistakes import place_of
 from ..helpers import send_from_directory
 from ..templating import _default_template_ctx_processor
 from ..typing import AfterRequestCallable
@@ -259,6 +260,12 @@ class Scaffold:
     @setupmethod
     def route(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
         """Register the decorated view with `add_url_rule`."""
+        if callable(rule):  # which Flask takes for a rule that is yet to come
+            name = getattr(rule, "__name__", "index")
+            raise TypeError(
+                f"The decorator of {place_of(rule)} lacks its rule: write `.route('/{name}')`, with"
+                " the URL's path."
+            )
         endpoint = options.pop("endpoint", None)
 
         def decorator(func: T_route) -> T_route:

@@ -105,7 +105,8 @@ class NullSession(SecureCookieSession):
 def _fail(session: NullSession, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
     raise RuntimeError(
         "The session is unavailable because no secret key was set. Set the secret_key on"
-        " the application to something unique and secret."
+        " the application to something unique and secret: `app.secret_key = ...`, to what"
+        " `python -c 'import secrets; print(secrets.token_hex())'` prints."
     )
 
 

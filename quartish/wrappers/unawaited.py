@@ -133,8 +133,8 @@ def _package(namespace: dict[str, t.Any]) -> str:
 def _find_view() -> t.Any:
     """Return the function of the current view, or None."""
     ctx = find_context()
-    if ctx is None or not ctx.has_request:
+    if ctx is None or not (ctx.has_request or ctx.has_websocket):
         return None
-    view = ctx.app.view_functions.get(ctx.request.endpoint)
+    view = ctx.app.view_functions.get(ctx.conn.endpoint)
     view = None if view is None else inspect.unwrap(view)
     return view if hasattr(view, "__code__") else None

@@ -30,6 +30,7 @@ FLOORS = {
     "_jinja": 1,
     "_lazy": 1,
     "_loopback": 1,
+    "_mistakes": 1,
     "_names": 1,
     "_observed": 1,
     "_request_id": 1,
