@@ -83,6 +83,7 @@ MISTAKES = [
         def price(of):
             return 7
 
+
         @app.get("/")
         async def view():
             return str(await price("tea"))
@@ -93,6 +94,7 @@ MISTAKES = [
         """
         async def price():
             return 7
+
 
         @app.get("/")
         async def view():
@@ -105,6 +107,7 @@ MISTAKES = [
         async def user():
             return {"name": "Ada"}
 
+
         @app.get("/")
         async def view():
             found = user()
@@ -116,6 +119,7 @@ MISTAKES = [
         """
         async def name():
             return "Ada"
+
 
         @app.get("/")
         async def view():
@@ -149,6 +153,7 @@ MISTAKES = [
         async def user():
             return "Ada"
 
+
         @app.get("/")
         async def view():
             return user(), 201
@@ -159,6 +164,7 @@ MISTAKES = [
         """
         async def user():
             return "Ada"
+
 
         @app.get("/")
         async def view():
@@ -171,6 +177,7 @@ MISTAKES = [
         async def user():
             return "Ada"
 
+
         @app.get("/")
         def view():
             return render_template_string("Hello, {{ user }}", user=user())
@@ -182,9 +189,11 @@ MISTAKES = [
         async def load_user():
             g.user = "Ada"
 
+
         @app.before_request
         def before():
             load_user()
+
 
         @app.get("/")
         async def view():
@@ -197,9 +206,11 @@ MISTAKES = [
         async def load_user():
             g.user = "Ada"
 
+
         @app.before_request
         def before():
             return load_user()
+
 
         @app.get("/")
         async def view():
@@ -221,6 +232,7 @@ MISTAKES = [
         async def numbers():
             yield 1
 
+
         @app.get("/")
         async def view():
             return str([number for number in numbers()])
@@ -232,6 +244,7 @@ MISTAKES = [
         async def main():
             async with app.app_context():
                 return current_app.name
+
 
         print(asyncio.run(main()))
         """,
@@ -261,6 +274,7 @@ MISTAKES = [
         async def user():
             return "Ada"
 
+
         @app.get("/")
         async def view():
             return asyncio.run(user())
@@ -270,6 +284,7 @@ MISTAKES = [
         "Blocking the event loop",
         """
         import time
+
 
         @app.get("/")
         async def view():
@@ -336,11 +351,14 @@ MISTAKES = [
         """
         auth = Blueprint("auth", __name__)
 
+
         @auth.get("/login")
         def login():
             return "Hello"
 
+
         app.register_blueprint(auth)
+
 
         @app.get("/")
         def index():
@@ -353,6 +371,7 @@ MISTAKES = [
         @app.get("/users/<int:number>")
         def user(number):
             return str(number)
+
 
         @app.get("/")
         def index():
@@ -408,6 +427,7 @@ MISTAKES = [
         def index():
             return "a"
 
+
         @app.get("/b")
         def index():
             return "b"
@@ -432,6 +452,7 @@ MISTAKES = [
         @app.after_request
         def after(response):
             response.headers["X-Hello"] = "Ada"
+
 
         @app.get("/")
         def index():
@@ -546,7 +567,8 @@ def play(framework: str, mistake: Mistake, folder: Path) -> str:
             answer = _told(error)
         answer = _heard_of(answer, raised, heard)
         namespace.clear()
-        gc.collect()
+        for _ in range(2):
+            gc.collect()
     said = [*printed] if mistake.kind == "script" else []
     if answer is not None:
         said.append(answer)
