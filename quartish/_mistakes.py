@@ -133,6 +133,14 @@ def place_of(func: t.Any, kind: str = "") -> str:
     return f"{kind}`{code.co_name}`, {os.path.basename(code.co_filename)}:{code.co_firstlineno}"
 
 
+def overwrites(endpoint: str, before: t.Any, now: t.Any) -> AssertionError:
+    """Return the error for a second view of an endpoint's."""
+    return AssertionError(
+        f"View function mapping is overwriting an existing endpoint function: {endpoint}. It is"
+        f" {place_of(before)}, and now {place_of(now)}: rename one, or give it another `endpoint=`."
+    )
+
+
 # --- await, too often -----------------------------------------------------------------------------
 
 _NOT_AWAITABLE = re.compile(

@@ -27,7 +27,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .._concurrency.handover import handover
 from .._defaults import DEFAULTS
 from .._import_paths import find_package
-from .._mistakes import place_of
+from .._mistakes import overwrites
 from .._mistakes import refuse_coroutine
 from ..blueprints import Blueprint
 from ..blueprints import T_template_filter
@@ -380,12 +380,7 @@ class Core(Scaffold):
         self.url_map.add(rule_obj)
         if view_func is not None:
             if self.view_functions.get(endpoint, view_func) != view_func:
-                before = place_of(self.view_functions[endpoint])
-                raise AssertionError(
-                    "View function mapping is overwriting an existing endpoint function:"
-                    f" {endpoint}. It is {before}, and now {place_of(view_func)}: rename one, or"
-                    " give it another `endpoint=`."
-                )
+                raise overwrites(endpoint, self.view_functions[endpoint], view_func)
             self.view_functions[endpoint] = view_func
 
     @setupmethod
