@@ -179,7 +179,7 @@ MISTAKES = [
 
 
         @app.get("/")
-        def view():
+        async def view():
             return render_template_string("Hello, {{ user }}", user=user())
         """,
     ),
@@ -315,7 +315,7 @@ MISTAKES = [
         "A template that does not exist",
         """
         @app.get("/")
-        def view():
+        async def view():
             return render_template("indx.html")
         """,
     ),
@@ -578,11 +578,9 @@ def play(framework: str, mistake: Mistake, folder: Path) -> str:
         for each in logged
         if each.partition("]. ")[2] not in (answer or "") or "]. " not in each
     ]
-    said += [
-        str(each.message)
-        for each in warned
-        if each.category is RuntimeWarning and not any("not awaited" in one for one in said)
-    ]
+    warned_of = {str(each.message) for each in warned if each.category is RuntimeWarning}
+    if not any("not awaited" in one for one in said):
+        said += sorted(warned_of)
     text = "\n".join(line for line in said if line)
     return _clean(text, folder) or (SILENT if mistake.kind == "websocket" else WORKS)
 
