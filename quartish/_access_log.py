@@ -14,7 +14,28 @@ if t.TYPE_CHECKING:
     from hypercorn.typing import ResponseSummary
     from hypercorn.typing import WWWScope
 
+    from .typing import Scope
+
 _Logging = functools.partialmethod[t.Coroutine[t.Any, t.Any, None]]
+
+
+def tell_access(log: logging.Logger, scope: Scope, status: int | None, seconds: float) -> None:
+    """Write the line about a request: who, what, the status, and how long it took."""
+    if os.environ.get("QUARTISH_ACCESS_LOG") == "0":
+        return
+    client, query = scope["client"], scope["query_string"]
+    target = (scope.get("raw_path") or scope["path"].encode()) + (b"?" + query if query else b"")
+    with of_scope(scope):  # its own Context is gone
+        log.info(
+            '%s "%s %s HTTP/%s" %s %.1fms',
+            client[0] if client else "-",
+            scope.get("method", "WEBSOCKET"),
+            # Nobody writes to this terminal by what is in a URL.
+            target.decode("latin-1").encode("unicode_escape").decode(),
+            scope["http_version"],
+            "-" if status is None else status,
+            seconds * 1000,
+        )
 
 
 class AccessLog:
@@ -28,21 +49,9 @@ class AccessLog:
     async def access(
         self, request: WWWScope, response: ResponseSummary | None, request_time: float
     ) -> None:
-        if self.access_logger is None or os.environ.get("QUARTISH_ACCESS_LOG") == "0":
-            return
-        client, query = request["client"], request["query_string"]
-        target = request["raw_path"] + (b"?" + query if query else b"")
-        with of_scope(request):  # its own Context is gone
-            self.access_logger.info(
-                '%s "%s %s HTTP/%s" %s %.1fms',
-                client[0] if client else "-",
-                request.get("method", "WEBSOCKET"),
-                # Nobody writes to this terminal by what is in a URL.
-                target.decode("latin-1").encode("unicode_escape").decode(),
-                request["http_version"],
-                response["status"] if response else "-",
-                request_time * 1000,
-            )
+        if self.access_logger is not None:
+            status = response["status"] if response else None
+            tell_access(self.access_logger, t.cast("Scope", request), status, request_time)
 
     async def log(self, level: int, message: str, *args: t.Any, **options: t.Any) -> None:
         if self.error_logger is not None:

@@ -465,7 +465,7 @@ class App(Core, Watched, metaclass=AppType):
         load_dotenv: bool = True,
         **options: t.Any,
     ) -> None:
-        """Serve the app on this machine while developing it, by Hypercorn.
+        """Serve the app on this machine: by Hypercorn, unless `server` names another.
 
         `options` are those of `serving.run`. Host and port default to those of
         `SERVER_NAME`, else 127.0.0.1 and 5000. Does nothing under `quartish run`.

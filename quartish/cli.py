@@ -41,6 +41,7 @@ from ._cli.shell import shell_command as shell_command
 from ._current import current_app
 from ._names import serve
 from ._port.command import port_command
+from ._servers import SERVERS
 from .helpers import get_debug_flag
 from .production import check_production
 from .sansio.app import Core
@@ -220,6 +221,13 @@ QuartGroup = QuartishGroup = FlaskGroup
     cls=Option,
 )
 @click.option(
+    "--server",
+    type=click.Choice(list(SERVERS)),
+    default="hypercorn",
+    help="Who serves; what is not installed is said.",
+    cls=Option,
+)
+@click.option(
     "--debugger/--no-debugger",
     default=None,
     help="Show errors in the browser. By default so in debug mode.",
@@ -249,6 +257,7 @@ def run_command(
     host: str,
     port: int,
     reload: bool | None,
+    server: str,
     debugger: bool | None,
     with_threads: bool,
     cert: SSLArgument | None,
@@ -280,6 +289,7 @@ def run_command(
         app,
         host,
         port,
+        server=server,
         debug=debug,
         use_reloader=debug if reload is None else reload,
         use_debugger=debugger,

@@ -1,4 +1,4 @@
-"""Serving an ASGI callable with Hypercorn: what `app.run()` and the `run` command do.
+"""Serving an ASGI callable: what `app.run()` and the `run` command do.
 
 Knows nothing of apps. The rules: the server is in the main thread, with or without the
 reloader, so that signals and debuggers work as they do elsewhere; a signal or a changed
@@ -38,15 +38,19 @@ from werkzeug.serving import is_running_from_reloader
 from werkzeug.serving import make_ssl_devcert
 
 from ._access_log import AccessLog as AccessLog
+from ._access_log import tell_access
 from ._asgi_or_wsgi import check_served
 from ._concurrency.coroutines import SERVER_STOPS
 from ._concurrency.threads import keep
 from ._loopback import warn_of_debug_mode
+from ._servers import Calls
+from ._servers import is_installed
+from ._servers import serve_by_hypercorn
+from ._servers import SERVERS
+from ._servers import StartUpError
 from ._werkzeug import reloader
 from .logging import create_serving_logger
 from .typing import ASGIApp
-from .typing import ASGIReceive
-from .typing import ASGISend
 from .typing import Scope
 
 if t.TYPE_CHECKING:
@@ -97,6 +101,13 @@ class ServerConfig:
     #: Requests and websockets at the same time; None: any number.
     max_connections: int | None = None
     ssl_context: ssl.SSLContext | None = None
+    #: Who serves: a name of `_servers.SERVERS`. Others than Hypercorn are at `listener`.
+    server: str = "hypercorn"
+
+    def tell(self, scope: Scope, status: int | None, seconds: float) -> None:
+        """Write a line about a request into the log, where there is one."""
+        if self.accesslog is not None:
+            tell_access(self.accesslog, scope, status, seconds)
 
     @property
     def ssl_enabled(self) -> bool:
@@ -166,52 +177,16 @@ async def serve(
     Then requests have `config.graceful_timeout` seconds to end and are cancelled. Without
     a trigger this must run in the main thread. Raises TypeError for a WSGI app.
     """
-    from hypercorn.asyncio import serve as hypercorn_serve
-
     check_served(app)
     triggered = stop_on_signals().wait if shutdown_trigger is None else shutdown_trigger
-    grace = config.graceful_timeout
     most: int | None = getattr(config, "max_connections", None)
-    config = config.to_hypercorn() if isinstance(config, ServerConfig) else copy.copy(config)
-    # After that Hypercorn drops connections, not gently, or waits without end (Python 3.12).
-    config.graceful_timeout += 1.0
-    running: set[asyncio.Task[t.Any]] = set()
-    loop = asyncio.get_running_loop()
-
-    def cancel_requests() -> None:
-        for task in running:
-            task.cancel(SERVER_STOPS)
-
-    async def stopped() -> None:
-        await triggered()
-        loop.call_later(grace, cancel_requests)
-
-    async def tracked(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-        if scope["type"] == "lifespan":
-            return await app(scope, receive, send)
-        if most is not None and len(running) >= most:
-            return await _refuse(scope, receive, send)
-        task = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
-        running.add(task)
-        try:
-            await app(scope, receive, send)
-        finally:
-            running.discard(task)
-
-    await hypercorn_serve(t.cast(t.Any, tracked), config, shutdown_trigger=stopped, mode="asgi")
-
-
-async def _refuse(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-    """Answer what is one too many: 503 (RFC 9110, section 15.6.4)."""
-    kind = "http"
-    if scope["type"] == "websocket":
-        await receive()
-        kind = "websocket.http"
-        if "websocket.http.response" not in (scope.get("extensions") or {}):
-            return await send({"type": "websocket.close", "code": 1013, "reason": ""})
-    headers = [(b"content-length", b"0"), (b"retry-after", b"1")]
-    await send({"type": f"{kind}.response.start", "status": 503, "headers": headers})
-    await send({"type": f"{kind}.response.body", "body": b""})
+    if isinstance(config, ServerConfig):
+        if config.server != "hypercorn":
+            calls = Calls(app, most, config.tell)
+            await SERVERS[config.server](calls, config, triggered)
+            return
+        config = config.to_hypercorn()
+    await serve_by_hypercorn(Calls(app, most), copy.copy(config), triggered)
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -237,6 +212,7 @@ def run(
     host: str | None = None,
     port: int | None = None,
     *,
+    server: str = "hypercorn",
     debug: bool = False,
     use_reloader: bool = False,
     ssl_context: SSLArgument | None = None,
@@ -252,6 +228,7 @@ def run(
 ) -> None:
     """Serve `app` until a signal stops it; outside the main thread, until the process ends.
 
+    `server` is "hypercorn", or "uvicorn" or "granian" where that is installed.
     `loop` is the event loop to serve on, which is closed at the end.
     `host` may be `unix:/path`. `ssl_context` is a context, a pair of files, or "adhoc".
     With `use_reloader` the app runs in a child process, replaced when a source file
@@ -265,11 +242,20 @@ def run(
     unknown = ignored.keys() - IGNORED
     if unknown:
         raise TypeError(f"run() has no option {', '.join(map(repr, sorted(unknown)))}.")
+    if server not in SERVERS:
+        raise ValueError(f"{server!r} is no server; there are {', '.join(SERVERS)}.")
+    if not is_installed(server):
+        sys.exit(
+            f"{server} is not installed. Install it (pip install {server}), or run without it."
+        )
+    if server == "granian" and isinstance(ssl_context, ssl.SSLContext):
+        raise ValueError("granian wants a certificate's files, not an SSLContext.")
     reloaded = use_reloader and is_running_from_reloader()
     host, port = resolve_address(host, port)
 
     config = ServerConfig()
     vars(config).update(LIMITS, max_connections=MAX_CONNECTIONS)
+    config.server = server
     config.logger_class = AccessLog
     config.accesslog = create_serving_logger()
     # Only for what goes wrong: where the server is, is said once, below.
@@ -361,14 +347,11 @@ def _serve_in_loop(
     debug: bool,
     loop: asyncio.AbstractEventLoop | None,
 ) -> None:
-    from hypercorn.utils import LifespanFailureError
-    from hypercorn.utils import LifespanTimeoutError
-
     try:
         given = None if loop is None else lambda: loop
         with asyncio.Runner(debug=debug, loop_factory=given) as runner:
             runner.run(_serve_until_stopped(app, config, watcher))
-    except (LifespanFailureError, LifespanTimeoutError) as error:
+    except StartUpError as error:
         if watcher is None:
             sys.exit(f"Error: {error}")
         click.echo(f"Error: {error}\nWaiting for a file to change.", err=True)

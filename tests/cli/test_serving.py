@@ -23,6 +23,7 @@ from hypercorn.config import Config
 from hypercorn.logging import Logger
 from werkzeug.serving import make_ssl_devcert
 
+from quartish import _servers
 from quartish import serving
 from quartish.logging import create_serving_logger
 from quartish.serving import AccessLog
@@ -360,7 +361,7 @@ async def test_a_websocket_too_many_is_closed() -> None:
         async def send(message: t.Any, sent: list[t.Any] = sent) -> None:
             sent.append(message)
 
-        await serving._refuse({"type": "websocket", "extensions": extensions}, receive, send)
+        await _servers._refuse({"type": "websocket", "extensions": extensions}, receive, send)
         assert [message["type"].rpartition(".")[2] for message in sent] == types
 
 
@@ -623,7 +624,9 @@ async def test_errors_go_to_the_error_log(level: str, caplog: pytest.LogCaptureF
 
 
 def test_settings_are_hypercorns_by_name() -> None:
-    names = set(t.get_type_hints(ServerConfig)) - {"listener", "ssl_context", "max_connections"}
+    names = set(t.get_type_hints(ServerConfig)) - {
+        *("listener", "ssl_context", "max_connections", "server"),
+    }
     names |= set(serving.LIMITS)
     assert not {name for name in names if not hasattr(Config, name)}
     config = ServerConfig()

@@ -33,6 +33,7 @@ FLOORS = {
     "_mistakes": 1,
     "_names": 1,
     "_observed": 1,
+    "_servers": 1,
     "_request_id": 1,
     "_werkzeug": 1,
     "_http.environ": 1,

@@ -1,0 +1,238 @@
+"""The servers that `run` begins and stops: Hypercorn, and uvicorn and granian where they are
+installed.
+
+The rule: signals are ours, and a server is told to stop by us. Then it takes nothing new,
+websockets are closed with 1012, requests have the grace to end and are cancelled, the lifespan
+ends, and whoever began the server goes on. Each is imported by the function that needs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import math
+import os
+import socket
+import typing as t
+from collections.abc import Awaitable
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+from ._concurrency.coroutines import SERVER_STOPS
+from .typing import ASGIApp
+from .typing import ASGIReceive
+from .typing import ASGISend
+from .typing import Message
+from .typing import Scope
+
+Trigger = Callable[[], Awaitable[object]]
+
+#: Seconds after the grace in which a server has to end by itself.
+AND_A_BIT = 1.0
+#: Granian asks for as many waiting connections at least.
+LEAST_BACKLOG = 128
+SERVICE_RESTART = 1012
+
+
+class StartUpError(Exception):
+    """The app refused to start."""
+
+
+class Calls:
+    """An app, whose calls are counted, told of, and cancelled when their time is over."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        most: int | None = None,
+        told: Callable[[Scope, int | None, float], object] | None = None,
+    ) -> None:
+        self._app = app
+        self._most = most
+        #: `told(scope, status, seconds)` is called after each call.
+        self._told = told
+        self._running: dict[asyncio.Task[t.Any], str] = {}
+
+    async def __call__(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        if self._most is not None and len(self._running) >= self._most:
+            return await _refuse(scope, receive, send)
+        task = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
+        self._running[task] = scope["type"]
+        try:
+            if self._told is None:
+                await self._app(scope, receive, send)
+            else:
+                await self._observed(self._told, scope, receive, send)
+        finally:
+            self._running.pop(task, None)
+
+    async def _observed(
+        self, told: Callable[..., object], scope: Scope, receive: ASGIReceive, send: ASGISend
+    ) -> None:
+        status, began = None, monotonic()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            told(scope, status, monotonic() - began)
+
+    def cancel(self, kind: str | None = None) -> None:
+        """Cancel what runs, because the server stops; of one kind of scopes, or of all."""
+        for task, its in self._running.items():
+            if kind in (None, its):
+                task.cancel(SERVER_STOPS)
+
+
+async def _refuse(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+    """Answer what is one too many: 503 (RFC 9110, section 15.6.4)."""
+    kind = "http"
+    if scope["type"] == "websocket":
+        await receive()
+        kind = "websocket.http"
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            return await send({"type": "websocket.close", "code": 1013, "reason": ""})
+    headers = [(b"content-length", b"0"), (b"retry-after", b"1")]
+    await send({"type": f"{kind}.response.start", "status": 503, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": b""})
+
+
+def is_installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+async def serve_by_hypercorn(calls: Calls, config: t.Any, triggered: Trigger) -> None:
+    """Serve by Hypercorn's own configuration."""
+    from hypercorn.asyncio import serve
+    from hypercorn.utils import LifespanFailureError
+    from hypercorn.utils import LifespanTimeoutError
+
+    grace = config.graceful_timeout
+    # After that Hypercorn drops connections, not gently, or waits without end (Python 3.12).
+    config.graceful_timeout += AND_A_BIT
+
+    async def stopped() -> None:
+        await triggered()
+        asyncio.get_running_loop().call_later(grace, calls.cancel)
+
+    try:
+        await serve(t.cast(t.Any, calls), config, shutdown_trigger=stopped, mode="asgi")
+    except (LifespanFailureError, LifespanTimeoutError) as error:
+        raise StartUpError(str(error)) from error
+
+
+async def serve_by_uvicorn(calls: Calls, config: t.Any, triggered: Trigger) -> None:
+    """Serve by uvicorn, at `config.listener`."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> t.Iterator[None]:
+            """Leave signals alone: it would raise them again when all is done."""
+            yield
+
+    settings = uvicorn.Config(
+        t.cast(t.Any, calls),
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,  # who is believed is said by `middleware.ProxyFix`
+        server_header=False,
+        backlog=config.backlog,
+        timeout_keep_alive=math.ceil(config.keep_alive_timeout),
+        timeout_graceful_shutdown=math.ceil(config.graceful_timeout + AND_A_BIT),
+        h11_max_incomplete_event_size=config.h11_max_incomplete_size,
+        ws_max_size=config.websocket_max_message_size,
+    )
+    settings.load()
+    if config.ssl_enabled:
+        settings.ssl = config.to_hypercorn().create_ssl_context()
+        settings.ssl.set_alpn_protocols(["http/1.1"])
+    server = Server(settings)
+
+    async def stop() -> None:
+        await triggered()
+        server.should_exit = True
+        asyncio.get_running_loop().call_later(config.graceful_timeout, calls.cancel)
+
+    stopping = asyncio.create_task(stop())
+    try:
+        await server.serve(sockets=[config.listener])
+    except SystemExit as error:
+        raise StartUpError("the lifespan's start-up failed") from error
+    finally:
+        stopping.cancel()
+    if not server.started:  # releases before 0.40
+        raise StartUpError("the lifespan's start-up failed")
+
+
+async def serve_by_granian(calls: Calls, config: t.Any, triggered: Trigger) -> None:
+    """Serve by granian, in this process, at `config.listener`. It stops without a word to its
+    websockets, so these are closed before."""
+    from granian import net
+    from granian.constants import Interfaces
+    from granian.errors import FatalError
+    from granian.http import HTTP1Settings
+    from granian.http import HTTP2Settings
+    from granian.server.embed import Server as EmbeddedServer
+
+    listener: socket.socket = config.listener
+    is_local = listener.family not in (socket.AF_INET, socket.AF_INET6)
+    backlog = max(config.backlog, LEAST_BACKLOG)
+    holder: t.Any = net.SocketHolder  # type: ignore[attr-defined]
+
+    class Server(EmbeddedServer):
+        def _init_shared_socket(self) -> None:
+            self._shd: t.Any = holder(os.dup(listener.fileno()), is_local, backlog)
+
+    server: t.Any = Server(
+        calls,
+        interface=Interfaces.ASGI,
+        backlog=backlog,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(config.keep_alive_timeout * 1000),
+            max_buffer_size=config.h11_max_incomplete_size,
+        ),
+        http2_settings=HTTP2Settings(
+            max_concurrent_streams=config.h2_max_concurrent_streams,
+            max_headers_size=config.h2_max_header_list_size,
+        ),
+        # The app's logging stays as it is.
+        log_dictconfig={"incremental": True, "root": {}, "handlers": {}, "loggers": {}},
+        log_enabled=False,
+        ssl_cert=Path(config.certfile) if config.certfile else None,
+        ssl_key=Path(config.keyfile) if config.keyfile else None,
+        ssl_ca=Path(config.ca_certs) if config.ca_certs else None,
+        ssl_client_verify=config.ca_certs is not None,
+    )
+    serving = asyncio.ensure_future(server.serve())
+    stopping = asyncio.ensure_future(triggered())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    calls.cancel("websocket")
+    server.stop()
+    await asyncio.wait([serving], timeout=config.graceful_timeout)
+    calls.cancel()
+    try:
+        async with asyncio.timeout(AND_A_BIT):
+            await serving
+    except FatalError as error:
+        raise StartUpError(str(error)) from error
+    except TimeoutError:
+        pass
+
+
+#: By the names of their packages.
+SERVERS: t.Mapping[str, Callable[[Calls, t.Any, Trigger], Awaitable[None]]] = {
+    "hypercorn": serve_by_hypercorn,
+    "uvicorn": serve_by_uvicorn,
+    "granian": serve_by_granian,
+}
