@@ -10,12 +10,15 @@ from .._application import App
 from .._dispatch.overrides import default
 from .._dispatch.overrides import either_form
 from .._dispatch.response import make_response
+from ..ctx import AppContext
 from ..sansio.scaffold import as_seconds
 from ..sansio.scaffold import PathLike
 from ..serving import serve
 from ..serving import ServerConfig
 from ..testing import FlaskCliRunner
+from ..typing import ResponseReturnValue
 from ..typing import RouteCallable
+from ..wrappers.awaitable_response import Response
 from .files import Files
 from .files import Opening
 
@@ -26,15 +29,19 @@ class QuartApp(Files, App):
     test_cli_runner_class: type[FlaskCliRunner] = FlaskCliRunner
 
     @default
-    async def make_response(self, result: t.Any) -> t.Any:
+    async def make_response(self, result: ResponseReturnValue) -> Response:
         """Make a response of what a view returned."""
-        return make_response(self, result)
+        return t.cast(Response, make_response(self, result))
 
     @default
     @either_form
-    async def make_default_options_response(self, ctx: t.Any = None) -> t.Any:
+    async def make_default_options_response(self, ctx: AppContext | None = None) -> Response:
         """Return the answer to OPTIONS where a rule has it automatically."""
-        return super().make_default_options_response()
+        return t.cast(Response, super().make_default_options_response())
+
+    if t.TYPE_CHECKING:
+
+        def redirect(self, location: str, code: int = 302) -> Response: ...  # type: ignore[override]
 
     def get_send_file_max_age(self, filename: str | None) -> int | None:
         """Return for how many seconds a client may cache `filename`; None: it has to ask."""
@@ -44,7 +51,9 @@ class QuartApp(Files, App):
         return self.send_static_file  # the method itself, which extensions know it by
 
     @either_form
-    async def handle_background_exception(self, error: Exception, ctx: t.Any = None) -> None:
+    async def handle_background_exception(
+        self, error: Exception, ctx: AppContext | None = None
+    ) -> None:
         """Tell of what a background task raised: by the signal, and in the log."""
         await super().handle_background_exception(error)
 

@@ -12,6 +12,7 @@ from functools import partial
 from .. import blueprints
 from ..sansio.scaffold import PathLike
 from ..sansio.scaffold import Scaffold
+from ..wrappers.awaitable_response import Response
 from ..wrappers.response_bodies import to_file_thread
 from .functions import quarts_headers
 
@@ -72,7 +73,7 @@ class Opening:
 class Files(Scaffold):
     """What Quart's apps and blueprints await that Flask's do not."""
 
-    async def send_static_file(self, filename: str) -> t.Any:
+    async def send_static_file(self, filename: str) -> Response:
         """Answer with a file of `static_folder`. Raises NotFound (404)."""
         sent = await to_file_thread(super().send_static_file, filename)
         return await quarts_headers(sent)

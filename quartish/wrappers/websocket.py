@@ -29,6 +29,7 @@ from ..typing import Scope
 from .connection import ClientDisconnectedError
 from .connection import Conn
 from .websocket_json import JSONMessages
+from .websocket_json import Order
 from .websocket_json import waited_for
 from .websocket_json import waited_for_in_threads
 
@@ -119,6 +120,7 @@ class Websocket(JSONMessages):
     since: float
     #: The inbox, where messages come from it and go to `asgi_send` as they are.
     _direct: Inbox | None
+    order: Order | None
 
     def __init__(
         self,
