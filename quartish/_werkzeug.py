@@ -200,7 +200,7 @@ def form_class(request: t.Any) -> type[t.Any]:
     return request.parameter_storage_class or ImmutableMultiDict
 
 
-_NO_JSON = getattr(WerkzeugRequest, "_cached_json", None)
+_NO_JSON: t.Any = getattr(WerkzeugRequest, "_cached_json", None)
 
 
 class BodyRequest(WerkzeugRequest):

@@ -59,7 +59,7 @@ def write_project(name: str, folder: Path) -> list[Path]:
                 path.write_text(text, "utf-8")
                 written.append(path)
 
-    write(files(__package__) / "project", folder)
+    write(files("quartish._cli") / "project", folder)
     return sorted(written)
 
 

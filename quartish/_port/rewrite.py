@@ -46,7 +46,7 @@ class _Rewriter(ImportRule):
         self.changes = changes
 
     def span(self, node: cst.CSTNode) -> Span:
-        where = self.get_metadata(PositionProvider, node)
+        where: t.Any = self.get_metadata(PositionProvider, node)
         return Span(where.start.line, where.start.column, where.end.line, where.end.column)
 
     def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
