@@ -94,18 +94,23 @@ class _Case:
 
     def expression(self) -> str:
         """Return the piece of source that raised it, in one line; "" where nobody can tell."""
+        return " ".join(piece.strip() for piece in self._source())
+
+    def first_line(self) -> str:
+        """Return the first line of that; of a statement, its header."""
+        return next(iter(self._source()), "").strip()
+
+    def _source(self) -> list[str]:
         if self.frame is None:
-            return ""
-        positions = list(self.frame.f_code.co_positions())[self._at // 2]
-        line, last, start, end = positions
+            return []
+        line, last, start, end = list(self.frame.f_code.co_positions())[self._at // 2]
         if line is None or last is None or start is None or end is None:
-            return ""
+            return []
         lines = linecache.getlines(self.frame.f_code.co_filename)[line - 1 : last]
-        if not lines:
-            return ""
-        lines[-1] = _cut(lines[-1], 0, end)
-        lines[0] = _cut(lines[0], start, None)
-        return " ".join(piece.strip() for piece in lines)
+        if lines:
+            lines[-1] = _cut(lines[-1], 0, end)
+            lines[0] = _cut(lines[0], start, None)
+        return lines
 
     def named(self, name: str) -> t.Any:
         """Return what a dotted name means there, as far as that calls nothing."""
@@ -177,10 +182,14 @@ def _awaits_too_much(case: _Case) -> str | None:
 # --- await, forgotten -----------------------------------------------------------------------------
 
 
+_UNAWAITED = re.compile(
+    r"'(coroutine|async_generator)' object|argument of type 'coroutine'|not \"?coroutine"
+    r"|type coroutine is not|was a coroutine"
+)
+
+
 def _awaits_too_little(case: _Case) -> str | None:
-    if "coroutine" not in case.text and "async_generator" not in case.text:
-        return None
-    if case.text.startswith(_SHOWS):
+    if _UNAWAITED.search(case.text) is None or case.text.startswith(_SHOWS):
         return None
     if "'async_generator'" in case.text and "iterable" in case.text:
         return (
@@ -258,6 +267,9 @@ def _iterates_otherwise(case: _Case) -> str | None:
 
 def _iterated(case: _Case) -> str:
     """Return what stands behind `in`: of a comprehension, all of it is known."""
+    header = re.match(r"(?:async\s+)?for\s.+?\sin\s+(.+?)\s*:\s*(?:#.*)?$", case.first_line())
+    if header is not None:
+        return f"`{header[1]}`"
     whole = case.expression()
     match = re.search(r"\bfor\s.+?\sin\s+(.+?)(\s+if\s.*)?[\])}:]*$", whole)
     # A call's own bracket is closed by one of those at the end.

@@ -375,5 +375,8 @@ def let_console_await(console: t.Any, run: Callable[[FunctionType], BaseExceptio
         except BaseException:  # it is shown, also SystemExit
             inside.showtraceback()
 
+    show_syntax_error = inside.showsyntaxerror
     inside.compile = compile_awaiting
     inside.runcode = run_code
+    # Python 3.13 gives the source as well.
+    inside.showsyntaxerror = lambda filename=None, **source: show_syntax_error(filename)

@@ -21,6 +21,7 @@ from quartish.debugger import KEPT
 from tests._doors import Ask
 from tests._doors import Reply
 from tests._doors import through_asgi
+from tests._scripted import HttpPeer
 
 PIN = "123-456-789"
 HTML = (b"accept", b"text/html,*/*")
@@ -189,7 +190,25 @@ async def test_the_frame_of_a_template(colour: type[t.Any]) -> None:
     assert await page.run("__name__", frame=0) == f"'{__name__}'"  # of the view
 
 
-async def test_a_client_that_leaves_ends_what_it_awaits(colour: type[t.Any]) -> None:
+async def test_a_page_that_is_closed_ends_what_it_awaits(colour: type[t.Any]) -> None:
+    app = make_app(colour)
+    page = await Page.open(app, "/loop")
+    await page.unlock()
+    await page.run("import asyncio; begun = asyncio.Event(); ended = []")
+    await page.run("async def wait():")
+    await page.run("    try: begun.set(); await asyncio.Event().wait()")
+    await page.run("    finally: ended.append(True)")
+    await page.run("")
+    query = {"__debugger__": "yes", "s": page.secret, "cmd": "await wait()"}
+    path = f"/loop?{urlencode({**query, 'frm': page.frames[-1]})}"
+    async with HttpPeer(app, path, host="localhost", cookie=page.cookie.decode()) as peer:
+        await page.run("await asyncio.wait_for(begun.wait(), 5)")
+        peer.put({"type": "http.disconnect"})
+    assert await page.run("ended") == "[True]"
+    assert peer.error is None and peer.sent == []
+
+
+async def test_a_server_that_cancels_ends_what_it_awaits(colour: type[t.Any]) -> None:
     app = make_app(colour)
     page = await Page.open(app, "/loop")
     await page.unlock()
