@@ -263,6 +263,12 @@ def render_traceback(error: BaseException, *, html: bool, full: bool = False) ->
     return f"{head}<style>{_style()}</style>{end}{body}"
 
 
+def shows_errors(app: t.Any) -> bool:
+    """Say whether what nobody handled is answered with its traceback: in the awaitable colour when
+    debugging and, as in *Quart*, when testing, where *Flask* raises it in the test."""
+    return not app.plain and bool(app.config["DEBUG"] or app.config["TESTING"])
+
+
 async def traceback_response(error: Exception) -> Response:
     """Return the page of an error, by *Quart's* interface. Never for users of a live site."""
     return Response(render_traceback(error, html=True), 500)

@@ -164,10 +164,8 @@ class Flow(Answers, OwnContexts):
             return await self.fail(ctx, error)
 
     async def _handle_by_app(self, ctx: AppContext, on_loop: bool = False) -> t.Any:
-        try:  # by the app's own `handle_request`
-            return await self.settle(self.handler(ctx.conn))
-        except Exception as error:
-            return await self.fail(ctx, error)
+        """Have the app's own `handle_request` answer. *Quart:* what it raises is raised."""
+        return await self.settle(self.handler(ctx.conn))
 
     async def conclude(self, ctx: AppContext, rv: t.Any) -> t.Any:
         """Return the response, as `handle` does, to a request whose view was called by the door

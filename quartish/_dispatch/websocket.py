@@ -10,6 +10,7 @@ import typing as t
 from asyncio import CancelledError
 
 from ..ctx import AppContext
+from ..sansio.app import Core
 from ..signals import got_websocket_exception
 from ..signals import websocket_finished
 from ..signals import websocket_started
@@ -43,6 +44,12 @@ class WebsocketFlow(Flow):
         "teardown_connection": "do_teardown_websocket",
         "teardown_app": "do_teardown_appcontext",
     }
+
+    def __init__(self, app: Core) -> None:
+        super().__init__(app)
+        if "buffer_class" in t.cast(t.Any, app).websocket_class.redefined:
+            # Connections fill it, as in Quart 0.23.
+            self.connection_class = getattr(app, self.CONNECTION, None)
 
     async def handle(self, ctx: AppContext, on_loop: bool = False) -> t.Any:
         """Return the response, if any. When the door cancels the handler because the

@@ -8,6 +8,7 @@ are written here, each of which it may override; it reads ahead without bounds, 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import typing as t
 import warnings
 from functools import partial
@@ -15,6 +16,7 @@ from functools import partial
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from ..debugger import shows_errors
 from ..debugger import traceback_response
 from ..typing import ASGIReceive
 from ..typing import ASGISend
@@ -25,6 +27,8 @@ from .http import finish
 from .http import handle_http
 from .lifespan import ASGILifespan as ASGILifespan
 from .websocket import handle_websocket
+
+Task = asyncio.Task[None]
 
 NORMAL_CLOSURE = 1000
 
@@ -45,11 +49,18 @@ class _Connection:
             cls.direct = False
 
     async def _run(
-        self, reading: t.Coroutine[t.Any, t.Any, None], handling: t.Coroutine[t.Any, t.Any, None]
+        self,
+        read: t.Callable[..., t.Coroutine[t.Any, t.Any, None]],
+        handle: t.Callable[[], t.Coroutine[t.Any, t.Any, None]],
+        hand_in: bool,
     ) -> None:
-        """Run the handler beside the reader, which begins first, and ends when the client leaves;
-        whichever ends first ends the other."""
-        tasks = [asyncio.ensure_future(reading), asyncio.ensure_future(handling)]
+        """Run the handler beside the reader, which ends when the client leaves; whichever ends
+        first ends the other. The reader is begun first, unless the handler's task is handed in."""
+        if hand_in:
+            handler = asyncio.ensure_future(handle())
+            tasks = [asyncio.ensure_future(read(handler)), handler]
+        else:
+            tasks = [asyncio.ensure_future(read()), asyncio.ensure_future(handle())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -83,10 +94,15 @@ class ASGIHTTPConnection(_Connection):
             await finish(handle_http(self.app, self.scope, receive, send, direct=True), send)
             return
         request = self._create_request_from_scope(send)
-        await self._run(self.handle_messages(request, receive), self.handle_request(request, send))
+        read = partial(self.handle_messages, request, receive)
+        handle = partial(self.handle_request, request, send)
+        await self._run(read, handle, _takes_task(self.handle_messages))
 
-    async def handle_messages(self, request: t.Any, receive: ASGIReceive) -> None:
-        """Fill the request's body until the client leaves."""
+    async def handle_messages(
+        self, request: t.Any, receive: ASGIReceive, request_task: Task | None = None
+    ) -> None:
+        """Fill the request's body until the client leaves; and cancel the task of the handler,
+        where it is handed in, as by *Quart* 0.23."""
         while True:
             message = await receive()
             if message["type"] == "http.request":
@@ -94,6 +110,9 @@ class ASGIHTTPConnection(_Connection):
                 if not message.get("more_body", False):
                     request.body.set_complete()
             elif message["type"] == "http.disconnect":
+                if request_task is not None:
+                    request.body.disconnect()
+                    request_task.cancel()
                 return
 
     def _create_request_from_scope(self, send: ASGISend) -> t.Any:
@@ -155,20 +174,48 @@ class ASGIWebsocketConnection(_Connection):
         self._closed = False
 
     async def __call__(self, receive: ASGIReceive, send: ASGISend) -> None:
-        if self.direct:
+        if self.direct and "buffer_class" not in self.app.websocket_class.redefined:
             await handle_websocket(self.app, self.scope, receive, send, direct=True)
             return
         websocket = self._create_websocket_from_scope(send)
-        await self._run(self.handle_messages(receive), self.handle_websocket(websocket, send))
+        first = (websocket,) if self._has_buffer else ()
+        read = partial(self.handle_messages, *first, receive)
+        await self._run(read, partial(self.handle_websocket, websocket, send), self._has_buffer)
 
-    async def handle_messages(self, receive: ASGIReceive) -> None:
-        """Fill the queue until the client leaves."""
+    @property
+    def _has_buffer(self) -> bool:
+        """Whether messages go into the websocket's own buffer, as in *Quart* 0.23."""
+        kind = self.app.websocket_class
+        return (
+            _takes_task(self.handle_messages)
+            or not kind.takes_receive()
+            or "buffer_class" in kind.redefined
+        )
+
+    @t.overload
+    async def handle_messages(self, receive: ASGIReceive) -> None: ...
+    @t.overload
+    async def handle_messages(
+        self, websocket: t.Any, receive: ASGIReceive, websocket_task: Task
+    ) -> None: ...
+    async def handle_messages(self, *args: t.Any, **kwargs: t.Any) -> None:
+        """Fill the queue until the client leaves; or, by *Quart* 0.23's arguments, the buffer of
+        the websocket, and then cancel the handler's task."""
+        named = len(args) + len(kwargs) > 1
+        names = ("websocket", "receive", "websocket_task") if named else ("receive",)
+        given = dict(zip((name for name in names if name not in kwargs), args, strict=True))
+        given |= kwargs
+        receive, websocket = given["receive"], given.get("websocket")
+        put = self.queue.put if websocket is None else websocket.buffer.put
         while True:
             message = await receive()
             if message["type"] == "websocket.receive":
                 data = message.get("text")
-                await self.queue.put(message.get("bytes") or b"" if data is None else data)
+                await put(message.get("bytes") or b"" if data is None else data)
             elif message["type"] == "websocket.disconnect":
+                if websocket is not None:
+                    websocket.buffer.disconnect()
+                    given["websocket_task"].cancel()
                 return
 
     def _create_websocket_from_scope(self, send: ASGISend) -> t.Any:
@@ -180,7 +227,7 @@ class ASGIWebsocketConnection(_Connection):
             self.scope.get("root_path", ""),
             self.scope.get("http_version", "1.1"),
             list(self.scope.get("subprotocols") or ()),
-            self.queue.get,
+            *(() if self._has_buffer else (self.queue.get,)),
             partial(self.send_data, send),
             partial(self.accept_connection, send),
             partial(self.close_connection, send),
@@ -265,10 +312,22 @@ async def _send_all(send: ASGISend, start: Message, response: t.Any) -> None:
 
 
 async def _handle_exception(app: t.Any, error: Exception) -> t.Any:
-    """Return the page of an error in debug mode; raise it in a test, and anywhere else."""
-    if app.debug and not app.testing:
+    """Return the page of an error in debug mode and in a test; raise it anywhere else."""
+    if shows_errors(app):
         return await traceback_response(error)
     raise error
+
+
+def _takes_task(method: t.Any) -> bool:
+    """Say whether a `handle_messages` that somebody redefined takes three arguments: the third is
+    the handler's task, as in *Quart* 0.23."""
+    if method.__func__ in (
+        ASGIHTTPConnection.handle_messages,
+        ASGIWebsocketConnection.handle_messages,
+    ):
+        return False
+    found = inspect.signature(method).parameters.values()
+    return sum(parameter.kind.name.startswith("POSITIONAL") for parameter in found) == 3
 
 
 def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -18,6 +18,7 @@ from .._concurrency.coroutines import within
 from .._concurrency.threads import Lane
 from .._concurrency.threads import to_thread
 from .._current import call_with_context
+from .._dispatch.response import HEAD_BODY
 from .._dispatch.response import length_line
 from .._loopback import is_loopback
 from .._tracebacks import is_full
@@ -86,6 +87,34 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
         await started.close()
 
 
+async def run_tested(exchange: t.Any, context: Context) -> None:
+    """Run an `HttpExchange` of the awaitable colour in its lane. What it raises before its response
+    began is logged and answered with its traceback, as in *Quart* when testing."""
+    send = exchange.send
+    began: list[Message] = []
+
+    async def note_begin(message: Message) -> None:
+        began.append(message)
+        exchange.send = send
+        await send(message)
+
+    exchange.send = note_begin
+    try:
+        if context.run(exchange.begin):
+            await within(context, exchange.on_loop(), exchange)
+        else:
+            await exchange.in_thread(context)
+    except Exception as error:
+        if began:
+            raise
+        await within(context, log(exchange.app, error))
+        page = render_traceback(error, html=True).encode("utf-8", "backslashreplace")
+        headers = [(b"content-type", KINDS["html"]), length_line(len(page))]
+        scope = exchange.ctx.scope
+        sent = scope["method"] != "HEAD" or HEAD_BODY in scope
+        exchange.answer = 500, headers, page if sent else b""
+
+
 async def _run(exchange: t.Any, context: Context, on_loop: bool | None = None) -> None:
     depth = sys.get_coroutine_origin_tracking_depth()
     if not depth:  # Python's warning of a coroutine that nobody awaited names the line then
@@ -143,12 +172,12 @@ async def run_websocket_debugged(exchange: t.Any, context: Context) -> None:
     except Exception as error:
         if _is_for_others(exchange.app):
             raise
-        await within(context, _log(exchange.app, error))
+        await within(context, log(exchange.app, error))
 
 
 def _is_for_others(app: t.Any) -> bool:
     """Say whether a test, or a debugger around the app, waits for what is raised."""
-    return app.testing or (app.plain and app.config["PROPAGATE_EXCEPTIONS"] is not None)
+    return app.plain and (app.testing or app.config["PROPAGATE_EXCEPTIONS"] is not None)
 
 
 class _Started:
@@ -220,7 +249,8 @@ def _raw(answer: tuple[int, list[tuple[str, str]], bytes]) -> Answer:
     return status, lines, data
 
 
-async def _log(app: t.Any, error: Exception) -> None:
+async def log(app: t.Any, error: Exception) -> None:
+    """Log an exception, in its context."""
     exc_info = (type(error), error, error.__traceback__)
     logged = call_with_context(app.log_exception, exc_info)
     if is_awaitable(logged):
@@ -228,7 +258,7 @@ async def _log(app: t.Any, error: Exception) -> None:
 
 
 async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception, place: Place) -> None:
-    await _log(app, error)
+    await log(app, error)
     headers = [(b"content-type", KINDS[kind := kind_of(_accept(conn))])]
     full = is_full(app.config["TRACEBACKS"])
     if kind == "json":

@@ -34,6 +34,7 @@ from ..typing import ASGISend
 from ..typing import Scope
 from .debug import handle_through_wsgi_debugged
 from .debug import run_debugged
+from .debug import run_tested
 from .exchange import body_of
 from .exchange import Exchange
 from .send import answer_of
@@ -84,6 +85,8 @@ def handle_http(
     context = copy_context()
     if app.config["DEBUG"]:
         return exchange.complete(run_debugged(exchange, context))
+    if not flow.plain and app.config["TESTING"]:
+        return exchange.complete(run_tested(exchange, context))
     if not context.run(exchange.begin):
         return exchange.complete(exchange.in_thread(context))
     steps = exchange.on_loop().__await__()

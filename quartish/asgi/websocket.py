@@ -22,9 +22,12 @@ from .._current import is_current
 from .._dispatch.response import drop_response
 from .._http.head import cut
 from .._http.inbox import Inbox
+from ..debugger import shows_errors
+from ..debugger import traceback_response
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
+from .debug import log
 from .debug import run_websocket_debugged
 from .exchange import Exchange
 from .exchange import MOMENT
@@ -164,22 +167,23 @@ class WebsocketExchange(Exchange):
     # --- the lanes ------------------------------------------------------------------------------
 
     async def on_loop(self) -> None:
-        async with self.closing():
+        async with self.closing(None):
             await self.finish(await self.respond())
 
     async def in_thread(self, context: t.Any) -> None:
         self.lane = Lane(self.inbox.watch)
         self.lane.grace = self.app.config["DISCONNECT_GRACE"]
         work = partial(drive, self.respond(), context)
-        async with self.closing():
+        async with self.closing(context):
             response = await to_thread(self.app.view_pool, None, work, lane=self.lane)
             await within(context, self.finish(response))
 
     @asynccontextmanager
-    async def closing(self) -> t.AsyncIterator[None]:
+    async def closing(self, context: t.Any) -> t.AsyncIterator[None]:
         """Close the websocket whatever happens: with 1011 after an error, with 1012 where the
         server stops. A handler that raises a cancellation of its own has failed, but for the log;
-        where it had not accepted, nothing is sent, as in *Quart*, and the server answers 500."""
+        where it had not accepted, nothing is sent, as in *Quart*, and the server answers 500.
+        Who calls from outside of the handler's Context gives it."""
         try:
             yield
         except asyncio.CancelledError:
@@ -194,9 +198,17 @@ class WebsocketExchange(Exchange):
                 async with asyncio.timeout(LAST_WORD):
                     await self.close_with(SERVICE_RESTART)
             raise
-        except Exception:
-            await self.close_with(INTERNAL_ERROR)
-            raise
+        except Exception as error:
+            if not shows_errors(self.app):
+                await self.close_with(INTERNAL_ERROR)
+                raise
+            shown = self.show(error)
+            await (shown if context is None else within(context, shown))
+
+    async def show(self, error: Exception) -> None:
+        """Log an error, and reject the handshake with its traceback, or close."""
+        await log(self.app, error)
+        await self.finish(await traceback_response(error))
 
     async def finish(self, response: t.Any) -> None:
         """Reject the handshake with the response, or close what was accepted."""

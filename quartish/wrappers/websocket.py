@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import typing as t
 from time import monotonic
 
@@ -13,87 +14,41 @@ from .._concurrency.coroutines import mark_async
 from .._concurrency.coroutines import Turns
 from .._concurrency.threads import in_lane
 from .._concurrency.threads import this_thread
-from .._http.headers import breaks
 from .._http.headers import check_token
-from .._http.headers import raw_name
-from .._http.headers import raw_value
-from .._http.headers import Unsendable
 from .._http.inbox import give_way
 from .._http.inbox import Inbox
+from .._lazy import lazy
 from ..signals import websocket_received
 from ..signals import websocket_sent
 from ..typing import ASGISend
 from ..typing import Message
-from ..typing import RawHeaders
 from ..typing import Scope
-from .connection import ClientDisconnectedError
 from .connection import Conn
 from .websocket_json import JSONMessages
 from .websocket_json import Order
 from .websocket_json import waited_for
 from .websocket_json import waited_for_in_threads
+from .websocket_messages import ABNORMAL_CLOSURE
+from .websocket_messages import as_async
+from .websocket_messages import Buffer as Buffer
+from .websocket_messages import LONGEST_REASON
+from .websocket_messages import NO_STATUS
+from .websocket_messages import raw_lines
+from .websocket_messages import sendable
+from .websocket_messages import UNSENT
+from .websocket_messages import WebSocketDisconnect as WebSocketDisconnect
 
 HeadersLike = t.Union[Headers, t.Mapping[str, str], t.Iterable[tuple[str, str]]]
+Receive = t.Callable[[], t.Awaitable[str | bytes]]
+Send = t.Callable[[str | bytes], t.Awaitable[None]]
+Accept = t.Callable[[Headers, str | None], t.Awaitable[None]]
+Close = t.Callable[[int, str], t.Awaitable[None]]
 
-NO_STATUS = 1005
-ABNORMAL_CLOSURE = 1006
-UNSENT = (1004, NO_STATUS, ABNORMAL_CLOSURE, 1015)
-"""Codes that no close frame may have. *Source:* RFC 6455, section 7.4.1."""
-LONGEST_REASON = 123
-"""Bytes of a close frame's reason. *Source:* RFC 6455, section 5.5."""
 SENDS_PER_TURN = 16
 """Messages sent in a row before other tasks get their turn."""
 LOOKS = 15
 """Bits of the number of messages received that are 0 when it is looked whether other tasks waited
 long enough for their turn: each 16."""
-
-
-class WebSocketDisconnect(ClientDisconnectedError):
-    """The client left. Raised by `receive` and `send`, after the last message was received.
-
-    It is a cancellation, as in Quart: `except Exception` does not stop it, `finally` and
-    `except asyncio.CancelledError` run. Whoever of the handler's tasks is told, the handler ends.
-
-    `code` is that of RFC 6455, section 7.4: 1005 where the client gave none, 1006 where it
-    was cut off.
-    """
-
-    def __init__(self, code: int = NO_STATUS, reason: str = "") -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"the client closed the websocket: {self.code} {self.reason}".rstrip()
-
-
-class Buffer:
-    """Messages on their way, as *Quart* 0.23 has them between a server's connection and who
-    receives."""
-
-    def __init__(self) -> None:
-        self._messages: asyncio.Queue[str | bytes | None] = asyncio.Queue()
-
-    async def put(self, data: str | bytes) -> None:
-        """Add a message."""
-        await self._messages.put(data)
-
-    async def get(self) -> str | bytes:
-        """Return the next message. Raises ClientDisconnectedError after the last one."""
-        data = await self._messages.get()
-        if data is None:
-            self.disconnect()  # for the next
-            raise ClientDisconnectedError
-        return data
-
-    async def __anext__(self) -> t.AsyncGenerator[str | bytes, None]:
-        """Iterate over all of them, as *Quart's* does."""
-        while True:
-            yield await self.get()
-
-    def disconnect(self) -> None:
-        """Say that no message comes any more."""
-        self._messages.put_nowait(None)
 
 
 class Websocket(JSONMessages):
@@ -106,6 +61,8 @@ class Websocket(JSONMessages):
 
     tells_client = True
     json_module: t.Any = json
+    #: *Quart:* 0.23's; an own one is filled by the app's class of connections.
+    buffer_class: t.Any = Buffer
     #: How often it was said that the websocket is over, or that it cannot be used so.
     refusals = 0
     # What every message asks for has no default in the class: that alone would keep the
@@ -113,6 +70,8 @@ class Websocket(JSONMessages):
     #: Whether the handshake was accepted, and whether this side closed the websocket.
     accepted: bool
     closed: bool
+    #: Whether messages may pass without `accept`: it was done, and nobody's own wants to know.
+    _open: bool
     inbox: Inbox | None
     asgi_send: ASGISend | None
     #: How many messages were sent since one was received, and when other tasks had a turn.
@@ -121,6 +80,39 @@ class Websocket(JSONMessages):
     #: The inbox, where messages come from it and go to `asgi_send` as they are.
     _direct: Inbox | None
     order: Order | None
+
+    @t.overload
+    def __init__(
+        self,
+        path: str,
+        query_string: bytes,
+        scheme: str,
+        headers: Headers,
+        root_path: str,
+        http_version: str,
+        subprotocols: list[str],
+        receive: Receive | None,
+        send: Send | None,
+        accept: Accept | None,
+        close: Close | None,
+        scope: Scope,
+    ) -> None: ...
+
+    @t.overload
+    def __init__(
+        self,
+        path: str,
+        query_string: bytes,
+        scheme: str,
+        headers: Headers,
+        root_path: str,
+        http_version: str,
+        subprotocols: list[str],
+        send: Send | None,
+        accept: Accept | None,
+        close: Close | None,
+        scope: Scope,
+    ) -> None: ...
 
     def __init__(
         self,
@@ -131,18 +123,28 @@ class Websocket(JSONMessages):
         root_path: str,
         http_version: str,
         subprotocols: list[str],
-        receive: t.Callable[[], t.Awaitable[str | bytes]] | None,
-        send: t.Callable[[str | bytes], t.Awaitable[None]] | None,
-        accept: t.Callable[[Headers, str | None], t.Awaitable[None]] | None,
-        close: t.Callable[[int, str], t.Awaitable[None]] | None,
-        scope: Scope,
+        *steps: t.Any,
+        **named: t.Any,
     ) -> None:
-        """Make a websocket of Quart's pieces; the four callables take the place of ASGI's."""
-        scope = {**scope, "subprotocols": subprotocols}
+        """Make a websocket of Quart's pieces; the callables take the place of ASGI's.
+
+        *Quart:* 0.22 gives a `receive`; 0.23 does not, and puts messages into the `buffer`.
+        Raises TypeError for anything else.
+        """
+        given = [*steps, *named.values()]
+        names = (*(("receive",) if len(given) == 5 else ()), "send", "accept", "close", "scope")
+        own = dict(zip((name for name in names if name not in named), steps, strict=False)) | named
+        if len(given) != len(names) or sorted(own) != sorted(names):
+            raise TypeError(
+                "A websocket is made of (path, query_string, scheme, headers, root_path,"
+                " http_version, subprotocols, [receive,] send, accept, close, scope)."
+            )
+        scope = {**own.pop("scope"), "subprotocols": subprotocols}
         super().__init__("GET", scheme, path, query_string, headers, root_path, http_version, scope)
         self._begin()
-        steps = {"_receive": receive, "_send": send, "_accept": accept, "_close": close}
-        vars(self).update((name, step) for name, step in steps.items() if step is not None)
+        if "receive" not in own and own["send"] is not None:
+            own["receive"] = self._from_buffer
+        vars(self).update((f"_{name}", step) for name, step in own.items() if step is not None)
 
     @classmethod
     def from_scope(cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None) -> t.Self:
@@ -154,24 +156,35 @@ class Websocket(JSONMessages):
             self = super().from_scope(scope)
             self._begin()
             return self
-        conn = Conn.from_scope(scope)
-        return cls(
-            conn.path,
-            conn.query_string,
-            conn.scheme,
-            conn.headers,
-            conn.root_path,
-            conn.http_version,
-            list(scope.get("subprotocols") or ()),
-            *(None, None, None, None),
-            scope=scope,
+        conn, made = Conn.from_scope(scope), t.cast(t.Any, cls)
+        return t.cast(
+            t.Self,
+            made(
+                conn.path,
+                conn.query_string,
+                conn.scheme,
+                conn.headers,
+                conn.root_path,
+                conn.http_version,
+                list(scope.get("subprotocols") or ()),
+                *([None] * (4 if cls.takes_receive() else 3)),
+                scope=scope,
+            ),
         )
+
+    @classmethod
+    def takes_receive(cls) -> bool:
+        """Say whether it is made as in Quart 0.22, with a `receive`: a subclass may have an
+        `__init__` of its own, in the form of 0.23."""
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        needed = [p for p in parameters if p.default is p.empty and "VAR" not in p.kind.name]
+        return len(needed) != 12  # with `self`
 
     def _begin(self) -> None:
         # PERF(0.2 us for a message that is echoed): a dict that shares its keys with those of
         # other instances, as the one in place does, is not looked up the fast way either.
         self.__dict__ = {**self.__dict__}  # pyright: ignore
-        self.accepted = self.closed = False
+        self.accepted = self.closed = self._open = False
         self.inbox = self.asgi_send = self._direct = self.order = None
         self.sends = 0
         self.since = 0.0
@@ -180,6 +193,14 @@ class Websocket(JSONMessages):
         """Take the client's messages from `inbox` and hand ours to `send`."""
         self.inbox = inbox
         self.asgi_send = send
+
+    @lazy
+    def buffer(self) -> t.Any:
+        """The messages to come, where they are put in from outside (*Quart* 0.23)."""
+        return self.buffer_class()
+
+    async def _from_buffer(self) -> str | bytes:
+        return t.cast("str | bytes", await self.buffer.get())
 
     @property
     def requested_subprotocols(self) -> list[str]:
@@ -191,20 +212,25 @@ class Websocket(JSONMessages):
         self, headers: HeadersLike | None = None, subprotocol: str | None = None
     ) -> None:
         """Accept the handshake, unless that was done."""
+        own, kind = vars(self), type(self)
+        own_step = "_accept" in own or "_accept" in kind.redefined
+        if self.accepted and own_step:  # *Quart:* asks it for each message
+            await self._accept(Headers(headers), subprotocol)
+            return
         if self.closed:
             await self._refuse_closed()
         if self.accepted:
             await asyncio.sleep(0)  # who does nothing but this, in a loop, keeps nobody waiting
         else:
             try:
-                _raw_lines(lines := Headers(headers))
+                raw_lines(lines := Headers(headers))
                 if subprotocol is not None:
                     check_token("subprotocol", subprotocol)
             except (TypeError, ValueError):
                 await give_way(self)
                 raise
             self.accepted = True
-            own, kind = vars(self), type(self)
+            self._open = not (own_step or "accept" in kind.redefined)
             if (
                 "_receive" not in own
                 and "_send" not in own
@@ -215,7 +241,8 @@ class Websocket(JSONMessages):
             try:
                 await self._accept(lines, subprotocol)
             except Exception:
-                self.accepted, self._direct = False, None  # the client still waits for an answer
+                self.accepted = self._open = False  # the client still waits for an answer
+                self._direct = None
                 await give_way(self)
                 raise
 
@@ -237,7 +264,7 @@ class Websocket(JSONMessages):
     # `_answer`, written out for the usual case that nothing stands in the way.
 
     async def _received(self) -> str | bytes:
-        if not self.accepted:
+        if not self._open:
             await self.accept()
         self.sends = 0
         inbox = self._direct
@@ -266,7 +293,7 @@ class Websocket(JSONMessages):
             text: str | None = message.get("text")
             data = text if text is not None else t.cast(bytes, message.get("bytes") or b"")
         if websocket_received.receivers:
-            await websocket_received.send_async(data, _sync_wrapper=_as_async)
+            await websocket_received.send_async(data, _sync_wrapper=as_async)
         return data
 
     async def _look_round(self, inbox: Inbox) -> None:
@@ -285,13 +312,13 @@ class Websocket(JSONMessages):
         kind = type(data)
         if kind is not str and kind is not bytes:
             try:
-                data = _sendable(data)
+                data = sendable(data)
             except TypeError:
                 await give_way(self)
                 raise
         if self.closed:
             await self._refuse_closed()
-        if not self.accepted:
+        if not self._open:
             await self.accept()
         # PERF(8 us): only some sends give way. A loop that does nothing but send has to, or
         # nobody would notice that its client left.
@@ -316,7 +343,7 @@ class Websocket(JSONMessages):
                 await give_way(self)
                 raise
         if websocket_sent.receivers:
-            await websocket_sent.send_async(data, _sync_wrapper=_as_async)
+            await websocket_sent.send_async(data, _sync_wrapper=as_async)
 
     @waited_for_in_threads
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -372,7 +399,7 @@ class Websocket(JSONMessages):
         await self._answer({"type": "websocket.send", kind: data})
 
     async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
-        raw = _raw_lines(headers)
+        raw = raw_lines(headers)
         await self._answer({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw})
 
     async def _close(self, code: int, reason: str) -> None:
@@ -408,33 +435,3 @@ class Websocket(JSONMessages):
         code = message.get("code")
         reason = message.get("reason") or ""
         raise WebSocketDisconnect(NO_STATUS if code is None else code, reason) from cause
-
-
-def _raw_lines(headers: Headers) -> RawHeaders:
-    """Return headers as ASGI wants them. Raises Unsendable where no server could send them."""
-    for name, value in headers:
-        if breaks(value):
-            raise Unsendable(f"The header {name!r} has a line break or a NUL in its value.")
-    return [(raw_name(name), raw_value(value)) for name, value in headers]
-
-
-def _sendable(data: t.Any) -> str | bytes:
-    if isinstance(data, (str, bytes)):
-        return data
-    if isinstance(data, (bytearray, memoryview)):
-        return bytes(data)
-    raise TypeError(
-        f"`websocket.send` takes str or bytes, not {type(data).__name__}: write"
-        " `await websocket.send_json(data)`, or serialize it yourself."
-    )
-
-
-def _as_async(
-    func: t.Callable[..., t.Any],
-) -> t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]:
-    """Let a sync receiver take part in `send_async`."""
-
-    async def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        return func(*args, **kwargs)
-
-    return call

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 import typing as t
 
@@ -133,7 +134,7 @@ async def test_head_has_no_body(colour: type[t.Any]) -> None:
 async def test_tests_and_outer_debuggers_get_the_exception(
     colour: type[t.Any], config: dict[str, t.Any], path: str
 ) -> None:
-    if colour is quartish.Quart and not config.get("TESTING"):  # as in Quart
+    if colour is quartish.Quart:  # as in Quart
         assert (await through_asgi(make_app(colour, **config), Ask(path))).status == 500
         return
     with pytest.raises(LookupError, match="shelf"):
@@ -241,7 +242,7 @@ async def test_a_blocking_view_is_named(
     message = record.getMessage()
     assert record.levelno == logging.WARNING
     assert message.startswith(f"view '{endpoint}' [GET {path}] ({__file__}:{line_of(written)})")
-    assert "blocked the event loop for 1" in message and " ms" in message
+    assert re.search(r"blocked the event loop for \d{3,} ms", message)
     assert "'def'" in message and "await" in message
 
 

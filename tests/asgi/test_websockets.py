@@ -382,7 +382,10 @@ async def test_an_error_handler_ends_it_well(colour: App, caplog: pytest.LogCapt
     assert peer.said == ["broken"] and peer.code == 1000 and not caplog.records
 
 
-async def test_an_error_in_testing_is_raised_to_the_server(colour: App) -> None:
+async def test_an_error_in_testing_is_raised_to_the_server(
+    colour: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the awaitable colour it is logged, as in debug mode."""
     app = make(colour, TESTING=True)
 
     @app.websocket("/")
@@ -392,7 +395,10 @@ async def test_an_error_in_testing_is_raised_to_the_server(colour: App) -> None:
 
     async with WebsocketPeer(app) as peer:
         await peer.ended()
-    assert peer.code == 1011 and isinstance(peer.error, LookupError)
+    assert peer.code == 1011
+    logged = [record.exc_info for record in caplog.records]
+    error = peer.error if colour.plain else logged[0][1]  # type: ignore[index]
+    assert isinstance(error, LookupError) and len(logged) == (not colour.plain)
 
 
 async def test_bad_json_is_the_clients_mistake(colour: App) -> None:
@@ -802,7 +808,7 @@ async def test_an_error_in_a_thread_closes_with_1011(colour: App) -> None:
 
 
 async def test_a_loop_over_messages_without_async_says_so(colour: App) -> None:
-    app = make(colour, TESTING=True)
+    app = make(colour, PROPAGATE_EXCEPTIONS=True)
 
     @app.websocket("/")
     async def view() -> None:

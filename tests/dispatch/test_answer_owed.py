@@ -174,9 +174,9 @@ async def test_what_can_be_sent_is(colour: type[t.Any], lane: str) -> None:
 
 
 @pytest.mark.parametrize("lane", ["loop", "thread"])
-async def test_a_test_is_told(colour: type[t.Any], lane: str) -> None:
+async def test_who_waits_for_errors_is_told(colour: type[t.Any], lane: str) -> None:
     app = make_app(colour, lane, {"name": header("a b", "x"), "to": lambda _: redirect("http://[")})
-    app.testing = True
+    app.config["PROPAGATE_EXCEPTIONS"] = True
     for path in ("/0", "/1"):
         with pytest.raises(ValueError):
             await messages_of(app, path)

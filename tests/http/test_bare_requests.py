@@ -385,6 +385,6 @@ async def test_a_teardown_that_raises_costs_nobody_the_response(
     assert answers == [b"made"] * len(answers)
     messages = [record.getMessage() for record in caplog.records]
     assert messages == ["Exception in the end of view 'made' [GET /made]"] * len(answers)
-    app.testing = True
+    app.config["PROPAGATE_EXCEPTIONS"] = True
     with pytest.raises(LookupError, match="teardown"):
         await ask(app, "/made")

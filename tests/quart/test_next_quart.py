@@ -11,9 +11,11 @@ import typing as t
 
 import pytest
 import quart
+from werkzeug.datastructures import Headers
 
 import quartish.quart
 from quartish.wrappers.websocket import WebSocketDisconnect
+from tests._scripted import HttpPeer
 
 NEXT = hasattr(quart.wrappers, "ClientDisconnectedError")
 #: Methods that are given the context first, and their other parameters.
@@ -226,3 +228,194 @@ async def test_all_messages_of_a_buffer() -> None:
 
         assert await raised(collect()) == "ClientDisconnectedError"
         assert seen == ["a", b"b"]
+
+
+# --- websockets -------------------------------------------------------------------------------
+
+
+def pieces(module: t.Any, calls: list[t.Any]) -> dict[str, t.Any]:
+    """Return what 0.23 makes a websocket of, by name."""
+
+    async def send(data: t.Any) -> None:
+        calls.append(data)
+
+    async def accept(headers: t.Any, subprotocol: str | None) -> None:
+        calls.append(subprotocol)
+
+    async def close(code: int, reason: str) -> None:
+        calls.append((code, reason))
+
+    return {
+        "path": "/p",
+        "query_string": b"q=1",
+        "scheme": "ws",
+        "headers": Headers(),
+        "root_path": "",
+        "http_version": "1.1",
+        "subprotocols": ["one"],
+        "send": send,
+        "accept": accept,
+        "close": close,
+        "scope": {"type": "websocket"},
+    }
+
+
+@pytest.mark.parametrize("by_name", [0, 1, 4, 11], ids="{} by name".format)
+async def test_a_websocket_is_made_without_what_receives(by_name: int) -> None:
+    for module in MODULES:
+        calls: list[t.Any] = []
+        given = pieces(module, calls)
+        places = len(given) - by_name
+        named = dict(list(given.items())[places:])
+        websocket = module.wrappers.Websocket(*list(given.values())[:places], **named)
+        assert (websocket.path, websocket.requested_subprotocols) == ("/p", ["one"])
+        await websocket.buffer.put("in")
+        assert await websocket.receive() == "in"
+        await websocket.send(b"out")
+        await websocket.close(1001, "over")
+        assert calls == [None, None, b"out", (1001, "over")]
+        websocket.buffer.disconnect()
+        assert await raised(websocket.receive()) == "ClientDisconnectedError"
+
+
+@pytest.mark.parametrize("by_name", [0, 1, 5, 12], ids="{} by name".format)
+async def test_a_websocket_is_made_with_what_receives(by_name: int) -> None:
+    """As in 0.22."""
+
+    async def receive() -> str:
+        return "in"
+
+    given = pieces(quartish.quart, [])
+    items = list(given.items())
+    items.insert(7, ("receive", receive))
+    places = len(items) - by_name
+    websocket = quartish.quart.Websocket(
+        *[value for _, value in items[:places]], **dict(items[places:])
+    )
+    assert await websocket.receive() == "in"
+    assert (websocket.path, websocket.requested_subprotocols) == ("/p", ["one"])
+
+
+@pytest.mark.parametrize("wrong", [{"send": None, "more": 1}, {"scope": ..., "receive": 1}, {}])
+def test_a_websocket_is_made_of_nothing_else(wrong: dict[str, t.Any]) -> None:
+    given = list(pieces(quartish.quart, []).values())[:7]
+    with pytest.raises(TypeError, match="A websocket is made of"):
+        quartish.quart.Websocket(*given, None, **wrong)
+
+
+def websocket_app(module: t.Any) -> t.Any:
+    app = module.Quart("app")
+
+    @app.websocket("/")
+    async def echo() -> None:
+        while True:
+            await module.websocket.send(await module.websocket.receive())
+
+    return app
+
+
+async def echoed(app: t.Any, *messages: str) -> t.Any:
+    async with app.test_client().websocket("/") as websocket:
+        for message in messages:
+            await websocket.send(message)
+        return [await websocket.receive() for _ in messages]
+
+
+async def test_a_websocket_class_whose_init_takes_no_receive() -> None:
+    for module in MODULES:
+        made: list[t.Any] = []
+
+        class Own(module.wrappers.Websocket):  # type: ignore[misc, name-defined]
+            def __init__(
+                self,
+                path: str,
+                query_string: bytes,
+                scheme: str,
+                headers: t.Any,
+                root_path: str,
+                http_version: str,
+                subprotocols: list[str],
+                send: t.Any,
+                accept: t.Any,
+                close: t.Any,
+                scope: t.Any,
+                made: list[t.Any] = made,
+            ) -> None:
+                made.append(path)
+                super().__init__(
+                    *(path, query_string, scheme, headers, root_path, http_version),
+                    *(subprotocols, send, accept, close, scope),
+                )
+
+        app = websocket_app(module)
+        app.websocket_class = Own
+        assert (await echoed(app, "a", "b"), made) == (["a", "b"], ["/"])
+
+
+async def test_a_buffer_of_the_apps_own() -> None:
+    for module in MODULES:
+        taken: list[t.Any] = []
+
+        class Own(importlib.import_module(f"{module.__name__}.wrappers.websocket").Buffer):  # type: ignore[misc]
+            async def put(self, data: t.Any, seen: list[t.Any] = taken) -> None:
+                seen.append(data)
+                if data != "dropped":
+                    await super().put(data.upper())
+
+        app = websocket_app(module)
+        app.websocket_class = type("W", (module.wrappers.Websocket,), {"buffer_class": Own})
+        async with app.test_client().websocket("/") as websocket:
+            for message in ("dropped", "a"):
+                await websocket.send(message)
+            assert await websocket.receive() == "A"
+        assert taken == ["dropped", "a"]
+
+
+async def test_connections_that_are_given_the_handlers_task() -> None:
+    async def play(module: t.Any) -> t.Any:
+        app, seen = websocket_app(module), []
+        http: t.Any = app.asgi_http_class
+        websocket: t.Any = app.asgi_websocket_class
+
+        class Http(http):  # type: ignore[misc]
+            async def handle_messages(self, request: t.Any, receive: t.Any, task: t.Any) -> None:
+                seen.append((request.path, task.done()))
+                await super().handle_messages(request, receive, task)
+                await asyncio.sleep(0)
+                if request.path == "/slow":  # else 0.23 waits for the client to leave
+                    seen.append(task.cancelling() or task.cancelled())
+
+        class Websocket(websocket):  # type: ignore[misc]
+            async def handle_messages(self, websocket: t.Any, receive: t.Any, task: t.Any) -> None:
+                seen.append((websocket.path, task.done()))
+                await super().handle_messages(
+                    websocket=websocket, receive=receive, websocket_task=task
+                )
+                await asyncio.sleep(0)
+                seen.append(task.cancelling() or task.cancelled())
+
+        app.asgi_http_class, app.asgi_websocket_class = Http, Websocket
+
+        @app.route("/body", methods=["POST"])
+        async def body() -> t.Any:
+            return await module.request.get_data()
+
+        @app.route("/slow")
+        async def slow() -> str:
+            try:
+                await asyncio.sleep(10)
+            finally:
+                seen.append("slow is over")
+            return ""
+
+        response = await app.test_client().post("/body", data=b"body")
+        seen.append(await response.get_data())
+        async with HttpPeer(app, "/slow") as peer:
+            await asyncio.sleep(0.01)
+            peer.leave()
+        return seen, await echoed(app, "a", "b")
+
+    told = [await play(module) for module in MODULES]
+    for each in told:
+        assert each == told[0]
+    assert told[0][0][-1:] == [1] and told[0][1] == ["a", "b"]

@@ -605,7 +605,7 @@ def test_a_websocket_cannot_save_and_the_log_says_so(caplog: pytest.LogCaptureFi
 def make_counter(colour: type[t.Any], lane: str) -> t.Any:
     """An app whose session counts, with `def` or with `async def` views."""
     app = colour(__name__)
-    app.config.update(TESTING=True, SECRET_KEY="secret")
+    app.config.update(PROPAGATE_EXCEPTIONS=True, SECRET_KEY="secret")
 
     def count() -> str:
         quartish.session["n"] = quartish.session.get("n", 0) + 1

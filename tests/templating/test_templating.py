@@ -43,7 +43,7 @@ def quart() -> t.Any:
 
 def make_app(colour: t.Any) -> t.Any:
     app = colour(__name__)
-    app.testing = True
+    app.config["PROPAGATE_EXCEPTIONS"] = True
     app.secret_key = "key"
     app.jinja_env.loader = DictLoader(TEMPLATES)
     return app
@@ -210,7 +210,7 @@ def folders(tmp_path: Path, colour: t.Any) -> t.Any:
         for name in "both", owner:
             (folder / f"{name}.html").write_text(f"{name} of {owner}")
     app = colour("shopping", root_path=str(tmp_path), template_folder="app")
-    app.testing = True
+    app.config["PROPAGATE_EXCEPTIONS"] = True
     shop = quartish.Blueprint("shop", __name__, root_path=str(tmp_path), template_folder="shop")
 
     @shop.get("/<name>")
@@ -253,7 +253,7 @@ async def test_what_is_there(app: t.Any) -> None:
         return quartish.render_template_string(source)
 
     assert (await ask(app, "/?a=ey")).text == "ey bee False sea /"
-    assert await render(app, "{{ g is defined }} {{ config.TESTING }}") == "True True"
+    assert await render(app, "{{ g is defined }} {{ config.PROPAGATE_EXCEPTIONS }}") == "True True"
 
 
 async def test_the_session_is_opened_by_templates_that_read_it(app: t.Any) -> None:

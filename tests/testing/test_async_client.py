@@ -37,7 +37,7 @@ from tests._peer import settled
 @pytest.fixture
 def app(colour: t.Any) -> t.Any:
     app = colour(__name__)
-    app.testing = True
+    app.config["PROPAGATE_EXCEPTIONS"] = True
     app.secret_key = "secret"
 
     @app.route("/echo", methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
@@ -160,7 +160,7 @@ async def test_what_the_app_raises_is_raised_here(app: t.Any, client: QuartClien
 
     with pytest.raises(LookupError, match="the view's own"):
         await client.get("/fail")
-    app.testing = False
+    app.config["PROPAGATE_EXCEPTIONS"] = False
     assert (await client.get("/fail")).status_code == 500
 
 
@@ -382,7 +382,7 @@ async def test_the_context_of_the_last_request_stays(app: t.Any, client: QuartCl
 
 async def test_a_request_sent_and_received_in_pieces() -> None:
     app = quartish.Quart(__name__)
-    app.testing = True
+    app.config["PROPAGATE_EXCEPTIONS"] = True
 
     @app.post("/")
     async def upper() -> t.Any:

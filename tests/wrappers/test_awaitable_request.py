@@ -520,7 +520,7 @@ async def test_each_use_without_await_names_attribute_place_and_cure(
 
 async def test_in_a_view_it_names_the_view_and_the_line() -> None:
     app = quartish.Quart(__name__)
-    app.testing = True
+    app.config["PROPAGATE_EXCEPTIONS"] = True
 
     @app.post("/")
     async def login() -> t.Any:
@@ -538,7 +538,7 @@ async def test_in_a_view_it_names_the_view_and_the_line() -> None:
 @pytest.mark.parametrize("attribute", ["form", "json", "data"])
 async def test_one_that_a_view_returns_names_the_view(attribute: str) -> None:
     app = quartish.Quart(__name__)
-    app.testing = True
+    app.config["PROPAGATE_EXCEPTIONS"] = True
 
     @app.post("/")
     async def login() -> t.Any:

@@ -131,7 +131,7 @@ async def test_file_objects(sender: Sender, folder: Path) -> None:
 
 
 async def test_file_objects_that_do_not_do(sender: Sender) -> None:
-    sender.app.testing = True
+    sender.app.config["PROPAGATE_EXCEPTIONS"] = True
     with pytest.raises(ValueError, match="binary mode"):
         await sender.ask(io.StringIO("text"), "text/plain")
     plain = sender.app.plain  # *Quart:* a ValueError
@@ -246,7 +246,7 @@ async def test_quarts_names(sender: Sender) -> None:
 
 
 async def test_arguments_that_do_not_exist(sender: Sender) -> None:
-    sender.app.testing = True
+    sender.app.config["PROPAGATE_EXCEPTIONS"] = True
     with pytest.raises(TypeError, match="unexpected keyword argument 'filename'"):
         await sender.ask("data.bin", filename="x")
     with pytest.raises(TypeError, match="path_or_file"):

@@ -325,7 +325,7 @@ async def test_made_as_quart_does() -> None:
     assert await websocket.receive() == "in"
     await websocket.send("out")
     await websocket.close(1001)
-    assert calls == [([], None), "out", (1001, "")]
+    assert calls == [([], None), ([], None), "out", (1001, "")]  # each message asks
 
 
 async def test_a_subclass_with_an_init_of_its_own() -> None:

@@ -1,0 +1,101 @@
+"""The messages of a websocket: on their way, made ready to be sent, and at their end."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from werkzeug.datastructures import Headers
+
+from .._http.headers import breaks
+from .._http.headers import raw_name
+from .._http.headers import raw_value
+from .._http.headers import Unsendable
+from ..typing import RawHeaders
+from .connection import ClientDisconnectedError
+
+NO_STATUS = 1005
+ABNORMAL_CLOSURE = 1006
+UNSENT = (1004, NO_STATUS, ABNORMAL_CLOSURE, 1015)
+"""Codes that no close frame may have. *Source:* RFC 6455, section 7.4.1."""
+LONGEST_REASON = 123
+"""Bytes of a close frame's reason. *Source:* RFC 6455, section 5.5."""
+
+
+class WebSocketDisconnect(ClientDisconnectedError):
+    """The client left. Raised by `receive` and `send`, after the last message was received.
+
+    It is a cancellation, as in Quart: `except Exception` does not stop it, `finally` and
+    `except asyncio.CancelledError` run. Whoever of the handler's tasks is told, the handler ends.
+
+    `code` is that of RFC 6455, section 7.4: 1005 where the client gave none, 1006 where it
+    was cut off.
+    """
+
+    def __init__(self, code: int = NO_STATUS, reason: str = "") -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the client closed the websocket: {self.code} {self.reason}".rstrip()
+
+
+class Buffer:
+    """Messages on their way, as *Quart* 0.23 has them between a server's connection and who
+    receives."""
+
+    def __init__(self) -> None:
+        self._messages: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+
+    async def put(self, data: str | bytes) -> None:
+        """Add a message."""
+        await self._messages.put(data)
+
+    async def get(self) -> str | bytes:
+        """Return the next message. Raises ClientDisconnectedError after the last one."""
+        data = await self._messages.get()
+        if data is None:
+            self.disconnect()  # for the next
+            raise ClientDisconnectedError
+        return data
+
+    async def __anext__(self) -> t.AsyncGenerator[str | bytes, None]:
+        """Iterate over all of them, as *Quart's* does."""
+        while True:
+            yield await self.get()
+
+    def disconnect(self) -> None:
+        """Say that no message comes any more."""
+        self._messages.put_nowait(None)
+
+
+def raw_lines(headers: Headers) -> RawHeaders:
+    """Return headers as ASGI wants them. Raises Unsendable where no server could send them."""
+    for name, value in headers:
+        if breaks(value):
+            raise Unsendable(f"The header {name!r} has a line break or a NUL in its value.")
+    return [(raw_name(name), raw_value(value)) for name, value in headers]
+
+
+def sendable(data: t.Any) -> str | bytes:
+    """Return a message as ASGI wants it. Raises TypeError where it is none."""
+    if isinstance(data, (str, bytes)):
+        return data
+    if isinstance(data, (bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(
+        f"`websocket.send` takes str or bytes, not {type(data).__name__}: write"
+        " `await websocket.send_json(data)`, or serialize it yourself."
+    )
+
+
+def as_async(
+    func: t.Callable[..., t.Any],
+) -> t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]:
+    """Let a sync receiver take part in `send_async`."""
+
+    async def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        return func(*args, **kwargs)
+
+    return call
