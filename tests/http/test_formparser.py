@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 import typing as t
 
@@ -15,6 +16,8 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
 
+import quartish
+from quartish import request
 from quartish._http.body import SPOOL_SIZE
 from quartish._http.forms import FormDataParser
 from quartish._http.forms import MAX_HEADERS
@@ -159,6 +162,27 @@ async def test_latin_1_is_allowed() -> None:
 async def test_a_missing_boundary(options: dict[str, str]) -> None:
     with pytest.raises(BadRequest, match="damaged"):
         await parse(FORM, options=options)
+
+
+@pytest.mark.parametrize("number", ["0.5", "0.0012345678901234567", "1.2345678901234567e-05"])
+def test_boundaries_as_werkzeugs_client_makes_them(
+    monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    """One of 400 has more than the 70 characters that RFC 2046 allows."""
+    monkeypatch.setattr("werkzeug.test.random", lambda: float(number))
+    monkeypatch.setattr("werkzeug.test.time", lambda: 1764489853.1234567)
+    app = quartish.Flask("app")
+    app.add_url_rule("/", "view", lambda: request.files["file"].read(), methods=["POST"])
+    response = app.test_client().post("/", data={"file": (io.BytesIO(b"\r\n-\r" * 9), "name")})
+    assert (response.status_code, response.data) == (200, b"\r\n-\r" * 9)
+
+
+async def test_a_boundary_that_is_too_long() -> None:
+    body = part("a", b"1").replace(b"xyz", b"x" * 100) + b"--" + b"x" * 100 + b"--\r\n"
+    fields, _ = await parse(body, options={"boundary": "x" * 100})
+    assert fields["a"] == "1"
+    with pytest.raises(BadRequest, match="too long"):
+        await parse(body, options={"boundary": "x" * 101})
 
 
 async def test_a_wrong_boundary() -> None:
