@@ -48,9 +48,8 @@ FILE_SLICE = 256 * 1024
 MAX_HEADERS = 8 * 1024
 """Bytes of a part's headers, and of what precedes the first part: they are parsed at once."""
 MAX_BOUNDARY = 100
-"""Characters of a boundary: RFC 2046 allows 70 (section 5.1.1), and the test client of Werkzeug's,
-which writes a time and a random number into it, has up to 75. One of a megabyte takes seconds to
-find."""
+"""Characters of a boundary: RFC 2046 (section 5.1.1) allows 70, and the test client of Werkzeug's
+has a few more now and then. One of a megabyte takes seconds to find."""
 PADDING = 32
 """White space that may follow a boundary; what is followed by more is none."""
 ROOM = MAX_BOUNDARY + PADDING + 8

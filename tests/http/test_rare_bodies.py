@@ -194,6 +194,16 @@ def test_a_form_that_another_parser_refuses_is_a_400() -> None:
     assert response.status_code == 400
 
 
+def test_forms_by_an_old_name_of_their_type() -> None:
+    app = quartish.Flask("app")
+    app.config["MAX_FORM_MEMORY_SIZE"] = 7
+    app.add_url_rule("/", "view", lambda: dict(request.form), methods=["POST"])
+    client, headers = app.test_client(), {"Content-Type": "application/x-url-encoded"}
+    response = client.post("/", data=b"a=1&b=2", headers=headers)
+    assert response.json == {"a": "1", "b": "2"}
+    assert client.post("/", data=b"a=1&b=22", headers=headers).status_code == 413
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 
