@@ -41,6 +41,8 @@ from ._lazy import lazy
 from ._observed import watch
 from ._observed import Watched
 from ._observed import WatchedType
+from ._serving.pages import code_of
+from ._serving.pages import pages_of
 from .asgi.background import BackgroundTasks
 from .asgi.background import report
 from .asgi.http import handle_http
@@ -486,6 +488,9 @@ class App(Core, Watched, metaclass=AppType):
             if werkzeug_serving.run_simple is not _run_simple:
                 werkzeug_serving.run_simple(host, port, self, **options)
             else:
+                if options["use_reloader"] or options.get("live_reload"):
+                    options["extra_files"] = [*(options.get("extra_files") or ()), *code_of(self)]
+                    options["pages"] = [*options.get("pages", ()), *pages_of(self)]
                 _serve(self, host, port, debug=self.debug, **options)
         finally:
             self._got_first_request = False  # it may be changed and run again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from ipaddress import ip_address
 
@@ -29,4 +30,5 @@ def warn_of_debug_mode(listener: socket.socket) -> None:
             err=True,
             fg="red",
             bold=True,
+            color=False if os.environ.get("NO_COLOR") else None,
         )

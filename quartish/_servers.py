@@ -115,12 +115,11 @@ async def serve_by_hypercorn(calls: Calls, config: t.Any, triggered: Trigger) ->
     from hypercorn.utils import LifespanFailureError
     from hypercorn.utils import LifespanTimeoutError
 
-    grace = config.graceful_timeout
-    # After that Hypercorn drops connections, not gently, or waits without end (Python 3.12).
-    config.graceful_timeout += AND_A_BIT
-
     async def stopped() -> None:
         await triggered()
+        grace = config.graceful_timeout
+        # After that Hypercorn drops connections, not gently, or waits without end (Python 3.12).
+        config.graceful_timeout += AND_A_BIT
         asyncio.get_running_loop().call_later(grace, calls.cancel)
 
     try:
@@ -130,7 +129,7 @@ async def serve_by_hypercorn(calls: Calls, config: t.Any, triggered: Trigger) ->
 
 
 async def serve_by_uvicorn(calls: Calls, config: t.Any, triggered: Trigger) -> None:
-    """Serve by uvicorn, at `config.listener`."""
+    """Serve by uvicorn, at `config.listeners`."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -146,6 +145,7 @@ async def serve_by_uvicorn(calls: Calls, config: t.Any, triggered: Trigger) -> N
         access_log=False,
         proxy_headers=False,  # who is believed is said by `middleware.ProxyFix`
         server_header=False,
+        root_path=config.root_path,
         backlog=config.backlog,
         timeout_keep_alive=math.ceil(config.keep_alive_timeout),
         timeout_graceful_shutdown=math.ceil(config.graceful_timeout + AND_A_BIT),
@@ -165,7 +165,7 @@ async def serve_by_uvicorn(calls: Calls, config: t.Any, triggered: Trigger) -> N
 
     stopping = asyncio.create_task(stop())
     try:
-        await server.serve(sockets=[config.listener])
+        await server.serve(sockets=list(config.listeners))
     except SystemExit as error:
         raise StartUpError("the lifespan's start-up failed") from error
     finally:
@@ -175,8 +175,8 @@ async def serve_by_uvicorn(calls: Calls, config: t.Any, triggered: Trigger) -> N
 
 
 async def serve_by_granian(calls: Calls, config: t.Any, triggered: Trigger) -> None:
-    """Serve by granian, in this process, at `config.listener`. It stops without a word to its
-    websockets, so these are closed before."""
+    """Serve by granian, in this process, at `config.listeners`, of which it takes one. It stops
+    without a word to its websockets, so these are closed before."""
     from granian import net
     from granian.constants import Interfaces
     from granian.errors import FatalError
@@ -184,7 +184,8 @@ async def serve_by_granian(calls: Calls, config: t.Any, triggered: Trigger) -> N
     from granian.http import HTTP2Settings
     from granian.server.embed import Server as EmbeddedServer
 
-    listener: socket.socket = config.listener
+    listener: socket.socket
+    [listener] = config.listeners
     is_local = listener.family not in (socket.AF_INET, socket.AF_INET6)
     backlog = max(config.backlog, LEAST_BACKLOG)
     holder: t.Any = net.SocketHolder  # type: ignore[attr-defined]
@@ -197,6 +198,7 @@ async def serve_by_granian(calls: Calls, config: t.Any, triggered: Trigger) -> N
         calls,
         interface=Interfaces.ASGI,
         backlog=backlog,
+        url_path_prefix=config.root_path or None,
         http1_settings=HTTP1Settings(
             header_read_timeout=int(config.keep_alive_timeout * 1000),
             max_buffer_size=config.h11_max_incomplete_size,

@@ -32,9 +32,6 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .json._long import LONG
 
-if t.TYPE_CHECKING:
-    from werkzeug._reloader import ReloaderLoop
-
 Lines = list[tuple[str, str]]
 
 
@@ -327,22 +324,6 @@ class Cookie(WerkzeugCookie):
     def header_for(self, host: str, path: str) -> str | None:
         """Return what a request's `Cookie` header has of it; None where it is not sent."""
         return self._to_request_header() if self._matches_request(host, path) else None
-
-
-# --- the reloader ---------------------------------------------------------------------------
-
-
-def reloader(kind: str) -> type[ReloaderLoop]:
-    """Return what watches files: "auto", "stat" or "watchdog".
-
-    A debugger may have left the terminal without echo; that is put right.
-    """
-    try:
-        from werkzeug import _reloader
-    except ImportError:
-        raise _gone("werkzeug._reloader") from None
-    getattr(_reloader, "ensure_echo_on", lambda: None)()
-    return _reloader.reloader_loops[kind]
 
 
 # --- the debugger -----------------------------------------------------------------------------

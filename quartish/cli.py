@@ -12,7 +12,6 @@ import traceback
 import typing as t
 
 import click
-from werkzeug.serving import is_running_from_reloader
 
 from ._cli.commands import AppGroup as AppGroup
 from ._cli.commands import push_app
@@ -23,6 +22,7 @@ from ._cli.find_app import find_best_app as find_best_app
 from ._cli.find_app import load_dotenv as load_dotenv
 from ._cli.find_app import locate_app as locate_app
 from ._cli.find_app import NoAppException as NoAppException
+from ._cli.find_app import NotThere
 from ._cli.find_app import prepare_import as prepare_import
 from ._cli.find_app import ScriptInfo as ScriptInfo
 from ._cli.new import new_command
@@ -42,6 +42,11 @@ from ._current import current_app
 from ._names import serve
 from ._port.command import port_command
 from ._servers import SERVERS
+from ._serving.pages import code_of
+from ._serving.pages import pages_of
+from ._serving.reloaded import failure_of
+from ._serving.reloaded import is_child
+from ._serving.reloaded import PARENT
 from .helpers import get_debug_flag
 from .production import check_production
 from .sansio.app import Core
@@ -159,6 +164,8 @@ class FlaskGroup(AppGroup):
         parent: click.Context | None = None,
         **extra: t.Any,
     ) -> click.Context:
+        if os.environ.get("NO_COLOR"):
+            extra.setdefault("color", False)
         # For `app.run()` in a module without a guard, which would serve while it is imported.
         os.environ["FLASK_RUN_FROM_CLI"] = "true"
         if "obj" not in extra and "obj" not in self.context_settings:
@@ -251,6 +258,35 @@ QuartGroup = QuartishGroup = FlaskGroup
     help=f"Files to leave unwatched: fnmatch patterns, separated by {os.path.pathsep!r}.",
     cls=Option,
 )
+@click.option(
+    "--live-reload/--no-live-reload",
+    default=False,
+    help="Reload open pages after a change: in debug mode, on this machine.",
+    cls=Option,
+)
+@click.option(
+    "--bind",
+    "-b",
+    multiple=True,
+    metavar="ADDRESS",
+    help=(
+        "An address in place of --host and --port: host:port, unix:PATH or fd://NUMBER. May be"
+        " given several times."
+    ),
+    cls=Option,
+)
+@click.option(
+    "--workers",
+    "-w",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="The number of processes. With more than one, nothing is reloaded.",
+    cls=Option,
+)
+@click.option(
+    "--root-path", default="", metavar="PATH", help="Where a proxy has the app.", cls=Option
+)
 @pass_script_info
 def run_command(
     info: ScriptInfo,
@@ -263,8 +299,12 @@ def run_command(
     cert: SSLArgument | None,
     extra_files: list[str] | None,
     exclude_patterns: list[str] | None,
+    live_reload: bool,
+    bind: tuple[str, ...],
+    workers: int,
+    root_path: str,
 ) -> None:
-    """Run a local development server.
+    """Run a local development server, which speaks HTTP/1.1, HTTP/2 and websockets.
 
     Debug mode ('--debug') turns on the reloader and the debugger. For production start
     an ASGI server such as Hypercorn yourself.
@@ -272,50 +312,59 @@ def run_command(
     debug = get_debug_flag()
     if debugger is None:
         debugger = debug
-    app: ASGIApp
-    try:
-        loaded = t.cast(t.Any, info.load_app())
+    if reload is None:
+        reload = debug and workers == 1
+    if reload and workers > 1:
+        raise click.UsageError("--workers and --reload exclude each other.")
+    show_server_banner(debug, info.app_import_path)
+    app: ASGIApp = _in_a_child
+    pages: list[str] = []
+    # Who runs others loads nothing, so that nothing that is wrong with the app ends it.
+    if is_child() or not (reload or workers > 1):
+        loaded = _load(info)
         if debug and not debugger:
             loaded.config["DEBUGGER"] = False
-        app = loaded
-    except Exception as error:
-        if not is_running_from_reloader():
-            raise
-        # Serve nevertheless: the next change of a file may be the cure.
-        traceback.print_exc()
-        app = _broken(error if debugger else None)
-    show_server_banner(debug, info.app_import_path)
+        app, pages = loaded, pages_of(loaded)
+        extra_files = [*(extra_files or ()), *code_of(loaded)]
     run(
         app,
         host,
         port,
         server=server,
         debug=debug,
-        use_reloader=debug if reload is None else reload,
+        use_reloader=reload,
         use_debugger=debugger,
+        live_reload=live_reload,
         ssl_context=cert,
+        bind=bind,
+        workers=workers,
+        root_path=root_path,
         extra_files=extra_files,
         exclude_patterns=exclude_patterns,
+        pages=pages,
     )
 
 
-def _broken(error: Exception | None) -> ASGIApp:
-    """Return an app that answers 500 with the reason why the real one did not load."""
-    reason = "".join(traceback.format_exception(error)) if error else "The app did not load."
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+async def _in_a_child(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+    """Stand for the app where another process has it."""
 
-    async def app(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-        if scope["type"] == "http":
-            await send({"type": "http.response.start", "status": 500, "headers": headers})
-            await send({"type": "http.response.body", "body": reason.encode()})
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close"})
-        else:
-            for _ in ("startup", "shutdown"):
-                message = await receive()
-                await send({"type": f"{message['type']}.complete"})
 
-    return app
+def _load(info: ScriptInfo) -> t.Any:
+    """Return the app. Where it does not load, the process that runs this one is told why."""
+    try:
+        return info.load_app()
+    except Exception as error:
+        if (
+            PARENT is None
+            or not PARENT.reloads
+            or (PARENT.is_first and isinstance(error, NotThere))
+        ):
+            raise  # a name that is misspelt is no file that may change
+        if isinstance(error, NoAppException) and isinstance(error.__context__, ImportError):
+            error = error.__context__
+        PARENT.fail(error)
+        click.echo(failure_of(error)["text"], err=True)
+        sys.exit(1)
 
 
 # --- check -----------------------------------------------------------------------------------

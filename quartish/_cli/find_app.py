@@ -35,6 +35,10 @@ class NoAppException(click.UsageError):
     """An application cannot be found or loaded."""
 
 
+class NotThere(NoAppException):
+    """There is no module of that name at all."""
+
+
 def find_best_app(module: ModuleType) -> Core:
     """Return the app that `module` holds or that its factory makes.
 
@@ -234,7 +238,7 @@ def locate_app(
                 f"\n\n{traceback.format_exc()}"
             ) from None
         if raise_if_not_found:
-            raise NoAppException(f"Could not import {module_name!r}.") from None
+            raise NotThere(f"Could not import {module_name!r}.") from None
         return None
 
     return find_best_app(module) if app_name is None else find_app_by_string(module, app_name)
@@ -290,7 +294,7 @@ class ScriptInfo(AppLoader):
             app = locate_app(prepare_import(path), None, False, self.import_module)
             if app is not None:
                 return app
-        raise NoAppException(
+        raise NotThere(
             "Could not locate an application. Name it with the '--app' option or the"
             " 'QUARTISH_APP' or 'FLASK_APP' environment variable, or put it in a 'wsgi.py'"
             " or 'app.py' file in the current directory."

@@ -629,35 +629,16 @@ def test_run_fails_with_an_app_that_does_not_load(served: dict[str, t.Any]) -> N
     assert served == {}
 
 
-@pytest.mark.parametrize("debug", [True, False])
-async def test_run_serves_the_reason_while_it_waits_for_the_cure(
-    served: dict[str, t.Any], debug: bool
-) -> None:
-    os.environ["WERKZEUG_RUN_MAIN"] = "true"
+def test_run_loads_no_app_where_a_child_will(served: dict[str, t.Any]) -> None:
     write("app.py", "1 / 0")
-    assert "ZeroDivisionError" in invoke(cli, "run", "--debug" if debug else "--reload").output
-
-    sent: list[dict[str, t.Any]] = []
-    incoming = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
-
-    async def receive() -> dict[str, t.Any]:
-        return next(incoming)
-
-    async def send(message: dict[str, t.Any]) -> None:
-        sent.append(message)
-
-    for kind in ("lifespan", "http", "websocket"):
-        await served["app"]({"type": kind}, receive, send)
-    assert [message["type"] for message in sent] == [
-        "lifespan.startup.complete",
-        "lifespan.shutdown.complete",
-        "http.response.start",
-        "http.response.body",
-        "websocket.close",
-    ]
-    assert sent[2]["status"] == 500
-    # Only the debugger shows the inside to whoever asks.
-    assert (b"ZeroDivisionError" in sent[3]["body"]) is debug
+    assert invoke(cli, "run", "--debug").exit_code == 0
+    assert (served["use_reloader"], served["workers"]) == (True, 1)
+    assert invoke(cli, "run", "--workers", "2").exit_code == 0
+    assert (served["use_reloader"], served["workers"]) == (False, 2)
+    assert invoke(cli, "run", "--debug", "--workers", "2").exit_code == 0
+    assert (served["use_reloader"], served["workers"]) == (False, 2)
+    refused = invoke(cli, "run", "--reload", "--workers", "2")
+    assert refused.exit_code == 2 and "exclude each other" in refused.output
 
 
 # --- shell and routes -------------------------------------------------------------------------

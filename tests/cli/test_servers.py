@@ -19,7 +19,7 @@ from quartish._servers import Calls
 from quartish._servers import SERVERS
 from tests._scripted import HttpPeer
 from tests._scripted import WebsocketPeer
-from tests.cli.test_serving import get
+from tests.cli._program import get
 from tests.cli.test_serving import REFUSES
 from tests.cli.test_serving import RELOADING
 from tests.cli.test_serving import SCRIPT

@@ -9,8 +9,6 @@ import signal
 import socket
 import socketserver
 import ssl
-import subprocess
-import sys
 import textwrap
 import threading
 import time
@@ -25,15 +23,18 @@ from werkzeug.serving import make_ssl_devcert
 
 from quartish import _servers
 from quartish import serving
+from quartish._serving.listen import addresses
+from quartish._serving.listen import listen
+from quartish._serving.listen import urls
 from quartish.logging import create_serving_logger
 from quartish.serving import AccessLog
 from quartish.serving import resolve_address
 from quartish.serving import serve
 from quartish.serving import ServerConfig
 from quartish.serving import show_server_banner
-
-ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0  # seconds; far more than anything here takes
+from tests.cli._program import get
+from tests.cli._program import PATIENCE
+from tests.cli._program import Program
 
 # What the tests serve. "lifespan" is told in `events`, as are ends of requests.
 SCRIPT = """
@@ -56,54 +57,6 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 """
-
-
-class Program:
-    """A process whose output is read as it comes."""
-
-    def __init__(self, *args: str | Path, cwd: Path, **env: str) -> None:
-        clean = {name: v for name, v in os.environ.items() if not name.startswith("WERKZEUG")}
-        clean.pop("FLASK_RUN_FROM_CLI", None)
-        self.process = subprocess.Popen(
-            [sys.executable, "-u", *map(str, args)],
-            cwd=cwd,
-            env={**clean, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **env},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.output = ""
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self) -> None:
-        for line in t.cast(t.Any, self.process.stdout):
-            self.output += line
-
-    def wait_for(self, text: str, times: int = 1) -> str:
-        """Return the word that follows `text`, once it came so many times, or ""."""
-        deadline = time.monotonic() + PATIENCE
-        while self.output.count(text) < times or not self.output.endswith("\n"):
-            assert time.monotonic() < deadline, f"no {text!r} in:\n{self.output}"
-            assert self.process.poll() is None or text in self.output, self.output
-            time.sleep(0.02)
-        return [*self.output.split(text)[times].split(), ""][0]
-
-    def url(self) -> str:
-        return self.wait_for("Running on ")
-
-    def end(self, signum: int = signal.SIGTERM) -> int:
-        self.process.send_signal(signum)
-        return self.wait()
-
-    def wait(self) -> int:
-        status = self.process.wait(PATIENCE)
-        self.reader.join(PATIENCE)
-        return status
-
-
-def get(url: str, **options: t.Any) -> httpx.Response:
-    return httpx.get(url, timeout=PATIENCE, **options)
 
 
 Start = t.Callable[..., Program]
@@ -161,7 +114,7 @@ def test_banner_is_shown_once(
 def test_urls_name_every_address_from_inside_and_outside() -> None:
     with socket.create_server(("0.0.0.0", 0)) as sock:
         port = sock.getsockname()[1]
-        inside, outside = serving._urls(sock, "http")
+        inside, outside = urls(sock, "http")
     assert inside == f"http://127.0.0.1:{port}"
     assert outside.startswith("http://") and "0.0.0.0" not in outside
 
@@ -180,7 +133,7 @@ def test_the_port_is_seen_where_werkzeugs_server_binds(
 
     monkeypatch.setattr(socketserver.TCPServer, "server_bind", watched)
     try:
-        listener = serving._listen(serving.ServerConfig(), host, 0)
+        [listener] = listen(addresses(host, 0), 10)
     except SystemExit:
         if ":" in host and not socket.has_ipv6:
             pytest.skip("no IPv6")
@@ -250,7 +203,7 @@ async def running(
     config.max_connections = most
     config.set_certificate(certificate)
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        config.listener, port = sock, sock.getsockname()[1]
+        config.listeners, port = [sock], sock.getsockname()[1]
         task = asyncio.create_task(serve(app, config, stop.wait))
         scheme = "https" if config.ssl_enabled else "http"
         try:
@@ -583,8 +536,8 @@ def test_reloader_waits_when_the_app_refuses_to_start(start: Start, tmp_path: Pa
 
 def test_reload_does_not_wait_for_blocked_threads(start: Start, tmp_path: Path) -> None:
     script = f"""
-import quartish.serving
-quartish.serving.RELOAD_PATIENCE = 0.2
+import quartish._serving.parent
+quartish._serving.parent.RELOAD_PATIENCE = 0.2
 {SCRIPT}
 import threading
 if os.environ.get("WERKZEUG_RUN_MAIN") and not os.path.exists("blocked"):
@@ -625,8 +578,12 @@ async def test_errors_go_to_the_error_log(level: str, caplog: pytest.LogCaptureF
 
 def test_settings_are_hypercorns_by_name() -> None:
     names = set(t.get_type_hints(ServerConfig)) - {
-        *("listener", "ssl_context", "max_connections", "server"),
+        "listeners",
+        "ssl_context",
+        "max_connections",
+        "server",
     }
+    names -= {"websockets_wait", "is_followed"}
     names |= set(serving.LIMITS)
     assert not {name for name in names if not hasattr(Config, name)}
     config = ServerConfig()

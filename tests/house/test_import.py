@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 LATER = {
     "hypercorn": "serving",
     "h2": "serving",
-    "werkzeug._reloader": "serving in debug mode",
+    "watchfiles": "serving in debug mode",
     "werkzeug.debug": "an error's page in debug mode",
     "importlib.metadata": "a test client, the command line",
     "decimal": "JSON of what is no plain value",

@@ -1,0 +1,164 @@
+"""One server in this process: its settings, and an ASGI callable served until it is to stop.
+
+The rule: who stops it says how long running requests may go on; websockets, which end only when
+somebody ends them, and new connections may be told to do without that time.
+
+Hypercorn is imported by the functions that need it, so that an app under another server, and a
+test, does without: PERF(40 ms): a quarter of `import quartish`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import signal
+import socket
+import ssl
+import typing as t
+from collections.abc import Awaitable
+from collections.abc import Callable
+from collections.abc import Sequence
+
+from .._access_log import tell_access
+from .._asgi_or_wsgi import check_served
+from .._servers import Calls
+from .._servers import serve_by_hypercorn
+from .._servers import SERVERS
+from ..typing import ASGIApp
+from ..typing import Scope
+
+if t.TYPE_CHECKING:
+    from hypercorn.config import Config
+
+#: Seconds in which the last connections that were accepted say what they want.
+LAST_ASKED = 0.1
+
+
+class ServerConfig:
+    """What to serve by: what of Hypercorn's settings is set here, by their names, and ready
+    sockets and an `SSLContext`."""
+
+    bind: list[str]
+    ca_certs: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    #: Seconds that requests may go on. It is read when the server is to stop.
+    graceful_timeout: float = 3.0
+    logger_class: type[t.Any]
+    accesslog: logging.Logger | None = None
+    errorlog: logging.Logger | None = None
+    root_path: str = ""
+    #: Where `bind` names nothing that is not bound yet.
+    listeners: Sequence[socket.socket] = ()
+    #: Requests and websockets at the same time; None: any number.
+    max_connections: int | None = None
+    ssl_context: ssl.SSLContext | None = None
+    #: Whether websockets, too, have `graceful_timeout` seconds.
+    websockets_wait: bool = True
+    #: Whether another process goes on accepting: then what was accepted here is answered.
+    is_followed: bool = False
+    #: Who serves: a name of `_servers.SERVERS`. Others than Hypercorn are at `listeners`.
+    server: str = "hypercorn"
+
+    def tell(self, scope: Scope, status: int | None, seconds: float) -> None:
+        """Write a line about a request into the log, where there is one."""
+        if self.accesslog is not None:
+            tell_access(self.accesslog, scope, status, seconds)
+
+    @property
+    def ssl_enabled(self) -> bool:
+        return self.ssl_context is not None or None not in (self.certfile, self.keyfile)
+
+    def set_certificate(self, certificate: ssl.SSLContext | tuple[str | None, str | None]) -> None:
+        """Serve by TLS: with a context, or a certificate file and its key file, which may
+        be one; (None, None) is for none."""
+        if isinstance(certificate, ssl.SSLContext):
+            self.ssl_context = certificate
+        else:
+            self.certfile, keyfile = certificate
+            self.keyfile = keyfile or self.certfile
+
+    def to_hypercorn(self) -> Config:
+        """Return Hypercorn's own configuration."""
+        from hypercorn.config import Config
+        from hypercorn.config import Sockets
+
+        ours = self
+
+        class Ready(Config):
+            @property
+            def ssl_enabled(self) -> bool:
+                return ours.ssl_enabled
+
+            def create_ssl_context(self) -> ssl.SSLContext | None:
+                return ours.ssl_context or super().create_ssl_context()
+
+            def create_sockets(self) -> Sockets:
+                mine = list(ours.listeners)
+                if not mine:
+                    return super().create_sockets()
+                return Sockets(mine, [], []) if self.ssl_enabled else Sockets([], mine, [])
+
+        return Ready.from_mapping(vars(self))
+
+
+async def serve(
+    app: ASGIApp,
+    config: Config | ServerConfig,
+    shutdown_trigger: Callable[[], Awaitable[object]] | None = None,
+) -> None:
+    """Serve `app` until `shutdown_trigger()` returns, by default until SIGINT or SIGTERM.
+
+    Then requests have `config.graceful_timeout` seconds to end and are cancelled. Without
+    a trigger this must run in the main thread. Raises TypeError for a WSGI app.
+    """
+    check_served(app)
+    triggered = stop_on_signals().wait if shutdown_trigger is None else shutdown_trigger
+    if not isinstance(config, ServerConfig):
+        calls = Calls(app, getattr(config, "max_connections", None))
+        await serve_by_hypercorn(calls, copy.copy(config), triggered)
+        return
+    by_hypercorn = config.server == "hypercorn"
+    calls = Calls(app, config.max_connections, None if by_hypercorn else config.tell)
+    theirs = config.to_hypercorn() if by_hypercorn else config
+
+    async def stopped() -> None:
+        await triggered()
+        theirs.graceful_timeout = config.graceful_timeout
+        if not config.websockets_wait:
+            calls.cancel("websocket")
+        if config.is_followed:
+            await _answer_last(config, theirs)
+
+    await SERVERS[config.server](calls, theirs, stopped)
+
+
+async def _answer_last(ours: ServerConfig, theirs: t.Any) -> None:
+    """Accept nothing more, and answer what was accepted, with a farewell: Hypercorn itself would
+    close connections whose request it has not read yet."""
+    loop = asyncio.get_running_loop()
+    for sock in ours.listeners:
+        loop.remove_reader(sock)
+    theirs.keep_alive_max_requests = 0  # by which it says `Connection: close`, or GOAWAY
+    await asyncio.sleep(LAST_ASKED)
+
+
+def stop_on_signals(told: Callable[[], object] = lambda: None) -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set, after `told()`; a second SIGINT interrupts at
+    once."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def on_signal(signum: int) -> None:
+        told()
+        stop.set()
+        if signum == signal.SIGINT:
+            loop.call_later(1, loop.remove_signal_handler, signum)  # one may come twice
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(signum, on_signal, signum)
+        except NotImplementedError:  # Windows
+            signal.signal(signum, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop
