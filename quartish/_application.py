@@ -246,7 +246,11 @@ class App(Core, Watched, metaclass=AppType):
         """Finish a function that is plain in one colour and awaitable in the other."""
         raise NotImplementedError
 
-    if not t.TYPE_CHECKING:
+    if t.TYPE_CHECKING:
+
+        def update_template_context(self, context: dict[str, t.Any]) -> t.Any: ...
+
+    else:
         make_response = default(make_response)
 
     @default

@@ -127,7 +127,7 @@ def current_app() -> AppLike:
     return app
 
 
-def is_current(app: t.Any) -> bool:
+def is_current(app: AppLike) -> bool:
     """Say whether an application context of an app is active."""
     ctx = _cv_app.get(None)
     return ctx is not None and ctx.app_ctx is not None and ctx.app_ctx.app is app

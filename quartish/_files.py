@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from ._current import current_context
 from ._current import find_context
 from ._current import NO_REQUEST
+from .typing import AppLike
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,14 +113,14 @@ def _send_plain(
     return response
 
 
-def _with_defaults(app: t.Any, options: dict[str, t.Any]) -> dict[str, t.Any]:
+def _with_defaults(app: AppLike, options: dict[str, t.Any]) -> dict[str, t.Any]:
     if options.get("max_age") is None:
         options["max_age"] = app.get_send_file_max_age
     options["_root_path"] = app.root_path
     return options
 
 
-async def _send_awaitable(app: t.Any, ctx: t.Any, options: dict[str, t.Any]) -> t.Any:
+async def _send_awaitable(app: AppLike, ctx: t.Any, options: dict[str, t.Any]) -> t.Any:
     file = _with_defaults(app, options)["path_or_file"]
     if isinstance(file, (str, os.PathLike)):
         file = options["path_or_file"] = _beside_or_here(app, file)
@@ -192,7 +193,7 @@ def send_from_directory(
     return send_file(file, **kwargs)
 
 
-def _beside_or_here(app: t.Any, path: Path) -> str:
+def _beside_or_here(app: AppLike, path: Path) -> str:
     """Return the path of a file of the awaitable colour: relative to where the server was
     started, as in *Quart*, else to the app's `root_path`."""
     name = os.fspath(path)

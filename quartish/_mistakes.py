@@ -17,6 +17,7 @@ from jinja2 import TemplateNotFound
 from werkzeug.routing import BuildError
 
 from ._tracebacks import is_users
+from .typing import AppLike
 
 Frame = types.FrameType
 Find = t.Callable[["_Case"], str | None]
@@ -76,7 +77,7 @@ class _Case:
         """The view of the connection, as it was written, or None."""
         conn = None if self.ctx is None else self.ctx.conn
         endpoint = None if conn is None else conn.endpoint
-        view = None if endpoint is None else self.ctx.app.view_functions.get(endpoint)
+        view = None if endpoint is None else self.app.view_functions.get(endpoint)
         return None if view is None else inspect.unwrap(view)
 
     def ended_in_users(self) -> bool:
@@ -405,7 +406,7 @@ def _listed(names: t.Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def nearest(app: t.Any, path: str) -> str | None:
+def nearest(app: AppLike, path: str) -> str | None:
     """Return a sentence with the routes that are nearest to a URL that is no route's."""
     rules = [rule for rule in app.url_map.iter_rules() if not rule.build_only]
     by_rule: dict[str, t.Any] = {}
@@ -426,7 +427,7 @@ def nearest(app: t.Any, path: str) -> str | None:
     )
 
 
-def allowed(app: t.Any, path: str, method: str, methods: t.Iterable[str]) -> str:
+def allowed(app: AppLike, path: str, method: str, methods: t.Iterable[str]) -> str:
     """Return a sentence with the methods that a URL takes, and how to let it take another."""
     takes = ", ".join(sorted(set(methods) - {"HEAD", "OPTIONS"})) or "none"
     adapter = app.url_map.bind("localhost")
@@ -443,7 +444,7 @@ def allowed(app: t.Any, path: str, method: str, methods: t.Iterable[str]) -> str
     return f"It takes {takes}: add `methods=[..., {method!r}]` to its route; {place}."
 
 
-def _told(app: t.Any, rule: t.Any) -> str:
+def _told(app: AppLike, rule: t.Any) -> str:
     methods = "websocket"
     if not getattr(rule, "websocket", False):
         methods = ", ".join(sorted(set(rule.methods or ()) - {"HEAD", "OPTIONS"})) or "GET"

@@ -154,8 +154,9 @@ async def serve_by_uvicorn(calls: Calls, config: t.Any, triggered: Trigger) -> N
     )
     settings.load()
     if config.ssl_enabled:
-        settings.ssl = config.to_hypercorn().create_ssl_context()
-        settings.ssl.set_alpn_protocols(["http/1.1"])
+        settings.ssl = context = config.to_hypercorn().create_ssl_context()
+        assert context is not None
+        context.set_alpn_protocols(["http/1.1"])
     server = Server(settings)
 
     async def stop() -> None:

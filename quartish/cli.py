@@ -56,6 +56,7 @@ from .serving import SSLArgument
 from .typing import ASGIApp
 from .typing import ASGIReceive
 from .typing import ASGISend
+from .typing import CommandApp
 from .typing import Scope
 
 R = t.TypeVar("R")
@@ -144,7 +145,7 @@ class FlaskGroup(AppGroup):
         name, command, rest = super().resolve_command(ctx, args)
         known = (*self.commands.values(), *self._own.values())
         if command is not None and command not in known:
-            push_app(ctx, ctx.ensure_object(ScriptInfo).load_app())
+            push_app(ctx, t.cast(CommandApp, ctx.ensure_object(ScriptInfo).load_app()))
         return name, command, rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -32,6 +32,7 @@ from ._tracebacks import is_full
 from ._tracebacks import note
 from ._tracebacks import with_note
 from ._werkzeug import let_console_await
+from .typing import AppLike
 from .wrappers.awaitable_response import Response
 
 if t.TYPE_CHECKING:
@@ -129,7 +130,7 @@ class _Frame:
 class Debugger:
     """Werkzeug's debugger of one app."""
 
-    def __init__(self, app: t.Any) -> None:
+    def __init__(self, app: AppLike) -> None:
         # PERF(4 ms): of `import quartish`, with pdb and all; only a page like this needs it.
         from werkzeug.debug import DebuggedApplication
 
@@ -189,7 +190,7 @@ def _console_of(frame: t.Any) -> t.Callable[[], t.Any]:
     return lambda: frame.console  # which keeps the frame, and so its number, too
 
 
-def debugger_of(app: t.Any) -> Debugger:
+def debugger_of(app: AppLike) -> Debugger:
     """Return the debugger of an app, made on first use: it then logs its PIN, as Werkzeug's does,
     where the server has a reloader."""
     found: Debugger | None = vars(app).get("_debugger")
@@ -198,7 +199,7 @@ def debugger_of(app: t.Any) -> Debugger:
     return found
 
 
-def is_asked(app: t.Any, scope: t.Any) -> bool:
+def is_asked(app: AppLike, scope: t.Any) -> bool:
     """Say whether a request is for the debugger: one that its page makes, or for its console,
     where the app has nothing at that path."""
     if not app.config["DEBUGGER"]:

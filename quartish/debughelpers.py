@@ -15,11 +15,12 @@ from werkzeug.routing import RequestRedirect
 from ._current import find_context
 from ._mistakes import allowed
 from ._mistakes import nearest
+from .typing import AppLike
 
 if t.TYPE_CHECKING:
     from jinja2 import BaseLoader
 
-    from .typing import AppLike
+    from .typing import TemplateSource
 
 # What a Jinja loader's `get_source` found: source, file name, and whether it is fresh.
 Found = tuple[str, str | None, t.Callable[[], bool] | None]
@@ -73,7 +74,7 @@ class FormDataRoutingRedirect(AssertionError):
         super().__init__(" ".join(lines))
 
 
-def explain_miss(app: t.Any, request: t.Any) -> None:
+def explain_miss(app: AppLike, request: t.Any) -> None:
     """Say in the page and the log which routes are nearest to what matched none, or which methods
     those take that matched."""
     error = request.routing_exception
@@ -107,7 +108,7 @@ def attach_enctype_error_multidict(request: t.Any) -> None:
 
 
 def explain_template_loading_attempts(
-    app: AppLike,
+    app: TemplateSource,
     template: str,
     attempts: t.Sequence[tuple[BaseLoader, t.Any, Found | None]],
 ) -> None:

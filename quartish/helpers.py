@@ -215,13 +215,13 @@ def get_flashed_messages(
     return flashes if with_categories else [message for _, message in flashes]
 
 
-def _send(signal: NamedSignal, app: t.Any, **kwargs: t.Any) -> list[t.Awaitable[t.Any]]:
+def _send(signal: NamedSignal, app: AppLike, **kwargs: t.Any) -> list[t.Awaitable[t.Any]]:
     """Send a signal; return what its async receivers gave, where they could not be run."""
     results = signal.send(app, _async_wrapper=app.ensure_sync, **kwargs)
     return [value for _, value in results if is_awaitable(value)]
 
 
-async def announce(signal: NamedSignal, app: t.Any, **kwargs: t.Any) -> None:
+async def announce(signal: NamedSignal, app: AppLike, **kwargs: t.Any) -> None:
     """Send a signal, and wait for its async receivers."""
     for awaitable in _send(signal, app, **kwargs):
         await awaited(awaitable)

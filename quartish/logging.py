@@ -23,6 +23,7 @@ from ._current import find_context
 from ._request_id import request_id as request_id
 from ._tracebacks import is_full
 from ._tracebacks import text_of
+from .typing import AppLike
 
 
 class _Named(t.Protocol):
@@ -111,7 +112,7 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def folding(app: t.Any) -> dict[str, t.Any]:
+def folding(app: AppLike) -> dict[str, t.Any]:
     """Return what a record about an app says besides: whether its traceback is to be short. In
     debug mode it is, unless the app or the environment say otherwise."""
     return {"short": not is_full(app.config["TRACEBACKS"], default=not app.debug)}
@@ -125,7 +126,7 @@ def _folds(record: logging.LogRecord) -> bool:
     return bool(short)
 
 
-def log_failure(app: t.Any, exc_info: t.Any) -> None:
+def log_failure(app: AppLike, exc_info: t.Any) -> None:
     """Log that nothing answered what was raised. The message is Flask's, which others look for;
     the endpoint is an attribute of the record, and our own handler tells it. The record names the
     module that calls this."""

@@ -197,7 +197,7 @@ class RequestID:
         make: t.Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
         self.app = app
-        self.name = header.lower().encode("latin-1")
+        self.name: bytes = header.lower().encode("latin-1")
         self.trust = trust
         self.make = make
         mark_records()

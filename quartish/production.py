@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from .typing import AppLike
+
 SHORTEST_KEY = 16
 """Bytes of a secret key: fewer can be tried out. *Source:* RFC 2104, section 3."""
 KNOWN_KEYS = frozenset(
@@ -77,7 +79,7 @@ _SIMPLE: tuple[tuple[str, tuple[t.Any, ...], str, str], ...] = (
 )
 
 
-def check_production(app: t.Any) -> list[Finding]:
+def check_production(app: AppLike) -> list[Finding]:
     """Return what an app's configuration has, and production does not want."""
     config = app.config
     found = [finding for name, *_ in _SIMPLE for finding in check_setting(name, config.get(name))]

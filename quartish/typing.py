@@ -10,7 +10,11 @@ import collections.abc as cabc
 import typing as t
 
 if t.TYPE_CHECKING:
+    import logging
+
     from _typeshed.wsgi import WSGIApplication
+    from jinja2 import BaseLoader
+    from jinja2 import Environment as JinjaEnvironment
     from werkzeug.datastructures import Headers
     from werkzeug.exceptions import HTTPException
     from werkzeug.sansio.response import Response as SansioResponse
@@ -116,30 +120,97 @@ Answer = tuple[int, RawHeaders, bytes]
 # --- What low rooms need of high ones ---------------------------------------------------
 
 
+#: The app where users override a method that takes it: theirs names the class that it is for, which
+#: type checkers allow for no other type than this.
+AnyApp = t.Any
+
+
+class JSONApp(t.Protocol):
+    """The app, as its JSON provider sees it."""
+
+    response_class: t.Any
+
+    @property
+    def debug(self) -> bool: ...
+
+
+class CommandApp(t.Protocol):
+    """The app, as commands see it."""
+
+    def app_context(self) -> t.Any: ...
+
+
+class TemplateSource(t.Protocol):
+    """The app, as its template loader sees it."""
+
+    config: t.Any
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def logger(self) -> logging.Logger: ...
+    @property
+    def jinja_loader(self) -> BaseLoader | None: ...
+    def iter_blueprints(self) -> cabc.Iterable[t.Any]: ...
+
+
 class AppLike(t.Protocol):
     """The app, as rooms below `app` see it."""
 
-    name: str
     config: t.Any
-    debug: bool
     secret_key: t.Any
     json: t.Any
-    jinja_env: t.Any
     aborter: t.Any
+    request_class: t.Any
     response_class: t.Any
+    context_class: t.Any
     session_interface: t.Any
     blueprints: t.Any
     template_context_processors: t.Any
-    logger: t.Any
+    view_functions: t.Any
+    url_map: t.Any
     root_path: str
+    plain: bool
+    cli: t.Any
 
-    def drive(self, coro: cabc.Coroutine[t.Any, t.Any, t.Any]) -> t.Any: ...
-    def ensure_sync(self, func: cabc.Callable[..., t.Any]) -> cabc.Callable[..., t.Any]: ...
-    def url_for(self, endpoint: str, **values: t.Any) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def debug(self) -> bool: ...
+    @property
+    def logger(self) -> logging.Logger: ...
+    @property
+    def jinja_env(self) -> JinjaEnvironment: ...
+    @property
+    def http_flow(self) -> t.Any: ...
+    def __call__(self, scope: t.Any, receive: t.Any = ..., send: t.Any = ..., /) -> t.Any: ...
+    def drive(self, coro: cabc.Coroutine[t.Any, t.Any, t.Any], /) -> t.Any: ...
+    def ensure_sync(self, func: cabc.Callable[..., t.Any], /) -> cabc.Callable[..., t.Any]: ...
+    def url_for(
+        self,
+        /,
+        endpoint: str,
+        *,
+        _anchor: str | None = ...,
+        _method: str | None = ...,
+        _scheme: str | None = ...,
+        _external: bool | None = ...,
+        **values: t.Any,
+    ) -> str: ...
     def redirect(self, location: str, code: int = ...) -> t.Any: ...
-    def make_response(self, rv: t.Any) -> t.Any: ...
+    def make_response(self, rv: t.Any, /) -> t.Any: ...
     def get_send_file_max_age(self, filename: str | None) -> int | None: ...
     def app_context(self) -> t.Any: ...
+    def create_global_jinja_loader(self) -> BaseLoader: ...
+    def update_template_context(self, context: dict[str, t.Any]) -> t.Any: ...
+
+
+class ServedApp(AppLike, t.Protocol):
+    """The app, as what serves it, or stands for a server, sees it."""
+
+    async def startup(self) -> None: ...
+    async def shutdown(self) -> None: ...
+    def async_test_client(self, use_cookies: bool = ..., **kwargs: t.Any) -> t.Any: ...
 
 
 class ContextLike(t.Protocol):

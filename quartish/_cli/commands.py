@@ -21,6 +21,7 @@ from werkzeug.serving import is_running_from_reloader
 from .._concurrency.coroutines import from_thread
 from .._concurrency.coroutines import is_awaitable
 from .._current import find_context
+from ..typing import CommandApp
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
@@ -47,7 +48,7 @@ class AppLoader:
 AppLoader.default = AppLoader
 
 
-def push_app(ctx: click.Context, app: t.Any) -> None:
+def push_app(ctx: click.Context, app: CommandApp) -> None:
     """Make `app` current until `ctx` closes, unless it is already."""
     active = find_context()
     if active is None or active.app is not app:

@@ -9,6 +9,7 @@ import click
 
 from .._current import current_app
 from ..routing import Rule
+from ..sansio.app import Core
 from .commands import with_appcontext
 from .options import Option
 
@@ -31,7 +32,7 @@ def name_of(func: t.Any) -> str:
     return f"{getattr(func, '__module__', None) or type(func).__module__}:{name}"
 
 
-def hooks_of(app: t.Any) -> Hooks:
+def hooks_of(app: Core) -> Hooks:
     """Return what runs around views: for each kind the functions by scope, "" for the app."""
     found: Hooks = {}
     for kind, registry in HOOKS.items():
@@ -62,8 +63,8 @@ def hooks_of(app: t.Any) -> Hooks:
 @with_appcontext
 def routes_command(sort: str, all_methods: bool, hooks: bool, as_json: bool) -> None:
     """Show all registered routes with endpoints and methods."""
-    app: t.Any = current_app()
-    rules = list(app.url_map.iter_rules())
+    app = t.cast(Core, current_app())
+    rules = t.cast("list[Rule]", list(app.url_map.iter_rules()))
     domain = "host" if app.url_map.host_matching else "subdomain"
     hidden = set() if all_methods else {"HEAD", "OPTIONS"}
 
@@ -107,7 +108,7 @@ def routes_command(sort: str, all_methods: bool, hooks: bool, as_json: bool) -> 
             click.echo("No hooks were registered.")
 
 
-def _as_json(app: t.Any, rule: Rule, hidden: set[str]) -> dict[str, t.Any]:
+def _as_json(app: Core, rule: Rule, hidden: set[str]) -> dict[str, t.Any]:
     view = app.view_functions.get(rule.endpoint)
     return {
         "rule": rule.rule,

@@ -14,6 +14,7 @@ from .. import ctx
 from .._context import _sentinel
 from .._observed import PartType
 from ..testing.utils import PRESERVE
+from ..typing import AppLike
 
 if t.TYPE_CHECKING:
     from ..sessions import SessionMixin
@@ -89,7 +90,7 @@ class RequestContext(AppContext, metaclass=_Kind):
 
     kind = "request"
 
-    def __init__(self, app: t.Any, request: t.Any, session: SessionMixin | None = None) -> None:
+    def __init__(self, app: AppLike, request: t.Any, session: SessionMixin | None = None) -> None:
         super().__init__(app, request=request, session=session)
 
     def copy(self) -> t.Self:
@@ -102,7 +103,7 @@ class WebsocketContext(AppContext, metaclass=_Kind):
 
     kind = "websocket"
 
-    def __init__(self, app: t.Any, request: t.Any, session: SessionMixin | None = None) -> None:
+    def __init__(self, app: AppLike, request: t.Any, session: SessionMixin | None = None) -> None:
         super().__init__(app, websocket=request, session=session)
 
     def copy(self) -> t.Self:

@@ -126,14 +126,14 @@ def find_package(name: str) -> tuple[Path | None, Path]:
 
 async def render_template(template_name_or_list: TemplateName, **context: t.Any) -> str:
     """Render a template, or the first of a list that exists. Raises TemplateNotFound."""
-    app: t.Any = current_app()
+    app = current_app()
     template = app.jinja_env.get_or_select_template(template_name_or_list)
     return await rendered(app, template, context)
 
 
 async def render_template_string(source: str, **context: t.Any) -> str:
     """Render a template given as its source, with autoescaping."""
-    app: t.Any = current_app()
+    app = current_app()
     return await rendered(app, app.jinja_env.from_string(source), context)
 
 
@@ -141,14 +141,14 @@ async def stream_template(
     template_name_or_list: TemplateName, **context: t.Any
 ) -> t.AsyncIterator[str]:
     """Render a template piece by piece, as a response that a view returns."""
-    app: t.Any = current_app()
+    app = current_app()
     template = app.jinja_env.get_or_select_template(template_name_or_list)
     return await streamed(app, template, context)  # type: ignore[no-any-return]
 
 
 async def stream_template_string(source: str, **context: t.Any) -> t.AsyncIterator[str]:
     """Render a template given as its source piece by piece, as `stream_template` does."""
-    app: t.Any = current_app()
+    app = current_app()
     stream: t.AsyncIterator[str] = await streamed(app, app.jinja_env.from_string(source), context)
     return stream
 

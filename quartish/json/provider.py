@@ -25,14 +25,14 @@ from ._long import loads_long
 from ._long import LONG
 
 if t.TYPE_CHECKING:
-    from ..typing import AppLike
+    from ..typing import JSONApp
 
 
 class JSONProvider:
     """The JSON operations of an app; a subclass writes at least `dumps` and `loads`."""
 
-    def __init__(self, app: t.Any) -> None:
-        self._app = t.cast("AppLike", weakref.proxy(app))
+    def __init__(self, app: JSONApp) -> None:
+        self._app = t.cast("JSONApp", weakref.proxy(app))
 
     def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
         """Serialize `obj` to text."""

@@ -18,6 +18,7 @@ from .._observed import tell_all
 from .._observed import watch
 from .._observed import Watched
 from ..json.tag import TaggedJSONSerializer
+from ..typing import AnyApp
 from .cookie import find_cookie
 from .cookie import set_cookie
 from .cookie import vary_by_cookie
@@ -43,7 +44,7 @@ class SessionInterface(Watched):
     # Extensions ask whether what they put into a session is pickled.
     pickle_based = False
 
-    def make_null_session(self, app: t.Any) -> NullSession | t.Awaitable[NullSession]:
+    def make_null_session(self, app: AnyApp) -> NullSession | t.Awaitable[NullSession]:
         """Return the session of a request whose session could not be opened."""
         return _in_colour(app, self.null_session_class())
 
@@ -51,49 +52,49 @@ class SessionInterface(Watched):
         """Say whether `obj` stands for no session; such a one is not saved."""
         return isinstance(obj, self.null_session_class)
 
-    def get_cookie_name(self, app: t.Any) -> str:
+    def get_cookie_name(self, app: AnyApp) -> str:
         name: str = app.config["SESSION_COOKIE_NAME"]
         return name
 
-    def get_cookie_domain(self, app: t.Any) -> str | None:
+    def get_cookie_domain(self, app: AnyApp) -> str | None:
         """Return the domain of the cookie; None keeps it to the very host that set it."""
         domain: str | None = app.config["SESSION_COOKIE_DOMAIN"]
         return domain
 
-    def get_cookie_path(self, app: t.Any) -> str:
+    def get_cookie_path(self, app: AnyApp) -> str:
         path: str = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
         return path
 
-    def get_cookie_httponly(self, app: t.Any) -> bool:
+    def get_cookie_httponly(self, app: AnyApp) -> bool:
         http_only: bool = app.config["SESSION_COOKIE_HTTPONLY"]
         return http_only
 
-    def get_cookie_secure(self, app: t.Any) -> bool:
+    def get_cookie_secure(self, app: AnyApp) -> bool:
         secure: bool = app.config["SESSION_COOKIE_SECURE"]
         return secure
 
-    def get_cookie_samesite(self, app: t.Any) -> str | None:
+    def get_cookie_samesite(self, app: AnyApp) -> str | None:
         same_site: str | None = app.config["SESSION_COOKIE_SAMESITE"]
         return same_site
 
-    def get_cookie_partitioned(self, app: t.Any) -> bool:
+    def get_cookie_partitioned(self, app: AnyApp) -> bool:
         partitioned: bool = app.config["SESSION_COOKIE_PARTITIONED"]
         return partitioned
 
-    def get_expiration_time(self, app: t.Any, session: SessionMixin) -> datetime | None:
+    def get_expiration_time(self, app: AnyApp, session: SessionMixin) -> datetime | None:
         """Return when the cookie expires; None for a session that ends with the browser's."""
         if not session.permanent:
             return None
         return t.cast(datetime, datetime.now(UTC) + app.permanent_session_lifetime)
 
-    def should_set_cookie(self, app: t.Any, session: SessionMixin) -> bool:
+    def should_set_cookie(self, app: AnyApp, session: SessionMixin) -> bool:
         """Say whether to write the cookie: changed, or permanent and to be refreshed."""
         return session.modified or (
             session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"]
         )
 
     def open_session(
-        self, app: t.Any, request: t.Any
+        self, app: AnyApp, request: t.Any
     ) -> SessionMixin | t.Awaitable[SessionMixin | None] | None:
         """Return the session of a request or websocket, or None: a null session is made then.
 
@@ -102,7 +103,7 @@ class SessionInterface(Watched):
         raise NotImplementedError
 
     def save_session(
-        self, app: t.Any, session: SessionMixin, response: t.Any
+        self, app: AnyApp, session: SessionMixin, response: t.Any
     ) -> t.Awaitable[None] | None:
         """Save the session, after the response was made; it is None for a websocket."""
         raise NotImplementedError
@@ -141,7 +142,7 @@ class SecureCookieSessionInterface(SessionInterface):
     serializer = session_json_serializer
     session_class = SecureCookieSession
 
-    def get_signing_serializer(self, app: t.Any) -> URLSafeTimedSerializer | None:
+    def get_signing_serializer(self, app: AnyApp) -> URLSafeTimedSerializer | None:
         """Return what signs with the secret key and also reads what its fallbacks signed.
 
         None when the app has no secret key. The object is shared: do not change it.
@@ -163,11 +164,11 @@ class SecureCookieSessionInterface(SessionInterface):
         except TypeError:  # a key or serializer of the user's that cannot be hashed
             return _signing_serializer.__wrapped__(*recipe)
 
-    def open_session(self, app: t.Any, request: t.Any) -> t.Any:
+    def open_session(self, app: AnyApp, request: t.Any) -> t.Any:
         """Return the session in the cookie; empty when that is absent, expired or unreadable."""
         return _in_colour(app, self.load(app, request))
 
-    def load(self, app: t.Any, request: t.Any) -> SecureCookieSession | None:
+    def load(self, app: AnyApp, request: t.Any) -> SecureCookieSession | None:
         """Return what `open_session` returns, plain in both colours."""
         serializer = self.get_signing_serializer(app)
         if serializer is None:
@@ -183,7 +184,7 @@ class SecureCookieSessionInterface(SessionInterface):
         except (BadData, TypeError, ValueError):
             return self.session_class()
 
-    def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> t.Any:
+    def save_session(self, app: AnyApp, session: SessionMixin, response: t.Any) -> t.Any:
         """Write, refresh or delete the cookie, as the session asks."""
         options = None if response is None else self._cookie_options(app)  # asked for first
         self.store(app, session, response, options)
@@ -191,7 +192,7 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def store(
         self,
-        app: t.Any,
+        app: AnyApp,
         session: SessionMixin,
         response: t.Any,
         options: dict[str, t.Any] | None = None,
@@ -224,7 +225,7 @@ class SecureCookieSessionInterface(SessionInterface):
         if varies:
             vary_by_cookie(response)
 
-    def _cookie_options(self, app: t.Any) -> dict[str, t.Any]:
+    def _cookie_options(self, app: AnyApp) -> dict[str, t.Any]:
         return {  # in the order in which `_cookie_frame` takes them
             "key": self.get_cookie_name(app),
             "domain": self.get_cookie_domain(app),
@@ -236,7 +237,7 @@ class SecureCookieSessionInterface(SessionInterface):
         }
 
 
-def _in_colour(app: t.Any, value: T) -> T | t.Awaitable[T]:
+def _in_colour(app: AnyApp, value: T) -> T | t.Awaitable[T]:
     """Return a value as an app of this colour returns it."""
     return value if getattr(app, "plain", True) else _awaitable(value)
 
@@ -252,15 +253,15 @@ class AwaitableSessionInterface(SessionInterface):
         """Say whether `instance` stands for no session; such a one is not saved."""
         return super().is_null_session(instance)
 
-    async def make_null_session(self, app: t.Any) -> NullSession:
+    async def make_null_session(self, app: AnyApp) -> NullSession:
         """Return the session of a request whose session could not be opened."""
         return self.null_session_class()
 
-    async def open_session(self, app: t.Any, request: t.Any) -> SessionMixin | None:
+    async def open_session(self, app: AnyApp, request: t.Any) -> SessionMixin | None:
         """Return the session of a request or websocket, or None: a null session is made then."""
         raise NotImplementedError
 
-    async def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> None:
+    async def save_session(self, app: AnyApp, session: SessionMixin, response: t.Any) -> None:
         """Save the session, after the response was made; it is None for a websocket."""
         raise NotImplementedError
 
@@ -268,11 +269,11 @@ class AwaitableSessionInterface(SessionInterface):
 class AwaitableCookieSessionInterface(AwaitableSessionInterface, SecureCookieSessionInterface):
     """Quart's `SecureCookieSessionInterface`, which does what that of the plain colour does."""
 
-    async def open_session(self, app: t.Any, request: t.Any) -> SessionMixin | None:
+    async def open_session(self, app: AnyApp, request: t.Any) -> SessionMixin | None:
         """Return the session in the cookie; empty when that is absent, expired or unreadable."""
         return self.load(app, request)
 
-    async def save_session(self, app: t.Any, session: SessionMixin, response: t.Any) -> None:
+    async def save_session(self, app: AnyApp, session: SessionMixin, response: t.Any) -> None:
         """Write, refresh or delete the cookie, as the session asks."""
         options = None if response is None else self._cookie_options(app)
         self.store(app, session, response, options)

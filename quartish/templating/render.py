@@ -32,6 +32,8 @@ from ..helpers import announce
 from ..helpers import stream_with_context
 from ..signals import before_render_template
 from ..signals import template_rendered
+from ..typing import AppLike
+from ..typing import TemplateSource
 from .compile import compile_template
 from .compile import Shelf
 
@@ -90,7 +92,7 @@ class Environment(CompilingEnvironment):
 
     template_class: type[Template] = AppTemplate
 
-    def __init__(self, app: t.Any, **options: t.Any) -> None:
+    def __init__(self, app: AppLike, **options: t.Any) -> None:
         if "loader" not in options:
             options["loader"] = app.create_global_jinja_loader()
         options.setdefault("enable_async", not app.plain)
@@ -137,7 +139,7 @@ class DispatchingJinjaLoader(BaseLoader):
     """Looks for a template in the app's folder, then in those of the blueprints, in the order
     they were registered."""
 
-    def __init__(self, app: t.Any) -> None:
+    def __init__(self, app: TemplateSource) -> None:
         self.app = app
 
     def get_source(self, environment: JinjaEnvironment, template: str) -> Found:
@@ -188,7 +190,7 @@ def _default_template_ctx_processor() -> dict[str, t.Any]:
 
 
 async def update_template_context(
-    app: t.Any, ctx: ContextLike | None, context: dict[str, t.Any]
+    app: AppLike, ctx: ContextLike | None, context: dict[str, t.Any]
 ) -> None:
     """Add what the context processors of the app and of the current blueprints return.
 
@@ -217,14 +219,15 @@ async def update_template_context(
 def render_template(template_name_or_list: TemplateName, **context: t.Any) -> str:
     """Render a template, or the first of a list that exists. Awaitable in the awaitable
     colour. Raises TemplateNotFound."""
-    app: t.Any = current_app()
-    return _render(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
+    app = current_app()
+    env: t.Any = app.jinja_env  # takes any sequence, whatever its types say
+    return _render(app, env.get_or_select_template(template_name_or_list), context)
 
 
 def render_template_string(source: str, **context: t.Any) -> str:
     """Render a template given as its source, with autoescaping. Awaitable in the awaitable
     colour."""
-    app: t.Any = current_app()
+    app = current_app()
     return _render(app, app.jinja_env.from_string(source), context)
 
 
@@ -233,21 +236,22 @@ def stream_template(template_name_or_list: TemplateName, **context: t.Any) -> It
 
     In the awaitable colour the call is awaited and gives an async iterator.
     """
-    app: t.Any = current_app()
-    return _stream(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
+    app = current_app()
+    env: t.Any = app.jinja_env  # takes any sequence, whatever its types say
+    return _stream(app, env.get_or_select_template(template_name_or_list), context)
 
 
 def stream_template_string(source: str, **context: t.Any) -> Iterator[str]:
     """Render a template given as its source piece by piece, as `stream_template` does."""
-    app: t.Any = current_app()
+    app = current_app()
     return _stream(app, app.jinja_env.from_string(source), context)
 
 
-def _render(app: t.Any, template: Template, context: dict[str, t.Any]) -> str:
+def _render(app: AppLike, template: Template, context: dict[str, t.Any]) -> str:
     return t.cast(str, app.drive(rendered(app, template, context)))
 
 
-async def rendered(app: t.Any, template: Template, context: dict[str, t.Any]) -> str:
+async def rendered(app: AppLike, template: Template, context: dict[str, t.Any]) -> str:
     await _prepare(app, template, context)
     if template.environment.is_async:
         text = await awaited(template.render_async(context))
@@ -258,7 +262,7 @@ async def rendered(app: t.Any, template: Template, context: dict[str, t.Any]) ->
     return text
 
 
-async def _prepare(app: t.Any, template: Template, context: dict[str, t.Any]) -> None:
+async def _prepare(app: AppLike, template: Template, context: dict[str, t.Any]) -> None:
     updated = call_with_context(app.update_template_context, context)
     if is_awaitable(updated):
         await awaited(updated)
@@ -266,11 +270,11 @@ async def _prepare(app: t.Any, template: Template, context: dict[str, t.Any]) ->
         await announce(before_render_template, app, template=template, context=context)
 
 
-def _stream(app: t.Any, template: Template, context: dict[str, t.Any]) -> Iterator[str]:
+def _stream(app: AppLike, template: Template, context: dict[str, t.Any]) -> Iterator[str]:
     return t.cast("Iterator[str]", app.drive(streamed(app, template, context)))
 
 
-async def streamed(app: t.Any, template: Template, context: dict[str, t.Any]) -> t.Any:
+async def streamed(app: AppLike, template: Template, context: dict[str, t.Any]) -> t.Any:
     await _prepare(app, template, context)
     generate = _generate_async if template.environment.is_async else _generate
     stream: t.Any = generate(app, template, context)
@@ -280,14 +284,14 @@ async def streamed(app: t.Any, template: Template, context: dict[str, t.Any]) ->
     return stream_with_context(stream)
 
 
-def _generate(app: t.Any, template: Template, context: dict[str, t.Any]) -> Iterator[str]:
+def _generate(app: AppLike, template: Template, context: dict[str, t.Any]) -> Iterator[str]:
     yield from template.generate(context)
     if template_rendered.receivers:
         drive(announce(template_rendered, app, template=template, context=context))
 
 
 async def _generate_async(
-    app: t.Any, template: Template, context: dict[str, t.Any]
+    app: AppLike, template: Template, context: dict[str, t.Any]
 ) -> AsyncIterator[str]:
     async with aclosing(template.generate_async(context)) as pieces:
         async for piece in pieces:

@@ -7,6 +7,7 @@ import typing as t
 from types import TracebackType
 
 from ..typing import Message
+from ..typing import ServedApp
 
 DEFAULT_TIMEOUT = 6
 """Seconds for start-up, and for shutdown."""
@@ -23,7 +24,7 @@ class TestApp:
 
     def __init__(
         self,
-        app: t.Any,
+        app: ServedApp,
         startup_timeout: float = DEFAULT_TIMEOUT,
         shutdown_timeout: float = DEFAULT_TIMEOUT,
     ) -> None:

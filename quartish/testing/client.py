@@ -18,6 +18,7 @@ from .._concurrency.coroutines import is_awaitable
 from .._dispatch.response import HEAD_BODY
 from .._werkzeug import Cookie
 from ..sessions import SessionMixin
+from ..typing import AppLike
 from ..typing import Scope
 from ..wrappers.awaitable_response import Response
 from .connections import TestHTTPConnection
@@ -105,7 +106,7 @@ class AsyncClient(t.Generic[R]):
     http_connection_class: type[TestHTTPConnection] = TestHTTPConnection
     websocket_connection_class: type[TestWebsocketConnection] = TestWebsocketConnection
 
-    def __init__(self, app: t.Any, use_cookies: bool = True) -> None:
+    def __init__(self, app: AppLike, use_cookies: bool = True) -> None:
         self.app = app
         self.cookie_jar: CookieJar | None = CookieJar() if use_cookies else None
         self.preserve_context: bool = False

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from werkzeug.datastructures import Headers
 
+from ..typing import AppLike
 from ..typing import Message
 from ..typing import Scope
 from .responses import make_response
@@ -47,7 +48,7 @@ class _TestConnection:
     status_code: int | None
     response_data: bytearray
 
-    def __init__(self, app: t.Any, scope: Scope) -> None:
+    def __init__(self, app: AppLike, scope: Scope) -> None:
         self.app = app
         self.scope = scope
         self._asked = {**scope}  # as it was before the app got it
@@ -115,7 +116,7 @@ class TestHTTPConnection(_TestConnection):
     status_code: int | None
     response_data: bytearray
 
-    def __init__(self, app: t.Any, scope: Scope) -> None:
+    def __init__(self, app: AppLike, scope: Scope) -> None:
         super().__init__(app, scope)
         self.push_promises: list[tuple[str, Headers]] = []
         self._complete = False
@@ -191,7 +192,7 @@ class TestWebsocketConnection(_TestConnection):
     status_code: int | None
     response_data: bytearray
 
-    def __init__(self, app: t.Any, scope: Scope) -> None:
+    def __init__(self, app: AppLike, scope: Scope) -> None:
         super().__init__(app, scope)
         self.accepted: bool = False
         #: The subprotocol that the app chose.

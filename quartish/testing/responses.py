@@ -8,12 +8,13 @@ from functools import lru_cache
 from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
+from ..typing import AppLike
 from ..typing import Scope
 from ..wrappers.awaitable_response import Response
 from ..wrappers.request import Request
 
 
-def make_response(app: t.Any, scope: Scope, status: int, headers: Headers, body: bytes) -> t.Any:
+def make_response(app: AppLike, scope: Scope, status: int, headers: Headers, body: bytes) -> t.Any:
     """Return the response to a request: for the plain colour as its synchronous client gives it,
     with the request, for the awaitable colour one whose body is awaited."""
     response: t.Any

@@ -21,6 +21,7 @@ from werkzeug.sansio.multipart import Preamble
 from werkzeug.urls import iri_to_uri
 
 from ..json import dumps
+from ..typing import AppLike
 from ..typing import Scope
 
 HeadersLike = t.Union[Headers, t.Mapping[str, t.Any], t.Iterable[tuple[str, str]], None]
@@ -38,7 +39,7 @@ _BOUNDARY = "----QuartBoundary"
 
 
 def make_test_headers_path_and_query_string(
-    app: t.Any,
+    app: AppLike,
     path: str,
     headers: HeadersLike = None,
     query_string: FormLike | str | None = None,
@@ -77,7 +78,7 @@ def make_test_body_with_headers(
     form: FormLike | None = None,
     files: FilesLike | None = None,
     json: t.Any = sentinel,
-    app: t.Any = None,
+    app: AppLike | None = None,
 ) -> tuple[bytes, Headers]:
     """Return a body and the headers that describe it.
 
@@ -165,7 +166,7 @@ def make_test_scope(
 
 
 def make_test_request_context(
-    app: t.Any,
+    app: AppLike,
     path: str,
     *,
     method: str = "GET",

@@ -18,7 +18,9 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 
 from .._cli.find_app import ScriptInfo
 from .._werkzeug import CookieClient
+from ..sansio.app import Core
 from ..sessions import SessionMixin
+from ..typing import AppLike
 
 
 class EnvironBuilder(WerkzeugEnvironBuilder):
@@ -30,7 +32,7 @@ class EnvironBuilder(WerkzeugEnvironBuilder):
 
     def __init__(
         self,
-        app: t.Any,
+        app: AppLike,
         path: str = "/",
         base_url: str | None = None,
         subdomain: str | None = None,
@@ -187,7 +189,7 @@ class FlaskClient(CookieClient):
 class FlaskCliRunner(CliRunner):
     """Click's runner with the app at hand for the command that it invokes."""
 
-    def __init__(self, app: t.Any, **kwargs: t.Any) -> None:
+    def __init__(self, app: Core, **kwargs: t.Any) -> None:
         self.app = app
         super().__init__(**kwargs)
 

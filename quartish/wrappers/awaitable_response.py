@@ -30,6 +30,7 @@ from .._werkzeug import parse_etags
 from .._werkzeug import parse_range_header
 from .._werkzeug import set_status
 from .._werkzeug import STATUS_LINES
+from ..typing import AppLike
 from .response import header_lines
 from .response import IN_MEMORY
 from .response_bodies import DataBody
@@ -175,7 +176,7 @@ class Response(SansioResponse, metaclass=PartType):
 
     @classmethod
     async def from_app(
-        cls, app: t.Any, environ: dict[str, t.Any], buffered: bool = False
+        cls, app: AppLike, environ: dict[str, t.Any], buffered: bool = False
     ) -> t.Self:
         """Call a WSGI app in a worker thread and return its response."""
         parts = await to_thread(view_pool(), copy_context(), run_wsgi_app, app, environ, buffered)
