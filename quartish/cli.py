@@ -41,6 +41,7 @@ from ._cli.shell import shell_command as shell_command
 from ._current import current_app
 from ._names import serve
 from ._port.command import port_command
+from ._port.running import check_views
 from ._servers import SERVERS
 from ._serving.pages import code_of
 from ._serving.pages import pages_of
@@ -375,11 +376,14 @@ def _load(info: ScriptInfo) -> t.Any:
 @click.option("--skip", multiple=True, help="A setting to say nothing about.", cls=Option)
 @with_appcontext
 def check_command(skip: tuple[str, ...]) -> None:
-    """Show what the app's configuration has, and production does not want.
+    """Show what the app's configuration has, and production does not want; and what its
+    'async def' views call that holds the event loop.
 
     Ends with status 1 where there is something. Each is explained in docs/production.md.
     """
-    found = [finding for finding in check_production(current_app()) if finding.name not in skip]
+    app = current_app()
+    every = [*check_production(app), *check_views(app)]
+    found = [finding for finding in every if finding.name not in skip]
     for finding in found:
         click.echo(f"{finding.name}: {finding.says}.\n    Cure: {finding.cure}.")
     if found:

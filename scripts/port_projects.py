@@ -53,11 +53,17 @@ class Application:
     distribution: str = ""
     #: The repository, where the source distribution has no tests.
     checkout: str = ""
-    #: What runs its tests, where that is not pytest's usual way.
+    #: Its environment; see `PLACES`.
     place: str = "ported"
+    #: Whether its tests need plugins of pytest that import Flask: those get quartish.
+    plugins: bool = False
 
 
-PLACES = {"ported": ("ported-requirements.txt",), "further": ("further-requirements.txt",)}
+PLACES = {
+    "ported": ("ported-requirements.txt",),
+    "plugin": ("ported-plugin-requirements.txt",),
+    "further": ("further-requirements.txt",),
+}
 APPLICATIONS = {
     "flaskr": Application(
         "3.1.3", "-p no:asyncio tests", folder="examples/tutorial", distribution="flask"
@@ -70,7 +76,7 @@ APPLICATIONS = {
     "functions-framework": Application(
         "3.10.2", checkout="GoogleCloudPlatform/functions-framework-python"
     ),
-    "ihatemoney": Application("7.2.1", "ihatemoney/tests"),
+    "ihatemoney": Application("7.2.1", "ihatemoney/tests", place="plugin", plugins=True),
 }
 
 
@@ -132,6 +138,8 @@ def run(name: str, checkout: Path | None, side: str) -> Outcome:
     report = CACHE / "suites" / f"port-{side}" / f"{name}.xml"
     report.unlink(missing_ok=True)
     command: list[t.Any] = [python, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    if application.plugins and options is not None:
+        command += ["-p", "quartish.as_flask"]
     command += ["--continue-on-collection-errors", f"--junit-xml={report}"]
     command += shlex.split(application.tests)
     environ = clean_environ()

@@ -233,6 +233,11 @@ class Table:
         own = [Blocking(path, "what the project says", to) for path, to in (blocking or {}).items()]
         self._blocking = {entry.path: entry for entry in (*TABLE, *own)}
         names = f"{_STDLIB} {_OTHERS} {_FLASK}".split()
+        names += [
+            f"requests.{method}().{name}"  # of an answer that was read
+            for method in ("get", "post", "put", "patch", "delete", "head", "options", "request")
+            for name in ("json", "raise_for_status", "headers", "text")
+        ]
         names += [f"flask.Flask().{name}" for name in _APP.split()]
         self._harmless = frozenset((*names, *harmless))
         self._own = frozenset((*(blocking or {}), *harmless))

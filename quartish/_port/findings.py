@@ -140,7 +140,7 @@ def find(
     views and hooks that do not."""
     found = {
         *_by_rules(project),
-        *_blocking(project, table, loop, thread),
+        *blocking(project, table, loop, thread),
         *_extensions(project),
         *_settings(project),
         *_missing(project),
@@ -209,7 +209,7 @@ def reach(project: Project, start: t.Iterable[str]) -> set[str]:
     return found
 
 
-def _blocking(
+def blocking(
     project: Project, table: Table, loop: t.Collection[str], thread: t.Collection[str]
 ) -> t.Iterator[Finding]:
     """Name what views wait for, once a line; what no view comes to is no matter."""

@@ -15,6 +15,8 @@ from .extensions import find_extensions
 from .records import Function
 from .records import Use
 from .registered import find_registered
+from .requests_calls import is_alike
+from .requests_calls import is_foreign
 from .resolve import Project
 
 #: Proxies that ask a database when one looks at them.
@@ -48,6 +50,10 @@ class Follower:
         self.extensions = find_extensions(project)
         #: Where functions are put into the environment of templates, or "".
         self._fills_templates = ""
+        #: Whether something of requests' answers is used that httpx's have not.
+        self._foreign = "httpx" in self.flags and any(
+            is_foreign(end) for _, _, use in project.uses() for end in project.expand_all(use.paths)
+        )
         for fact, _, use in project.uses():
             if not fact.test and any(_FILLS.search(path) for path in use.paths):
                 self._fills_templates = f"{fact.file}:{use.span.line}"
@@ -62,6 +68,8 @@ class Follower:
             return ""
         entry = self.table.blocks(use.paths[0])
         if entry is None or entry.path != use.paths[0]:
+            return ""
+        if entry.flag == "httpx" and (self._foreign or not is_alike(use)):
             return ""
         return entry.flag if entry.flag in self.flags else ""
 

@@ -14,10 +14,14 @@ from .records import Changes
 from .records import Facts
 from .records import Finding
 from .records import Use
+from .requests_calls import exception_for
+from .requests_calls import method_of
 from .resolve import normal
 from .resolve import Project
 
 FIRST = "import quartish.as_flask  # noqa: F401  isort: skip (extensions import flask)"
+_HTTPX = "it asks by httpx now, which knows no proxies by environment but its own"
+_NEEDED = "add httpx to the requirements, and look at what its tests replace"
 _NAMED = re.compile(r"(.+)\.(flask|quart)(?=[.(\[]|$)")
 #: What is given a module's name in a string.
 _TAKES_NAMES = ("patch", "patched", "setattr", "delattr", "import_module", "importorskip",
@@ -72,8 +76,13 @@ def plan(
         if flag == "sleep":
             changes[function.file].make_await.add(use.span)
             changes[function.file].calls[use.span] = "asyncio.sleep"
-            if "import asyncio" not in changes[function.file].add_imports:
-                changes[function.file].add_imports.append("import asyncio")
+            _import(changes[function.file], "import asyncio")
+        else:
+            changes[function.file].make_await.add(use.span)
+            changes[function.file].requests[use.span] = method_of(use.paths[0]) or ""
+            _import(changes[function.file], "import httpx")
+            findings.append(Finding(function.file, use.span.line, "httpx", _HTTPX, _NEEDED))
+    _exceptions(project, decision, changes)
     for function, use in decision.left:
         says = f"`{use.paths[0]}` is awaited in this colour, and cannot be here"
         cure = "make what it stands in `async def`, and await it where that is called"
@@ -81,6 +90,24 @@ def plan(
     if options.colour == "plain":
         findings += _drop_awaits(project, changes)
     return {file: change for file, change in changes.items() if change}, findings
+
+
+def _import(changes: Changes, line: str) -> None:
+    if line not in changes.add_imports:
+        changes.add_imports.append(line)
+
+
+def _exceptions(project: Project, decision: Decision, changes: dict[str, Changes]) -> None:
+    """Let what is caught around a call that was rewritten be httpx's."""
+    if not any(flag == "httpx" for _, _, flag in decision.rewritten):
+        return
+    for name in decision.turned:
+        for function in project.twins[name]:
+            for use in function.uses:
+                to = exception_for(use.paths[0]) if len(use.paths) == 1 else None
+                if to is not None and use.kind == "load":
+                    changes[function.file].replace[use.span] = to
+                    _import(changes[function.file], "import httpx")
 
 
 def _modules(project: Project, fact: Facts, options: Options, changes: dict[str, Changes]) -> None:

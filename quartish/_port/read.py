@@ -346,11 +346,15 @@ class _Reader:
     def call(self, node: ast.Call, awaited: bool, context: str) -> None:
         paths = self.scope.paths(node.func)
         arguments: dict[str, Paths] = {}
-        values = [(str(number), value) for number, value in enumerate(node.args)]
+        values = [
+            ("*" if isinstance(value, ast.Starred) else str(number), value)
+            for number, value in enumerate(node.args)
+        ]
         values += [(keyword.arg or "**", keyword.value) for keyword in node.keywords]
         called = paths[0] if paths else "?"
         for name, value in values:
-            found = tuple(path for path in self.scope.paths(value) if not path.startswith("<"))
+            every = called.startswith("requests.")  # which arguments there are decides
+            found = tuple(p for p in self.scope.paths(value) if every or not p.startswith("<"))
             if found:
                 arguments[name] = found
             self.expression(value, context=f"{called}({name})")

@@ -174,6 +174,8 @@ class Changes:
     replace: dict[Span, str] = field(default_factory=dict)
     #: Calls that become calls of another function.
     calls: dict[Span, str] = field(default_factory=dict)
+    #: Calls of requests that become calls of httpx, and their method: "GET", or "" if they say.
+    requests: dict[Span, str] = field(default_factory=dict)
     #: Imports to add, such as `import asyncio`.
     add_imports: list[str] = field(default_factory=list)
     #: An import that has to run before all others, or "".

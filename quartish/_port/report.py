@@ -16,8 +16,8 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "Needs a person",
         (
             *("unread", "no-such-name", "internals", "flask-ext", "before-first-request"),
-            *("json-encoder", "green-threads", "thread-local", "version", "left", "plain-tests"),
-            *("blocks-loop", "flask-env", "locked", "plugin", "not-awaited"),
+            *("json-encoder", "green-threads", "thread-local", "version", "plain-tests"),
+            *("blocks-loop", "httpx", "flask-env", "locked", "plugin", "not-awaited"),
         ),
     ),
     ("Works, and may be done better", ("wsgi-app", "wsgi-middleware", "asgi-bridge", "server",

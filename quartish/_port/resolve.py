@@ -122,8 +122,9 @@ class Project:
                         return ended
         if path.startswith("super:"):
             name, _, rest = path.removeprefix("super:").partition("().")
-            if name in self.classes:
-                return self._of_class(name, f"().{rest}", depth, above=True)
+            for klass in self.expand(name, depth + 1):
+                if klass in self.classes:
+                    return self._of_class(klass, f"().{rest}", depth, above=True)
         return (path,)
 
     def _canonical(self, path: str) -> str:

@@ -13,6 +13,8 @@ from .imports import ImportRule
 from .imports import must_keep
 from .records import Changes
 from .records import Span
+from .requests_calls import HELPER
+from .requests_calls import NAME
 
 
 def rewrite(text: str, changes: Changes) -> str:
@@ -54,6 +56,13 @@ class _Rewriter(ImportRule):
         wanted = [line for line in self.changes.add_imports if not _has(body, line)]
         if self.changes.first_import:
             wanted.insert(0, self.changes.first_import)
+        if self.changes.requests:
+            place = _after_imports(body)
+            if place < len(body):
+                body[place] = _spaced(body[place])
+            helper = cst.parse_statement(HELPER, original_node.config_for_parsing)
+            body.insert(place, _spaced(helper))
+            updated_node = updated_node.with_changes(body=body)
         if not wanted:
             return updated_node
         place = _place(body)
@@ -91,7 +100,7 @@ class _Rewriter(ImportRule):
         elif isinstance(original_node, cst.Call):
             updated_node = _in_parentheses(updated_node, "func")
         changes = self.changes
-        if not (changes.replace or changes.make_await or changes.calls):
+        if not (changes.replace or changes.make_await):
             return updated_node
         if (
             not isinstance(original_node, cst.Call | cst.Attribute | cst.Name | cst.SimpleString)
@@ -103,6 +112,8 @@ class _Rewriter(ImportRule):
             updated_node = _replaced(updated_node, changes.replace[span])
         if span in changes.calls and isinstance(updated_node, cst.Call):
             updated_node = updated_node.with_changes(func=cst.parse_expression(changes.calls[span]))
+        if span in changes.requests and isinstance(updated_node, cst.Call):
+            updated_node = _by_httpx(updated_node, changes.requests[span])
         if span in changes.make_await:
             lpar, rpar = updated_node.lpar, updated_node.rpar
             inner = updated_node.with_changes(lpar=[], rpar=[])
@@ -127,6 +138,48 @@ def _without_await(node: cst.Await) -> cst.BaseExpression:
         if folded or not isinstance(inner, cst.Call | cst.Attribute | cst.Name | cst.Subscript):
             inner = inner.with_changes(lpar=[left, *inner.lpar], rpar=[*inner.rpar, right])
     return inner
+
+
+def _by_httpx(node: cst.Call, method: str) -> cst.Call:
+    """Return the call of our function in place of one of requests."""
+    args = [
+        arg.with_changes(keyword=cst.Name("follow_redirects"))
+        if arg.keyword is not None and arg.keyword.value == "allow_redirects"
+        else arg
+        for arg in node.args
+    ]
+    if method:
+        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        args.insert(0, cst.Arg(cst.SimpleString(f'"{method}"'), comma=comma))
+    if method == "HEAD" and not any(
+        arg.keyword is not None and arg.keyword.value == "follow_redirects" for arg in args
+    ):
+        args[-1] = args[-1].with_changes(
+            comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        )
+        no_space = cst.SimpleWhitespace("")
+        equal = cst.AssignEqual(whitespace_before=no_space, whitespace_after=no_space)
+        args.append(cst.Arg(cst.Name("False"), cst.Name("follow_redirects"), equal))
+    return node.with_changes(func=cst.Name(NAME), args=args)
+
+
+def _spaced(node: t.Any) -> t.Any:
+    """Return a definition with two empty lines before it."""
+    lines = [line for line in node.leading_lines if line.comment is not None]
+    return node.with_changes(leading_lines=[cst.EmptyLine(), cst.EmptyLine(), *lines])
+
+
+def _after_imports(body: t.Sequence[cst.CSTNode]) -> int:
+    """Return where the first statement is that is no import."""
+    place = _place(body)
+    while place < len(body):
+        node = body[place]
+        if not isinstance(node, cst.SimpleStatementLine):
+            break
+        if not isinstance(node.body[0], cst.Import | cst.ImportFrom):
+            break
+        place += 1
+    return place
 
 
 def _replaced(node: t.Any, to: str) -> t.Any:

@@ -133,7 +133,12 @@ def port(path: Path, options: Options, progress: Progress | None = None) -> Repo
             edited.append(changed)
     loop = {f.dotted for fact in facts for f in fact.functions if f.is_async} | decision.turned
     thread = {view.dotted for view in decision.views} - loop
-    findings += find(project, table, loop, thread)
+    rewritten = {(function.file, use.span.line) for function, use, _ in decision.rewritten}
+    findings += [
+        one
+        for one in find(project, table, loop, thread)
+        if not (one.rule.startswith("blocks-") and (one.file, one.line) in rewritten)
+    ]
     return Report(
         root=tree.root,
         files=len(facts),
@@ -165,8 +170,10 @@ def _decide(project: Project, table: Table, options: Options) -> tuple[Decision,
         estimates = {
             "SYNC_HOOKS_IN_THREAD = True": count(options.rewrite, True) - turned,
             "--rewrite sleep --rewrite httpx": count(every, False) - turned,
-            "both of these": count(every, True) - turned,
         }
+        both = count(every, True) - turned
+        if both > max(estimates.values()):
+            estimates["both of these"] = both
     return decision, {name: more for name, more in estimates.items() if more > 0}
 
 
@@ -224,8 +231,8 @@ def _words(changes: Changes) -> list[str]:
         (len(changes.make_async), "`def` turned to `async def`"),
         (len(changes.make_await), "`await` put in"),
         (len(changes.drop_await), "`await` taken out"),
-        (len(changes.calls), "calls rewritten"),
-        (len(changes.replace), "names in strings"),
+        (len(changes.calls) + len(changes.requests), "calls rewritten"),
+        (len(changes.replace), "names replaced"),
     ):
         if number:
             done.append(f"{number} {what}")

@@ -84,7 +84,9 @@ class Scope:
             case ast.Attribute():
                 return join(f"{path}.{node.attr}" for path in self.paths(node.value))
             case ast.Call(func=ast.Name(id="super"), args=[]):
-                return (f"super:{self.owner()}",)
+                return (f"super:{self.owner()}()",)
+            case ast.Call(func=ast.Name(id="super"), args=[klass, _]):
+                return join(f"super:{path}()" for path in self.paths(klass))
             case ast.Call(func=ast.Name(id=name), args=[_, *_]) if name in _CARRIERS:
                 return self._carried(name, node)
             case ast.Call():
@@ -106,7 +108,11 @@ class Scope:
                 return (f"<{type(node.value).__name__}>",)
             case ast.Lambda():
                 return ("<lambda>",)
-            case ast.List() | ast.Dict() | ast.Set() | ast.Tuple() | ast.JoinedStr():
+            case ast.Dict():
+                return ("<dict>",)
+            case ast.JoinedStr():
+                return ("<str>",)
+            case ast.List() | ast.Set() | ast.Tuple():
                 return ("<value>",)
             case ast.ListComp() | ast.DictComp() | ast.SetComp() | ast.GeneratorExp():
                 return ("<value>",)

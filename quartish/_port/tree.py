@@ -62,20 +62,27 @@ def read_tree(path: Path, exclude: t.Collection[str] = ()) -> Tree:
     """
     root = path if path.is_dir() else path.parent
     found = sorted(_walk(root, frozenset(exclude))) if path.is_dir() else [path.name]
+    return tree_of(root, found)
+
+
+def tree_of(root: Path, found: t.Sequence[str]) -> Tree:
+    """Return the tree of these files, which are told relative to its root."""
     python = [name for name in found if name.endswith(".py")]
     stems: dict[str, set[str]] = {}
     for name in python:
         folder, _, stem = name.rpartition("/")
         stems.setdefault(folder, set()).add(stem.removesuffix(".py"))
     packages = {folder for folder, names in stems.items() if "__init__" in names}
+    # The root may be a package itself: its modules are imported by its name.
+    prefix = [root.resolve().name] if "" in packages else []
     sources: list[Source] = []
     modules: dict[str, str] = {}
     for name in python:
         folders = name.split("/")[:-1]
         stem = name.split("/")[-1].removesuffix(".py")
         package = stem == "__init__"
-        parts = folders if package else [*folders, stem]
-        module = ".".join(parts) or "__init__"
+        parts = [*prefix, *folders] if package else [*prefix, *folders, stem]
+        module = ".".join(parts)
         # The first of the folders that are packages one inside the other.
         top = len(folders)
         while top and "/".join(folders[:top]) in packages:
@@ -85,7 +92,8 @@ def read_tree(path: Path, exclude: t.Collection[str] = ()) -> Tree:
         sources.append(Source(name, module, package, bool(_TEST.search(name)), near))
         modules[module] = module
         if not lone or folders[0] in ("src", "lib"):
-            modules.setdefault(".".join(parts[1 if lone else top :]) or module, module)
+            start = 1 if lone else top
+            modules.setdefault(".".join(parts[len(prefix) + start :]) or module, module)
     configs = [name for name in found if _CONFIG.search(name)]
     return Tree(root, sources, configs, modules)
 

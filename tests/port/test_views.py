@@ -248,6 +248,26 @@ def test_class_views(ported: Porting) -> None:
     assert list(views.values()) == [True, False]
 
 
+def test_a_class_view_that_another_calls_stays(ported: Porting) -> None:
+    code = """
+    from flask.views import MethodView
+
+    class Base(MethodView):
+        def get(self):
+            return ""
+
+    class Direct(Base):
+        def get(self):
+            def inner():
+                return {}.get()
+            return inner()
+    """
+    for call in ("super()", "super(Direct, self)"):
+        project = ported(HEAD + dedent(code.format(call)))
+        # The second may be: it calls the first as it is.
+        assert [view.turned for view in project.report.views] == [False, True]
+
+
 def test_hooks_of_other_blueprints_are_no_matter(ported: Porting) -> None:
     code = """
     from flask import Blueprint
