@@ -39,7 +39,6 @@ from .forgotten import watch_calls
 from .send import send_answer
 from .through_wsgi import handle_through_wsgi
 from .unfinished import note
-from .unfinished import reset
 from .watchdog import watched
 
 HEAD_WAITS = 0.2
@@ -73,8 +72,6 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
         await started.begin()
     except Exception as error:
         if started.began:
-            if exchange.inbox.gone is None:
-                await reset(send)
             raise
         await started.close()
         about = note(exchange.flow.describe(ctx))
@@ -192,6 +189,11 @@ class _Started:
         self._timer: asyncio.TimerHandle | None = None
         self._late: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
+
+    @property
+    def through(self) -> ASGISend | None:
+        """What anything was sent by: the stream that has to be reset, if it breaks."""
+        return self._send if self.began else None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and not self.began:

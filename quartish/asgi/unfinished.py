@@ -48,6 +48,7 @@ async def reset(send: ASGISend) -> None:
     """Reset the HTTP/2 stream of a server that does not do so: Hypercorn leaves it open, and its
     client waits. It knows no message for that, so the stream is found by whose method `send` is."""
     stream: t.Any = getattr(send, "__self__", None)
+    stream = getattr(getattr(stream, "through", None), "__self__", stream)  # of debug mode
     protocol: t.Any = getattr(getattr(stream, "send", None), "__self__", None)
     if type(protocol).__module__ != "hypercorn.protocol.h2":
         return

@@ -47,7 +47,9 @@ def make(colour: App) -> t.Any:
     return app
 
 
-@pytest.mark.parametrize("http2", [False, True], ids=["1.1", "2"])
+@pytest.mark.parametrize(
+    ("http2", "debug"), [(False, False), (True, False), (True, True)], ids=["1.1", "2", "2-debug"]
+)
 @pytest.mark.parametrize("path", ["/async", "/plain", "/quiet"])
 def test_what_ends_early_is_no_whole(
     colour: App,
@@ -55,6 +57,7 @@ def test_what_ends_early_is_no_whole(
     server: str,
     path: str,
     http2: bool,
+    debug: bool,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -62,6 +65,7 @@ def test_what_ends_early_is_no_whole(
         pytest.skip("uvicorn has no HTTP/2")
     app = make(colour)
     app.logger.propagate = True
+    app.debug = debug
     served = serve(app)
     data, url = b"", served.http + path
     with httpx.Client(http1=not http2, http2=http2, timeout=5) as client:
