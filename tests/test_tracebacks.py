@@ -69,6 +69,7 @@ def make_app(colour: type[t.Any], **config: t.Any) -> t.Any:
 
     @app.websocket("/ws-thread")
     def ws_thread() -> None:
+        t.cast(t.Any, quartish.websocket).send("hello")
         raises()
 
     for view in (loop, thread, template, background):
