@@ -70,7 +70,6 @@ APPLICATIONS = {
     ),
     "httpbin": Application("0.10.4"),
     "bepasty": Application("1.2.2", "src/bepasty/tests"),
-    "beets": Application("2.14.1", "test/plugins/test_web.py", checkout="beetbox/beets"),
     "fava": Application("1.30.16", checkout="beancount/fava"),
     "flask-monitoringdashboard": Application("5.1.0", place="further"),
     "functions-framework": Application(

@@ -67,6 +67,7 @@ class Project:
                 if name not in ("__all__", "__version__"):
                     self.names[f"{fact.module}.{name}"] = paths
         self._memo: dict[str, Paths] = {}
+        self._ancestry: dict[str, list[str]] = {}
         self._steps = 0
         attributes: dict[str, Paths] = {}
         for fact in facts:
@@ -77,6 +78,7 @@ class Project:
                     attributes[whole] = join((*attributes.get(whole, ()), *paths))
         self.attributes = attributes
         self._memo = {}
+        self._ancestry = {}
 
     def expand(self, path: str, depth: int = 0) -> Paths:
         """Return what a path leads to: functions and classes of the project by their dotted
@@ -187,18 +189,19 @@ class Project:
         return path
 
     def ancestry(self, name: str) -> list[str]:
-        """Return a class and those that it inherits from; others' by their paths."""
-        found: list[str] = []
-        todo = [name]
-        while todo and len(found) < 50:
-            klass = todo.pop(0)
-            if klass in found:
-                continue
-            found.append(klass)
-            if klass in self.classes:
-                for base in self.classes[klass].bases:
-                    todo += [end for end in self.expand_all(base) if end != klass]
-        return found
+        """Return a class and those that it inherits from, in the order in which their methods
+        are looked up; others' by their paths."""
+        if name not in self._ancestry:
+            self._ancestry[name] = [name]  # where classes inherit from each other
+            found = [name]
+            if name in self.classes:
+                for base in self.classes[name].bases:
+                    for end in self.expand_all(base):
+                        if end != name:
+                            found += self.ancestry(end)
+            # What is inherited twice comes after all that inherit from it.
+            self._ancestry[name] = list(dict.fromkeys(reversed(found)))[::-1]
+        return self._ancestry[name]
 
     def inherits(self, path: str, *names: str) -> bool:
         """Say whether a path is one of these classes, or one that inherits from it."""

@@ -268,6 +268,30 @@ def test_a_class_view_that_another_calls_stays(ported: Porting) -> None:
         assert [view.turned for view in project.report.views] == [False, True]
 
 
+def test_methods_are_looked_up_in_pythons_order(ported: Porting) -> None:
+    code = """
+    from flask.views import MethodView
+
+    class Top(MethodView):
+        def post(self):
+            return ""
+
+    class Left(Top):
+        pass
+
+    class Right(MethodView):
+        def post(self):
+            return open("x")
+
+    class Both(Left, Right):
+        def post(self):
+            return super().post()
+    """
+    project = ported(HEAD + dedent(code))
+    assert [view.turned for view in project.report.views] == [True, False, True]
+    assert "await super().post()" in project.after["app.py"]
+
+
 def test_hooks_of_other_blueprints_are_no_matter(ported: Porting) -> None:
     code = """
     from flask import Blueprint
