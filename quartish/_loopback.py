@@ -8,6 +8,9 @@ from ipaddress import ip_address
 
 import click
 
+PROXIES = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
+"""Headers by which a proxy tells its client."""
+
 
 def is_loopback(address: str) -> bool:
     """Say whether an address is of this machine alone; what is no IP address is."""

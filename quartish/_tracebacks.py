@@ -125,7 +125,7 @@ def _kind(filename: str) -> str:
 def _places() -> tuple[str, ...]:
     """Return where the libraries are: packages by their folder, Python's own by its modules."""
     standard = sysconfig.get_path("stdlib")
-    names = "asyncio concurrent contextlib.py contextvars.py functools.py runpy.py threading.py"
-    own = [os.path.join(standard, name) for name in names.split()]
+    names = "asyncio concurrent contextlib.py contextvars.py functools.py importlib runpy.py"
+    own = [os.path.join(standard, name) for name in (*names.split(), "threading.py")]
     folders = [os.path.join(place, name, "") for place in sys.path for name in _LIBRARIES]
     return (*own, *folders)

@@ -5,6 +5,7 @@ An address that is taken is told with the process that has it, and with the next
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -153,11 +154,7 @@ def holder_of(port: int) -> tuple[int, str] | None:
     if not wanted:
         return None
     for folder in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            held = {os.readlink(file) for file in folder.iterdir()}
-        except OSError:  # another user's, or it has ended
-            continue
-        if held & wanted:
+        if _links(folder) & wanted:
             pid = int(folder.parent.name)
             try:
                 words = (folder.parent / "cmdline").read_bytes().split(b"\0")
@@ -165,6 +162,17 @@ def holder_of(port: int) -> tuple[int, str] | None:
                 return None
             return pid, b" ".join(words).decode(errors="replace").strip() or "(no name)"
     return None
+
+
+def _links(folder: Path) -> set[str]:
+    found = set()
+    try:
+        for file in folder.iterdir():
+            with contextlib.suppress(OSError):  # it has been closed
+                found.add(os.readlink(file))
+    except OSError:  # another user's, or it has ended
+        pass
+    return found
 
 
 def _inodes(port: int) -> t.Iterator[str]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from .._loopback import is_loopback
+from .._loopback import PROXIES
 from ..debugger import kind_of
 from ..typing import ASGIApp
 from ..typing import ASGIReceive
@@ -24,15 +25,16 @@ PATH = "/_quartish/live"
 BROKEN = "broken-"
 SCRIPT = """\
 (() => {
-  const here = document.currentScript.src.replace(/^http/, "ws");
-  const version = new URL(here).searchParams.get("v");
+  const {src, dataset} = document.currentScript;
+  const here = new URL(src || dataset.source, location.href);
+  const version = here.searchParams.get("v");
   if (window.quartishLive) return;
   window.quartishLive = version;
   // The server may be about to come, or have been ended: a page is not given up for nothing.
   const reload = () => fetch(location.href, {method: "HEAD", cache: "no-store"}).then(
     () => location.reload(), () => setTimeout(reload, 500));
   const connect = () => {
-    const socket = new WebSocket(here.replace(".js", ""));
+    const socket = new WebSocket(here.href.replace(/^http/, "ws").replace(".js", ""));
     let told = false;
     socket.onmessage = ({data}) => {
       told = true;
@@ -79,7 +81,7 @@ class LiveReload:
         elif _is_for_a_page(scope):
             headers = [line for line in scope["headers"] if line[0] not in _CONDITIONAL]
             source = f"{scope.get('root_path') or ''}{PATH}.js?v={self.version}"
-            adding = _Adding(send, source)
+            adding = _Adding(send, source, inline=self.version.startswith(BROKEN))
             return await self.app({**scope, "headers": headers}, receive, adding.send)
         await self.app(scope, receive, send)
 
@@ -106,7 +108,7 @@ async def _leave(receive: ASGIReceive) -> None:
 def _is_ours(scope: Scope) -> bool:
     """Say whether a connection comes from this machine, and through no proxy."""
     client = (scope.get("client") or ("",))[0]
-    return is_loopback(client)
+    return is_loopback(client) and not any(name in PROXIES for name, _ in scope["headers"])
 
 
 def _is_for_a_page(scope: Scope) -> bool:
@@ -123,9 +125,10 @@ def _is_for_a_page(scope: Scope) -> bool:
 class _Adding:
     """Sends a response on, with a script behind the last piece if it is a page."""
 
-    def __init__(self, send: ASGISend, source: str) -> None:
+    def __init__(self, send: ASGISend, source: str, *, inline: bool) -> None:
         self._send = send
         self._source = source
+        self._inline = inline
         self._script = b""
 
     async def send(self, message: Message) -> None:
@@ -144,7 +147,11 @@ class _Adding:
             return message
         if message.get("trailers") or any(name in headers for name in _CLOSED):
             return message
-        self._script = _tag(self._source, [v for n, v in lines if n.endswith(b"security-policy")])
+        if self._inline:  # the next app may not have the script
+            self._script = f'\n<script data-source="{self._source}">{SCRIPT}</script>\n'.encode()
+        else:
+            policies = [value for name, value in lines if name.endswith(b"security-policy")]
+            self._script = _tag(self._source, policies)
         # A page that were kept would have the script of another version, and reload for ever.
         kept = [line for line in lines if line[0] not in (*_CACHING, b"content-length")]
         if b"content-length" in headers:

@@ -126,10 +126,10 @@ async def serve(
     async def stopped() -> None:
         await triggered()
         theirs.graceful_timeout = config.graceful_timeout
-        if not config.websockets_wait:
-            calls.cancel("websocket")
         if config.is_followed:
             await _answer_last(config, theirs)
+        if not config.websockets_wait:  # now: who is told by that has to ask another server
+            calls.cancel("websocket")
 
     await SERVERS[config.server](calls, theirs, stopped)
 

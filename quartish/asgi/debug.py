@@ -21,6 +21,7 @@ from .._current import call_with_context
 from .._dispatch.response import HEAD_BODY
 from .._dispatch.response import length_line
 from .._loopback import is_loopback
+from .._loopback import PROXIES
 from .._tracebacks import is_full
 from ..debugger import debugger_of
 from ..debugger import is_asked
@@ -43,8 +44,6 @@ from .watchdog import watched
 
 HEAD_WAITS = 0.2
 """Seconds for which the head of a response waits for its first piece."""
-PROXIES = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
-"""Headers by which a proxy tells its client."""
 KINDS = {
     "html": b"text/html; charset=utf-8",
     "json": b"application/problem+json",
