@@ -16,7 +16,6 @@ from functools import partial
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from ..debugger import shows_errors
 from ..debugger import traceback_response
 from ..typing import ASGIReceive
 from ..typing import ASGISend
@@ -313,7 +312,7 @@ async def _send_all(send: ASGISend, start: Message, response: t.Any) -> None:
 
 async def _handle_exception(app: t.Any, error: Exception) -> t.Any:
     """Return the page of an error in debug mode and in a test; raise it anywhere else."""
-    if shows_errors(app):
+    if app.debug or app.testing:
         return await traceback_response(error)
     raise error
 

@@ -87,7 +87,9 @@ class Conn(SansioRequest, metaclass=PartType):
         )
         self.raw_host = ", ".join(headers.getlist("Host"))
         self.raw_cookie = "; ".join(headers.getlist("Cookie"))
-        self.scope = {**scope, "http_version": http_version}
+        # It may be the server's connection that notes something there, for its handler.
+        same = scope.get("http_version") == http_version
+        self.scope = scope if same else {**scope, "http_version": http_version}
 
     @classmethod
     def _looked(cls) -> None:

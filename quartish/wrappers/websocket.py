@@ -139,7 +139,9 @@ class Websocket(JSONMessages):
                 "A websocket is made of (path, query_string, scheme, headers, root_path,"
                 " http_version, subprotocols, [receive,] send, accept, close, scope)."
             )
-        scope = {**own.pop("scope"), "subprotocols": subprotocols}
+        scope = own.pop("scope")
+        if list(scope.get("subprotocols") or ()) != subprotocols:
+            scope = {**scope, "subprotocols": subprotocols}
         super().__init__("GET", scheme, path, query_string, headers, root_path, http_version, scope)
         self._begin()
         if "receive" not in own and own["send"] is not None:
