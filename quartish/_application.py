@@ -187,7 +187,7 @@ class App(Core, Watched, metaclass=AppType):
         return self.wsgi_app(scope, receive)
 
     async def asgi_app(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-        """Serve ASGI. Assign to it to put a middleware around the app, and keep the app:
+        """Serve ASGI: `scope`, `receive`, `send`. Assign to it to wrap the app, and keep the app:
         `app.asgi_app = Middleware(app.asgi_app)`."""
         try:
             kind = scope["type"]
@@ -216,6 +216,7 @@ class App(Core, Watched, metaclass=AppType):
     @default
     @wsgi_only
     def wsgi_app(self, environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
+        """Refuse WSGI, which `Flask` serves."""
         raise TypeError(
             f"{type(self).__name__} was called with two arguments, as a WSGI app. Its requests"
             " are awaitable: serve it as ASGI, or use the class Flask."
@@ -252,6 +253,7 @@ class App(Core, Watched, metaclass=AppType):
 
     else:
         make_response = default(make_response)
+        create_url_adapter = default(Core.create_url_adapter)
 
     @default
     def raise_routing_exception(self, request: t.Any) -> t.NoReturn:
@@ -275,9 +277,6 @@ class App(Core, Watched, metaclass=AppType):
         rv = self.response_class()
         rv.allow.update(t.cast(t.Any, find_context()).url_adapter.allowed_methods())
         return rv
-
-    if not t.TYPE_CHECKING:
-        create_url_adapter = default(Core.create_url_adapter)
 
     @default
     def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -332,7 +331,8 @@ class App(Core, Watched, metaclass=AppType):
         """Threads that requests keep for their hooks, who may have to wait for those of views."""
         return Workers(self.config["VIEW_THREADS"], f"{self.name}-hooks")
 
-    async def to_file_thread(self, func: t.Callable[..., T], *args: t.Any) -> T:  # off the loop
+    async def to_file_thread(self, func: t.Callable[..., T], *args: t.Any) -> T:
+        """Run a file operation off the loop."""
         return await to_thread(self.file_pool, copy_context(), func, *args)
 
     # --- contexts -----------------------------------------------------------------------------
@@ -452,8 +452,8 @@ class App(Core, Watched, metaclass=AppType):
         """Start `func(*args, **kwargs)` beside the request, in an app context; return its
         task, which can be awaited, named and cancelled.
 
-        A `def` runs in a worker thread. What it raises is logged with its name. *Quart:*
-        returns None.
+        A `def` runs in a worker thread. What it raises is logged with its name.
+        Quart's returns None.
         """
         return self._background.add(func, *args, name=name, **kwargs)
 
@@ -469,10 +469,10 @@ class App(Core, Watched, metaclass=AppType):
         load_dotenv: bool = True,
         **options: t.Any,
     ) -> None:
-        """Serve the app on this machine: by Hypercorn, unless `server` names another.
+        """Serve the app here, by Hypercorn unless `server` names another; not under `quartish run`.
 
-        `options` are those of `serving.run`. Host and port default to those of
-        `SERVER_NAME`, else 127.0.0.1 and 5000. Does nothing under `quartish run`.
+        `host` and `port` default to `SERVER_NAME`'s, else 127.0.0.1 and 5000, `debug` to the
+        app's; `load_dotenv` reads `.env`. `options` are those of `serving.run`.
         """
         if is_running_from_cli():
             return

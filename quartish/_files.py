@@ -53,14 +53,27 @@ def send_file(
     is open in binary mode. Awaitable in the awaitable colour, where a relative path is first
     looked for in the working directory, as in *Quart*.
 
-    `download_name` is the name to save it under, and what `mimetype` is guessed from.
-    `conditional` answers `If-None-Match` and its kin (304) and `Range` (206); in the awaitable
-    colour it does nothing without a request. *Quart:* it is off by default. `max_age` is
-    in seconds, by default `app.get_send_file_max_age`. Quart's names for the arguments are
-    understood: `attachment_filename`, `add_etags`, `cache_timeout`, `filename_or_io`.
+    Args:
+        path_or_file: The path, or the open file.
+        mimetype: The media type; by default guessed from `download_name`.
+        as_attachment: Whether it is saved by the browser, and not shown.
+        download_name: The name to save it under; by default that of the path.
+        conditional: Whether `If-None-Match` and its kin are answered (304), and `Range` (206); in
+            the awaitable colour nothing is without a request.
+        etag: Whether an ETag is made, or the ETag.
+        last_modified: When it was changed; by default as the file system says.
+        max_age: Seconds that it may be cached, or what returns them for a path; by default
+            `app.get_send_file_max_age`.
+        **quart_names: Quart's names of them: `attachment_filename`, `add_etags`, `cache_timeout`,
+            `filename_or_io`.
 
-    Raises RequestedRangeNotSatisfiable (416), TypeError where nothing tells the mimetype,
-    and what opening the file raises.
+    Raises:
+        RequestedRangeNotSatisfiable (416): The range is beyond the file.
+        TypeError: Nothing tells the mimetype.
+        OSError: The file cannot be opened.
+
+    Quart:
+        `conditional` is off by default.
     """
     options = _flask_names(
         dict(

@@ -297,7 +297,7 @@ class CookieClient(WerkzeugClient):
         self._add_cookies_to_wsgi(environ)
 
     def take_cookies(self, host: str, path: str, headers: list[str]) -> None:
-        """Keep, or delete, what `Set-Cookie` headers say."""
+        """Keep, or delete, what the `Set-Cookie` lines `headers` say, from `host` and `path`."""
         self._update_cookies_from_response(host, path, headers)
 
 

@@ -300,7 +300,8 @@ class Quart(QuartApp):
         request_context: _Given = None,
         from_error_handler: bool = False,
     ) -> AwaitableResponse:
-        """Make a response of what a view or handler returned, and postprocess it."""
+        """Make a response of `result`, and postprocess it; `from_error_handler`: log what that
+        raises. `request_context` is the active one if not given."""
         ctx = request_context or _active()
         return await Flow.finalize(self.flow_of(ctx), ctx, result, from_error_handler)
 
@@ -387,7 +388,8 @@ class Quart(QuartApp):
         websocket_context: _Given = None,
         from_error_handler: bool = False,
     ) -> t.Any:
-        """Make a response of what a handler returned, if anything, and postprocess it."""
+        """Make a response of `result`, if any, and postprocess it; `from_error_handler`: log what
+        that raises. `websocket_context` is the active one if not given."""
         ctx = websocket_context or _active()
         return await WebsocketFlow.finalize(self.websocket_flow, ctx, result, from_error_handler)
 

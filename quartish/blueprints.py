@@ -58,7 +58,11 @@ def _join(prefix: str, path: str) -> str:
 class BlueprintSetupState:
     """One registration of a blueprint on an app, as recorded functions see it.
 
-    `options` are those of `register_blueprint`; they win over the blueprint's own.
+    Args:
+        blueprint: The blueprint.
+        app: The app.
+        options: Those of `register_blueprint`; they win over the blueprint's own.
+        first_registration: Whether this is the first one of the blueprint on any app.
     """
 
     def __init__(
@@ -82,7 +86,8 @@ class BlueprintSetupState:
         view_func: RouteCallable | None = None,
         **options: t.Any,
     ) -> None:
-        """Add a rule to the app, under the prefix, subdomain and name of the blueprint."""
+        """Add `rule` to the app, with `endpoint` and `view_func`, under the prefix, subdomain and
+        name of the blueprint."""
         if self.url_prefix is not None:
             rule = _join(self.url_prefix, rule) if rule else self.url_prefix
         if endpoint is None:
@@ -111,10 +116,24 @@ class BlueprintSetupState:
 class Blueprint(Scaffold):
     """A part of an app, made before it, with the app's decorators.
 
-    `name` goes before each endpoint (`name.endpoint`), `url_prefix` before each rule.
-    `cli_group` names the group of the blueprint's commands; None puts them among the app's
-    own. Hooks and error handlers act on the requests of this blueprint; those called
-    `..._app_...` or `app_...` act on every request.
+    Hooks and error handlers act on the requests of this blueprint; those called `..._app_...` or
+    `app_...` act on every request.
+
+    Args:
+        name: What goes before each endpoint: `name.endpoint`.
+        import_name: The `__name__` of the module that calls this.
+        static_folder: Where static files are, relative to `root_path`; None: there are none.
+        static_url_path: Their URL prefix, below `url_prefix`.
+        template_folder: Where templates are; those of the app come first.
+        url_prefix: What goes before each rule.
+        subdomain: The subdomain of each rule.
+        url_defaults: Values for each rule's variables.
+        root_path: The blueprint's folder, where it is not to be found by `import_name`.
+        cli_group: The group of the blueprint's commands, by default named as it is; None puts them
+            among the app's own.
+
+    Raises:
+        ValueError: The name is empty, or has a dot.
     """
 
     _got_registered_once = False
@@ -174,7 +193,8 @@ class Blueprint(Scaffold):
     def make_setup_state(
         self, app: App, options: dict[str, t.Any], first_registration: bool = False
     ) -> BlueprintSetupState:
-        """Make the state for `register`; a subclass may return a kind of its own."""
+        """Make the state for `register`, of `app`, `options` and `first_registration`; a subclass
+        may return a kind of its own."""
         return BlueprintSetupState(self, app, options, first_registration)
 
     @setupmethod
@@ -249,7 +269,12 @@ class Blueprint(Scaffold):
         provide_automatic_options: bool | None = None,
         **options: t.Any,
     ) -> None:
-        """Record a rule for the app's `add_url_rule`."""
+        """Record a rule for the app's `add_url_rule`, which says what `rule`, `endpoint`,
+        `view_func` and `provide_automatic_options` are.
+
+        Raises:
+            ValueError: The endpoint, or the name of the view, has a dot.
+        """
         if endpoint and "." in endpoint:
             raise ValueError(f"'endpoint' may not contain a dot '.' character: {endpoint!r}.")
         view_name = getattr(view_func, "__name__", "")

@@ -106,7 +106,8 @@ class Config(dict[str, t.Any]):
     def from_pyfile(self, filename: str | os.PathLike[str], silent: bool = False) -> bool:
         """Run a Python file and load its uppercase names; say whether it was there.
 
-        *Flask:* `silent` there also hides an OSError that the file itself raises.
+        Flask:
+            `silent` there also hides an OSError that the file itself raises.
         """
         file = self._open(filename, "rb", silent)
         if file is None:
@@ -137,9 +138,16 @@ class Config(dict[str, t.Any]):
         silent: bool = False,
         text: bool = True,
     ) -> bool:
-        """Load the mapping that `load(file)` returns, as `json.load` or `tomllib.load` do.
+        """Load the mapping that `load(file)` returns; say whether the file was there.
 
-        `text=False` opens the file in binary mode. Says whether the file was there.
+        Args:
+            filename: Its path, relative to the app's `root_path`.
+            load: Reads the open file, as `json.load` and `tomllib.load` do.
+            silent: Whether a file that is not there is no error.
+            text: False opens the file in binary mode.
+
+        Raises:
+            OSError: The file cannot be read, unless it is not there and `silent`.
         """
         file = self._open(filename, "r" if text else "rb", silent)
         if file is None:
@@ -161,7 +169,9 @@ class Config(dict[str, t.Any]):
     def get_namespace(
         self, namespace: str, lowercase: bool = True, trim_namespace: bool = True
     ) -> dict[str, t.Any]:
-        """Return the options whose names start with `namespace`, ready to be keyword arguments."""
+        """Return the options whose names start with `namespace`, ready to be keyword arguments:
+        in small letters unless `lowercase` is false, without `namespace` unless
+        `trim_namespace` is."""
         options = {}
         for name, value in self.items():
             if name.startswith(namespace):

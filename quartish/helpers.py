@@ -103,9 +103,10 @@ async def response_of(app: AppLike, args: tuple[t.Any, ...]) -> t.Any:
 def redirect(
     location: str, code: int = 302, Response: type[WerkzeugResponse] | None = None
 ) -> WerkzeugResponse:
-    """Make a redirect, by the current app's `redirect` if there is an app.
+    """Make a redirect to `location`, by the current app's `redirect` if there is an app.
 
-    Its class is the app's `response_class`; `Response` is used where there is no app.
+    Its status is `code` (301, 302, 303, 305, 307 or 308), its class the app's `response_class`;
+    `Response` is used where there is no app.
     """
     ctx = find_context()
     if ctx is not None:
@@ -150,7 +151,10 @@ async def make_push_promise(path: str) -> None:
 def get_template_attribute(template_name: str, attribute: str) -> t.Any:
     """Return a macro or variable that a template exports.
 
-    A macro is a plain function in both colours. *Quart:* raises RuntimeError.
+    A macro is a plain function in both colours.
+
+    Quart:
+        Raises RuntimeError.
     """
     env = current_app().jinja_env
     if env.is_async:
@@ -249,7 +253,8 @@ def stream_with_context(generator_or_function: t.Any) -> t.Any:
     Takes a generator, sync or async, or as a decorator a function that returns one. Raises
     RuntimeError where no request or websocket is active when the stream is made.
 
-    *Flask:* runs the teardown functions before the stream, and again after it.
+    Flask:
+        Runs the teardown functions before the stream, and again after it.
     """
     source = generator_or_function
     if hasattr(source, "__aiter__"):

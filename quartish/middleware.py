@@ -53,9 +53,15 @@ class ProxyFix:
 
     Each number says how many proxies in a row set that header: its value is counted from
     the right, so that what the client wrote itself is not believed. What the scope had
-    before is in it as `proxy_fix.orig`.
+    before is in it as `proxy_fix.orig`. Werkzeug's `ProxyFix` does this for WSGI.
 
-    *Werkzeug:* as `werkzeug.middleware.proxy_fix.ProxyFix`, which does this for WSGI.
+    Args:
+        app: The app within.
+        x_for: How many proxies set `X-Forwarded-For`.
+        x_proto: How many set `X-Forwarded-Proto`.
+        x_host: How many set `X-Forwarded-Host`.
+        x_port: How many set `X-Forwarded-Port`.
+        x_prefix: How many set `X-Forwarded-Prefix`.
     """
 
     def __init__(
@@ -182,9 +188,16 @@ class RequestID:
     The id goes out in the same header, is what `quartish.logging.request_id()` returns, and is an
     attribute `request_id` of every record that is logged meanwhile, by whoever and in whatever
     thread; our own handlers show it. An id that came in is believed where it has up to 128 letters,
-    digits and `-_.:+/=`; with `trust=False`, for a server that clients reach directly, none is.
+    digits and `-_.:+/=`.
 
-    *Flask:* has nothing of the kind.
+    Args:
+        app: The app within.
+        header: The header's name.
+        trust: Whether an id that came in is believed; False where clients come directly.
+        make: Returns a new id.
+
+    Flask:
+        Has nothing of the kind.
     """
 
     _TRUSTED = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")

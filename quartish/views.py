@@ -27,7 +27,10 @@ def survives_disconnect(view: F) -> F:
     """Let a view finish although its client leaves; an `async def` is cancelled otherwise.
 
     Put it right below the route: `@app.post("/pay")`, `@survives_disconnect`, `async def ...`.
-    The response is then not sent, but the hooks run as ever. *Flask:* every view survives.
+    The response is then not sent, but the hooks run as ever.
+
+    Flask:
+        Every view survives.
     """
     view.survives_disconnect = True  # type: ignore[attr-defined]
     return view

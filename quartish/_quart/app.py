@@ -60,7 +60,8 @@ class QuartApp(Files, App):
     async def open_instance_resource(  # type: ignore[override]
         self, path: PathLike, mode: str = "rb", encoding: str | None = "utf-8"
     ) -> Opening:
-        """Open a file of the instance folder, as `open_resource` does."""
+        """Open the file at `path` in the instance folder, as `open_resource` does, in any `mode` of
+        `open`; `encoding` is for text modes."""
         return Opening(os.path.join(self.instance_path, path), mode, encoding)
 
     def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
@@ -81,9 +82,18 @@ class QuartApp(Files, App):
     ) -> None:
         """Serve the app on this machine while developing it, by Hypercorn.
 
-        `loop` is the event loop to serve on, which is closed at the end. Files are watched in
-        debug mode unless `use_reloader` says otherwise. The other `options` are those of
-        `Flask.run`. Does nothing under `quart run`.
+        Does nothing under `quart run`.
+
+        Args:
+            host: Where to listen; by default that of `SERVER_NAME`, else 127.0.0.1.
+            port: By default that of `SERVER_NAME`, else 5000.
+            debug: Debug mode; by default as the app has it.
+            use_reloader: Whether files are watched; by default in debug mode.
+            loop: The event loop to serve on, which is closed at the end.
+            ca_certs: The file of the authorities that clients' certificates are checked by.
+            certfile: The file of the server's certificate.
+            keyfile: The file of its key.
+            **options: Those of `Flask.run`.
         """
         if use_reloader is not None:
             options["use_reloader"] = use_reloader
@@ -103,7 +113,15 @@ class QuartApp(Files, App):
     ) -> t.Coroutine[t.Any, t.Any, None]:
         """Return what, when awaited, serves the app by Hypercorn on the loop that runs.
 
-        It ends when `shutdown_trigger()` returns, by default at SIGINT or SIGTERM.
+        Args:
+            host: Where to listen; `unix:` and `fd:` are understood.
+            port: The port.
+            debug: Debug mode; by default as the app has it.
+            ca_certs: The file of the authorities that clients' certificates are checked by.
+            certfile: The file of the server's certificate.
+            keyfile: The file of its key.
+            shutdown_trigger: It ends when what this returns is done; by default at SIGINT or
+                SIGTERM.
         """
         if debug is not None:
             self.debug = debug

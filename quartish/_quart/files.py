@@ -81,8 +81,9 @@ class Files(Scaffold):
     async def open_resource(  # type: ignore[override]
         self, path: PathLike, mode: str = "rb", encoding: str | None = "utf-8"
     ) -> Opening:
-        """Open a file under `root_path` for reading:
-        `async with await app.open_resource("x") as file: await file.read()`."""
+        """Open the file at `path` under `root_path` for reading, in `mode` "r", "rt" or "rb":
+        `async with await app.open_resource("x") as file: await file.read()`; `encoding` is for text
+        modes."""
         if mode not in {"r", "rb", "rt"}:
             raise ValueError(f"Files can only be opened for reading, not with mode {mode!r}.")
         return Opening(os.path.join(self.root_path, path), mode, encoding)

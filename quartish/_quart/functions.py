@@ -66,8 +66,22 @@ async def send_file(
     """Answer with a file: a path, first looked for in the working directory and then in the
     app's `root_path`, or a file object that is open in binary mode.
 
-    Flask's names for the arguments are understood: `path_or_file`, `download_name`, `etag`,
-    `max_age`. Raises what `quartish.send_file` does.
+    Args:
+        filename_or_io: The path, or the open file.
+        mimetype: The media type; by default guessed from `attachment_filename`.
+        as_attachment: Whether it is saved by the browser, and not shown.
+        attachment_filename: The name to save it under; by default that of the path.
+        add_etags: Whether an ETag is made, or the ETag.
+        cache_timeout: Seconds that it may be cached, or what returns them for a path; by default
+            `app.get_send_file_max_age`.
+        conditional: Whether `If-None-Match` and its kin are answered (304), and `Range` (206).
+        last_modified: When it was changed; by default as the file system says.
+        **flask_names: Flask's names of them: `path_or_file`, `download_name`, `etag`, `max_age`.
+
+    Raises:
+        RequestedRangeNotSatisfiable (416): The range is beyond the file.
+        TypeError: Nothing tells the mimetype.
+        OSError: The file cannot be opened.
     """
     options = _in_flasks_words(flask_names, locals())
     return await quarts_headers(_files.send_file(**options))
@@ -86,8 +100,23 @@ async def send_from_directory(
     last_modified: datetime | float | None = None,
     **flask_names: t.Any,
 ) -> Response:
-    """Answer with a file under `directory`. `file_name`, which Flask calls `path`, may come
-    from a client: NotFound (404) is raised where it leads outside, and where there is none."""
+    """Answer with a file under `directory`.
+
+    Args:
+        directory: A folder, relative to the app's `root_path`.
+        file_name: The path below it, which may come from a client; Flask calls it `path`.
+        mimetype: As for `send_file`, as the rest.
+        as_attachment: Whether it is saved by the browser, and not shown.
+        attachment_filename: The name to save it under.
+        add_etags: Whether an ETag is made, or the ETag.
+        cache_timeout: Seconds that it may be cached, or what returns them for a path.
+        conditional: Whether `If-None-Match` and its kin are answered (304), and `Range` (206).
+        last_modified: When it was changed.
+        **flask_names: Flask's names of them.
+
+    Raises:
+        NotFound (404): `file_name` leads outside, or to no file.
+    """
     options = _in_flasks_words(flask_names, locals())
     return await quarts_headers(_files.send_from_directory(**options))
 

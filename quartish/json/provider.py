@@ -64,6 +64,7 @@ class JSONProvider:
 
 
 def _default(o: t.Any) -> t.Any:
+    """Return what stands in JSON for an object that has no form there."""
     if isinstance(o, date):
         return http_date(o)
     if isinstance(o, uuid.UUID):

@@ -205,7 +205,7 @@ class TaggedJSONSerializer:
     def register(
         self, tag_class: type[JSONTag], force: bool = False, index: int | None = None
     ) -> None:
-        """Add a tag, at the end or before position `index` of the order.
+        """Add a tag of the class `tag_class`, at the end or before position `index` of the order.
 
         Raises KeyError when the key is taken and `force` is false.
         """

@@ -30,9 +30,6 @@ from .._import_paths import find_package
 from .._mistakes import overwrites
 from .._mistakes import refuse_coroutine
 from ..blueprints import Blueprint
-from ..blueprints import T_template_filter
-from ..blueprints import T_template_global
-from ..blueprints import T_template_test
 from ..config import Config
 from ..config import ConfigAttribute
 from ..helpers import _split_blueprint_path
@@ -54,15 +51,12 @@ from ..typing import ErrorHandlerCallable
 from ..typing import RouteCallable
 from ..typing import ShellContextProcessorCallable
 from ..typing import TeardownCallable
-from ..typing import TemplateFilterCallable
-from ..typing import TemplateGlobalCallable
-from ..typing import TemplateTestCallable
 from ..wrappers.connection import Conn
 from .scaffold import _endpoint_from_view_func
-from .scaffold import named_decorator
 from .scaffold import Scaffold
 from .scaffold import setupmethod
 from .scaffold import T_teardown
+from .templates import TemplateFunctions
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 T_shell_context_processor = t.TypeVar(
@@ -75,7 +69,7 @@ def _make_timedelta(value: timedelta | int | None) -> timedelta | None:
     return value if value is None or isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Core(Scaffold):
+class Core(TemplateFunctions, Scaffold):
     """What both colours of the app are made of, less everything that a request needs."""
 
     aborter_class: type[Aborter] = Aborter
@@ -127,6 +121,23 @@ class Core(Scaffold):
         instance_relative_config: bool = False,
         root_path: str | None = None,
     ) -> None:
+        """Make an app of the module that calls this.
+
+        Args:
+            import_name: The module's `__name__`, by which its folder is found.
+            static_url_path: The URL prefix of static files; by default the name of their folder.
+            static_folder: Where they are, relative to `root_path`; None: there are none.
+            static_host: The host that they are routed on, with `host_matching`.
+            host_matching: Whether rules are matched by the host as well.
+            subdomain_matching: Whether they are matched by the subdomain of `SERVER_NAME`.
+            template_folder: Where templates are, relative to `root_path`.
+            instance_path: The absolute path of the instance folder; found where it is not given.
+            instance_relative_config: Whether configuration files are looked for in that folder.
+            root_path: The folder of the app, where it is not to be found by `import_name`.
+
+        Raises:
+            ValueError: `instance_path` is not absolute.
+        """
         super().__init__(
             import_name=import_name,
             static_folder=static_folder,
@@ -247,7 +258,8 @@ class Core(Scaffold):
     def open_instance_resource(
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
     ) -> t.IO[t.Any]:
-        """Open a file of the instance folder; `encoding` is for text modes."""
+        """Open a file of the instance folder: `resource` is its path there, `mode` that of `open`;
+        `encoding` is for text modes."""
         path = os.path.join(self.instance_path, resource)
         return open(path, mode) if "b" in mode else open(path, mode, encoding=encoding)
 
@@ -279,54 +291,6 @@ class Core(Scaffold):
         """Say whether a template is escaped: HTML, XML, SVG, and one made of a string."""
         return filename is None or filename.endswith((".html", ".htm", ".xml", ".xhtml", ".svg"))
 
-    @t.overload
-    def template_filter(self, name: T_template_filter) -> T_template_filter: ...
-    @t.overload
-    def template_filter(
-        self, name: str | None = None
-    ) -> t.Callable[[T_template_filter], T_template_filter]: ...
-    @setupmethod
-    def template_filter(self, name: t.Any = None) -> t.Any:
-        """Register a template filter, under `name` or the function's own name."""
-        return named_decorator(self.add_template_filter, name)
-
-    @setupmethod
-    def add_template_filter(self, f: TemplateFilterCallable, name: str | None = None) -> None:
-        """Register a template filter, under `name` or the function's own name."""
-        self.jinja_env.filters[name or f.__name__] = f
-
-    @t.overload
-    def template_test(self, name: T_template_test) -> T_template_test: ...
-    @t.overload
-    def template_test(
-        self, name: str | None = None
-    ) -> t.Callable[[T_template_test], T_template_test]: ...
-    @setupmethod
-    def template_test(self, name: t.Any = None) -> t.Any:
-        """Register a template test, under `name` or the function's own name."""
-        return named_decorator(self.add_template_test, name)
-
-    @setupmethod
-    def add_template_test(self, f: TemplateTestCallable, name: str | None = None) -> None:
-        """Register a template test, under `name` or the function's own name."""
-        self.jinja_env.tests[name or f.__name__] = f
-
-    @t.overload
-    def template_global(self, name: T_template_global) -> T_template_global: ...
-    @t.overload
-    def template_global(
-        self, name: str | None = None
-    ) -> t.Callable[[T_template_global], T_template_global]: ...
-    @setupmethod
-    def template_global(self, name: t.Any = None) -> t.Any:
-        """Register a template global, under `name` or the function's own name."""
-        return named_decorator(self.add_template_global, name)
-
-    @setupmethod
-    def add_template_global(self, f: TemplateGlobalCallable, name: str | None = None) -> None:
-        """Register a template global, under `name` or the function's own name."""
-        self.jinja_env.globals[name or f.__name__] = f
-
     # --- what users register --------------------------------------------------------------------
 
     @setupmethod
@@ -350,8 +314,16 @@ class Core(Scaffold):
     ) -> None:
         """Route a URL rule to an endpoint and, if given, the endpoint to a view.
 
-        `options` go to the rule (`Rule`). Without `methods` the view's own `methods`, else
-        GET. Raises AssertionError where the endpoint has another view already.
+        Args:
+            rule: The path, with its variables: `"/users/<int:id>"`.
+            endpoint: What `url_for` calls it; by default the name of `view_func`.
+            view_func: The view, `def` or `async def`.
+            provide_automatic_options: Whether OPTIONS is answered without the view; by default
+                where no rule says otherwise (`PROVIDE_AUTOMATIC_OPTIONS`).
+            **options: Those of `Rule`. Without `methods` the view's own `methods`, else GET.
+
+        Raises:
+            AssertionError: The endpoint has another view already.
         """
         if endpoint is None:
             endpoint = _endpoint_from_view_func(view_func)
@@ -443,8 +415,8 @@ class Core(Scaffold):
     def handle_url_build_error(
         self, error: BuildError, endpoint: str, values: dict[str, t.Any]
     ) -> str:
-        """Return the first URL that a `url_build_error_handlers` function gives, or raise the
-        last BuildError."""
+        """Return the first URL that a `url_build_error_handlers` function gives for `error`,
+        `endpoint` and `values`, or raise the last BuildError."""
         for handler in self.url_build_error_handlers:
             try:
                 url = handler(error, endpoint, values)

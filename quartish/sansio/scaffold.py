@@ -230,7 +230,8 @@ class Scaffold:
     def open_resource(
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
     ) -> t.IO[t.Any]:
-        """Open a file under `root_path` for reading; `encoding` is for text modes."""
+        """Open the file `resource` under `root_path` for reading, in `mode` "r", "rt" or "rb";
+        `encoding` is for text modes."""
         if mode not in {"r", "rt", "rb"}:
             raise ValueError(
                 f"Resources can only be opened for reading, not with mode {mode!r}."

@@ -53,6 +53,7 @@ class SessionInterface(Watched):
         return isinstance(obj, self.null_session_class)
 
     def get_cookie_name(self, app: AnyApp) -> str:
+        """Return the cookie's name: `SESSION_COOKIE_NAME`."""
         name: str = app.config["SESSION_COOKIE_NAME"]
         return name
 
@@ -62,22 +63,27 @@ class SessionInterface(Watched):
         return domain
 
     def get_cookie_path(self, app: AnyApp) -> str:
+        """Return its path: `SESSION_COOKIE_PATH`, by default `APPLICATION_ROOT`."""
         path: str = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
         return path
 
     def get_cookie_httponly(self, app: AnyApp) -> bool:
+        """Say whether scripts of the page may not read it: `SESSION_COOKIE_HTTPONLY`."""
         http_only: bool = app.config["SESSION_COOKIE_HTTPONLY"]
         return http_only
 
     def get_cookie_secure(self, app: AnyApp) -> bool:
+        """Say whether it is for HTTPS alone: `SESSION_COOKIE_SECURE`."""
         secure: bool = app.config["SESSION_COOKIE_SECURE"]
         return secure
 
     def get_cookie_samesite(self, app: AnyApp) -> str | None:
+        """Return its SameSite, or None for none: `SESSION_COOKIE_SAMESITE`."""
         same_site: str | None = app.config["SESSION_COOKIE_SAMESITE"]
         return same_site
 
     def get_cookie_partitioned(self, app: AnyApp) -> bool:
+        """Say whether each site that embeds the page has its own: `SESSION_COOKIE_PARTITIONED`."""
         partitioned: bool = app.config["SESSION_COOKIE_PARTITIONED"]
         return partitioned
 
@@ -105,7 +111,7 @@ class SessionInterface(Watched):
     def save_session(
         self, app: AnyApp, session: SessionMixin, response: t.Any
     ) -> t.Awaitable[None] | None:
-        """Save the session, after the response was made; it is None for a websocket."""
+        """Save `session` for `app`, after `response` was made; that is None for a websocket."""
         raise NotImplementedError
 
     def _changed(self, name: str) -> None:
@@ -185,7 +191,8 @@ class SecureCookieSessionInterface(SessionInterface):
             return self.session_class()
 
     def save_session(self, app: AnyApp, session: SessionMixin, response: t.Any) -> t.Any:
-        """Write, refresh or delete the cookie, as the session asks."""
+        """Write, refresh or delete the cookie of `session` in `response`, as the session asks and
+        `app` is configured."""
         options = None if response is None else self._cookie_options(app)  # asked for first
         self.store(app, session, response, options)
         return _in_colour(app, None)
@@ -197,7 +204,8 @@ class SecureCookieSessionInterface(SessionInterface):
         response: t.Any,
         options: dict[str, t.Any] | None = None,
     ) -> None:
-        """Do what `save_session` does, at once in both colours; `options` are of the cookie."""
+        """Do what `save_session` does with `app`, `session` and `response`, at once in both
+        colours; `options` are of the cookie."""
         if response is None:
             if session.modified:
                 app.logger.error(
@@ -262,7 +270,7 @@ class AwaitableSessionInterface(SessionInterface):
         raise NotImplementedError
 
     async def save_session(self, app: AnyApp, session: SessionMixin, response: t.Any) -> None:
-        """Save the session, after the response was made; it is None for a websocket."""
+        """Save `session` for `app`, after `response` was made; that is None for a websocket."""
         raise NotImplementedError
 
 

@@ -72,6 +72,7 @@ class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):
 
 
 def _get(session: SecureCookieSession, key: str, default: t.Any = None, /) -> t.Any:
+    """Return the item of `session` under `key`, or `default`."""
     session.accessed = True
     return dict.get(session, key, default)
 
@@ -103,6 +104,7 @@ class NullSession(SecureCookieSession):
 
 
 def _fail(session: NullSession, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
+    """Raise RuntimeError: there is no secret key."""
     raise RuntimeError(
         "The session is unavailable because no secret key was set. Set the secret_key on"
         " the application to something unique and secret: `app.secret_key = ...`, to what"

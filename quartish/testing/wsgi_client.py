@@ -26,8 +26,14 @@ from ..typing import AppLike
 class EnvironBuilder(WerkzeugEnvironBuilder):
     """Werkzeug's builder with defaults taken from an app's configuration.
 
-    `path` may be a whole URL. `subdomain` and `url_scheme` change the default base URL; they
-    cannot be given together with `base_url`.
+    Args:
+        app: The app.
+        path: The path and query, or a whole URL.
+        base_url: Scheme, host and root; by default as the app is configured.
+        subdomain: What goes before the host; not together with `base_url`.
+        url_scheme: The scheme; not together with `base_url`.
+        *args: Those of Werkzeug's builder.
+        **kwargs: The same, by name; `json` is serialized by the app.
     """
 
     def __init__(

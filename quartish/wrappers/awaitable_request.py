@@ -61,6 +61,19 @@ class Request(Limits):
     """A request whose body attributes are awaited: `(await request.form)["name"]`.
 
     Each may be awaited again. To use one without `await` is an error that says where.
+
+    Args:
+        method: The method, in capitals.
+        scheme: `http` or `https`.
+        path: The path, decoded.
+        query_string: The query, as it came.
+        headers: The headers.
+        root_path: Where the app is mounted.
+        http_version: `1.1`, `2`, ...
+        scope: ASGI's.
+        max_content_length: Bytes of body that are read at most; None: as the app says.
+        body_timeout: Seconds in which more of the body has to come; None: as the app says.
+        send_push_promise: What offers the client a path, in the place of ASGI's message.
     """
 
     tells_client = True
@@ -238,8 +251,13 @@ class Request(Limits):
     def get_data(
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> Coroutine[t.Any]:
-        """Await the whole body. Without `cache` it is not kept for the next time; with
-        `parse_form_data` the form is parsed first, and only what that leaves is returned."""
+        """Await the whole body, decoded with `as_text`. Without `cache` it is not kept for the next
+        time; with `parse_form_data` the form is parsed first, and what that leaves is returned.
+
+        Raises:
+            RequestEntityTooLarge (413): It is longer than `max_content_length`.
+            RequestTimeout (408): Nothing more came for `body_timeout` seconds.
+        """
         return Pending("request.get_data()", self._read_data, cache, as_text, parse_form_data)
 
     async def _read_data(self, cache: bool, as_text: bool, parse_form_data: bool) -> bytes | str:

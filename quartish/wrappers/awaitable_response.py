@@ -30,7 +30,6 @@ from .._werkzeug import parse_etags
 from .._werkzeug import parse_range_header
 from .._werkzeug import set_status
 from .._werkzeug import STATUS_LINES
-from ..typing import AppLike
 from .response import header_lines
 from .response import IN_MEMORY
 from .response_bodies import DataBody
@@ -69,6 +68,13 @@ class Response(SansioResponse, metaclass=PartType):
 
     The body is given as str or bytes, as an open binary file, or as an iterable of either,
     async or plain, which is streamed. To await the response itself gives the response.
+
+    Args:
+        response: The body.
+        status: The status, as a number, a phrase or an `HTTPStatus`; 200 by default.
+        headers: A mapping or pairs.
+        mimetype: The media type, to which text has its charset added; HTML by default.
+        content_type: The whole Content-Type, in the place of `mimetype`.
     """
 
     default_mimetype: str | None = "text/html"
@@ -176,9 +182,13 @@ class Response(SansioResponse, metaclass=PartType):
 
     @classmethod
     async def from_app(
-        cls, app: AppLike, environ: dict[str, t.Any], buffered: bool = False
+        cls,
+        app: t.Callable[..., t.Iterable[bytes]],
+        environ: dict[str, t.Any],
+        buffered: bool = False,
     ) -> t.Self:
-        """Call a WSGI app in a worker thread and return its response."""
+        """Call the WSGI app `app` with `environ` in a worker thread and return its response; with
+        `buffered` it is run to its end."""
         parts = await to_thread(view_pool(), copy_context(), run_wsgi_app, app, environ, buffered)
         return cls.force_type(WerkzeugResponse(*parts))
 
@@ -334,8 +344,16 @@ class Response(SansioResponse, metaclass=PartType):
     ) -> t.Self:
         """Answer what a GET or HEAD asks on condition: 206, 304 or 412; return self.
 
-        Ranges are answered where the body's `complete_length` is known; `accept_ranges` tells
-        the client so. Raises RequestedRangeNotSatisfiable (416). Source: RFC 9110, sections 13, 14.
+        Args:
+            request: The request that is answered.
+            accept_ranges: Whether the client is told that ranges are answered.
+            complete_length: Bytes of the whole body; ranges are answered where it is known.
+
+        Raises:
+            RequestedRangeNotSatisfiable (416): The range is beyond the body.
+
+        Source:
+            RFC 9110, sections 13 and 14.
         """
         if request.method not in ("GET", "HEAD"):
             return self

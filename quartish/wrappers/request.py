@@ -42,6 +42,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
 
     Everything of `werkzeug.wrappers.Request` works, and `isinstance` says so. Under ASGI
     `environ` is built when first touched; it is a real, mutable dict from then on.
+    `populate_request` puts the request into it, `shallow` keeps the body from being read.
     """
 
     json_module: t.Any = json
@@ -251,8 +252,12 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
     def get_data(
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> bytes | str:
-        """Return the whole body, kept for the next time unless `cache` is false. With
-        `parse_form_data` the form is parsed first, and only what that leaves is returned."""
+        """Return the whole body, decoded with `as_text`, kept for the next time unless `cache` is
+        false. With `parse_form_data` the form is parsed first, and what that leaves is returned.
+
+        Raises:
+            RequestEntityTooLarge (413): It is longer than `max_content_length`.
+        """
         if cache and not parse_form_data and (data := self.take_body()) is not None:
             self.keep_body(data)
             return data.decode(errors="replace") if as_text else data

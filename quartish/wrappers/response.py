@@ -67,9 +67,17 @@ def header_lines(
 class Response(WerkzeugResponse, metaclass=PartType):
     """A response whose body attributes are plain values.
 
-    *Flask:* the body may also be an async iterable of str or bytes. It is streamed; code
-    that asks for all of it in a thread without a running loop (`get_data` in a test) gets
-    it read to the end.
+    Args:
+        response: The body: str, bytes, or an iterable of them, which is streamed.
+        status: The status, as a number, a phrase or an `HTTPStatus`; 200 by default.
+        headers: A mapping or pairs.
+        mimetype: The media type, to which text has its charset added; HTML by default.
+        content_type: The whole Content-Type, in the place of `mimetype`.
+        direct_passthrough: Whether the body is handed to the server as it is.
+
+    Flask:
+        The body may also be an async iterable of str or bytes. It is streamed; code that asks for
+        all of it in a thread without a running loop (`get_data` in a test) gets it read to the end.
     """
 
     default_mimetype: str | None = "text/html"
@@ -126,8 +134,20 @@ class Response(WerkzeugResponse, metaclass=PartType):
         accept_ranges: bool | str = False,
         complete_length: int | None = None,
     ) -> t.Self:
-        """Answer what a GET or HEAD asks on condition, as Werkzeug does. A date that is in no
-        calendar is no condition."""
+        """Answer what a GET or HEAD asks on condition: 206, 304 or 412; return self. A date that is
+        in no calendar is no condition.
+
+        Args:
+            request_or_environ: The request that is answered.
+            accept_ranges: Whether ranges are answered, or the unit that they come in.
+            complete_length: Bytes of the whole body, which ranges need.
+
+        Raises:
+            RequestedRangeNotSatisfiable (416): The range is beyond the body.
+
+        Source:
+            RFC 9110, sections 13 and 14.
+        """
         try:
             super().make_conditional(request_or_environ, accept_ranges, complete_length)
         except OverflowError:

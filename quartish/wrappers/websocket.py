@@ -126,10 +126,24 @@ class Websocket(JSONMessages):
         *steps: t.Any,
         **named: t.Any,
     ) -> None:
-        """Make a websocket of Quart's pieces; the callables take the place of ASGI's.
+        """Make a websocket of Quart's pieces.
 
-        *Quart:* 0.22 gives a `receive`; 0.23 does not, and puts messages into the `buffer`.
-        Raises TypeError for anything else.
+        Args:
+            path: The path, decoded.
+            query_string: The query, as it came.
+            scheme: `ws` or `wss`.
+            headers: The headers.
+            root_path: Where the app is mounted.
+            http_version: `1.1` or `2`.
+            subprotocols: Those that the client offers, its favourite first.
+            *steps: `receive`, `send`, `accept` and `close`, in the place of ASGI's; `scope`.
+            **named: The same, by name.
+
+        Raises:
+            TypeError: Anything else is given.
+
+        Quart:
+            0.22 gives a `receive`; 0.23 does not, and puts messages into the `buffer`.
         """
         given = [*steps, *named.values()]
         names = (*(("receive",) if len(given) == 5 else ()), "send", "accept", "close", "scope")
