@@ -93,7 +93,7 @@ FAMILY = frozenset(
         "url_value_preprocessors",
         *("request_class", "websocket_class", "response_class", "context_class"),
         "session_interface",
-        "subdomain_matching",
+        *("config", "subdomain_matching"),
         "url_map",
         *("wsgi_app", "__call__", "app_context"),
         *("handle_request", "request_context", "handle_websocket", "websocket_context"),

@@ -83,6 +83,8 @@ class AppContext(metaclass=PartType):
     url_rule: t.Any
     view_args: t.Any
     pushes: int
+    #: What async receivers of `appcontext_pushed` returned, and nobody has awaited.
+    unsettled: list[t.Any] | None
     _send: ASGISend
 
     flashes: list[tuple[str, str]] | None = None
@@ -92,8 +94,6 @@ class AppContext(metaclass=PartType):
     outer: AppContext | None = None
     #: The same, where the app was asked for one, which ends with this one.
     apart: AppContext | None = None
-    #: What async receivers of `appcontext_pushed` returned, and nobody has awaited.
-    unsettled: list[t.Any] | None = None
     #: The connection that was active before this one.
     _covered: AppContext | None = None
     #: Whether `g` stays what it was when this is pushed: a test client keeps it open, or it is a
@@ -129,13 +129,13 @@ class AppContext(metaclass=PartType):
             request = environ.pop(DOORS_REQUEST, None)
             if request is None:
                 request = app.request_class(environ)
-                request.json_module = app.json
+                request.json_module, request.config_of_app = app.json, app.config
         self.kind, self.made = "request", request
         if request is None:
             self.kind, self.made = None if websocket is None else "websocket", websocket
         self.raw_headers = _NO_HEADERS
         self.flow = self.scope = self.url_rule = self.view_args = None
-        self.view = self.error = None
+        self.view = self.error = self.unsettled = None
         self.reads_ahead = self.touched = False
         self.pushes = 0
         if session is not None:
@@ -155,6 +155,7 @@ class AppContext(metaclass=PartType):
                 self.app, self.kind, self._send = app, "request", send
                 self.flow, self.scope, self.raw_headers = flow, scope, raw_headers
                 self.made = self.url_rule = self.view_args = self.view = self.error = None
+                self.unsettled = None
                 self.reads_ahead = self.touched = False
                 self.pushes = 0
                 return self
@@ -293,7 +294,6 @@ class AppContext(metaclass=PartType):
         for the request that is thrown away after it; `release` ends it. Where the app may have
         a say in its app contexts, it is asked for one `apart` from the connection's."""
         active: t.Any = _cv_app.get(None)
-        self.outer = None
         if active is not None and self.kind is not None:
             around, self._covered = active.app_ctx, active.conn_ctx
             if around is not None and around.app is self.app:
@@ -333,6 +333,7 @@ class AppContext(metaclass=PartType):
         else:
             if self.kind is not None and not self.kept:  # once more after its end: another `g`
                 vars(self).pop("g", None)
+            self.outer = None
             token = self.begin(self._find_flow().asks_for_app_context)
             owns = self.outer is None or self.apart is not None
             if not owns or (self.kind is None and conn_half is not None):
@@ -426,8 +427,7 @@ class AppContext(metaclass=PartType):
                     await awaited(rv)
 
     def __enter__(self) -> t.Self:
-        pushed = self.push()
-        if pushed is not None:
+        if (pushed := self.push()) is not None:
             drive(pushed)
         return self
 
@@ -437,8 +437,7 @@ class AppContext(metaclass=PartType):
         exc_value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        popped = self._leave(exc_value)
-        if popped is not None:
+        if (popped := self._leave(exc_value)) is not None:
             drive(popped)
 
     def _leave(self, exc: BaseException | None) -> t.Any:
@@ -494,7 +493,7 @@ def lives_by_itself(ctx: AppContext) -> bool:
 
 
 def _request_of(app: t.Any, send: ASGISend, request: t.Any) -> t.Any:
-    request.json_module = app.json
+    request.json_module, request.config_of_app = app.json, app.config
     if not app.plain:
         request.asgi_send = send
     return request

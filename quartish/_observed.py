@@ -50,7 +50,7 @@ def watch(watched: Watched) -> None:
 
 
 #: What classes settle by what was redefined.
-_SETTLED = ("needs_close", "_reads_plainly", "speaks_wsgi")
+_SETTLED = ("needs_close", "_reads_plainly", "_parses_plainly", "speaks_wsgi")
 
 
 class PartType(ABCMeta):

@@ -50,8 +50,7 @@ class Matching(Survey):
     def match_scope(self, ctx: AppContext) -> bool:
         """Match the URL by what the ASGI scope says, so that no request has to be made for it;
         say whether that was enough. Raises NotFound (404) and MethodNotAllowed (405)."""
-        raw_headers = ctx.raw_headers
-        config = self.app.config
+        raw_headers, config = ctx.raw_headers, self.config
         if (
             not self.takes_scope
             or raw_headers.get(b"host") not in VALID_HOSTS
@@ -72,7 +71,7 @@ class Matching(Survey):
         rule = url_map.table.static.get(path, NO_RULES).get(method)
         if rule is not None:
             found: Found = rule, {}
-        elif path[:1] == "/" and path[1:2] != "/" and path.isascii():
+        elif path[:1] == "/" and "//" not in path and path.isascii():
             found = _find(url_map, path, method, False)
             if found is None:
                 return False

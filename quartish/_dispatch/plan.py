@@ -57,6 +57,7 @@ class Survey:
         self.app = app
         # PERF(0.02 us each): an app has them in its class, where looking them up is slow.
         self.plain: bool = app.plain
+        self.config: t.Mapping[str, t.Any] = app.config
         self.request_class: t.Any = app.request_class
         self.context_class: t.Any = app.context_class
         self.response_class: t.Any = app.response_class

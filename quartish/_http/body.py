@@ -59,13 +59,8 @@ class Body:
     limit reading goes on where it stopped.
     """
 
-    #: Bytes received, and whether those were all.
-    received: int = 0
-    complete: bool = False
     #: How often a read was refused.
     refusals: int = 0
-    _held = b""  # a chunk that was received, and not given to anybody
-    _begun: Begun | None = None  # a message that has to be waited for
     _turns: Turns | None = None
 
     def __init__(
@@ -83,6 +78,11 @@ class Body:
         self.offload = offload
         self.limit = limit
         self.timeout = timeout
+        #: Bytes received, and whether those were all.
+        self.received = 0
+        self.complete = False
+        self._held = b""  # a chunk that was received, and not given to anybody
+        self._begun: Begun | None = None  # a message that has to be waited for
 
     @lazy
     def _read(self) -> list[bytes]:
@@ -147,8 +147,8 @@ class Body:
         """Return what the message that was fetched holds of the body, b"" if nothing."""
         message = self._inbox.message
         if message["type"] == "http.disconnect":
-            if self._inbox.told is not None:
-                self._inbox.told()
+            if self._inbox.listener is not None:
+                self._inbox.listener.tell()
                 self.refusals += 1  # a cancellation is on its way: let it arrive
             raise ClientDisconnected()
         chunk: bytes = message.get("body") or b""

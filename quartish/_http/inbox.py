@@ -16,6 +16,7 @@ import os
 import tempfile
 import typing as t
 from collections import deque
+from types import MappingProxyType
 
 from .._concurrency.coroutines import Turns
 from ..typing import ASGIReceive
@@ -82,33 +83,33 @@ def _write_all(file: int, data: bytes, offset: int) -> None:
         data, offset = data[written:], offset + written
 
 
+class Listener(t.Protocol):
+    """Who wants to know that the client left."""
+
+    def left(self) -> None:
+        """It was seen to have left."""
+
+    def tell(self) -> None:
+        """Somebody who reads, or sends, is told so."""
+
+
 class Inbox:
     """The messages of one connection, in order, a disconnect last.
 
     `watch` is called each time the request's code suspends. It starts the reader unless
     that code is itself reading, so an exchange that never waits costs no task.
-    `left` is called once, from the reader, when the client is seen to have gone; `told` each
-    time somebody is told so.
+    Of its `listener`, `left` is called once, from the reader, when the client is seen to have
+    gone; `tell` each time somebody is told so.
     """
 
     #: The task that reads ahead; where there is one, `close` has to be awaited at the end.
     reader: asyncio.Task[None] | None = None
-    left: t.Callable[[], None] | None = None
-    told: t.Callable[[], None] | None = None
-    #: Whether who wants a message may call `receive`: nobody is in it, nothing was read
-    #: ahead, and the client did not leave.
-    free: bool = True
-    #: Those that wait for what somebody else is about to receive.
-    waiting: list[asyncio.Future[None]] | None = None
     #: What was fetched last.
     message: Message
     #: Whether what there is no room for is dropped, and how many messages were.
     drops: bool = False
     dropped: int = 0
-    #: The disconnect message, once it was received.
-    gone: Message | None = None
-    #: How often anybody read, and how many bytes of a body were taken.
-    reads: int = 0
+    #: How many bytes of a body were taken.
     taken: int = 0
     #: Whether the end of a body was read ahead.
     complete = False
@@ -126,9 +127,24 @@ class Inbox:
     _spooling: int | None = None
 
     def __init__(
-        self, receive: ASGIReceive, offload: t.Callable[..., t.Awaitable[t.Any]] = _in_thread
+        self,
+        receive: ASGIReceive,
+        offload: t.Callable[..., t.Awaitable[t.Any]] = _in_thread,
+        listener: Listener | None = None,
     ) -> None:
         self.receive = receive
+        self.listener = listener
+        #: Whether who wants a message may call `receive`: nobody is in it, nothing was read
+        #: ahead, and the client did not leave.
+        self.free = True
+        #: Those that wait for what somebody else is about to receive.
+        self.waiting: list[asyncio.Future[None]] | None = None
+        #: The disconnect message, once it was received.
+        self.gone: Message | None = None
+        #: Whether nothing more is to be sent: the client left, or takes nothing any more.
+        self.over = False
+        #: How often anybody read.
+        self.reads = 0
         #: `offload(func, *args)` runs file operations off the loop, and is always waited for.
         self.offload = offload
 
@@ -216,7 +232,7 @@ class Inbox:
     def end(self, message: Message) -> None:
         """Note the message that says that the client left."""
         self.gone = message
-        self.free = False
+        self.free, self.over = False, True
 
     def _turn(self) -> asyncio.Future[None]:
         turn = asyncio.get_running_loop().create_future()
@@ -284,9 +300,9 @@ class Inbox:
                 await turns.give()  # a server may have thousands of small messages at hand
                 message = await self.receive()
                 if message["type"] in DISCONNECTS:
-                    self.gone = message
-                    if self.left is not None:
-                        self.left()
+                    self.gone, self.over = message, True
+                    if self.listener is not None:
+                        self.listener.left()
                     return
                 if self.drops and not self._has_room():
                     self.dropped += 1
@@ -382,7 +398,7 @@ class Inbox:
                 reader.cancel()
                 await asyncio.wait([reader])
         finally:
-            self.left = self.told = None  # what they belong to refers to this
+            self.listener = None  # which refers to this
             if self._file is not None:
                 self._file.close()
 
@@ -391,8 +407,10 @@ class HttpInbox(Inbox):
     """The messages of a request, of whose body no more than `limit` bytes are read ahead."""
 
     limit = None
-    #: Bytes that are read ahead of a body without a limit.
-    most: float = float("inf")
+    #: The app's, which says how many bytes of a body are read ahead.
+    config: t.Mapping[str, t.Any] = MappingProxyType(
+        {"MAX_CONTENT_LENGTH": None, "READ_AHEAD_SIZE": float("inf")}
+    )
     #: Whether the server sends nothing but more ends of the body.
     _repeats = False
 
@@ -403,10 +421,11 @@ class HttpInbox(Inbox):
     def _has_room(self) -> bool:
         if self.complete:
             return not self._repeats
-        if self.limit is None:
-            if max(self._ahead, self._file_size) > self.most:
+        limit = self.config["MAX_CONTENT_LENGTH"] if self.limit is None else self.limit
+        if limit is None:
+            if max(self._ahead, self._file_size) > self.config["READ_AHEAD_SIZE"]:
                 return False
-        elif self.taken + self._ahead > self.limit:
+        elif self.taken + self._ahead > limit:
             return False
         return self._held < SPOOL_SIZE or self._spooling == self.reads
 

@@ -22,6 +22,7 @@ from ..typing import ASGISend
 from ..typing import Message
 from ..typing import Scope
 from ..wrappers.connection import Conn
+from ..wrappers.connection import hand_down
 from .http import finish
 from .http import handle_http
 from .lifespan import ASGILifespan as ASGILifespan
@@ -131,7 +132,7 @@ class ASGIHTTPConnection(_Connection):
             send_push_promise=partial(self._send_push_promise, send),
             scope=self.scope,
         )
-        request.json_module = self.app.json
+        hand_down(self.app, request)
         return request
 
     async def handle_request(self, request: t.Any, send: ASGISend) -> None:
@@ -232,7 +233,7 @@ class ASGIWebsocketConnection(_Connection):
             partial(self.close_connection, send),
             scope=self.scope,
         )
-        websocket.json_module = self.app.json
+        hand_down(self.app, websocket)
         return websocket
 
     async def handle_websocket(self, websocket: t.Any, send: ASGISend) -> None:

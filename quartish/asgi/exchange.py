@@ -174,16 +174,12 @@ class Exchange(Watch):
     def open_inbox(self) -> Inbox:
         """Make the inbox and return it. PERF(0.1 us): for who knows that there is none yet."""
         inbox = self.inbox = self.ctx.conn.inbox = self.make_inbox()
-        inbox.left = self.left
         self.has_inbox = True
         return inbox
 
     def make_inbox(self) -> Inbox:
-        app = self.app
-        inbox = HttpInbox(self.receive, app.to_file_thread)
-        inbox.told = self.tell
-        inbox.limit = app.config["MAX_CONTENT_LENGTH"]
-        inbox.most = app.config["READ_AHEAD_SIZE"]
+        inbox = HttpInbox(self.receive, self.app.to_file_thread, self)
+        inbox.config = self.flow.config
         return inbox
 
     def know_task(self) -> None:
@@ -258,11 +254,11 @@ class Exchange(Watch):
 
     def begin(self) -> bool:
         """Match the URL in the connection's own Context; say whether the loop lane is taken."""
-        ctx = self.ctx
+        ctx, flow = self.ctx, self.flow
         if "_quart._preserve_context" in ctx.scope:  # a test client's
             self._keep()
-        on_loop = self.flow.enter(ctx)
-        if on_loop and self.app.config["SYNC_HOOKS_IN_THREAD"]:
+        on_loop = flow.enter(ctx)
+        if on_loop and flow.config["SYNC_HOOKS_IN_THREAD"]:
             ctx.hook_thread = HookThread(self.app.hook_pool)
         return on_loop
 
@@ -315,6 +311,8 @@ class Exchange(Watch):
     def _stalled(self) -> None:
         assert self.idle is not None
         self.stalled = True
+        if self.has_inbox:
+            self.inbox.over = True
         self.app.logger.warning(
             "The response of %s was given up: nothing of it was sent for %s seconds"
             " (RESPONSE_TIMEOUT, response.timeout)",

@@ -140,7 +140,7 @@ class HttpExchange(Exchange):
             if self.answer is not None:
                 unread = self.upload is not None and not self.upload.complete
                 if unread:
-                    self.inbox.left = self.inbox.told = None
+                    self.inbox.listener = None
                     self.inbox.drop()
                 await send_answer_of(self, self.send, self.answer)
                 if unread:

@@ -174,7 +174,7 @@ async def send_answer_of(exchange: Exchange, send: ASGISend, answer: Answer) -> 
             raise
     finally:
         if exchange.has_inbox:
-            exchange.inbox.left = exchange.inbox.told = None
+            exchange.inbox.listener = None
 
 
 async def send_response(exchange: Exchange, response: t.Any) -> None:
@@ -227,7 +227,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
             await cut_off(exchange, error)
         raise
     finally:
-        inbox.left = inbox.told = None  # after the end a server may say so of any client
+        inbox.listener = None  # after the end a server may say so of any client
         if data is None and isinstance(response, WerkzeugResponse):
             aclose = getattr(response.response, "aclose", None)  # Werkzeug knows `close` only
             if aclose is not None:
@@ -312,7 +312,7 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
     except ClientGone:
         exchange.unfinished = False
     finally:
-        inbox.left = inbox.told = None
+        inbox.listener = None
         if exchange.lane is not None:
             exchange.lane.spared = True
         try:
@@ -353,7 +353,7 @@ async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
     try:
         # PERF(0.4 us a chunk): what `_send_chunk` and `IdleTimer.send` do, without a call.
         async for chunk in iterator:
-            if inbox.gone is not None or exchange.stalled:
+            if inbox.over:
                 break
             if type(chunk) is not bytes:
                 chunk = as_bytes(chunk)

@@ -72,8 +72,8 @@ async def handle_through_wsgi(
         lane.cancel()
 
     idle = IdleTimer(lane.loop, send, app.config["RESPONSE_TIMEOUT"], stalled)
-    call = WsgiCall(app, environ, idle, inbox)
-    inbox.left = lane.cancel
+    call = WsgiCall(app, environ, idle, inbox, lane)
+    inbox.listener = call
     try:
         await to_thread(app.view_pool, context or copy_context(), call.run, lane=lane)
     except asyncio.CancelledError:
@@ -102,16 +102,29 @@ class WsgiCall:
     """One call of a WSGI app in a worker thread, its output sent as ASGI messages."""
 
     def __init__(
-        self, app: t.Any, environ: dict[str, t.Any], idle: IdleTimer, inbox: Inbox
+        self,
+        app: t.Any,
+        environ: dict[str, t.Any],
+        idle: IdleTimer,
+        inbox: Inbox,
+        lane: Lane,
     ) -> None:
         self.app = app
         self.environ = environ
         self.idle = idle
         self.inbox = inbox
+        self.lane = lane
         self.start: dict[str, t.Any] | None = None
         self.length: int | None = None
         self.started: bool = False
         self.ended: bool = False
+
+    def left(self) -> None:
+        """The client left: async code that the app waits for is cancelled."""
+        self.lane.cancel()
+
+    def tell(self) -> None:
+        """The app, which reads, is told so: what it does then is its own."""
 
     def run(self) -> None:
         """Call the app and send what it gives, to the end or until the client leaves."""

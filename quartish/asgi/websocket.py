@@ -61,7 +61,7 @@ async def handle_websocket(
         return
     await receive()  # websocket.connect
     websocket = app.websocket_class.from_scope(scope)
-    websocket.json_module = app.json
+    websocket.json_module, websocket.config_of_app = app.json, app.config
     if app.plain or not flow.makes_context:
         ctx = app.context_class(app, websocket=websocket)
     else:
@@ -107,9 +107,7 @@ class WebsocketExchange(Exchange):
     lane: Lane | None
 
     def make_inbox(self) -> Inbox:
-        inbox = Inbox(self.receive, self.app.to_file_thread)
-        inbox.told = self.tell
-        return inbox
+        return Inbox(self.receive, self.app.to_file_thread, self)
 
     def begin(self) -> bool:
         takes_loop = super().begin()

@@ -21,6 +21,7 @@ from ..sessions import SessionMixin
 from ..typing import AppLike
 from ..typing import Scope
 from ..wrappers.awaitable_response import Response
+from ..wrappers.connection import hand_down
 from .connections import TestHTTPConnection
 from .connections import TestWebsocketConnection
 from .utils import Auth
@@ -428,7 +429,7 @@ class AsyncClient(t.Generic[R]):
             "http", path, method, headers, query, scheme, root_path, http_version, scope_base
         )
         request = app.request_class.from_scope(scope)
-        request.json_module = app.json
+        hand_down(app, request)
         if body and not app.plain:
             request.body = request.body_class(len(body), request.max_content_length)
             request.body.set_result(body)

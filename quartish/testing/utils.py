@@ -23,6 +23,7 @@ from werkzeug.urls import iri_to_uri
 from ..json import dumps
 from ..typing import AppLike
 from ..typing import Scope
+from ..wrappers.connection import hand_down
 
 HeadersLike = t.Union[Headers, t.Mapping[str, t.Any], t.Iterable[tuple[str, str]], None]
 FormLike = t.Union[MultiDict[str, t.Any], t.Mapping[str, t.Any]]
@@ -206,7 +207,7 @@ def make_test_request_context(
         scope,
         send_push_promise=send_push_promise or no_op_push,
     )
-    request.json_module = app.json
+    hand_down(app, request)
     request.body.set_result(body)
     return request
 

@@ -91,6 +91,8 @@ class Request(Limits):
     _body_timeout: float | None = None
     _form: Form | HTTPException | None = None
     _json: tuple[t.Any] | None = None
+    #: Whether no subclass has a say in how the body is read, and how a form is parsed.
+    _reads_plainly = _parses_plainly = True
     #: How often a read was refused.
     refusals = 0
     #: What fills a body that is not of our own class.
@@ -153,6 +155,12 @@ class Request(Limits):
         self._body = None
         return self
 
+    @classmethod
+    def _looked(cls) -> None:
+        super()._looked()
+        type.__setattr__(cls, "_reads_plainly", "get_data" not in cls.redefined)
+        type.__setattr__(cls, "_parses_plainly", "make_form_data_parser" not in cls.redefined)
+
     def receive_body(self, body: IncomingBody) -> None:
         """Take the body that the server is about to hand over."""
         self._incoming = body
@@ -210,7 +218,7 @@ class Request(Limits):
         """Seconds in which more of the body has to come (`BODY_TIMEOUT`); 408 past it."""
         timeout = self._body_timeout
         if timeout is None:
-            timeout = self._limit("body_timeout", "BODY_TIMEOUT")
+            timeout = self._configured("BODY_TIMEOUT")
         return timeout
 
     @body_timeout.setter
@@ -318,7 +326,7 @@ class Request(Limits):
                 if (
                     self.mimetype == URLENCODED
                     and self.form_data_parser_class is FormDataParser
-                    and "make_form_data_parser" not in type(self).redefined
+                    and self._parses_plainly
                 ):
                     # PERF(3 us): what the parser does.
                     body, limit = self.body, self.max_form_memory_size
@@ -379,7 +387,7 @@ class Request(Limits):
             return self._json[0]
         if not (force or self.is_json):
             return None
-        if cache and "get_data" not in type(self).redefined:
+        if cache and self._reads_plainly:
             body = self.body  # PERF(1 us): by no detour
             data = await (body.read() if type(body) is Body else self._read_whole())
         else:

@@ -59,6 +59,8 @@ class Conn(SansioRequest, metaclass=PartType):
     routing_exception: HTTPException | None = None
     #: The app's JSON provider.
     json_module: t.Any = None
+    #: The app's config, where it was the app that made the connection.
+    config_of_app: t.Mapping[str, t.Any] | None = None
     #: Whether `close` has anything to do: something was opened, or a subclass has its own.
     needs_close = False
 
@@ -114,7 +116,7 @@ class Conn(SansioRequest, metaclass=PartType):
             self.raw_cookie = "; ".join(_values(lines, b"cookie"))
         self.method = scope.get("method", "GET")
         path = scope["path"]
-        if path[:1] == "/" and path[1:2] != "/" and path.isascii() and not scope.get("root_path"):
+        if path[:1] == "/" and "//" not in path and path.isascii() and not scope.get("root_path"):
             self.path = path
         else:
             self.path = self._path()
@@ -332,6 +334,12 @@ class Conn(SansioRequest, metaclass=PartType):
         """Names of the blueprint and of those around it, the innermost first."""
         name = self.blueprint
         return [] if name is None else split_blueprint_path(name)
+
+
+def hand_down(app: t.Any, conn: t.Any) -> None:
+    """Give a connection what it needs of the app that makes it."""
+    conn.json_module = app.json
+    conn.config_of_app = app.config
 
 
 class _Titles(dict[bytes, str]):

@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request as WerkzeugRequest
 
-from .._current import _cv_app
+from .._current import find_context
 from .._lazy import lazy
 from ..json._long import has_more_parts
 from .connection import Conn
@@ -24,20 +24,28 @@ class Limits(Conn):
     _max_form_parts: int | None = None
     _max_json_parts: int | None = None
 
-    def _limit(self, option: str, key: str, default: t.Any = None) -> t.Any:
-        """Return what the route says, else what the config says under `key`."""
-        value = getattr(self.url_rule, option, None)
-        if value is not None:
-            return value
-        ctx = _cv_app.get(None)  # PERF(0.05 us): not by `find_context`, four times a form
-        return default if ctx is None else ctx.app.config[key]
+    def _configured(self, key: str, default: t.Any = None) -> t.Any:
+        """Return what the config says under `key`: that of the app which made the request, else
+        the current app's."""
+        config = self.config_of_app
+        if config is None:
+            ctx = find_context()
+            if ctx is None:
+                return default
+            config = ctx.app.config
+        return config[key]
 
     @property
     def max_content_length(self) -> int | None:
         """Bytes of body that are read at most; more is answered 413. None: no limit."""
         limit = self._max_content_length
         if limit is None:
-            limit = self._limit("max_content_length", "MAX_CONTENT_LENGTH")
+            try:
+                limit = self.url_rule.max_content_length  # type: ignore[union-attr]
+            except AttributeError:  # no rule, or one of Werkzeug's own
+                pass
+            if limit is None:
+                limit = self._configured("MAX_CONTENT_LENGTH")
         return limit
 
     @max_content_length.setter
@@ -49,8 +57,13 @@ class Limits(Conn):
         """Bytes that form fields which are no files may have; more is answered 413."""
         limit = self._max_form_memory_size
         if limit is None:
-            default = WerkzeugRequest.max_form_memory_size
-            limit = self._limit("max_form_memory_size", "MAX_FORM_MEMORY_SIZE", default)
+            try:
+                limit = self.url_rule.max_form_memory_size  # type: ignore[union-attr]
+            except AttributeError:
+                pass
+            if limit is None:
+                default = WerkzeugRequest.max_form_memory_size
+                limit = self._configured("MAX_FORM_MEMORY_SIZE", default)
         return limit
 
     @max_form_memory_size.setter
@@ -62,8 +75,12 @@ class Limits(Conn):
         """Fields and files that a form may have; more is answered 413."""
         limit = self._max_form_parts
         if limit is None:
-            default = WerkzeugRequest.max_form_parts
-            limit = self._limit("max_form_parts", "MAX_FORM_PARTS", default)
+            try:
+                limit = self.url_rule.max_form_parts  # type: ignore[union-attr]
+            except AttributeError:
+                pass
+            if limit is None:
+                limit = self._configured("MAX_FORM_PARTS", WerkzeugRequest.max_form_parts)
         return limit
 
     @max_form_parts.setter
@@ -75,7 +92,12 @@ class Limits(Conn):
         """Lists and objects that JSON of more than 128 kB may have; more is answered 413."""
         limit = self._max_json_parts
         if limit is None:
-            limit = self._limit("max_json_parts", "MAX_JSON_PARTS")
+            try:
+                limit = self.url_rule.max_json_parts  # type: ignore[union-attr]
+            except AttributeError:
+                pass
+            if limit is None:
+                limit = self._configured("MAX_JSON_PARTS")
         return limit
 
     @max_json_parts.setter

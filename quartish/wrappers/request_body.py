@@ -88,6 +88,7 @@ class Body(Turn):
         """Return the body that a server hands over; an empty one without `source`."""
         self = cls.__new__(cls)
         self._source = source
+        self.taken = False  # no default in the class: each read asks for it
         self._chunks, self._data = deque(), b"" if source is None else None
         return self
 

@@ -445,8 +445,8 @@ class Websocket(JSONMessages):
     async def _over(self, message: Message, cause: OSError | None = None) -> t.NoReturn:
         """Say that the client left. Who goes on all the same, catching it in a loop, is told
         later each time: nobody else may have to wait for that."""
-        if self.inbox is not None and self.inbox.told is not None:
-            self.inbox.told()
+        if self.inbox is not None and self.inbox.listener is not None:
+            self.inbox.listener.tell()
         await give_way(self)
         code = message.get("code")
         reason = message.get("reason") or ""
