@@ -489,7 +489,8 @@ class Machine(RuleBasedStateMachine):
         assert len(_workers._kept) == self.kept, "something was given up"
         self.task = self.app = t.cast(t.Any, None)
         self.error = None
-        until = time.monotonic() + PATIENCE  # a thread may be about to let go of its work
+        # A thread may be about to let go of its work; a collection may take a second.
+        until = time.monotonic() + 20
         while any(ref() is not None for ref in life.contexts):
             gc.collect()
             assert time.monotonic() < until, "a context is left"
