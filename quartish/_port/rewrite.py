@@ -28,10 +28,11 @@ def rewrite(text: str, changes: Changes) -> str:
     if changes.modules and not keep:
         tree = ast.parse(text)
         keep = any(must_keep(tree, name) for name in changes.modules)
-    wrapper = MetadataWrapper(module)
     rule = _Rewriter(changes, keep)
-    rule.prepare(wrapper.module)
-    result = wrapper.visit(rule).code
+    rule.prepare(module)
+    # To find out positions takes most of the time, and imports need none.
+    placed = changes.make_async or changes.make_await or changes.drop_await or changes.replace
+    result = (MetadataWrapper(module) if placed else module).visit(rule).code
     if result != text:
         try:
             ast.parse(result)
