@@ -339,7 +339,7 @@ async def test_a_request_that_cannot_be_closed(
 
 
 async def test_an_apps_own_handle_request_that_raises() -> None:
-    """The server is told, and answers, as in *Quart*; `tests/quart/test_errors_shown.py` has more."""
+    """The server is told, as in *Quart*; `tests/quart/test_errors_shown.py` has more."""
 
     class App(quartish.quart.Quart):
         async def handle_request(self, request: t.Any) -> t.Any:
