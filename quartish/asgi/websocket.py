@@ -34,6 +34,7 @@ from .exchange import MOMENT
 from .send import body_in_memory
 from .send import is_sync_stream
 from .send import raw_headers
+from .stopping import when_it_stops
 
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
@@ -60,6 +61,7 @@ async def handle_websocket(
         await own(app, scope)(receive, send)
         return
     await receive()  # websocket.connect
+    when_it_stops(app, send, partial(_end_all, app))
     websocket = app.websocket_class.from_scope(scope)
     websocket.json_module, websocket.config_of_app = app.json, app.config
     if app.plain or not flow.makes_context:
@@ -97,6 +99,10 @@ async def end_websockets(exchanges: t.Iterable[WebsocketExchange], grace: float)
             tasks.add(exchange.task)
     if tasks:
         await asyncio.wait(tasks, timeout=grace)
+
+
+async def _end_all(app: t.Any) -> None:
+    await end_websockets(list(app.websockets), app.config["DISCONNECT_GRACE"])
 
 
 class WebsocketExchange(Exchange):
