@@ -12,17 +12,14 @@ import typing as t
 import weakref
 from contextvars import Context
 
-from ..typing import ASGISend
-
 _watching: weakref.WeakKeyDictionary[t.Any, weakref.WeakSet[t.Any]] = weakref.WeakKeyDictionary()
 _tasks: set[asyncio.Task[None]] = set()
 
 
 def when_it_stops(
-    app: t.Any, send: ASGISend, stop: t.Callable[[], t.Coroutine[t.Any, t.Any, None]]
+    app: t.Any, server: t.Any, stop: t.Callable[[], t.Coroutine[t.Any, t.Any, None]]
 ) -> None:
-    """Call `stop()` for an app, once, when the Hypercorn begins to stop of which `send` is."""
-    server: t.Any = getattr(getattr(send, "__self__", None), "context", None)
+    """Call `stop()` for an app, once, when Hypercorn begins to stop, whose context `server` is."""
     if type(server).__module__ != "hypercorn.asyncio.worker_context":
         return
     apps = _watching.setdefault(server, weakref.WeakSet())

@@ -61,7 +61,9 @@ async def handle_websocket(
         await own(app, scope)(receive, send)
         return
     await receive()  # websocket.connect
-    when_it_stops(app, send, partial(_end_all, app))
+    server: t.Any = getattr(getattr(send, "__self__", None), "context", None)
+    if server is not None:  # PERF(0.1 us): it is Hypercorn, perhaps
+        when_it_stops(app, server, partial(_end_all, app))
     websocket = app.websocket_class.from_scope(scope)
     websocket.json_module, websocket.config_of_app = app.json, app.config
     if app.plain or not flow.makes_context:
