@@ -112,10 +112,7 @@ class Flow(Answers, OwnContexts):
         ctx.begin(self.asks_for_app_context)
         try:
             if not self.match_scope(ctx):
-                if self.matches:
-                    self.match_url(ctx)
-                else:
-                    ctx.match_request()
+                self.match_url(ctx)  # a context that matches by itself is pushed, by `handle_own`
         except Exception as error:  # a converter's own fault, too: dispatched like a view's
             ctx.conn.routing_exception = error
         if self.overridden:

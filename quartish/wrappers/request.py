@@ -138,8 +138,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
     def read_at_once(self) -> bool:
         """Do what `read_ahead` does if nobody has to be waited for; say whether it was done."""
         body = self.body
-        if body is None:
-            return True
+        assert body is not None
         if self._whole is not None or self._file is not None:
             return True
         if self.max_content_length is not None:  # there is more to be looked at
@@ -158,8 +157,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         then a before function may raise `max_content_length`, and reading goes on.
         """
         body = self.body
-        if body is None:
-            return True
+        assert body is not None
         if self._whole is None and self._file is None:
             try:
                 self._check_limit()

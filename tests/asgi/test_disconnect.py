@@ -656,11 +656,11 @@ async def test_one_timer_serves_any_number_of_chunks(
     app = make(colour)
     timers: list[float] = []
     loop = asyncio.get_running_loop()
-    call_at = loop.call_at
+    call_later = loop.call_later
 
     def counted(when: float, *args: t.Any, **kwargs: t.Any) -> t.Any:
         timers.append(when)
-        return call_at(when, *args, **kwargs)
+        return call_later(when, *args, **kwargs)
 
     @app.route("/")
     async def view() -> t.Any:
@@ -672,7 +672,7 @@ async def test_one_timer_serves_any_number_of_chunks(
         return chunks()
 
     peer = HttpPeer(app)
-    monkeypatch.setattr(loop, "call_at", counted)
+    monkeypatch.setattr(loop, "call_later", counted)
     await app(peer.scope, peer._receive, peer._send)
     assert peer.body == b"." * 100 and len(timers) == 1
 

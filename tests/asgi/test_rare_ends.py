@@ -10,11 +10,13 @@ import threading
 import typing as t
 
 import pytest
+from werkzeug.exceptions import ClientDisconnected
 
 import quartish
 from quartish._concurrency.coroutines import mark_async
 from quartish.asgi.background import _end_loop
 from quartish.asgi.connections import ASGIHTTPConnection
+from quartish.views import survives_disconnect
 from tests._peer import ask
 from tests._scopes import http_scope
 from tests._scripted import HttpPeer
@@ -152,11 +154,14 @@ async def test_a_stream_that_goes_on_after_it_was_given_up(
     assert yielded == ["second"] * 2 and "was given up" in caplog.text
 
 
-async def test_a_server_that_cancels_while_it_takes_the_answer(colour: App) -> None:
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_server_that_cancels_while_it_takes_the_answer(colour: App, waits: bool) -> None:
     app = colour("app")
 
     @app.get("/")
     async def view() -> str:
+        if waits:
+            await asyncio.sleep(0)
         return "answer"
 
     async with HttpPeer(app, "/") as peer:
@@ -180,6 +185,55 @@ async def test_a_stream_through_wsgi_may_be_silent_without_a_timeout() -> None:
         yield "b"
 
     assert (await ask(app)).body == b"ab"
+
+
+async def test_a_handler_that_does_not_even_end_when_it_is_given_up(
+    colour: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor does who awaits it: each is ended in its turn, and told of once."""
+    monkeypatch.setattr("quartish.asgi.exchange.LAST_CALL", 0.05)
+    app = colour("app")
+    app.config["DISCONNECT_GRACE"] = 0.05
+
+    async def forever(call: t.Callable[[], t.Awaitable[None]]) -> None:
+        while True:
+            try:
+                await call()
+            except BaseException:
+                pass
+
+    @app.get("/")
+    async def view() -> str:
+        await forever(lambda: forever(lambda: asyncio.sleep(9)))
+        return "never"
+
+    async with HttpPeer(app, "/") as peer:
+        await asyncio.sleep(0.01)
+        peer.leave()
+        await peer.ended()
+    assert caplog.text.count("was given up: it catches every cancellation") == 1
+
+
+async def test_a_thread_that_reads_is_told_when_its_client_left() -> None:
+    """It is not cancelled, and has a moment to end by itself."""
+    app, seen = quartish.Flask("app"), []
+
+    @app.post("/")
+    @survives_disconnect
+    def view() -> str:
+        try:
+            return str(len(quartish.request.stream.read()))
+        except ClientDisconnected as error:
+            seen.append(error)
+            raise
+
+    app.teardown_request(seen.append)
+    async with HttpPeer(app, "/", "POST", body=None) as peer:
+        peer.say(b"x" * 100)
+        await asyncio.sleep(0.02)
+        peer.leave()
+        await peer.ended()
+    assert len(seen) == 2 and not peer.sent
 
 
 # --- the doors' own turns -----

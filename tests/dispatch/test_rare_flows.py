@@ -117,9 +117,9 @@ async def test_a_hook_that_a_task_of_the_views_calls_has_the_requests_thread() -
 # --- websockets that fail -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("handled", [True, False])
+@pytest.mark.parametrize("handled", [LookupError, 500, None])
 async def test_an_after_function_that_fails_after_the_view_did(
-    colour: type[t.Any], handled: bool, caplog: pytest.LogCaptureFixture
+    colour: type[t.Any], handled: t.Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     app, ended = colour("app"), []
     app.teardown_websocket(ended.append)
@@ -133,8 +133,8 @@ async def test_an_after_function_that_fails_after_the_view_did(
     async def after(response: t.Any) -> None:
         raise ValueError("the after function's own")
 
-    if handled:
-        app.register_error_handler(LookupError, lambda error: None)
+    if handled is not None:
+        app.register_error_handler(handled, lambda error: None)
     async with WebsocketPeer(app) as peer:
         await peer.ended()
     assert len(ended) == 1 and peer.code in (1000, 1011)

@@ -128,9 +128,24 @@ async def test_a_body_that_is_too_large_for_each_hook_is_refused_where_it_is_rea
     app = reading_app(2)
     app.config["MAX_CONTENT_LENGTH"] = 3
     async with HttpPeer(app, "/", "POST", body=None, content_type=FORM) as peer:
-        peer.say(b"a=1&b=2", more=False)
+        peer.say(b"a=1&b")
+        peer.say(b"=2", more=False)
         await peer.until(2)
     assert peer.status == 413
+
+
+async def test_a_form_that_comes_later_for_a_view_on_the_loop() -> None:
+    app = quartish.Flask("app")
+
+    @app.post("/")
+    async def view() -> t.Any:
+        return dict(request.form)
+
+    async with HttpPeer(app, "/", "POST", body=None, content_type=FORM) as peer:
+        await asyncio.sleep(0.01)
+        peer.say(b"a=1", more=False)
+        await peer.until(2)
+    assert peer.body == b'{"a":"1"}\n'
 
 
 async def test_a_client_that_leaves_while_a_body_of_the_users_class_is_filled() -> None:

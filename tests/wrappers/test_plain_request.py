@@ -258,6 +258,15 @@ async def test_a_limit_set_by_the_view() -> None:
         assert request.form.to_dict() == {"a": "1", "b": "2"}
 
 
+async def test_a_limit_that_is_set_where_the_body_is_a_file_of_somebodys() -> None:
+    request = of_file(Request, FORM, b"a=1&b=2")
+    request.max_content_length = 6
+    with pytest.raises(RequestEntityTooLarge):
+        request.stream  # noqa: B018
+    request.max_content_length = 7
+    assert request.stream.read() == b"a=1&b=2"
+
+
 async def test_a_limit_of_a_subclass_that_changes() -> None:
     class Changing(Request):
         limit = 100
