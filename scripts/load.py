@@ -1,7 +1,8 @@
 """Load the same app in quartish, Quart and Starlette, behind one server; print a table.
 
 Parts: idle (websockets that say nothing), marked (requests side by side, each with a mark), blocked
-(a static file beside blocked views), raw and form (an upload; how much memory it takes).
+(a static file beside blocked views), slow (the same beside clients that read and write slowly, and
+the memory that these take), raw and form (an upload; how much memory it takes).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import resource
+import socket
 import sys
 import time
 import typing as t
@@ -73,22 +75,58 @@ async def marked(server: Process, count: int) -> str:
     return f"{right.count(False)} wrong, {time.monotonic() - began:.1f} s"
 
 
-async def blocked(server: Process, count: int) -> str:
-    """Fetch a file beside blocked views: the longest that one fetch took."""
-    client = Client(server, 1)
+async def longest_fetch(client: Client, seconds: float) -> float:
+    """Fetch a file again and again; return the longest that one fetch took."""
     get = client.head("GET", "/static/soak.py")
-    await client.talk(get)
-    views = [
-        asyncio.create_task(client.talk(client.head("GET", f"/block?mark=m{number}")))
-        for number in range(count)
-    ]
-    await asyncio.sleep(0.6)
-    longest, until = 0.0, time.monotonic() + 0.6
+    longest, until = 0.0, time.monotonic() + seconds
     while time.monotonic() < until:
         began = time.monotonic()
         await client.talk(get)
         longest = max(longest, time.monotonic() - began)
         await asyncio.sleep(0.02)
+    return longest
+
+
+async def slow(server: Process, count: int) -> str:
+    """Fetch a file beside clients half of which read 16 MB slowly, and half write slowly."""
+    client = Client(server, 1)
+    await longest_fetch(client, 0.1)
+    before = await state(server, 1)
+
+    async def read() -> None:
+        reader, writer = await client.open()
+        writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        writer.write(client.head("GET", "/pieces"))
+        while await reader.read(1024):
+            await asyncio.sleep(0.25)
+
+    async def write() -> None:
+        _, writer = await client.open()
+        writer.write(client.head("POST", "/raw", "Content-Type: a/b", "Content-Length: 1000000"))
+        while True:
+            writer.write(b"x")
+            await asyncio.sleep(0.25)
+
+    clients = [asyncio.create_task(read() if n % 2 else write()) for n in range(count)]
+    await asyncio.sleep(3)
+    longest = await longest_fetch(client, 3)
+    held = (await state(server, 1))["memory"] - before["memory"]
+    for each in clients:
+        each.cancel()
+    await asyncio.gather(*clients, return_exceptions=True)
+    return f"{longest * 1000:.0f} ms, {held / count:.0f} kB each"
+
+
+async def blocked(server: Process, count: int) -> str:
+    """Fetch a file beside blocked views: the longest that one fetch took."""
+    client = Client(server, 1)
+    await longest_fetch(client, 0.1)
+    views = [
+        asyncio.create_task(client.talk(client.head("GET", f"/block?mark=m{number}")))
+        for number in range(count)
+    ]
+    await asyncio.sleep(0.6)
+    longest = await longest_fetch(client, 0.6)
     for view in views:
         view.cancel()
     await asyncio.gather(*views, return_exceptions=True)
@@ -132,8 +170,11 @@ def main() -> None:
     parser.add_argument("--idle", type=int, default=10_000)
     parser.add_argument("--marked", type=int, default=6_000)
     parser.add_argument("--blocked", type=int, nargs="+", default=[60, 400])
+    parser.add_argument("--slow", type=int, default=400)
     parser.add_argument("--upload", type=int, default=1_000, help="MB")
-    parser.add_argument("parts", nargs="*", default=["marked", "blocked", "raw", "form", "idle"])
+    parser.add_argument(
+        "parts", nargs="*", default=["marked", "blocked", "slow", "raw", "form", "idle"]
+    )
     options = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -150,6 +191,11 @@ def main() -> None:
             work[f"{options.marked} marked at once"] = (
                 part,
                 lambda server: marked(server, options.marked),
+            )
+        elif part == "slow":
+            work[f"file beside {options.slow} slow clients"] = (
+                part,
+                lambda server: slow(server, options.slow),
             )
         elif part == "idle":
             work[f"{options.idle} idle websockets"] = (

@@ -12,6 +12,12 @@ from scripts.soaked import state
 
 FOLDER = str(Path(__file__).parent)
 BLOCKED = 1.5  # seconds
+PIECES = 256  # of 64 kB: what slow readers are sent
+
+
+async def pieces() -> t.AsyncIterator[bytes]:
+    for _ in range(PIECES):
+        yield bytes(1 << 16)
 
 
 def flask_like(module: t.Any, cls: str, limit: int = 2 << 30) -> t.Any:
@@ -29,6 +35,10 @@ def flask_like(module: t.Any, cls: str, limit: int = 2 << 30) -> t.Any:
     def block() -> str:
         time.sleep(BLOCKED)
         return str(request.args["mark"])
+
+    @app.get("/pieces")
+    async def stream() -> t.Any:
+        return pieces()
 
     @app.get("/state")
     async def show() -> t.Any:
@@ -71,6 +81,9 @@ def starlette_app() -> t.Any:
         time.sleep(BLOCKED)
         return text(request.query_params["mark"])
 
+    async def stream(request: t.Any) -> t.Any:
+        return responses.StreamingResponse(pieces())
+
     async def show(request: t.Any) -> t.Any:
         return responses.JSONResponse(state())
 
@@ -92,6 +105,7 @@ def starlette_app() -> t.Any:
     return applications.Starlette(
         routes=[
             *(route("/mark", mark), route("/block", block), route("/state", show)),
+            route("/pieces", stream),
             *(route("/raw", raw, methods=["POST"]), route("/form", form, methods=["POST"])),
             routing.WebSocketRoute("/ws", socket),
             routing.Mount("/static", statics.StaticFiles(directory=FOLDER)),
