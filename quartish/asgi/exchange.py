@@ -187,8 +187,7 @@ class Exchange(Watch):
 
         PERF(0.3 us): a call that never suspends can be cancelled by nobody; it does not ask.
         """
-        if self.task is None:
-            self.task = asyncio.current_task()
+        self.task = asyncio.current_task()
 
     def suspended(self, waiting: t.Any) -> t.Any:
         """The app call waits for something: notice when the client leaves meanwhile. What it
@@ -224,8 +223,8 @@ class Exchange(Watch):
             self.due = False
             return False
         self.held = error
-        if self.task is not None:
-            self.task.uncancel()  # a timeout of the clean-up's own counts these
+        assert self.task is not None
+        self.task.uncancel()  # a timeout of the clean-up's own counts these
         self.begin_grace()
         return True
 
@@ -237,10 +236,10 @@ class Exchange(Watch):
     def _doubt(self, stops: bool) -> None:
         """Look in a while whether it goes on though its server stops. Else it was cancelled by code
         of the user's, which need not take that back."""
-        if self.task is not None:
-            # Which need not run: `asyncio.run` cancels what is left when it has stopped.
-            loop, grace = self.task.get_loop(), self.app.config["DISCONNECT_GRACE"]
-            self.doubt = loop.call_later(grace, self._look, stops)
+        assert self.task is not None
+        # Which need not run: `asyncio.run` cancels what is left when it has stopped.
+        loop, grace = self.task.get_loop(), self.app.config["DISCONNECT_GRACE"]
+        self.doubt = loop.call_later(grace, self._look, stops)
 
     def _look(self, stops: bool) -> None:
         self.doubt = None

@@ -239,8 +239,8 @@ class HttpExchange(Exchange):
     def work(self, context: Context) -> t.Any:
         """Run the flow; send what has to be iterated in this thread, return anything else."""
         response = drive(self.respond(), context)
-        if self.lane is not None:
-            self.lane.prepare = None  # an upload that nobody read does not delay the answer
+        assert self.lane is not None
+        self.lane.prepare = None  # an upload that nobody read does not delay the answer
         if not streams_here(response):
             return response
         drive(send_here(self, response), context)

@@ -313,8 +313,8 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
         exchange.unfinished = False
     finally:
         inbox.listener = None
-        if exchange.lane is not None:
-            exchange.lane.spared = True
+        assert exchange.lane is not None
+        exchange.lane.spared = True
         try:
             if isinstance(response.response, IterableBody):
                 response.response.close_here()

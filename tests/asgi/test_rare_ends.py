@@ -10,12 +10,14 @@ import threading
 import typing as t
 
 import pytest
+from hypercorn.protocol.h2 import H2Protocol
 from werkzeug.exceptions import ClientDisconnected
 
 import quartish
 from quartish._concurrency.coroutines import mark_async
 from quartish.asgi.background import _end_loop
 from quartish.asgi.connections import ASGIHTTPConnection
+from quartish.asgi.unfinished import reset
 from quartish.views import survives_disconnect
 from tests._peer import ask
 from tests._scopes import http_scope
@@ -234,6 +236,21 @@ async def test_a_thread_that_reads_is_told_when_its_client_left() -> None:
         peer.leave()
         await peer.ended()
     assert len(seen) == 2 and not peer.sent
+
+
+async def test_an_http2_stream_that_hypercorn_closed_meanwhile() -> None:
+    class Stream:
+        stream_id = 1
+
+        def __init__(self) -> None:
+            self.protocol = object.__new__(H2Protocol)
+            self.protocol.stream_buffers = {}
+            self.send = self.protocol.stream_send
+
+        async def app_send(self, message: t.Any) -> None:
+            raise AssertionError
+
+    await reset(Stream().app_send)
 
 
 # --- the doors' own turns -----
