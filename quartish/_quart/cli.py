@@ -26,12 +26,16 @@ from .._cli.options import Option
 from .._cli.options import tracebacks_option
 from .._cli.options import version_option as version_option
 from .._names import serve
+from .._serving.reloaded import is_child
+from ..cli import _in_a_child
+from ..cli import _load
 from ..cli import FlaskGroup
 from ..cli import get_version as get_version
 from ..cli import routes_command as routes_command
 from ..cli import shell_command as shell_command
 from ..helpers import get_debug_flag
 from ..sansio.app import Core
+from ..serving import run
 from .functions import with_appcontext as with_appcontext
 
 _FILE = click.Path(exists=True, file_okay=True, dir_okay=False)
@@ -72,8 +76,24 @@ def run_command(
     certfile: str | None,
 ) -> None:
     """Run a local development server, by the app's own `run`."""
-    app: t.Any = info.load_app()
     debug = get_debug_flag()
+    if reload is None:
+        reload = debug
+    try:
+        app = _load(info)
+    except Exception as error:
+        # What this process becomes instead shows the reason, which a child will tell it.
+        if is_child() or not reload or isinstance(error, _locate.NotThere):
+            raise
+        run(
+            _in_a_child,
+            host,
+            port,
+            debug=debug,
+            use_reloader=True,
+            certfile=certfile,
+            keyfile=keyfile,
+        )
     os.environ.pop(_GUARD, None)  # this call is meant
     app.run(
         debug=debug,
@@ -81,7 +101,7 @@ def run_command(
         port=port,
         certfile=certfile,
         keyfile=keyfile,
-        use_reloader=debug if reload is None else reload,
+        use_reloader=reload,
     )
 
 

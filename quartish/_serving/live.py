@@ -117,8 +117,10 @@ def _is_for_a_page(scope: Scope) -> bool:
     *Source:* Fetch Metadata Request Headers, `Sec-Fetch-Dest`.
     """
     headers = dict(scope["headers"])
-    wanted = headers.get(b"sec-fetch-dest", b"document")
+    wanted = headers.get(b"sec-fetch-dest")
     shown = wanted in (b"document", b"iframe", b"frame")
+    if wanted is None:
+        shown = b"text/html" in headers.get(b"accept", b"")
     return shown and scope["method"] != "HEAD" and b"range" not in headers
 
 

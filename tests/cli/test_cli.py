@@ -629,6 +629,23 @@ def test_run_fails_with_an_app_that_does_not_load(served: dict[str, t.Any]) -> N
     assert served == {}
 
 
+@pytest.mark.parametrize(("value", "coloured"), [("", True), ("1", False)])
+def test_colours_are_left_out_where_they_are_not_wanted(value: str, coloured: bool) -> None:
+    """https://no-color.org: where it is set and not empty. Where there is no terminal there are
+    none in any case; `color` is what the runner says in its place."""
+    os.environ["NO_COLOR"] = value
+
+    @click.command("paint")
+    def paint() -> None:
+        click.secho("red", fg="red")
+
+    group = FlaskGroup(create_app=lambda: Flask("app"))
+    group.add_command(paint)
+    output = CliRunner().invoke(group, ["paint"], color=None if value else True).output
+    assert ("\x1b[" in output) is coloured
+    assert "\x1b[" not in CliRunner().invoke(group, ["paint"]).output
+
+
 def test_run_loads_no_app_where_a_child_will(served: dict[str, t.Any]) -> None:
     write("app.py", "1 / 0")
     assert invoke(cli, "run", "--debug").exit_code == 0

@@ -43,6 +43,7 @@ def answering(
 
 
 async def ask(app: t.Any, method: str = "GET", path: str = "/", **headers: str) -> HttpPeer:
+    headers = {"accept": "text/html", **headers}
     async with HttpPeer(LiveReload(app, "one"), path, method, **headers) as peer:
         pass
     if peer.error is not None:
@@ -94,6 +95,7 @@ async def test_what_is_no_page_is_left_alone(status: int, headers: dict[str, str
         ("GET", {"range": "bytes=0-2"}),
         ("GET", {"sec-fetch-dest": "empty"}),  # by fetch(): a part of a page
         ("GET", {"sec-fetch-dest": "image"}),
+        ("GET", {"accept": "*/*"}),  # curl
     ],
 )
 async def test_what_nobody_shows_as_a_page_is_left_alone(
@@ -129,7 +131,7 @@ async def test_other_machines_have_nothing_of_it() -> None:
     app = answering(b"<p>", content_type="text/html")
     assert (await ask(app, **{"x-forwarded-for": "127.0.0.1"})).body == b"<p>"
     for path in ("/", "/_quartish/live.js"):
-        peer = HttpPeer(LiveReload(app, "one"), path)
+        peer = HttpPeer(LiveReload(app, "one"), path, accept="text/html")
         peer.scope["client"] = ("192.0.2.7", 1)
         async with peer:
             pass
@@ -138,13 +140,13 @@ async def test_other_machines_have_nothing_of_it() -> None:
 
 async def test_the_script_is_below_the_apps_root() -> None:
     app = answering(b"<p>", content_type="text/html")
-    peer = HttpPeer(LiveReload(app, "one"), "/shop/")
+    peer = HttpPeer(LiveReload(app, "one"), "/shop/", accept="text/html")
     peer.scope["root_path"] = "/shop"
     async with peer:
         pass
     assert b'"/shop/_quartish/live.js?v=one"' in peer.body
     for path in ("/shop/_quartish/live.js", "/_quartish/live.js"):  # servers differ
-        peer = HttpPeer(LiveReload(app, "one"), path)
+        peer = HttpPeer(LiveReload(app, "one"), path, accept="text/html")
         peer.scope["root_path"] = "/shop"
         async with peer:
             pass

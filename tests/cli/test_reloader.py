@@ -271,6 +271,19 @@ def test_a_script_outlives_its_mistakes(shelf: Shelf) -> None:
 
 
 @pytest.mark.slow
+def test_quarts_command_outlives_its_mistakes(shelf: Shelf) -> None:
+    """Also at the very start. It serves by `app.run`, so it loads the app first."""
+    code = "from quartish.quart import cli; cli.main()"
+    command = ("-c", code, "--app", "shelf", "run", "--debug", "--port", "0")
+    program = shelf.start(text="import books\n", command=command)
+    shelf.url = program.url()
+    assert "import books" in shelf.await_text("ModuleNotFoundError").text
+    shelf.write(shelf.file, APP)
+    shelf.await_text("as it is")
+    assert program.end(signal.SIGINT) == 0
+
+
+@pytest.mark.slow
 def test_where_there_is_no_debugger_nothing_is_told(shelf: Shelf) -> None:
     shelf.start("--no-debugger", text="1 / 0")
     told = shelf.await_text("The app did not load.")

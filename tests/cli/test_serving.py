@@ -510,6 +510,7 @@ def test_reloader_restarts_for_a_changed_file(start: Start, tmp_path: Path) -> N
     assert "Traceback" not in program.output
 
 
+@pytest.mark.slow
 def test_reloader_watches_extra_files(start: Start, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("")
     (tmp_path / "ignored.py").write_text("")
@@ -534,6 +535,7 @@ def test_reloader_waits_when_the_app_refuses_to_start(start: Start, tmp_path: Pa
     program.wait_for("startup ")
 
 
+@pytest.mark.slow
 def test_reload_does_not_wait_for_blocked_threads(start: Start, tmp_path: Path) -> None:
     script = f"""
 import quartish._serving.parent
