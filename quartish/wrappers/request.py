@@ -179,7 +179,15 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         return True
 
     def _reads_long_json(self) -> bool:
-        return self.is_json and reads_long(self.json_module)
+        said = self.is_json or getattr(self.url_rule, "forces_json", False)
+        return said and reads_long(self.json_module)
+
+    def check_json(self, data: bytes, most: int | None) -> None:
+        """Do as `Limits` does, and note where JSON is read that the headers do not announce: the
+        next such body is read ahead, off the loop."""
+        if self.url_rule is not None and not self.is_json:
+            t.cast("t.Any", self.url_rule).forces_json = True
+        super().check_json(data, most)
 
     def _read_json_ahead(self) -> None:
         """Read long JSON now, in a thread, leaving the raw body to be read as well. What goes

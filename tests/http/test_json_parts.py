@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 import typing as t
 
 import pytest
 
 import quartish
 from quartish._concurrency.coroutines import drive
+from quartish.json._long import loads_long
 from tests._doors import Ask
 from tests._doors import make_app
 from tests._doors import through_asgi
@@ -41,6 +43,25 @@ def json_app(colour: type[t.Any], lane: str) -> t.Any:
     route("/parts/more", parts, max_json_parts=PARTS + 1)
     route("/parts/raised", raised)
     return app
+
+
+async def test_json_that_is_read_by_force_is_read_off_the_loop_from_the_second_time_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[int] = []
+
+    def noting(text: str) -> t.Any:
+        threads.append(threading.get_ident())
+        return loads_long(text)
+
+    monkeypatch.setattr("quartish.json.provider.loads_long", noting)
+    app = json_app(quartish.Flask, "loop")
+    body = b"[" + b"1," * 100_000 + b"1]"
+    for _ in range(3):
+        answer = await through_asgi(app, Ask("/parts/any", "POST", body=[body]))
+        assert answer.body == b"100001"
+    assert len(threads) == 3 and threads[0] == threading.get_ident()
+    assert threading.get_ident() not in threads[1:]
 
 
 def in_thread(app: t.Any, view: t.Any) -> t.Any:
