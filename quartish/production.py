@@ -33,7 +33,10 @@ class Finding(t.NamedTuple):
 _SIMPLE: tuple[tuple[str, tuple[t.Any, ...], str, str], ...] = (
     # a setting, what it must not be, what that means, and the cure
     ("DEBUG", (True, 1), "errors are shown to clients, with code", "leave out --debug"),
-    ("TESTING", (True,), "errors are raised to the server, not answered", "leave it out"),
+    (
+        *("TESTING", (True,)),
+        *("errors are raised to the server, or shown to clients, with code", "leave it out"),
+    ),
     (
         *("PROPAGATE_EXCEPTIONS", (True,)),
         *("errors are raised to the server, not answered", "leave it out"),

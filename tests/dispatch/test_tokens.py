@@ -6,12 +6,16 @@ colour the pieces have: by the lane of a thread and that of the loop, by every d
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import typing as t
 from contextvars import ContextVar
 from contextvars import copy_context
 
+import flask
 import pytest
+from werkzeug.test import create_environ
+from werkzeug.test import run_wsgi_app
 
 import quartish
 from tests._peer import ask
@@ -141,3 +145,43 @@ async def test_with_every_hook_in_a_thread(view_is_async: bool, hooks_are_async:
         answer = await ask(app)
         assert (answer.status, answer.body) == (200, b"ab"), (first, later)
         assert log == [first, "unset"], (first, later)
+
+
+@pytest.mark.parametrize("door", ["wsgi", "asgi"])
+@pytest.mark.parametrize("own", [False, True])
+def test_below_a_step_that_a_def_overrides(door: str, own: bool) -> None:
+    """What is set below it is seen; a token of what is async there is refused, as by Flask."""
+
+    def play(module: t.Any, door: str) -> list[t.Any]:
+        seen: list[t.Any] = []
+        tokens: list[t.Any] = []
+
+        class App(module.Flask):  # type: ignore[misc, name-defined]
+            def full_dispatch_request(self) -> t.Any:
+                token = var.set("override") if own else None
+                rv = super().full_dispatch_request()
+                seen.append(var.get())
+                if token is not None:
+                    var.reset(token)
+                with pytest.raises(ValueError, match="different Context"):
+                    var.reset(tokens.pop())
+                return rv
+
+        app = App("app")
+
+        @app.get("/")
+        async def view() -> str:
+            seen.append(var.get())
+            tokens.append(var.set("view"))
+            return "ok"
+
+        app.teardown_request(lambda error: seen.append(var.get()))
+        if door == "wsgi":
+            run_wsgi_app(app, create_environ("/"))
+        else:
+            asyncio.run(ask(app))
+        return seen
+
+    ours = copy_context().run(play, quartish, door)
+    assert ours == copy_context().run(play, flask, "wsgi")
+    assert ours == ["override" if own else "unset", "view", "unset" if own else "view"]

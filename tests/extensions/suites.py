@@ -142,6 +142,21 @@ SUITES = {
         "its views and hooks, with SQLite",
         place="apps",
     ),
+    "flask-appbuilder-api": Suite(
+        "tests/test_api.py tests/test_security_api.py",
+        "flask-appbuilder's API",
+        place="apps",
+        project="flask-appbuilder",
+    ),
+    "flask-appbuilder-login": Suite(
+        "tests/security/test_auth_ldap.py tests/security/test_auth_oauth.py"
+        " tests/security/test_auth_remote_user.py tests/security/test_auth_saml.py"
+        " tests/security/test_api_key.py tests/security/test_base_security_manager.py"
+        " tests/test_mvc_oauth.py tests/test_security_manager.py",
+        "flask-appbuilder's logins",
+        place="apps",
+        project="flask-appbuilder",
+    ),
     "flask-monitoringdashboard": Suite(note="application", place="further"),
     "functions-framework": Suite(
         note="application", place="apps", checkout="GoogleCloudPlatform/functions-framework-python"
