@@ -279,7 +279,7 @@ def _add_sockets(side: Side, app: t.Any) -> None:
 Seen = tuple[t.Any, ...]
 Door = t.Callable[..., t.Awaitable[Seen]]
 HEADERS = ("X-After", "X-Late", "X-Tuple", "X-Bare", "X-Seen", "Vary", "Location", "Allow")
-HEADERS += ("Content-Type",)
+HEADERS += ("Content-Type",)  # type: ignore[assignment]
 _VALUE = re.compile(r"(session=)[^;]+|(expires=)[^;]+", re.IGNORECASE)
 
 
@@ -298,7 +298,7 @@ async def by_wsgi(app: t.Any, path: str, options: dict[str, t.Any]) -> Seen:
     headers = {name.replace("_", "-"): value for name, value in options.items()}
 
     def work() -> Seen:
-        environ = EnvironBuilder(path, method=method, data=data, headers=headers).get_environ()
+        environ = EnvironBuilder(path, method=method, data=data, headers=headers).get_environ()  # type: ignore[arg-type]
         chunks, status, got = run_wsgi_app(app, environ, buffered=True)
         return _seen(int(status[:3]), got, b"".join(chunks))
 
@@ -383,7 +383,7 @@ def counting(
             args, kwargs = bind(None, *args, **kwargs)
             return wrapped(*args[1:], **kwargs)
 
-        return wrapt.FunctionWrapper(kind(original) if kind else original, wrapper)
+        return wrapt.FunctionWrapper(kind(original) if kind else original, wrapper)  # type: ignore[arg-type]
     if inspect.iscoroutinefunction(model):
 
         async def method(*args: t.Any, **kwargs: t.Any) -> t.Any:
@@ -393,7 +393,7 @@ def counting(
 
     else:
 
-        def method(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        def method(*args: t.Any, **kwargs: t.Any) -> t.Any:  # type: ignore[misc]
             note(args[0] if args else None)
             args, kwargs = bind(*args, **kwargs)
             return original(*args, **kwargs)
@@ -457,7 +457,7 @@ def overridden(
             inspect.getattr_static(case.model, name),
             case.call,
             way,
-            lambda _, name=name: calls.update([name]),
+            lambda _, name=name: calls.update([name]),  # type: ignore[misc]
         )
         for name, original in originals.items()
     }
@@ -485,7 +485,7 @@ def overridden(
             target.session_interface = sub()
         elif attribute == "json":
             if isinstance(target, type):
-                target.json_provider_class = sub
+                target.json_provider_class = sub  # type: ignore[attr-defined]
             else:
                 target.json = sub(target)
         else:

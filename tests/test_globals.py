@@ -37,7 +37,7 @@ def test_outside_of_a_context(name: str) -> None:
     assert isinstance(proxy, LocalProxy)
     assert repr(proxy) == "<LocalProxy unbound>" and not proxy
     for use in (
-        lambda: proxy.some,
+        lambda: proxy.some,  # type: ignore[attr-defined]
         lambda: setattr(proxy, "some", 1),
         lambda: proxy["some"],
         lambda: proxy.__setitem__("some", 1),
@@ -80,7 +80,7 @@ def test_what_is_done_to_it_is_done_to_the_object(ctx: t.Any) -> None:
     del g.one
     assert "one" not in ctx.g
     session["a"] = [1]
-    session |= {"b": 2}
+    session |= {"b": 2}  # type: ignore[operator]
     assert isinstance(session, LocalProxy)
     assert session["a"] == [1] and len(session) == 2 and session == {"a": [1], "b": 2}
     del session["a"]

@@ -55,5 +55,5 @@ def test_a_server_without_a_debugger_has_no_console(monkeypatch: pytest.MonkeyPa
         ({"use_evalex": False}, False),
     ):
         app = quartish.Flask("app")
-        app.run(port=0, debug=True, use_reloader=False, **options)
+        app.run(port=0, debug=True, use_reloader=False, **options)  # type: ignore[arg-type]
         assert app.config["DEBUGGER"] is console

@@ -49,7 +49,7 @@ async def awaits(value: t.Any) -> t.Any:
 
 
 async def awaits_several() -> t.Any:
-    return await asyncio.gather(plain())
+    return await asyncio.gather(plain())  # type: ignore[call-overload]
 
 
 async def with_plain() -> None:

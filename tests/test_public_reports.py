@@ -60,7 +60,7 @@ def by_wsgi(app: t.Any, path: str, method: str = "GET", **headers: str) -> t.Any
 
 
 def by_asgi(app: t.Any, path: str, method: str = "GET", **headers: str) -> t.Any:
-    answer = asyncio.run(ask(app, path, method, **headers))
+    answer = asyncio.run(ask(app, path, method, **headers))  # type: ignore[arg-type]
     return answer.status, answer.text, answer.headers.get("Location")
 
 
@@ -383,9 +383,9 @@ def views_and_hooks_that_are_partials(module: t.Any, get: Get) -> t.Any:
             seen.append(len(args))
 
     app.add_url_rule("/<x>", "view", functools.partial(lambda a, x: a + x, "a"))
-    app.before_request(functools.partial(seen.append, "before"))
+    app.before_request(functools.partial(seen.append, "before"))  # type: ignore[arg-type]
     app.after_request(functools.partial(lambda a, response: response, 1))
-    app.teardown_request(functools.partial(lambda a, error: seen.append("end"), 1))
+    app.teardown_request(functools.partial(lambda a, error: seen.append("end"), 1))  # type: ignore[arg-type]
     app.before_request(Callable())
     app.register_error_handler(404, functools.partial(lambda a, error: (a, 404), "lost"))
     return get(app, "/x"), get(app, "/a/b"), seen, app.view_functions["view"].args
@@ -493,7 +493,7 @@ def registries_whose_functions_are_all_wrapped(module: t.Any, get: Get) -> t.Any
     def wrapped(func: t.Any) -> t.Any:
         @functools.wraps(func)
         def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
-            seen.append("wrapped")
+            seen.append("wrapped")  # type: ignore[arg-type]
             return func(*args, **kwargs)
 
         return call
@@ -559,7 +559,7 @@ def names_that_went_or_stayed(module: t.Any, get: Get) -> t.Any:
         *((".helpers", "safe_join"), (".helpers", "total_seconds"), (".app", "_make_timedelta")),
         *((".templating", "_render"), (".scaffold", "_endpoint_from_view_func")),
     ]
-    found = [tried(lambda n=name, p=path: _name(module, p, n)) for path, name in names]
+    found = [tried(lambda n=name, p=path: _name(module, p, n)) for path, name in names]  # type: ignore[misc]
     # What is there beside Flask's is Quart's, or was Flask's.
     beside = {"signals_available", "safe_join"}
     return [pair for pair in zip(names, found, strict=True) if pair[0][1] not in beside]
@@ -578,7 +578,7 @@ def methods_that_agents_ask_for(module: t.Any, get: Get) -> t.Any:
 @program  # markwal/OctoPrint-GPX#6
 def modules_that_went(module: t.Any, get: Get) -> t.Any:
     return [
-        tried(lambda n=n: importlib.import_module(f"{module.__name__}.{n}").__name__.split(".")[1])
+        tried(lambda n=n: importlib.import_module(f"{module.__name__}.{n}").__name__.split(".")[1])  # type: ignore[misc]
         for n in ("exceptions", "ext", "_compat", "scaffold", "testsuite", "cli", "sansio.app")
     ]
 
@@ -782,7 +782,7 @@ def what_url_for_quotes(module: t.Any, get: Get) -> t.Any:
     values = ["a b", "a/b", "a;b", "a%2Fb", "ä", "a?b", "a#b", "a+b", ":@", "..", "//", ""]
     with app.test_request_context():
         return [
-            tried(lambda e=e, v=v: module.url_for(e, v=v, q=v, _anchor=v))
+            tried(lambda e=e, v=v: module.url_for(e, v=v, q=v, _anchor=v))  # type: ignore[misc]
             for e in ("x", "p")
             for v in values
         ]
@@ -833,7 +833,7 @@ def urls_below_a_dispatcher(module: t.Any, get: Get) -> t.Any:
         return module.redirect(module.url_for("connect", name="x"))
 
     app.add_url_rule("/dir/", "dir", lambda: module.request.url)
-    mounted = Client(DispatcherMiddleware(lambda e, s: None, {"/administration": app}))
+    mounted = Client(DispatcherMiddleware(lambda e, s: None, {"/administration": app}))  # type: ignore[arg-type, return-value]
     return [
         (response.status_code, response.text, response.headers.get("Location"))
         for response in (
@@ -999,7 +999,7 @@ async def test_a_limit_of_the_requests_own_replaces_the_apps() -> None:  # palle
     @app.post("/<int:limit>")
     async def view(limit: int) -> str:
         quartish.request.max_content_length = limit
-        return str(len(await quartish.request.get_data()))
+        return str(len(await quartish.request.get_data()))  # type: ignore[misc]
 
     client = app.test_client()
     posted = [(limit, size) for limit in (3, 1000) for size in (2, 5, 50)]

@@ -31,7 +31,7 @@ def records() -> t.Iterator[list[logging.LogRecord]]:
     seen: list[logging.LogRecord] = []
     factory = logging.getLogRecordFactory()
     handler = logging.Handler()
-    handler.emit = seen.append  # type: ignore[method-assign]
+    handler.emit = seen.append  # type: ignore[assignment, method-assign]
     logger = logging.getLogger("tests.request_id")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)

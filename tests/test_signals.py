@@ -78,7 +78,7 @@ async def test_an_app_sends_them_around_a_request(colour: type[t.Any]) -> None:
     def hear(name: str) -> t.Callable[..., None]:
         def receive(sender: t.Any, **extra: t.Any) -> None:
             assert sender is app
-            heard.append((name, sorted(extra)))
+            heard.append((name, sorted(extra)))  # type: ignore[arg-type]
 
         return receive
 

@@ -53,10 +53,8 @@ BodySource = t.Union[
     bytearray,
     memoryview,
     t.IO[bytes],
-    t.Iterable[str],
-    t.Iterable[bytes],
-    t.AsyncIterable[str],
-    t.AsyncIterable[bytes],
+    t.Iterable[str | bytes],
+    t.AsyncIterable[str | bytes],
     None,
 ]
 

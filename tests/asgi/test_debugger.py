@@ -273,7 +273,7 @@ async def test_an_async_log_exception_is_awaited() -> None:
     logged: list[t.Any] = []
 
     class App(quartish.Quart):
-        async def log_exception(self, exception_info: t.Any) -> None:
+        async def log_exception(self, exception_info: t.Any) -> None:  # type: ignore[override]
             await asyncio.sleep(0)
             logged.append(exception_info[0])
 

@@ -312,9 +312,9 @@ async def test_messages_that_were_read_ahead_are_received_in_order(colour: App) 
                 await asyncio.sleep(0.5)
 
     async with WebsocketPeer(app) as peer:
-        peer.say(*messages[:-7])
+        peer.say(*messages[:-7])  # type: ignore[arg-type]
         await asyncio.sleep(0.6)
-        peer.say(*messages[-7:])
+        peer.say(*messages[-7:])  # type: ignore[arg-type]
         await peer.ended()
     assert got == messages
 
@@ -328,7 +328,7 @@ async def test_memory_for_messages_is_bounded(colour: App) -> None:
     @app.websocket("/")
     async def view() -> None:
         await websocket.accept()
-        sockets.append(websocket._get_current_object())
+        sockets.append(websocket._get_current_object())  # type: ignore[attr-defined]
         await never()
 
     for data in ("x" * 100_000, ""):
@@ -775,9 +775,9 @@ async def test_what_was_read_ahead_is_read_in_order(colour: App) -> None:
         got = b""
         await asyncio.sleep(0.5)  # all of it is read ahead, most of it to disk
         for _ in range(3):
-            got += await anext(aiter(stream))
+            got += await anext(aiter(stream))  # type: ignore[arg-type]
         await asyncio.sleep(0.5)
-        async for piece in stream:
+        async for piece in stream:  # type: ignore[union-attr]
             got += piece
         return str(got == b"".join(pieces))
 
@@ -798,7 +798,7 @@ async def test_a_view_that_reads_keeps_the_client_waiting(colour: App) -> None:
     @app.post("/", stream_body=True)
     async def view() -> str:
         stream = quartish.request.stream if app.plain else quartish.request.body
-        async for _ in stream:
+        async for _ in stream:  # type: ignore[union-attr]
             await asyncio.sleep(0.02)
         return "done"
 
@@ -860,7 +860,7 @@ async def test_a_server_that_repeats_the_end_is_not_read_for_ever(
     async def view() -> t.Any:
         if kind == "reads":
             data = quartish.request.get_data()
-            return str(len(data if app.plain else await data))
+            return str(len(data if app.plain else await data))  # type: ignore[misc]
         await asyncio.sleep(0.05)
         if kind == "waits":
             return "ok"
@@ -878,7 +878,7 @@ async def test_a_server_that_repeats_the_end_is_not_read_for_ever(
     if lane == "wsgi":
         through_middleware(app)
     headers = {"transfer_encoding": "chunked"} if method == "POST" else {}
-    scope = HttpPeer(app, method=method, **headers).scope
+    scope = HttpPeer(app, method=method, **headers).scope  # type: ignore[arg-type]
     sent, calls, _ = await repeated(app, scope, LAST)
     assert sent[0]["status"] == 200 and not sent[-1].get("more_body")
     assert (
@@ -928,7 +928,7 @@ async def test_nothing_of_a_websocket_stays(colour: App) -> None:
 
     @app.websocket("/")
     async def view() -> None:
-        seen.append(weakref.ref(websocket._get_current_object()))
+        seen.append(weakref.ref(websocket._get_current_object()))  # type: ignore[attr-defined]
         while True:
             await websocket.send(await websocket.receive())
 

@@ -140,7 +140,7 @@ async def test_what_proxy_fix_found_before() -> None:
 
 @pytest.mark.parametrize(
     ("host", "status"),
-    {
+    {  # type: ignore[misc]
         **dict.fromkeys([b"example.com", b"example.com:8080", b"a.b.example.org"], 200),
         **dict.fromkeys([b"a.example.com", b"example.com.evil", b"evil", b"a b", b"", None], 400),
     }.items(),
@@ -371,7 +371,7 @@ async def test_what_is_no_connection_goes_through(make: t.Any) -> None:
 
     for kind in ("lifespan", "other"):
         await make(inner)({"type": kind}, None, None)
-        await Mount(inner, {"/a": inner})({"type": "other"}, None, None)
+        await Mount(inner, {"/a": inner})({"type": "other"}, None, None)  # type: ignore[arg-type]
     kinds = [scope["type"] for scope in seen]
     assert kinds == ["lifespan", "other", "other", "other"]
 
@@ -389,4 +389,4 @@ async def test_a_wsgi_app_behind_both_interfaces() -> None:
     pieces = [b"x" * 400_000] * 4
     assert (await ask(app, "/", "POST", body=pieces, content_length="1600000")).text == "1600000"
     with pytest.raises(ValueError, match="'other'"):
-        await app({"type": "other"}, None, None)
+        await app({"type": "other"}, None, None)  # type: ignore[call-overload]

@@ -288,7 +288,7 @@ async def test_an_error_is_answered_in_a_test() -> None:
     async def play(module: t.Any) -> t.Any:
         app, _ = http_app(module)
         app.testing = True
-        app.add_url_rule("/", view_func=lambda: {}["missing"])
+        app.add_url_rule("/", view_func=lambda: {}["missing"])  # type: ignore[index]
         sent = await talk(app, scope_of("http"))
         return sent[0]["status"], b"KeyError" in body_of(sent)
 
@@ -458,7 +458,7 @@ async def test_errors_of_websockets(mode: str) -> None:
             raise KeyError("which was not there")
 
         app.handle_websocket = fail
-        extensions = {"websocket.http.response": {}}
+        extensions = {"websocket.http.response": {}}  # type: ignore[var-annotated]
         try:
             sent = await talk(app, scope_of("websocket", extensions=extensions), CONNECT)
         except Exception as error:

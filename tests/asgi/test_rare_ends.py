@@ -74,7 +74,7 @@ async def test_a_response_that_becomes_broken_late(
 
 
 async def test_a_response_class_that_has_a_word_in_headers_and_streams() -> None:
-    class Own(quartish.Flask.response_class):  # type: ignore[name-defined, misc]
+    class Own(quartish.Flask.response_class):  # type: ignore[misc, name-defined, valid-type]
         def get_wsgi_headers(self, environ: t.Any) -> t.Any:
             headers = super().get_wsgi_headers(environ)
             headers["X-Path"] = environ["PATH_INFO"]
@@ -179,7 +179,7 @@ async def test_a_stream_through_wsgi_may_be_silent_without_a_timeout() -> None:
     app = quartish.Flask("app")
     app.config["RESPONSE_TIMEOUT"] = None
     inner = app.wsgi_app
-    app.wsgi_app = lambda environ, start: inner(environ, start)  # type: ignore[method-assign]
+    app.wsgi_app = lambda environ, start: inner(environ, start)  # type: ignore[assignment, method-assign]
 
     @app.get("/")
     def view() -> t.Iterator[str]:

@@ -315,7 +315,7 @@ async def test_middleware_of_wsgi_too(lane: str) -> None:
     stream = make(app, lane, itself)
     stream.fails = True
     inner = app.wsgi_app
-    app.wsgi_app = lambda environ, start: inner(environ, start)
+    app.wsgi_app = lambda environ, start: inner(environ, start)  # type: ignore[assignment]
     async with HttpPeer(app) as peer:
         await peer.ended()
     assert all(message["more_body"] for message in peer.sent[1:])

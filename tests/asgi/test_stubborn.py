@@ -92,7 +92,7 @@ async def _iterate() -> None:
 
 
 async def _body() -> None:
-    await request.body  # type: ignore[attr-defined]
+    await request.body  # type: ignore[attr-defined, misc]
 
 
 READS: dict[str, t.Callable[[], t.Any]] = {

@@ -232,7 +232,7 @@ async def test_handshakes_of_strange_bytes(
     cases += [("/", {"host": host}) for host in HOSTS]
     cases += [(f"/?{query}", {}) for query in ("&" * 9000, "%", "%ff=%fe", "a=" * 900, "=;&=", "é")]
     for path, headers in cases:
-        async with WebsocketPeer(app, path, **headers) as peer:
+        async with WebsocketPeer(app, path, **headers) as peer:  # type: ignore[arg-type]
             began = time.thread_time()
             await peer.ended()
             assert time.thread_time() - began < 0.5

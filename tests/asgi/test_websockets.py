@@ -219,7 +219,7 @@ async def test_origins(colour: App) -> None:
         await peer.until(1)
     assert peer.types[0] == "accept"
     for headers in ({"origin": "https://there.example"}, {}):
-        async with WebsocketPeer(app, "/open", **headers) as peer:
+        async with WebsocketPeer(app, "/open", **headers) as peer:  # type: ignore[arg-type]
             await peer.until(2)
         assert peer.sent[0]["status"] == 403 and b"origin" in peer.sent[1]["body"]
 

@@ -304,7 +304,7 @@ async def test_what_is_one_too_many_is_refused(http2: bool) -> None:
 
 
 async def test_a_websocket_too_many_is_closed() -> None:
-    answered = {"websocket.http.response": {}}
+    answered = {"websocket.http.response": {}}  # type: ignore[var-annotated]
     for extensions, types in (({}, ["close"]), (answered, ["start", "body"])):
         sent: list[t.Any] = []
 

@@ -68,7 +68,7 @@ async def test_an_async_hook_does_not_wait(path: str, status: int, through_wsgi:
     app = make()
     if through_wsgi:
         inner = app.wsgi_app
-        app.wsgi_app = lambda environ, start: inner(environ, start)  # type: ignore[method-assign]
+        app.wsgi_app = lambda environ, start: inner(environ, start)  # type: ignore[assignment, method-assign]
 
     @app.before_request
     async def check() -> t.Any:

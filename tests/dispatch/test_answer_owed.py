@@ -61,16 +61,16 @@ UNSENDABLE: dict[str, Made] = {
         for value in ("a\0b", "a\r\nb: c", "a\n", "\r", "a\vb", "a\fb", "\ud800", b"a", 1, None)
     },
     **{
-        f"item {name!r} {value!r}": lambda _, name=name, value=value: ("x", 200, {name: value})
+        f"item {name!r} {value!r}": lambda _, name=name, value=value: ("x", 200, {name: value})  # type: ignore[misc]
         for name in ("X-€", "a b", "X")
         for value in ("a\0b", "a\r\nb")
     },
     **{
-        f"status {status!r}": lambda _, status=status: ("x", status)
+        f"status {status!r}": lambda _, status=status: ("x", status)  # type: ignore[misc]
         for status in (-1, 0, 99, 100, 101, 103, 199, 1000, 10**9, "abc", "99 x", "", 200.5)
     },
     **{
-        f"to {url!r}": lambda _, url=url: redirect(url)
+        f"to {url!r}": lambda _, url=url: redirect(url)  # type: ignore[misc]
         for url in ("http://[::1/x", "http://[/€", "http://a:99999999/x", "/a\r\nX: y", "/\ud800")
     },
     "cookie's name": cookie("a\r\nb", "c"),

@@ -380,7 +380,7 @@ async def test_what_a_server_begins_while_it_sends_keeps_no_request(
     requests: list[weakref.ref[t.Any]] = []
 
     def in_thread() -> str:
-        requests.append(weakref.ref(request._get_current_object()))
+        requests.append(weakref.ref(request._get_current_object()))  # type: ignore[attr-defined]
         return "text"
 
     async def on_loop() -> str:

@@ -49,7 +49,7 @@ def ending_with(app: t.Any, note: t.Callable[[AppContext], None]) -> None:
 
     @app.teardown_request
     async def end(error: BaseException | None) -> None:
-        note(app_ctx._get_current_object())
+        note(app_ctx._get_current_object())  # type: ignore[attr-defined]
 
 
 # --- the request is made when it is first asked for --------------------------------------------
@@ -60,7 +60,7 @@ async def test_a_request_that_nobody_asks_for_is_not_made(app: t.Any, path: str)
     kept: list[AppContext] = []
 
     async def view(**arguments: t.Any) -> str:
-        kept.append(app_ctx._get_current_object())
+        kept.append(app_ctx._get_current_object())  # type: ignore[attr-defined]
         return ""
 
     app.view_functions.update(index=view, number=view)
@@ -77,7 +77,7 @@ async def test_a_late_request_knows_what_matched(app: t.Any, path: str) -> None:
     @app.get("/late/<int:number>", endpoint="numbered")
     async def late(**arguments: t.Any) -> str:
         arguments["more"] = 1  # its own
-        seen.append((request.endpoint, request.view_args, request.url_rule.rule))
+        seen.append((request.endpoint, request.view_args, request.url_rule.rule))  # type: ignore[union-attr]
         return f"{request.method} {request.full_path} {request.host} {request.headers['X-Y']}"
 
     numbered = path != "/late"
@@ -93,7 +93,7 @@ async def test_a_request_stays_the_same_object(app: t.Any) -> None:
 
     @app.get("/twice")
     async def twice() -> str:
-        seen.append(request._get_current_object())
+        seen.append(request._get_current_object())  # type: ignore[attr-defined]
         seen.append(app_ctx.request)
         seen.append(app_ctx.conn)
         return ""
@@ -164,7 +164,7 @@ async def test_threads_that_ask_first_are_given_the_same_request(
     @app.get("/threads")
     async def threads() -> str:
         with ThreadPoolExecutor(4) as pool:
-            first = request._get_current_object
+            first = request._get_current_object  # type: ignore[attr-defined]
             asked = [pool.submit(copy_context().run, first) for _ in range(4)]
         return str(len({id(each.result()) for each in asked}))
 
@@ -196,7 +196,7 @@ async def test_a_context_with_an_init_of_its_own_is_given_the_request(app: t.Any
 async def test_a_class_of_quart_requests_with_an_init_of_its_own_makes_each_of_them() -> None:
     made: list[str] = []
 
-    class Own(Quart.request_class):
+    class Own(Quart.request_class):  # type: ignore[misc, valid-type]
         def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
             super().__init__(*args, **kwargs)
             made.append(self.path)
@@ -300,7 +300,7 @@ async def test_hosts_that_begin_to_matter(app: t.Any) -> None:
     reference.add_url_rule("/", view_func=lambda: "index")
     for each in (app, reference):
         each.url_map.host_matching = True  # no rule has a host
-        each.url_map.subdomain_matching = False  # a setting of its own in later Werkzeugs
+        each.url_map.subdomain_matching = False  # type: ignore[union-attr]  # a setting of its own in later Werkzeugs
     assert (await ask(app)).status == reference.test_client().get("/").status_code == 404
     app.url_map.host_matching = False
     app.url_map.subdomain_matching = True

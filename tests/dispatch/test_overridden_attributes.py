@@ -158,7 +158,7 @@ async def observe(
         elif way == "subclass" and attribute:
             sub = type(stock)(stock.__name__, (stock,), told)
             if attribute == "json":
-                app_class.json_provider_class = sub
+                app_class.json_provider_class = sub  # type: ignore[attr-defined]
             else:
                 value = sub() if attribute == "session_interface" else sub
                 setattr(app_class, attribute, value)

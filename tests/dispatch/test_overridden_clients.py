@@ -23,7 +23,7 @@ from tests.dispatch.test_overridden_parts import without_forms
 #: The client's class in real Flask, in real Quart, and here in either colour.
 CLASSES: dict[str, tuple[t.Any, t.Any]] = {
     "Flask": (flask.testing.FlaskClient, quartish.testing.FlaskClient),
-    "Quart": (quart.testing.QuartClient, quartish.testing.QuartClient),
+    "Quart": (quart.testing.QuartClient, quartish.testing.QuartClient),  # type: ignore[attr-defined]
 }
 SIDES = {
     "Flask": (_overriding.FLASK, _overriding.OUR_FLASK),
@@ -159,7 +159,7 @@ async def observe(side: Side, case: Case) -> list[t.Any]:
             _overriding.inspect.getattr_static(case.model, name),
             case.call,
             way,
-            lambda _, name=name: calls.update([name]),
+            lambda _, name=name: calls.update([name]),  # type: ignore[misc]
         )
         for name in case.names
     }
@@ -175,7 +175,7 @@ async def observe(side: Side, case: Case) -> list[t.Any]:
         if way == "stock class":
             patch()
         elif way not in (*LATE, "subclass on app"):
-            app_class.test_client_class = sub
+            app_class.test_client_class = sub  # type: ignore[attr-defined]
         app = _overriding.make_app(side, app_class, side.awaits)
         if way == "subclass on app":
             app.test_client_class = sub

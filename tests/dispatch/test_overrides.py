@@ -122,7 +122,7 @@ def traced() -> tuple[Flask, list[str]]:
         return f"Hello {name}"
 
     app.test_client().post("/before")  # the patches come late
-    Traced.__call__ = traced_call  # type: ignore[method-assign]
+    Traced.__call__ = traced_call  # type: ignore[assignment, method-assign]
     Traced.dispatch_request = traced_dispatch  # type: ignore[method-assign]
     return app, seen
 
@@ -140,12 +140,12 @@ async def test_patching_the_class_for_wsgi_leaves_the_asgi_door_open(traced: t.A
 
 async def test_a_subclass_may_define_call_for_wsgi_or_for_asgi() -> None:
     class Wsgi(Flask):
-        def __call__(self, environ: t.Any, start_response: t.Any) -> t.Any:
+        def __call__(self, environ: t.Any, start_response: t.Any) -> t.Any:  # type: ignore[override]
             environ["HTTP_X_FROM"] = "subclass"
             return super().__call__(environ, start_response)
 
     class Asgi(Flask):
-        async def __call__(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        async def __call__(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:  # type: ignore[override]
             scope["headers"].append((b"x-from", b"subclass"))
             await super().__call__(scope, receive, send)
 
@@ -188,10 +188,10 @@ async def test_async_code_reads_the_body_in_the_thread_lane(way: str, touched: s
     app.config["MAX_FORM_MEMORY_SIZE"] = None
     for size in (10, 600_000):
         half = b"x" * (size // 2)
-        answer = await ask(app, "/", "POST", body=[b"name=ada&more=", half, half], **FORM)
+        answer = await ask(app, "/", "POST", body=[b"name=ada&more=", half, half], **FORM)  # type: ignore[arg-type]
         assert (answer.status, answer.text.replace(" ", "").strip()) == (200, f'["ada",{size}]')
     big = b"x" * 900_000
-    answer = await ask(app, "/", "POST", body=[b"name=ada&more=", big, big], **FORM)
+    answer = await ask(app, "/", "POST", body=[b"name=ada&more=", big, big], **FORM)  # type: ignore[arg-type]
     assert answer.status == 413
 
 
@@ -271,7 +271,7 @@ async def test_each_method_may_be_redefined(
 async def test_an_override_gives_another_answer(door: Door, make_view: t.Any) -> None:
     class Sub(Flask):
         def dispatch_request(self) -> t.Any:
-            return f"<{super().dispatch_request()}>" if request.path == "/" else "mine"
+            return f"<{super().dispatch_request()}>" if request.path == "/" else "mine"  # type: ignore[str-bytes-safe]
 
         def make_response(self, rv: t.Any) -> t.Any:
             return super().make_response((rv, {"X-Made": "here"}))
@@ -280,7 +280,7 @@ async def test_an_override_gives_another_answer(door: Door, make_view: t.Any) ->
             return f"caught {type(e).__name__}", 503
 
     app = family_app(Sub, make_view)
-    app.before_request(lambda: 1 / 0 if request.path == "/ill" else None)
+    app.before_request(lambda: 1 / 0 if request.path == "/ill" else None)  # type: ignore[type-var]
     for path, status in (("/", 200), ("/teapot", 200)):
         answer = await door(app, path)
         assert answer.status == status
@@ -432,7 +432,7 @@ async def test_attributes_replaced_on_the_app(door: Door, make_view: t.Any) -> N
     assert answer.text.split() == ["mine:", '["/A","MySession"]']
     assert answer.headers["X-Session"] == "/a"
     assert (await door(app, "/text")).headers["Content-Type"] == "text/x-mine; charset=utf-8"
-    app.url_map = Map([Rule("/elsewhere", endpoint="a")])
+    app.url_map = Map([Rule("/elsewhere", endpoint="a")])  # type: ignore[assignment]
     assert (await door(app, "/a")).status == 404
     assert (await door(app, "/elsewhere")).status == 200
 

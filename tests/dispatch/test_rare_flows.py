@@ -70,7 +70,7 @@ async def test_contexts_of_the_users_whatever_is_matched(
     method = "POST" if headers else "GET"
     logging.disable(logging.CRITICAL)
     try:
-        answer = await ask(app, path, method, **headers)
+        answer = await ask(app, path, method, **headers)  # type: ignore[arg-type]
     finally:
         logging.disable(logging.NOTSET)
     assert answer.status == status and OwnContext.pushed == before + 1
@@ -121,7 +121,7 @@ async def test_a_hook_that_a_task_of_the_views_calls_has_the_requests_thread() -
 async def test_an_after_function_that_fails_after_the_view_did(
     colour: type[t.Any], handled: t.Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app, ended = colour("app"), []
+    app, ended = colour("app"), []  # type: ignore[var-annotated]
     app.teardown_websocket(ended.append)
 
     @app.websocket("/")
@@ -223,7 +223,7 @@ async def test_two_threads_that_ask_for_a_request_get_one() -> None:
 
     @app.get("/")
     async def view() -> str:
-        ctx: t.Any = quartish.globals.request_ctx._get_current_object()
+        ctx: t.Any = quartish.globals.request_ctx._get_current_object()  # type: ignore[attr-defined]
         with _making:
             asking = [threading.Thread(target=lambda: found.append(ctx.conn)) for _ in range(2)]
             for thread in asking:

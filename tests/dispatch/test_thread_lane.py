@@ -156,7 +156,7 @@ async def test_a_server_that_can_sends_the_file_itself(
     @app.get("/")
     async def download() -> t.Any:
         rv = quartish.send_file(str(file))
-        return await rv if app.plain is False else rv
+        return await rv if app.plain is False else rv  # type: ignore[misc]
 
     async def by_hand() -> t.Any:
         return app.response_class(FileBody(file), headers={"Content-Length": "300000"})

@@ -92,7 +92,7 @@ def chat_app() -> t.Any:
 
     async def read() -> None:
         while True:
-            await broker.publish(await websocket.receive())
+            await broker.publish(await websocket.receive())  # type: ignore[arg-type]
 
     @app.websocket("/ws")
     async def ws() -> None:
@@ -314,7 +314,7 @@ async def test_sending_and_receiving_independently(serve: Serve) -> None:
 
     async def receiving() -> None:
         while True:
-            heard.append(await websocket.receive())
+            heard.append(await websocket.receive())  # type: ignore[arg-type]
 
     @app.websocket("/gather")
     async def gather() -> None:

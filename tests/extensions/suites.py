@@ -220,7 +220,7 @@ def unpack(name: str, release: str, side: str, checkout: Path | None) -> Path:
     if not folder.is_dir() or not any(folder.iterdir()):
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--dest", folder]
-        subprocess.run([*command, "--no-binary", name, f"{name}=={release}"], check=True)
+        subprocess.run([*command, "--no-binary", name, f"{name}=={release}"], check=True)  # type: ignore[list-item]
     [archive] = folder.iterdir()
     with tarfile.open(archive) as tar:
         tar.extractall(home, filter="data")

@@ -152,7 +152,7 @@ def create_app(inside: t.Callable[[], t.Any]) -> t.Any:
     if FRAMEWORK.endswith("quart"):
         from quart import Quart as Flask
     else:
-        from flask import Flask
+        from flask import Flask  # type: ignore[assignment]
     app = Flask("traced")
 
     @app.get("/plain/<name>")

@@ -86,7 +86,7 @@ def make_app(cls: type[t.Any], life: Life) -> t.Any:
     @app.before_request
     def before() -> None:
         life.entered += 1
-        life.contexts.append(weakref.ref(quartish.globals.app_ctx._get_current_object()))
+        life.contexts.append(weakref.ref(quartish.globals.app_ctx._get_current_object()))  # type: ignore[attr-defined]
 
     app.before_websocket(before)
 

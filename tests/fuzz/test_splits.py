@@ -83,8 +83,8 @@ def make_app(cls: type[t.Any], lane: str) -> t.Any:
     async def stream() -> t.Any:
         body = quartish.request.body if not app.plain else quartish.request.stream
         if lane == "thread" and app.plain:
-            return body.read()
-        return b"".join([piece async for piece in body])
+            return body.read()  # type: ignore[union-attr]
+        return b"".join([piece async for piece in body])  # type: ignore[union-attr]
 
     def add(view: t.Any, **options: t.Any) -> None:
         name = view.__name__

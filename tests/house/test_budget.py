@@ -124,7 +124,7 @@ def view_of(app: t.Any, trip: str) -> t.Callable[..., t.Any]:
 
     async def form() -> str:
         fields = quartish.request.form
-        return str((fields if app.plain else await fields)["name"])
+        return str((fields if app.plain else await fields)["name"])  # type: ignore[misc]
 
     async def websocket() -> None:
         await quartish.websocket.send(await quartish.websocket.receive())

@@ -306,7 +306,7 @@ async def test_registries(app: t.Any, name: str, replaced: bool) -> None:
 
 async def test_classes(app: t.Any) -> None:
     async def view() -> str:
-        return f"{type(request._get_current_object()).__name__} {request.path}"
+        return f"{type(request._get_current_object()).__name__} {request.path}"  # type: ignore[attr-defined]
 
     class Own(app.request_class):  # type: ignore[misc, name-defined]
         pass

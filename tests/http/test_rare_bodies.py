@@ -113,7 +113,7 @@ async def test_a_client_that_leaves_before_an_async_hook_begins(
     """The hook has not begun, as the body has to come first: it is not run at all."""
     if not with_greenlet:
         monkeypatch.setattr(greenlets, "_greenlets", None)
-    app, ended = reading_app(1), []
+    app, ended = reading_app(1), []  # type: ignore[var-annotated]
     app.teardown_request(ended.append)
     async with HttpPeer(app, "/", "POST", body=None, content_type=FORM) as peer:
         if begun:
@@ -152,7 +152,7 @@ async def test_a_client_that_leaves_while_a_body_of_the_users_class_is_filled() 
     class OwnBody(Body):
         pass
 
-    class Request(quartish.Quart.request_class):  # type: ignore[name-defined, misc]
+    class Request(quartish.Quart.request_class):  # type: ignore[misc, name-defined, valid-type]
         body_class = OwnBody
 
     app, told = quartish.Quart("app"), asyncio.Event()
@@ -161,7 +161,7 @@ async def test_a_client_that_leaves_while_a_body_of_the_users_class_is_filled() 
     @app.post("/")
     async def view() -> str:
         try:
-            return str(await request.form)
+            return str(await request.form)  # type: ignore[misc]
         except asyncio.CancelledError:
             told.set()
             raise
@@ -183,10 +183,10 @@ async def test_what_was_iterated_counts_for_a_form_that_is_read_then() -> None:
 
     @app.post("/")
     async def view() -> str:
-        async for _ in request.body:
+        async for _ in request.body:  # type: ignore[union-attr]
             break
         with pytest.raises(RequestEntityTooLarge):
-            await request.form
+            await request.form  # type: ignore[misc]
         return "refused"
 
     async with HttpPeer(app, "/", "POST", body=None, content_type=FORM) as peer:

@@ -437,7 +437,7 @@ def test_text_is_read_as_python_reads_it(provider: DefaultJSONProvider, text: st
 
 
 def test_what_is_no_text_is_refused(provider: DefaultJSONProvider) -> None:
-    for value in (None, 5, ["["], {}):
+    for value in (None, 5, ["["], {}):  # type: ignore[var-annotated]
         with pytest.raises(TypeError, match="must be str, bytes or bytearray"):
             provider.loads(t.cast(t.Any, value))
 

@@ -390,7 +390,7 @@ async def test_kinds_of_contexts() -> None:
         seen.append([isinstance(app.app_context(), kind) for kind in kinds])
         context = ctx.RequestContext(app, request, None)
         await context.push()
-        seen.append((module.request.path, module.g.get("mark")))
+        seen.append((module.request.path, module.g.get("mark")))  # type: ignore[arg-type]
         async with context.copy():
             seen.append(module.request.path)
         await context.auto_pop(None)
@@ -398,7 +398,7 @@ async def test_kinds_of_contexts() -> None:
         await context.push()
         app.config["PRESERVE_CONTEXT_ON_EXCEPTION"] = True
         await context.auto_pop(ValueError())
-        seen.append((module.has_request_context(), context.preserved))
+        seen.append((module.has_request_context(), context.preserved))  # type: ignore[arg-type]
         await context.pop(None)
         return seen
 
@@ -442,7 +442,7 @@ async def test_class_based_views() -> None:
             seen.append(inspect.iscoroutinefunction(view))
             for method in ("GET", "POST", "HEAD", "PUT"):
                 response = await app.test_client().open(f"/{cls.__name__}", method=method)
-                seen.append((response.status_code, await response.get_data()))
+                seen.append((response.status_code, await response.get_data()))  # type: ignore[arg-type]
         return seen
 
     await on_both(play)
@@ -575,7 +575,7 @@ async def test_the_static_view_is_the_method(tmp_path: Path) -> None:
                 return await super().send_static_file(filename)
 
         app = Marked("p", static_folder=str(tmp_path), static_url_path="/static")
-        app.send_static_file.__func__.hidden = True
+        app.send_static_file.__func__.hidden = True  # type: ignore[attr-defined]
         view = app.view_functions["static"]
         answer = await ask(app, path="/static/a.txt")
         return view == app.send_static_file, view.hidden, answer.status, answer.body
@@ -712,7 +712,7 @@ async def test_a_body_of_the_apps_own_class_that_does_not_come() -> None:
 
         scope = {"type": "http", "method": "POST", "path": "/", "query_string": b""}
         scope |= {"headers": [(b"content-length", b"5")]}
-        scope |= {"scheme": "http", "http_version": "1.1", "asgi": {}}
+        scope |= {"scheme": "http", "http_version": "1.1", "asgi": {}}  # type: ignore[dict-item]
         await app(scope, receive, send)
         return sent[0]["status"]
 
@@ -862,7 +862,7 @@ async def test_a_push_that_the_server_refuses() -> None:
             sent.append(message)
 
         scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
-        scope |= {"scheme": "http", "http_version": "2", "asgi": {}}
+        scope |= {"scheme": "http", "http_version": "2", "asgi": {}}  # type: ignore[dict-item]
         await app({**scope, "extensions": {"http.response.push": {}}}, receive, send)
         return b"".join(message.get("body", b"") for message in sent)
 

@@ -94,9 +94,9 @@ async def play(module: t.Any, overrides: dict[str, t.Any]) -> t.Any:
     for path in ("/ws", "/ws/error", "/ws/missing"):
         try:
             async with client.websocket(path) as websocket:
-                seen.append((path, await websocket.receive()))
+                seen.append((path, await websocket.receive()))  # type: ignore[arg-type]
         except Exception as error:
-            seen.append((path, error.response.status_code))  # type: ignore[attr-defined]
+            seen.append((path, error.response.status_code))  # type: ignore[arg-type, attr-defined]
     await asyncio.sleep(0.01)
     return seen
 
@@ -300,7 +300,7 @@ async def test_a_websocket_is_made_with_what_receives(by_name: int) -> None:
 def test_a_websocket_is_made_of_nothing_else(wrong: dict[str, t.Any]) -> None:
     given = list(pieces(quartish.quart, []).values())[:7]
     with pytest.raises(TypeError, match="A websocket is made of"):
-        quartish.quart.Websocket(*given, None, **wrong)
+        quartish.quart.Websocket(*given, None, **wrong)  # type: ignore[call-overload]
 
 
 def websocket_app(module: t.Any) -> t.Any:
@@ -405,7 +405,7 @@ async def test_connections_that_are_given_the_handlers_task() -> None:
             try:
                 await asyncio.sleep(10)
             finally:
-                seen.append("slow is over")
+                seen.append("slow is over")  # type: ignore[arg-type]
             return ""
 
         response = await app.test_client().post("/body", data=b"body")

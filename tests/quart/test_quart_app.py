@@ -63,7 +63,7 @@ class WithContext(Quart):
         return await super().preprocess_request(ctx)
 
     async def dispatch_request(self, ctx: t.Any) -> t.Any:  # type: ignore[override]
-        return f"{ctx.request.path} " + await super().dispatch_request(ctx)
+        return f"{ctx.request.path} " + await super().dispatch_request(ctx)  # type: ignore[operator]
 
     async def process_response(self, ctx: t.Any, response: t.Any) -> t.Any:  # type: ignore[override]
         return await super().process_response(ctx, response)
@@ -76,7 +76,7 @@ class WithoutContext(Quart):
         return await super().preprocess_request(request_context)
 
     async def dispatch_request(self, request_context: t.Any = None) -> t.Any:
-        return f"{request.path} " + await super().dispatch_request()
+        return f"{request.path} " + await super().dispatch_request()  # type: ignore[operator]
 
     async def process_response(self, response: t.Any, request_context: t.Any = None) -> t.Any:
         return await super().process_response(response, request_context)

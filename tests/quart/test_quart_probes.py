@@ -732,12 +732,12 @@ async def _websocket_hooks(m: Module) -> t.Any:
 
     @app.after_websocket
     async def after(response: t.Any) -> t.Any:
-        told.append(("after", response and response.status_code))
+        told.append(("after", response and response.status_code))  # type: ignore[arg-type]
         return response
 
     @app.teardown_websocket
     async def teardown(error: t.Any) -> None:
-        told.append(("teardown", type(error).__name__))
+        told.append(("teardown", type(error).__name__))  # type: ignore[arg-type]
 
     @app.errorhandler(ValueError)
     async def handle_error(error: t.Any) -> t.Any:
@@ -762,7 +762,7 @@ async def _websocket_hooks(m: Module) -> t.Any:
 
 @probe("websocket attributes")
 async def _websocket_attributes(m: Module) -> t.Any:
-    app, told = app_of(m), []
+    app, told = app_of(m), []  # type: ignore[var-annotated]
     names = (
         "path scheme url base_url host root_path query_string args cookies is_secure remote_addr"
         " endpoint view_args http_version method blueprint full_path requested_subprotocols"
@@ -856,7 +856,7 @@ async def _test_requests(m: Module) -> t.Any:
     ):
         async with app.test_request_context("/p", **options):
             told.append((m.request.method, m.request.url, await m.request.get_data()))
-            told.append((await m.request.form, await m.request.get_json(silent=True)))
+            told.append((await m.request.form, await m.request.get_json(silent=True)))  # type: ignore[arg-type]
     return told
 
 
@@ -870,17 +870,17 @@ async def _lifespan(m: Module) -> t.Any:
 
     @app.before_serving
     def before_in_sync() -> None:
-        told.append("before in sync")
+        told.append("before in sync")  # type: ignore[arg-type]
 
     @app.while_serving
     async def during() -> t.AsyncIterator[None]:
-        told.append("begin")
+        told.append("begin")  # type: ignore[arg-type]
         yield
-        told.append("end")
+        told.append("end")  # type: ignore[arg-type]
 
     @app.after_serving
     async def after() -> None:
-        told.append("after")
+        told.append("after")  # type: ignore[arg-type]
 
     async with app.test_app() as test_app:
         told.append((await test_app.test_client().get("/")).status_code)
@@ -1169,7 +1169,7 @@ async def _hooks(m: Module) -> t.Any:
             return response
 
         def teardown(error: t.Any, number: int = number) -> None:
-            told.append((f"teardown {number}", type(error).__name__))
+            told.append((f"teardown {number}", type(error).__name__))  # type: ignore[arg-type]
 
         app.before_request(before)
         app.after_request(after)

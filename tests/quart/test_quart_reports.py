@@ -117,7 +117,7 @@ async def subprotocols_before_the_handshake(m: Module) -> t.Any:
         async with WebsocketPeer(app, subprotocols=offered) as peer:
             await peer.ended()
         first = peer.sent[0]
-        seen.append((peer.types[0], first.get("subprotocol"), first.get("status")))
+        seen.append((peer.types[0], first.get("subprotocol"), first.get("status")))  # type: ignore[arg-type]
     return seen
 
 
@@ -187,7 +187,7 @@ async def hooks_of_websockets_and_blueprints(m: Module) -> t.Any:
     app.register_blueprint(bp)
     async with WebsocketPeer(app, "/bp/") as peer:
         await peer.ended()
-    seen += [peer.said, (await ask(app, "/bp/view")).status]
+    seen += [peer.said, (await ask(app, "/bp/view")).status]  # type: ignore[list-item]
     # *Quart:* forgets the teardown functions of a blueprint's websockets.
     return [told for told in seen if told != "bp teardown websocket"]
 
@@ -290,7 +290,7 @@ async def domains_and_paths_of_the_cookie(m: Module) -> t.Any:
             return ""
 
         host = config.get("SERVER_NAME", "localhost")
-        cookie = (await ask(app, "/", host=host)).headers.get("Set-Cookie", "")
+        cookie = (await ask(app, "/", host=host)).headers.get("Set-Cookie", "")  # type: ignore[arg-type]
         seen.append(sorted(part.partition(";")[0] for part in cookie.split("; ")[1:]))
     return seen
 
@@ -619,7 +619,7 @@ async def answers_on_condition(m: Module) -> t.Any:
         {"range": "bytes=0-1"},
         {"range": "bytes=3-"},
     ):
-        answer = await ask(app, "/", **headers)
+        answer = await ask(app, "/", **headers)  # type: ignore[arg-type]
         told.append((answer.status, answer.body, answer.headers.get("Content-Range")))
     return told
 
@@ -766,7 +766,7 @@ async def tasks_of_every_kind(m: Module) -> t.Any:
         seen.append(("async", args, kwargs, m.current_app.name, m.has_request_context()))
 
     def sync_work(*args: t.Any, **kwargs: t.Any) -> None:
-        seen.append(("sync", args, kwargs, m.current_app.name))
+        seen.append(("sync", args, kwargs, m.current_app.name))  # type: ignore[arg-type]
 
     @app.route("/")
     async def index() -> str:
@@ -855,7 +855,7 @@ async def errors_that_are_raised_to_the_server(m: Module) -> t.Any:
     for propagate in (True, None, False):
         app = make(m, PROPAGATE_EXCEPTIONS=propagate)
         app.add_url_rule("/", "fail", _fail)
-        app.add_url_rule("/sync", "sync", lambda: {}["missing"])
+        app.add_url_rule("/sync", "sync", lambda: {}["missing"])  # type: ignore[index]
         for path in ("/", "/sync"):
             answer = await tried(ask(app, path))
             told.append(getattr(answer, "status", answer))
@@ -968,7 +968,7 @@ async def what_is_logged(m: Module) -> t.Any:
         app = make(m, PROPAGATE_EXCEPTIONS=propagate)
         records: list[logging.LogRecord] = []
         handler = logging.Handler()
-        handler.emit = records.append  # type: ignore[method-assign]
+        handler.emit = records.append  # type: ignore[assignment, method-assign]
         app.logger.addHandler(handler)
         logging.disable(logging.NOTSET)
         app.add_url_rule("/", "fail", _fail)

@@ -170,7 +170,7 @@ async def test_a_context_made_of_a_connection() -> None:
     """*Quart:* its contexts are given the request or the websocket itself."""
     app = quartish.quart.Quart("app")
     async with app.test_request_context("/?q=1"):
-        request = quartish.quart.request._get_current_object()
+        request = quartish.quart.request._get_current_object()  # type: ignore[attr-defined]
     context = type(app.app_context())(app, request)
     assert context.has_request and context.request is request
     async with context:
@@ -315,7 +315,7 @@ async def test_both_framings_of_a_body() -> None:
     app = quartish.Flask("app")
     app.add_url_rule("/", "view", lambda: "", methods=["POST"])
     framing = {"content_length": "1", "transfer_encoding": "chunked"}
-    answer = await ask(app, "/", "POST", body=[b"a"], **framing)
+    answer = await ask(app, "/", "POST", body=[b"a"], **framing)  # type: ignore[arg-type]
     assert answer.status == 400 and "Transfer-Encoding" in answer.text
 
 
@@ -465,7 +465,7 @@ async def test_errors_that_teardown_need_not_know(ignored: bool) -> None:
         app.testing = True
         app.should_ignore_error = lambda error: ignored
         app.teardown_request(lambda error: seen.append(type(error)))
-        app.add_url_rule("/", "view", lambda: {}["missing"])
+        app.add_url_rule("/", "view", lambda: {}["missing"])  # type: ignore[index]
         return app, seen
 
     for by_server in (False, True):
@@ -549,7 +549,7 @@ def test_what_werkzeug_does_not_have_is_named() -> None:
     require(Owner, "there")
     with pytest.raises(RuntimeError, match=r"Owner\.gone, which Werkzeug \S+ does not have"):
         require(Owner, "there", "gone")
-    assert parts_of(types.SimpleNamespace()) is None
+    assert parts_of(types.SimpleNamespace()) is None  # type: ignore[arg-type]
 
 
 async def test_no_access_log_where_none_was_asked_for() -> None:

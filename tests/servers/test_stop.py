@@ -154,7 +154,7 @@ async def stop(name: str, program: subprocess.Popen[str], place: str) -> None:
         slow, sync, never, stream, code = await asyncio.gather(*tasks)
     output = t.cast(t.Any, program.stdout).read()
     assert slow == sync == (200, "done"), output
-    assert (never == "cut off" or never[0] == 500) and stream == "cut off", output
+    assert (never == "cut off" or never[0] == 500) and stream == "cut off", output  # type: ignore[index]
     assert seconds < GRACE + 2, output  # one of them for a machine that does something else
     if name == "granian":  # the command kills its worker after the grace, and closes no websocket
         return

@@ -262,7 +262,7 @@ async def test_a_handler_that_raises_a_cancellation_of_its_own(
     if server == "hypercorn" and not colour.plain:
         modules.append((quart, quart.Quart))
     for module, app_class in modules:
-        app, log = app_class("app"), []
+        app, log = app_class("app"), []  # type: ignore[var-annotated]
         app.teardown_websocket(lambda exc, log=log: log.append(type(exc)))
         if own_connection and not getattr(app, "plain", False):
             app.asgi_websocket_class = type("Own", (app_class.asgi_websocket_class,), {})
@@ -289,7 +289,7 @@ async def test_a_handler_that_raises_a_cancellation_of_its_own(
             with pytest.raises(InvalidStatus) as rejected:
                 await connect(f"{served.ws}/{how}")
             assert rejected.value.response.status_code == 500
-        await until(lambda log=log: log == [asyncio.CancelledError] * 4)
+        await until(lambda log=log: log == [asyncio.CancelledError] * 4)  # type: ignore[misc]
 
 
 async def test_a_burst_of_clients(colour: App, serve: Serve) -> None:

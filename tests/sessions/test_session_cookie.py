@@ -135,7 +135,7 @@ def test_a_response_that_sets_cookies_its_own_way_is_asked() -> None:
     session.modified = True
     app = quartish.Flask(__name__)
     app.secret_key = "secret"
-    app.session_interface.store(app, session, own_headers)
+    app.session_interface.store(app, session, own_headers)  # type: ignore[attr-defined]
     assert [name for name, _ in calls] == ["Set-Cookie", "Vary"]
 
 
@@ -191,7 +191,7 @@ def test_a_vary_header_of_any_case_is_added_to() -> None:
     app = quartish.Flask(__name__)
     session, response = SecureCookieSession(), quartish.Response("x", headers={"vARY": "Accept"})
     session.get("a")
-    app.session_interface.store(app, session, response)
+    app.session_interface.store(app, session, response)  # type: ignore[attr-defined]
     assert response.headers.getlist("Vary") == ["Accept, Cookie"]
 
 
@@ -210,7 +210,7 @@ def test_a_session_that_shows_other_items_is_saved_with_them() -> None:
     app.secret_key = "secret"
     session, response = Shown({"a": 1}), quartish.Response("x")
     session.modified = True
-    app.session_interface.store(app, session, response)
+    app.session_interface.store(app, session, response)  # type: ignore[attr-defined]
     cookie = response.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
     serializer = SecureCookieSessionInterface().get_signing_serializer(app)
     assert serializer is not None and serializer.loads(cookie) == {"shown": 7}

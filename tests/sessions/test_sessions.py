@@ -123,7 +123,7 @@ READS: dict[str, Use] = {
     "sorted": lambda s: sorted(s),
     "permanent": lambda s: s.permanent,
     "== from the left": lambda s: s == {"a": 1},
-    "update of another dict": lambda s: {}.update(s),
+    "update of another dict": lambda s: {}.update(s),  # type: ignore[arg-type]
 }
 WRITES: dict[str, Use] = {
     "__delitem__": lambda s: s.__delitem__("a"),

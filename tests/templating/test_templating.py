@@ -333,7 +333,7 @@ async def test_the_app_may_override(colour: t.Any) -> None:
     else:
 
         class Awaitable(quartish.Quart):
-            async def update_template_context(self, context: dict[str, t.Any]) -> None:
+            async def update_template_context(self, context: dict[str, t.Any]) -> None:  # type: ignore[override]
                 await super().update_template_context(context)
                 context["name"] = "mine"
 

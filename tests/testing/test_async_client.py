@@ -91,7 +91,7 @@ async def test_arguments_of_the_url(client: QuartClient) -> None:
         ("/echo", {"query_string": "a=1&a=2&b=%C3%A9"}),
         ("echo", {"query_string": "a=1&a=2&b=%C3%A9"}),
     ]:
-        seen = await settled((await client.get(path, **kwargs)).json)
+        seen = await settled((await client.get(path, **kwargs)).json)  # type: ignore[arg-type]
         assert seen["args"] == {"a": ["1", "2"], "b": ["é"]}
     with pytest.raises(ValueError, match="twice"):
         await client.get("/echo?a=1", query_string={"a": 1})
@@ -593,13 +593,13 @@ async def test_apps_that_do_not_answer() -> None:
         await send({"type": "lifespan.shutdown.failed", "message": "stuck"})
 
     with pytest.raises(TimeoutError, match="startup"):
-        await TestApp(hangs, startup_timeout=0.01).startup()
+        await TestApp(hangs, startup_timeout=0.01).startup()  # type: ignore[arg-type]
     with pytest.raises(LifespanError, match="without an answer to startup"):
-        await TestApp(ends).startup()
+        await TestApp(ends).startup()  # type: ignore[arg-type]
     with pytest.raises(LookupError):
-        await TestApp(raises).startup()
+        await TestApp(raises).startup()  # type: ignore[arg-type]
     with pytest.raises(LifespanError, match="stuck"):
-        async with TestApp(fails_late):
+        async with TestApp(fails_late):  # type: ignore[arg-type]
             pass
 
 

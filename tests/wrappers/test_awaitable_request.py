@@ -260,7 +260,7 @@ async def test_a_damaged_form_is_damaged_each_time() -> None:
 
 
 async def test_a_parser_of_ones_own() -> None:
-    class Parser(Request.form_data_parser_class):  # type: ignore[name-defined, misc]
+    class Parser(Request.form_data_parser_class):  # type: ignore[misc, name-defined, valid-type]
         async def parse(self, body: t.Any, *args: t.Any) -> t.Any:
             return self.cls([("own", await body)]), self.cls()
 
@@ -475,7 +475,7 @@ async def test_push_promises_are_sent_where_the_server_can() -> None:
     async def send(message: t.Any) -> None:
         sent.append(message)
 
-    for extensions in ({"http.response.push": {}}, {}, None):
+    for extensions in ({"http.response.push": {}}, {}, None):  # type: ignore[var-annotated]
         request = Request.from_scope(
             scope_of(extensions=extensions, headers={"accept": "text/css", "cookie": "secret=1"})
         )
@@ -524,7 +524,7 @@ async def test_in_a_view_it_names_the_view_and_the_line() -> None:
 
     @app.post("/")
     async def login() -> t.Any:
-        return request.form["a"]
+        return request.form["a"]  # type: ignore[index]
 
     with pytest.raises(TypeError) as caught:
         await app.test_client().post("/", form={"a": "1"})

@@ -173,7 +173,7 @@ async def test_streams_are_closed(begun: bool) -> None:
             while True:
                 yield "x"
         finally:
-            closed.append(None)
+            closed.append(None)  # type: ignore[arg-type]
 
     for response in (Response(Items()), Response(endless())):
         if begun:

@@ -225,7 +225,7 @@ async def test_json_of_ones_own() -> None:
     class Own(Request):
         is_json = True  # type: ignore[assignment]
 
-        def get_data(self, cache: bool = True, **kwargs: t.Any) -> t.Any:
+        def get_data(self, cache: bool = True, **kwargs: t.Any) -> t.Any:  # type: ignore[override]
             return b"[2]"
 
         def on_json_loading_failed(self, e: ValueError | None) -> t.Any:
@@ -271,15 +271,15 @@ async def test_a_limit_of_a_subclass_that_changes() -> None:
     class Changing(Request):
         limit = 100
 
-        @property
-        def max_content_length(self) -> int | None:
+        @property  # type: ignore[misc]
+        def max_content_length(self) -> int | None:  # type: ignore[override]
             return self.limit
 
     request = await read_ahead(Changing, FORM, b"a=1")
-    request.limit = 2
+    request.limit = 2  # type: ignore[attr-defined]
     with pytest.raises(RequestEntityTooLarge):
         request.form  # noqa: B018
-    request.limit = 3
+    request.limit = 3  # type: ignore[attr-defined]
     assert request.form["a"] == "1"
 
 

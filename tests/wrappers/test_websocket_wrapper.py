@@ -65,7 +65,7 @@ async def read_ahead(websocket: t.Any) -> None:
         await asyncio.sleep(0)
 
 
-ACCEPT = {"type": "websocket.accept", "subprotocol": None, "headers": []}
+ACCEPT = {"type": "websocket.accept", "subprotocol": None, "headers": []}  # type: ignore[var-annotated]
 
 
 async def test_messages_of_both_kinds() -> None:
@@ -380,7 +380,7 @@ async def test_steps_of_a_subclass_see_every_message() -> None:
             return (await super()._receive()).upper()
 
         async def _send(self, data: str | bytes) -> None:
-            await super()._send(data + data[-1:])
+            await super()._send(data + data[-1:])  # type: ignore[operator]
 
     websocket, sent = make(text("a"), text("b"), LEAVES, cls=Shouting)
     async for message in websocket:

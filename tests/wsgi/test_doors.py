@@ -73,7 +73,7 @@ def test_a_wsgi_call_without_start_response() -> None:
     app = Flask("hello")
     for call in (app, app.wsgi_app):
         with pytest.raises(TypeError, match=r"environ, one argument.*app\(environ, start_resp"):
-            call(ENVIRON)  # type: ignore[operator]
+            call(ENVIRON)  # type: ignore[call-arg, operator]
     with pytest.raises(TypeError, match="called with 0 arguments: ASGI calls"):
         app.wsgi_app()  # type: ignore[call-arg]
 
@@ -135,7 +135,7 @@ async def test_a_tools_wrapper_of_call_sees_wsgi(kind: str) -> None:
     app = Sub("hello")
     app.add_url_rule("/ada", "ada", lambda: "ada")
     wrappers = {"named": named, "whatever comes": whatever, "an object": Wrapped(call, with_args)}
-    Sub.__call__ = wrappers[kind]  # type: ignore[method-assign]
+    Sub.__call__ = wrappers[kind]  # type: ignore[assignment, method-assign]
     assert (await ask(app, "/ada")).text == "ada"
     assert app.test_client().get("/ada").text == "ada"
     assert seen == ["/ada", "/ada"]
@@ -158,7 +158,7 @@ async def test_an_async_wrapper_of_call_sees_asgi() -> None:
         seen.append(args[0]["path"])
         await call(self, *args)
 
-    Sub.__call__ = patched  # type: ignore[method-assign]
+    Sub.__call__ = patched  # type: ignore[assignment, method-assign]
     app = Sub("hello")
     app.add_url_rule("/ada", "ada", lambda: "ada")
     assert (await ask(app, "/ada")).text == "ada"
@@ -216,7 +216,7 @@ async def test_serving_a_middleware_around_the_app() -> None:
     app = ProxyFix(Flask("hello"))
     for serve in (serving.run, lambda app: next(serving.serve(app, None).__await__())):  # type: ignore
         with pytest.raises(TypeError, match=re.escape(INSIDE)) as raised:
-            serve(app)
+            serve(app)  # type: ignore[arg-type]
         assert "werkzeug.middleware.proxy_fix.ProxyFix cannot be served" in str(raised.value)
 
 
@@ -253,7 +253,7 @@ def test_the_command_line_names_a_middleware(how: str, path: str) -> None:
 
 
 def test_other_things_that_are_no_app_are_no_middleware() -> None:
-    for thing in (object(), nothing, type, ProxyFix(start_response)):
+    for thing in (object(), nothing, type, ProxyFix(start_response)):  # type: ignore[arg-type]
         with pytest.raises(NoAppException, match="is no application"):
             ScriptInfo(f"{module(app=thing)}:app").load_app()
 

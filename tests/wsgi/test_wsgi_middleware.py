@@ -106,7 +106,7 @@ async def test_apps_beside_one_another(door: t.Any) -> None:
         return [b"bare"]
 
     mounts = {"/bare": bare, "/other": other}
-    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)  # type: ignore[method-assign]
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)  # type: ignore[arg-type, method-assign]
     assert "http://localhost/def/a" in (await door(app, "/def/a")).text
     bare_answer = await door(app, "/bare/x")
     assert (bare_answer.status, bare_answer.headers["X-Bare"]) == (203, "/bare")
