@@ -229,7 +229,7 @@ async def test_a_thread_that_reads_is_told_when_its_client_left() -> None:
             seen.append(error)
             raise
 
-    app.teardown_request(seen.append)
+    app.teardown_request(seen.append)  # type: ignore[type-var]
     async with HttpPeer(app, "/", "POST", body=None) as peer:
         peer.say(b"x" * 100)
         await asyncio.sleep(0.02)

@@ -641,7 +641,7 @@ def test_colours_are_left_out_where_they_are_not_wanted(value: str, coloured: bo
 
     group = FlaskGroup(create_app=lambda: Flask("app"))
     group.add_command(paint)
-    output = CliRunner().invoke(group, ["paint"], color=None if value else True).output
+    output = CliRunner().invoke(group, ["paint"], color=None if value else True).output  # type: ignore[arg-type]
     assert ("\x1b[" in output) is coloured
     assert "\x1b[" not in CliRunner().invoke(group, ["paint"]).output
 

@@ -44,7 +44,7 @@ def answering(
 
 async def ask(app: t.Any, method: str = "GET", path: str = "/", **headers: str) -> HttpPeer:
     headers = {"accept": "text/html", **headers}
-    async with HttpPeer(LiveReload(app, "one"), path, method, **headers) as peer:
+    async with HttpPeer(LiveReload(app, "one"), path, method, **headers) as peer:  # type: ignore[arg-type]
         pass
     if peer.error is not None:
         raise peer.error
@@ -81,7 +81,7 @@ async def test_a_page_passes_as_it_comes() -> None:
     ],
 )
 async def test_what_is_no_page_is_left_alone(status: int, headers: dict[str, str]) -> None:
-    app = answering(b"<p>", status=status, **headers)
+    app = answering(b"<p>", status=status, **headers)  # type: ignore[arg-type]
     peer = await ask(app)
     async with HttpPeer(app) as bare:
         pass
