@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import gc
 import inspect
 import operator
 import os
@@ -31,6 +30,8 @@ from time import monotonic
 
 from werkzeug.sansio.response import Response as SansioResponse
 
+from .giving_up import end_user_code
+from .giving_up import waiting_chain
 from .threads import keep
 from .threads import this_thread
 from .threads import to_thread
@@ -43,8 +44,6 @@ _MISSING: t.Any = object()
 _RAISED_BY_COROUTINES = {"coroutine raised StopIteration", "async generator raised StopIteration"}
 #: With these words a server of ours cancels what it has waited for.
 SERVER_STOPS = "the server stops"
-#: Where coroutines, generators and async generators say that they wait, and for what.
-_FRAMES = {"cr_frame": "cr_await", "gi_frame": "gi_yieldfrom", "ag_frame": "ag_await"}
 #: What `next` returns for a coroutine that ended.
 DONE: t.Any = object()
 
@@ -421,11 +420,11 @@ def _go_on(
             watch.lost = False
             if watch.given_up:
                 with contextlib.suppress(Exception, GeneratorExit):
-                    run(_end, steps)
-                keep(_chain(steps))
+                    run(end_user_code, steps)
+                keep(waiting_chain(steps))
                 return
             watch.given_up = True
-            step, value = _end, steps
+            step, value = end_user_code, steps
         try:
             waiting = run(step, value)
         except StopIteration:
@@ -434,46 +433,6 @@ def _go_on(
             if watch is not None and watch.given_up:
                 return
             raise
-
-
-def _end(steps: t.Generator[t.Any, t.Any, t.Any]) -> t.Any:
-    """End the user's code that `steps` wait for; return what they wait for then."""
-    before = _chain(steps)
-    ours = -1
-    for each in before:
-        if not _is_ours(each):
-            break
-        ours += 1
-    try:
-        if ours > 0:
-            try:
-                return before[ours].throw(GeneratorExit())
-            except BaseException:  # it has ended; who awaits it is told so
-                return steps.throw(asyncio.CancelledError())
-        return steps.throw(GeneratorExit())
-    finally:
-        after = {id(each) for each in _chain(steps)}
-        keep(each for each in before if id(each) not in after)
-
-
-def _is_ours(waiting: t.Any) -> bool:
-    frame = next(getattr(waiting, f) for f in _FRAMES if hasattr(waiting, f))
-    return t.cast(bool, frame.f_globals.get("__name__", "").startswith("quartish."))
-
-
-def _chain(awaiting: t.Any) -> list[t.Any]:
-    """Return the coroutines and generators that wait, each for the next one."""
-    chain: list[t.Any] = []
-    while awaiting is not None:
-        for frame, then in _FRAMES.items():
-            if getattr(awaiting, frame, None) is not None:
-                chain.append(awaiting)
-                awaiting = getattr(awaiting, then)
-                break
-        else:  # what `__await__` of a coroutine returned, or `__anext__` of a generator
-            is_step = type(awaiting).__name__ in ("coroutine_wrapper", "async_generator_asend")
-            awaiting = gc.get_referents(awaiting)[0] if is_step else None
-    return chain
 
 
 go_on = types.coroutine(_go_on)
