@@ -46,9 +46,8 @@ Close = t.Callable[[int, str], t.Awaitable[None]]
 
 SENDS_PER_TURN = 16
 """Messages sent in a row before other tasks get their turn."""
-LOOKS = 15
-"""Bits of the number of messages received that are 0 when it is looked whether other tasks waited
-long enough for their turn: each 16."""
+READS_PER_LOOK = 16
+"""Messages received before it is looked whether other tasks waited long enough for their turn."""
 
 
 class Websocket(JSONMessages):
@@ -77,6 +76,8 @@ class Websocket(JSONMessages):
     #: How many messages were sent since one was received, and when other tasks had a turn.
     sends: int
     since: float
+    #: At how many messages received it is looked for that again.
+    look_at: int
     #: The inbox, where messages come from it and go to `asgi_send` as they are.
     _direct: Inbox | None
     order: Order | None
@@ -203,6 +204,7 @@ class Websocket(JSONMessages):
         self.accepted = self.closed = self._open = False
         self.inbox = self.asgi_send = self._direct = self.order = None
         self.sends = 0
+        self.look_at = READS_PER_LOOK
         self.since = 0.0
 
     def connect(self, inbox: Inbox, send: ASGISend) -> None:
@@ -285,12 +287,12 @@ class Websocket(JSONMessages):
         self.sends = 0
         inbox = self._direct
         if inbox is None or not inbox.free:
-            if self.inbox is not None and not self.inbox.reads & LOOKS:
+            if self.inbox is not None and self.inbox.reads >= self.look_at:
                 await self._look_round(self.inbox)
             data = await self._receive()
         else:
             reads = inbox.reads = inbox.reads + 1
-            if not reads & LOOKS:
+            if reads >= self.look_at:
                 await self._look_round(inbox)
             inbox.free = False
             receive = inbox.receive
@@ -315,6 +317,7 @@ class Websocket(JSONMessages):
     async def _look_round(self, inbox: Inbox) -> None:
         """Give others their turn, as who reads here may not have waited once. This is before a
         message is taken: who is cancelled here has none."""
+        self.look_at = inbox.reads + READS_PER_LOOK
         now = monotonic()
         if now - self.since > Turns.LENGTH:
             if self.since:
