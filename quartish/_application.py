@@ -34,6 +34,8 @@ from ._dispatch.flow import Flow
 from ._dispatch.overrides import default
 from ._dispatch.overrides import HELPERS
 from ._dispatch.overrides import is_default
+from ._dispatch.plan import HTTP
+from ._dispatch.plan import WEBSOCKET
 from ._dispatch.response import build_url
 from ._dispatch.response import make_response
 from ._dispatch.websocket import WebsocketFlow
@@ -84,17 +86,15 @@ T_while_serving = t.TypeVar("T_while_serving", bound=WhileServingCallable)
 #: To set one of these, on a class or an app, changes how requests are dispatched.
 FAMILY = frozenset(
     [
-        *Flow.METHODS.values(),
-        *WebsocketFlow.METHODS.values(),
+        *HTTP.methods.values(),
+        *WEBSOCKET.methods.values(),
         *HELPERS,
-        *Flow.HOOKS,
-        *WebsocketFlow.HOOKS,
+        *HTTP.hooks,
+        *WEBSOCKET.hooks,
         "teardown_appcontext_funcs",
         "url_value_preprocessors",
         *("request_class", "websocket_class", "response_class", "context_class"),
-        "session_interface",
-        *("config", "subdomain_matching"),
-        "url_map",
+        *("session_interface", "config", "subdomain_matching", "url_map"),
         *("wsgi_app", "__call__", "app_context"),
         *("handle_request", "request_context", "handle_websocket", "websocket_context"),
         *("ensure_async", "sync_to_async", "asgi_http_class", "asgi_websocket_class"),

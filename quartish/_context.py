@@ -25,6 +25,7 @@ from ._current import _cv_app
 from ._current import activate
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
+from ._http.headers import Checked
 from ._lazy import lazy
 from ._observed import PartType
 from .sessions import SessionMixin
@@ -101,6 +102,7 @@ class AppContext(metaclass=PartType):
     kept = False
     #: What makes no context the active one again, left by one that ended before this.
     blank: Token[t.Any] | None = None
+    checked: Checked | None = None  # the head of the response
     #: Whether only the end is left to run, which no client that leaves can cancel.
     ending: bool = False
     #: The thread of its synchronous hooks, where they may have one (`_dispatch.hooks`).
@@ -146,8 +148,8 @@ class AppContext(metaclass=PartType):
     def of_scope(cls, flow: t.Any, scope: Scope, send: ASGISend) -> t.Self:
         """Make the context of an ASGI http scope. PERF(2.4 us under Hypercorn): a request that
         has no body to read, and does nothing of its own, is made when somebody asks for it."""
-        app = flow.app
-        if flow.late_request and scope["method"] == "GET":
+        app, plan = flow.app, flow.plan
+        if plan.late_request and scope["method"] == "GET":
             raw_headers = dict(scope["headers"])
             if b"content-length" not in raw_headers:
                 # PERF(0.1 us): `__init__`, which would set half of this twice.
@@ -160,7 +162,7 @@ class AppContext(metaclass=PartType):
                 self.pushes = 0
                 return self
         request = _request_of(app, send, app.request_class.from_scope(scope))
-        if not flow.makes_context:
+        if not plan.makes_context:
             self = cls(app, None, request)
         elif app.plain:
             request.environ[DOORS_REQUEST] = request
@@ -276,10 +278,10 @@ class AppContext(metaclass=PartType):
 
     async def open_session(self) -> None:
         """Open the session now, unless it is one that may wait until it is touched."""
-        if self.session_opened or self._find_flow().lazy_session:
+        if self.session_opened or self._find_flow().plan.lazy_session:
             return
         interface = self.app.session_interface
-        session = self._find_flow().of_interface(interface.open_session)(self.app, self.conn)
+        session = self._find_flow().plan.of_interface(interface.open_session)(self.app, self.conn)
         if is_awaitable(session):
             session = await awaited(session, prepared=True)  # does not read the body
         if session is None:
@@ -334,7 +336,7 @@ class AppContext(metaclass=PartType):
             if self.kind is not None and not self.kept:  # once more after its end: another `g`
                 vars(self).pop("g", None)
             self.outer = None
-            token = self.begin(self._find_flow().asks_for_app_context)
+            token = self.begin(self._find_flow().plan.asks_for_app_context)
             owns = self.outer is None or self.apart is not None
             if not owns or (self.kind is None and conn_half is not None):
                 activate(self.outer or self, self if self.kind else conn_half)
@@ -391,8 +393,7 @@ class AppContext(metaclass=PartType):
             raise AssertionError(f"Popped wrong {kind} context. ({active!r} instead of {self!r})")
 
     def hide_connection(self) -> None:
-        """Let functions of `teardown_appcontext` find no request, as in Flask 3.1: it was ended
-        before them."""
+        """Let functions of `teardown_appcontext` find no request, as in Flask 3.1."""
         if self.kind is not None:
             activate(self, self._covered)
 
@@ -468,7 +469,7 @@ class AppContext(metaclass=PartType):
 
     def _with_adapter(self, copied: C) -> C:
         """Let an app's own `create_url_adapter` be asked at once, as Flask does."""
-        if copied.kind is not None and self._find_flow().own_adapter:
+        if copied.kind is not None and self._find_flow().plan.own_adapter:
             try:
                 _ = copied.url_adapter
             except HTTPException as error:

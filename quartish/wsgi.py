@@ -79,7 +79,7 @@ def _handle(
         except Exception as error:
             if propagates(app):
                 raise
-            name = context.run(flow.describe, ctx)
+            name = context.run(flow.plan.describe, ctx)
             app.logger.error("The response of %s cannot be sent", name, exc_info=error)
             return InternalServerError()(environ, start_response)
         return body if isinstance(body, (list, tuple)) else _InContext(body, context, response)

@@ -18,7 +18,7 @@ from ..json.provider import is_own
 from ..typing import Answer
 from ..typing import RawHeaders
 from ..wrappers.response import content_type
-from .plan import Survey
+from .plan import Plan
 from .response import BODILESS
 from .response import error_page
 from .response import length_line
@@ -29,66 +29,63 @@ _WITH_BODY = frozenset(STATUS_LINES) - BODILESS - {413}
 _LOOKED_AT = frozenset([b"content-length", b"location", b"content-location"])
 
 
-class Answers(Survey):
-    """A flow that sends what a view returned as it is, where nobody would notice."""
-
-    def answer(self, ctx: AppContext, rv: t.Any) -> Answer | None:
-        """Return what would be sent of `make_response(rv)`. None: a response has to be made,
-        as somebody wants to see or change it (an after function, the session, a receiver of
-        the signal), or only a response knows what is sent."""
-        if ctx.touched or self.after or self.finishing or not self.unchanged:
-            return None
-        if b"cookie" in ctx.raw_headers and self.saves_session(ctx):
-            return None
-        app, response_class = self.app, self.response_class
-        mimetype: str | None
-        status: t.Any
-        headers, body, kind = None, rv, type(rv)
-        if kind is tuple:
-            if len(rv) == 3:
-                body, status, headers = rv
-            elif len(rv) == 2:
-                body, status = rv
-                if type(status) is dict:
-                    status, headers = response_class.default_status, status
-            else:
-                return None
-            if type(status) is not int or not (headers is None or type(headers) is dict):
-                return None
-            kind = type(body)
+def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Answer | None:
+    """Return what would be sent of `make_response(rv)`. None: a response has to be made,
+    as somebody wants to see or change it (an after function, the session, a receiver of
+    the signal), or only a response knows what is sent."""
+    if ctx.touched or plan.after or plan.finishing or not plan.unchanged:
+        return None
+    if b"cookie" in ctx.raw_headers and plan.saves_session(ctx):
+        return None
+    app, response_class = plan.app, plan.response_class
+    mimetype: str | None
+    status: t.Any
+    headers, body, kind = None, rv, type(rv)
+    if kind is tuple:
+        if len(rv) == 3:
+            body, status, headers = rv
+        elif len(rv) == 2:
+            body, status = rv
+            if type(status) is dict:
+                status, headers = response_class.default_status, status
         else:
-            status = response_class.default_status
-        if status not in _WITH_BODY:
             return None
-        try:
-            if kind is str:
-                data, mimetype = body.encode(), response_class.default_mimetype
-            elif kind is dict or kind is list:
-                if headers:
-                    return None
-                json: t.Any = app.json
-                debug = app.config["DEBUG"]
-                writer = None if debug else json.writer
-                if writer is not None:  # PERF(1.2 us under Hypercorn, with what `writer` saves)
-                    encode, mimetype = writer
-                    data = (encode(body) + "\n").encode()
-                elif is_own(json, "response"):
-                    data, mimetype = json.response_text(body, debug).encode(), json.mimetype
-                else:
-                    return None
-            elif kind is bytes:
-                data, mimetype = body, response_class.default_mimetype
-            elif body is rv and isinstance(rv, HTTPException) and rv.code in _WITH_BODY:
-                page = error_page(rv)
-                if page is None:
-                    return None
-                status, mimetype, data = rv.code, "text/html", page
+        if type(status) is not int or not (headers is None or type(headers) is dict):
+            return None
+        kind = type(body)
+    else:
+        status = response_class.default_status
+    if status not in _WITH_BODY:
+        return None
+    try:
+        if kind is str:
+            data, mimetype = body.encode(), response_class.default_mimetype
+        elif kind is dict or kind is list:
+            if headers:
+                return None
+            json: t.Any = app.json
+            debug = app.config["DEBUG"]
+            writer = None if debug else json.writer
+            if writer is not None:  # PERF(1.2 us under Hypercorn, with what `writer` saves)
+                encode, mimetype = writer
+                data = (encode(body) + "\n").encode()
+            elif is_own(json, "response"):
+                data, mimetype = json.response_text(body, debug).encode(), json.mimetype
             else:
                 return None
-            lines = _lines(mimetype, *headers.items()) if headers else _lines(mimetype)
-        except Exception:
-            return None  # a response raises it again, where it is dealt with
-        return None if lines is None else (status, [*lines, length_line(len(data))], data)
+        elif kind is bytes:
+            data, mimetype = body, response_class.default_mimetype
+        elif body is rv and isinstance(rv, HTTPException) and rv.code in _WITH_BODY:
+            page = error_page(rv)
+            if page is None:
+                return None
+            status, mimetype, data = rv.code, "text/html", page
+        else:
+            return None
+        lines = _lines(mimetype, *headers.items()) if headers else _lines(mimetype)
+    except Exception:
+        return None  # a response raises it again, where it is dealt with
+    return None if lines is None else (status, [*lines, length_line(len(data))], data)
 
 
 @functools.lru_cache(maxsize=256)

@@ -41,15 +41,16 @@ from .._mistakes import explain
 from ..ctx import AppContext
 from ..sansio.app import Core
 from ..signals import appcontext_tearing_down
-from ..signals import got_request_exception
-from ..signals import request_finished
-from ..signals import request_started
-from ..signals import request_tearing_down
-from .direct import Answers
+from .direct import direct_answer
 from .hooks import collect
 from .hooks import goes_apart
 from .hooks import itself
+from .match import match_scope
+from .match import match_url
 from .own_contexts import OwnContexts
+from .plan import HTTP
+from .plan import Kind
+from .plan import Plan
 from .response import drop_response
 from .response import failed_response
 from .response import propagates
@@ -59,48 +60,23 @@ from .response import UNREADABLE
 _UNKNOWN: tuple[t.Any, bool, t.Any] = (object(), False, None)
 
 
-class Flow(Answers, OwnContexts):
+class Flow(OwnContexts):
     """The flow of one app's requests. `_dispatch.websocket` says how a websocket's differs."""
 
-    started = request_started
-    finished = request_finished
-    failed = got_request_exception
-    tearing_down = request_tearing_down
-
-    #: The app's registries of the hooks, by name.
-    HOOKS: t.ClassVar[tuple[str, str, str]] = (
-        "before_request_funcs",
-        "after_request_funcs",
-        "teardown_request_funcs",
-    )
-
-    HANDLER: t.ClassVar[str] = "handle_request"
-    CONTEXT: t.ClassVar[str] = "request_context"
-    CONNECTION: t.ClassVar[str] = "asgi_http_class"
-
-    #: The app's method for each step that it may override.
-    METHODS: t.ClassVar[dict[str, str]] = {
-        "full_dispatch": "full_dispatch_request",
-        "preprocess": "preprocess_request",
-        "dispatch": "dispatch_request",
-        "finalize": "finalize_request",
-        "postprocess": "process_response",
-        "handle_user_exception": "handle_user_exception",
-        "handle_http_exception": "handle_http_exception",
-        "handle_exception": "handle_exception",
-        "teardown_connection": "do_teardown_request",
-        "teardown_app": "do_teardown_appcontext",
-    }
+    KIND: t.ClassVar[Kind] = HTTP
 
     def __init__(self, app: Core) -> None:
-        super().__init__(app)
+        self.app = app
+        self.plan: Plan = Plan(app, self.KIND)
+        for step, method in self.plan.steps.items():
+            setattr(self, step, method)
         #: The view of an endpoint, when it was last looked at, whether it is an `async def`,
         #: and the view again if it is and nothing but hooks may have a word in its call.
         #: PERF(0.5 us): to find out takes a call or two.
         self._colours: dict[str, tuple[t.Any, bool, t.Any]] = {}
-        if self.handler is not None:
+        if self.plan.handler is not None:
             self.handle = self._handle_by_app  # type: ignore[method-assign]
-        if self.own_contexts:
+        if self.plan.own_contexts:
             self.let_contexts_be(self.enter, self.handle)
 
     # --- the lane -------------------------------------------------------------------------
@@ -109,13 +85,14 @@ class Flow(Answers, OwnContexts):
         """Make a connection's context active, match the URL, and say whether the loop lane is
         taken: its view is an `async def`, and no step was overridden by a `def`. Without a view
         (a 404) the hooks decide."""
-        ctx.begin(self.asks_for_app_context)
+        plan = self.plan
+        ctx.begin(plan.asks_for_app_context)
         try:
-            if not self.match_scope(ctx):
-                self.match_url(ctx)  # a context that matches by itself is pushed, by `handle_own`
+            if not match_scope(plan, ctx):
+                match_url(plan, ctx)  # a context that matches by itself is pushed, by `handle_own`
         except Exception as error:  # a converter's own fault, too: dispatched like a view's
             ctx.conn.routing_exception = error
-        if self.overridden:
+        if plan.overridden:
             return False
         conn = ctx.made
         if conn is None:
@@ -123,19 +100,25 @@ class Flow(Answers, OwnContexts):
         elif conn.routing_exception is None:
             rule, method, ctx.view_args = conn.url_rule, conn.method, conn.view_args
         else:
-            return self.misses_on_loop(ctx)
+            return plan.misses_on_loop(ctx)
         endpoint = rule.endpoint
         view: t.Any = self.app.view_functions.get(endpoint)
         known, on_loop, bare = self._colours.get(endpoint, _UNKNOWN)
         if known is not view:
-            adapted = self.adapt is not None  # to what is awaited, as its base does
+            adapted = plan.adapt is not None  # to what is awaited, as its base does
             on_loop = view is None or adapted or is_async_callable(view)
-            bare = view if on_loop and self.direct and not self.replaced and not adapted else None
+            bare = None
+            if on_loop and not adapted and plan.direct and not plan.replaced:
+                bare = view
             self._colours[endpoint] = view, on_loop, bare
         # OPTIONS has no view where it is answered automatically.
         if method != "OPTIONS" and ctx.unsettled is None:
             ctx.view = bare
         return on_loop
+
+    def match_url(self, ctx: AppContext) -> None:
+        """Match the URL, for a context that asks for it."""
+        match_url(self.plan, ctx)
 
     # --- the flow -------------------------------------------------------------------------
 
@@ -148,21 +131,21 @@ class Flow(Answers, OwnContexts):
         try:
             if ctx.unsettled is not None:
                 await ctx.announced()
-            if not self.direct:
+            if not self.plan.direct:
                 await ctx.open_session()
-                if "full_dispatch" in self.replaced:
+                if "full_dispatch" in self.plan.replaced:
                     return await self.full_dispatch(ctx)
             try:
                 rv = await self.produce(ctx, on_loop)
             except Exception as error:
                 rv = await self.recover(ctx, error)
-            return (on_loop and self.answer(ctx, rv)) or await self.finalize(ctx, rv)
+            return (on_loop and direct_answer(self.plan, ctx, rv)) or await self.finalize(ctx, rv)
         except Exception as error:
             return await self.fail(ctx, error)
 
     async def _handle_by_app(self, ctx: AppContext, on_loop: bool = False) -> t.Any:
         """Have the app's own `handle_request` answer. *Quart:* what it raises is raised."""
-        return await self.settle(self.handler(ctx.conn))
+        return await self.settle(self.plan.handler(ctx.conn))
 
     async def conclude(self, ctx: AppContext, rv: t.Any) -> t.Any:
         """Return the response, as `handle` does, to a request whose view was called by the door
@@ -177,7 +160,7 @@ class Flow(Answers, OwnContexts):
         called by the door and raised this."""
         try:
             rv = await self.recover(ctx, error)
-            return self.answer(ctx, rv) or await self.finalize(ctx, rv)
+            return direct_answer(self.plan, ctx, rv) or await self.finalize(ctx, rv)
         except Exception as unhandled:
             return await self.fail(ctx, unhandled)
         finally:
@@ -195,17 +178,17 @@ class Flow(Answers, OwnContexts):
         app = self.app
         if not app._got_first_request:
             app._got_first_request = True
-        if self.starting:
-            await self.send(self.started)
+        if self.plan.starting:
+            await self.send(self.KIND.started)
         unread = ctx.reads_ahead and not (ctx.made.read_at_once() or await ctx.made.read_ahead())
         # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
-        if self.before or self.preprocessors or self.replaced:
+        if self.plan.before or self.plan.preprocessors or self.plan.replaced:
             rv = await self.preprocess(ctx)
             if rv is not None:
                 return rv
         if unread:  # a before function may have raised the limit
             await ctx.made.read_ahead(last=True)
-        if self.replaced:
+        if self.plan.replaced:
             return await self.dispatch(ctx)
         rv = self.view_call(ctx)  # PERF(0.1 us): `dispatch`, without a call
         return await (rv if on_loop and type(rv) is CoroutineType else self.settle(rv))
@@ -226,12 +209,12 @@ class Flow(Answers, OwnContexts):
         conn = ctx.conn
         names = (None, *reversed(conn.blueprints))
         for name in names:
-            for func in self.preprocessors.get(name, ()):
+            for func in self.plan.preprocessors.get(name, ()):
                 rv = self.call(ctx, func, conn.endpoint, conn.view_args)
                 if type(rv) is CoroutineType:
                     await self.settle(rv)
         for name in names:
-            for func in self.before.get(name, ()):
+            for func in self.plan.before.get(name, ()):
                 rv = self.call(ctx, func)
                 if rv is not None:
                     rv = await self.settle(rv)
@@ -251,15 +234,15 @@ class Flow(Answers, OwnContexts):
         if conn.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
             return call_with_context(app.make_default_options_response)
         view: t.Any = app.view_functions[rule.endpoint]
-        if self.adapt is not None:
-            view = self.adapt(view)
+        if self.plan.adapt is not None:
+            view = self.plan.adapt(view)
         return view(**conn.view_args)
 
     def call(self, ctx: AppContext, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
         """Call what the user registered: in this very thread, whatever colour it has, unless
         `SYNC_HOOKS_IN_THREAD` says otherwise. Return what it returns, which is to be settled."""
-        if self.adapt is not None:
-            func = self.adapt(func)
+        if self.plan.adapt is not None:
+            func = self.plan.adapt(func)
         if ctx.hook_thread is not None and goes_apart(ctx, func):
             return ctx.hook_thread.do(func, *args)
         return func(*args)
@@ -271,14 +254,14 @@ class Flow(Answers, OwnContexts):
         return rv
 
     async def finalize(self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False) -> t.Any:
-        response = self.make(rv)
+        response = self.plan.make(rv)
         if type(response) is CoroutineType:  # an `async def` override
             response = await awaited(response)
         try:
             response = await self.postprocess(ctx, response)
-            if self.finishing:
-                await self.send(self.finished, response=response)
-            check_sendable(response)
+            if self.plan.finishing:
+                await self.send(self.KIND.finished, response=response)
+            ctx.checked = check_sendable(response, ctx.scope is not None)
         except BaseException as error:
             if not (from_error_handler and isinstance(error, Exception)):
                 await drop_response(response)
@@ -294,17 +277,17 @@ class Flow(Answers, OwnContexts):
         app = self.app
         for func in ctx._after_request_functions:
             response = await self.call_after(ctx, func, response)
-        if self.after:
+        if self.plan.after:
             for name in (*ctx.conn.blueprints, None):
-                for func in reversed(self.after.get(name, ())):
+                for func in reversed(self.plan.after.get(name, ())):
                     response = await self.call_after(ctx, func, response)
-        if self.saves_session(ctx):
+        if self.plan.saves_session(ctx):
             session = ctx._session
             interface: t.Any = app.session_interface
-            if self.lazy_session and type(session) is interface.session_class:
-                interface.store(app, session, response)
+            if self.plan.lazy_session and type(session) is interface.session_class:
+                interface.store(app, session, response, stock=True)
             elif not interface.is_null_session(session):
-                saved: t.Any = self.saver(ctx)(app, session, response)
+                saved: t.Any = self.plan.saver(ctx)(app, session, response)
                 if is_awaitable(saved):
                     await awaited(saved, prepared=True)
         return response
@@ -371,14 +354,14 @@ class Flow(Answers, OwnContexts):
         except Exception as another:  # of the error handler's
             if another is error or propagates(self.app):
                 raise
-            return failed_response(self.app, self.describe(ctx))
+            return failed_response(self.app, self.plan.describe(ctx))
         finally:
             del error  # its traceback holds this frame
 
     async def handle_exception(self, ctx: AppContext, error: Exception) -> t.Any:
         app = self.app
-        if self.failed.receivers:
-            await self.send(self.failed, exception=error)
+        if self.KIND.failed.receivers:
+            await self.send(self.KIND.failed, exception=error)
         if propagates(app):
             raise error
         exc_info: t.Any = sys.exc_info()
@@ -399,12 +382,14 @@ class Flow(Answers, OwnContexts):
         """End a context for a door. What a teardown function raises is logged, or raised when
         testing; the response that was made goes out. *Flask:* it is lost."""
         try:
-            await (self.pop(ctx) if self.own_contexts else ctx.release(ctx.error))
+            await (self.pop(ctx) if self.plan.own_contexts else ctx.release(ctx.error))
         except Exception as error:
             propagate = self.app.config["PROPAGATE_EXCEPTIONS"]
             if propagate or (propagate is None and self.app.testing):
                 raise
-            self.app.logger.error("Exception in the end of %s", self.describe(ctx), exc_info=error)
+            self.app.logger.error(
+                "Exception in the end of %s", self.plan.describe(ctx), exc_info=error
+            )
 
     async def end_context(self, ctx: AppContext, exc: BaseException | None) -> None:
         """Run all teardown functions, whether or not one of them raises; then raise what the
@@ -417,19 +402,19 @@ class Flow(Answers, OwnContexts):
                 ctx.made.routing_exception.__traceback__ = None  # holds the connection
             # PERF(1.5 us): steps that nobody overrode are left out where they have nothing to do.
             if (
-                self.overridden
-                or self.teardown
-                or self.tearing_down.receivers
-                or "teardown_connection" in self.replaced
+                self.plan.overridden
+                or self.plan.teardown
+                or self.KIND.tearing_down.receivers
+                or "teardown_connection" in self.plan.replaced
             ):
                 await collect(errors, self.teardown_connection(ctx, exc))
             if ctx.kind == "request" and ctx.made is not None and ctx.made.needs_close:
                 await self._close(errors, ctx.made)
         if ctx.outer is None and (
-            self.overridden
+            self.plan.overridden
             or app.teardown_appcontext_funcs
             or appcontext_tearing_down.receivers
-            or "teardown_app" in self.replaced
+            or "teardown_app" in self.plan.replaced
         ):
             ctx.hide_connection()
             await collect(errors, self.teardown_app(ctx, exc))
@@ -448,18 +433,18 @@ class Flow(Answers, OwnContexts):
 
     async def teardown_connection(self, ctx: AppContext, exc: BaseException | None) -> None:
         errors: list[BaseException] = []
-        if self.teardown:
+        if self.plan.teardown:
             for name in (*ctx.conn.blueprints, None):
-                for func in reversed(self.teardown.get(name, ())):
+                for func in reversed(self.plan.teardown.get(name, ())):
                     await self._tear_down(ctx, errors, func, exc)
-        if self.tearing_down.receivers:
-            await collect(errors, self.send(self.tearing_down, exc=exc))
+        if self.KIND.tearing_down.receivers:
+            await collect(errors, self.send(self.KIND.tearing_down, exc=exc))
         if errors:
             raise errors[0]
 
     async def teardown_app(self, ctx: AppContext, exc: BaseException | None) -> None:
         errors: list[BaseException] = []
-        for func in self.app.teardown_appcontext_funcs[:: -1 if self.plain else 1]:  # as Quart
+        for func in self.app.teardown_appcontext_funcs[:: -1 if self.plan.plain else 1]:  # as Quart
             await self._tear_down(ctx, errors, func, exc)
         if appcontext_tearing_down.receivers:
             await collect(errors, self.send(appcontext_tearing_down, exc=exc))
@@ -482,7 +467,7 @@ class Flow(Answers, OwnContexts):
 
     async def send(self, signal: t.Any, **kwargs: t.Any) -> None:
         """Send a signal with the app as its sender; async receivers are awaited."""
-        wrapper = self.adapt or itself
+        wrapper = self.plan.adapt or itself
         for _, rv in signal.send(self.app, _async_wrapper=wrapper, **kwargs):
             if is_awaitable(rv):
                 await awaited(rv)

@@ -17,107 +17,84 @@ from ..routing import is_valid_host
 from ..routing import Map
 from ..routing import NO_RULES
 from ..routing import VALID_HOSTS
-from ..sansio.app import Core
-from .overrides import is_default
-from .plan import Survey
+from .plan import Plan
 
 Found = t.Any  # a rule and its arguments, or None: Werkzeug's types do not tell them apart
 
 
-class Matching(Survey):
-    """A flow that finds the rule for a connection."""
+def match_scope(plan: Plan, ctx: AppContext) -> bool:
+    """Match the URL by what the ASGI scope says, so that no request has to be made for it;
+    say whether that was enough. Raises NotFound (404) and MethodNotAllowed (405)."""
+    raw_headers, config = ctx.raw_headers, plan.config
+    if (
+        not plan.takes_scope
+        or raw_headers.get(b"host") not in VALID_HOSTS
+        or config["TRUSTED_HOSTS"] is not None
+        or (plan.minds_host and config["SERVER_NAME"] is not None)
+    ):
+        return False
+    scope = ctx.scope
+    url_map: t.Any = plan.url_map
+    if (
+        len(raw_headers) != len(scope["headers"])  # some name came twice
+        or scope.get("root_path")
+        or url_map.host_matching
+    ):
+        return False
+    path, method = scope["path"], scope["method"]
+    # PERF(0.1 us): what `find` would find first, without a call.
+    rule = url_map.table.static.get(path, NO_RULES).get(method)
+    if rule is not None:
+        found: Found = rule, {}
+    elif path[:1] == "/" and "//" not in path and path.isascii():
+        found = _find(url_map, path, method, False)
+        if found is None:
+            return False
+    else:
+        return False
+    ctx.url_rule, ctx.view_args = found
+    if ctx.made is not None:
+        ctx.made.url_rule, ctx.made.view_args = found
+    return True
 
-    def __init__(self, app: Core) -> None:
-        super().__init__(app)
-        #: The map, where path and method may be looked up in its table: no subdomains are
-        #: matched, and nobody overrode what matches.
-        self.url_map: Map | None = None
-        if not app.subdomain_matching and is_default(app.create_url_adapter):
-            self.url_map = app.url_map if type(app.url_map) is Map else None
-        #: Whether a host that is not `SERVER_NAME` is another subdomain, or none of ours: *Quart*
-        #: does not have to be told to match subdomains.
-        self.minds_host: bool = not self.plain and self.url_map is not None
-        #: Whether contexts leave matching to the flow.
-        self.matches: bool = self.context_class.match_request is AppContext.match_request
-        #: Whether nobody has a word in what a scope's path and method are.
-        self.takes_scope: bool = (
-            self.matches
-            and self.late_request
-            and self.url_map is not None
-            and self.request_class.trusted_hosts is None
-        )
 
-    def match_scope(self, ctx: AppContext) -> bool:
-        """Match the URL by what the ASGI scope says, so that no request has to be made for it;
-        say whether that was enough. Raises NotFound (404) and MethodNotAllowed (405)."""
-        raw_headers, config = ctx.raw_headers, self.config
+def match_url(plan: Plan, ctx: AppContext) -> None:
+    """Match the URL of a context's connection; what goes wrong is kept as its
+    `routing_exception`: NotFound (404), MethodNotAllowed (405), RequestRedirect (308),
+    WebsocketMismatch (400), SecurityError (400)."""
+    conn, url_map, websocket = ctx.conn, plan.url_map, ctx.has_websocket
+    found: t.Any = None
+    try:
+        check_head(conn, plan.config)
+        if not plan.plain and conn.root_path and conn.is_outside_root():
+            raise NotFound  # as Quart has it; Flask's servers never send such a request
         if (
-            not self.takes_scope
-            or raw_headers.get(b"host") not in VALID_HOSTS
-            or config["TRUSTED_HOSTS"] is not None
-            or (self.minds_host and config["SERVER_NAME"] is not None)
+            url_map is not None
+            and not url_map.host_matching
+            and plan.config["TRUSTED_HOSTS"] is None
+            and conn.trusted_hosts is None
+            and is_valid_host(conn.raw_host)
+            and not (plan.minds_host and _is_elsewhere(plan, conn.raw_host))
         ):
-            return False
-        scope = ctx.scope
-        url_map: t.Any = self.url_map
-        if (
-            len(raw_headers) != len(scope["headers"])  # some name came twice
-            or scope.get("root_path")
-            or url_map.host_matching
-        ):
-            return False
-        path, method = scope["path"], scope["method"]
-        # PERF(0.1 us): what `find` would find first, without a call.
-        rule = url_map.table.static.get(path, NO_RULES).get(method)
-        if rule is not None:
-            found: Found = rule, {}
-        elif path[:1] == "/" and "//" not in path and path.isascii():
-            found = _find(url_map, path, method, False)
-            if found is None:
-                return False
-        else:
-            return False
-        ctx.url_rule, ctx.view_args = found
-        if ctx.made is not None:
-            ctx.made.url_rule, ctx.made.view_args = found
-        return True
+            path = conn.path
+            if path != "/" or conn.path_info:
+                found = _find(url_map, path, conn.method, websocket)
+        if found is None:  # the adapter knows the path; an app's own may have another
+            adapter: t.Any = ctx.url_adapter
+            found = adapter.match(return_rule=True, websocket=websocket)
+        conn.url_rule, conn.view_args = found
+    except HTTPException as error:
+        conn.routing_exception = error
+        if isinstance(error, (SecurityError, RequestHeaderFieldsTooLarge)):
+            # The host was refused, or all headers. An error handler may still ask for it and
+            # build URLs.
+            conn.host = ""
+            ctx.url_adapter = plan.app.bind_without_host(conn)
 
-    def match_url(self, ctx: AppContext) -> None:
-        """Match the URL of a context's connection; what goes wrong is kept as its
-        `routing_exception`: NotFound (404), MethodNotAllowed (405), RequestRedirect (308),
-        WebsocketMismatch (400), SecurityError (400)."""
-        conn, url_map, websocket = ctx.conn, self.url_map, ctx.has_websocket
-        found: t.Any = None
-        try:
-            check_head(conn, self.app.config)
-            if not self.plain and conn.root_path and conn.is_outside_root():
-                raise NotFound  # as Quart has it; Flask's servers never send such a request
-            if (
-                url_map is not None
-                and not url_map.host_matching
-                and self.app.config["TRUSTED_HOSTS"] is None
-                and conn.trusted_hosts is None
-                and is_valid_host(conn.raw_host)
-                and not (self.minds_host and self._is_elsewhere(conn.raw_host))
-            ):
-                path = conn.path
-                if path != "/" or conn.path_info:
-                    found = _find(url_map, path, conn.method, websocket)
-            if found is None:  # the adapter knows the path; an app's own may have another
-                adapter: t.Any = ctx.url_adapter
-                found = adapter.match(return_rule=True, websocket=websocket)
-            conn.url_rule, conn.view_args = found
-        except HTTPException as error:
-            conn.routing_exception = error
-            if isinstance(error, (SecurityError, RequestHeaderFieldsTooLarge)):
-                # The host was refused, or all headers. An error handler may still ask for it and
-                # build URLs.
-                conn.host = ""
-                ctx.url_adapter = self.app.bind_without_host(conn)
 
-    def _is_elsewhere(self, host: str) -> bool:
-        server_name = self.app.config["SERVER_NAME"]
-        return server_name is not None and host != server_name
+def _is_elsewhere(plan: Plan, host: str) -> bool:
+    server_name = plan.config["SERVER_NAME"]
+    return server_name is not None and host != server_name
 
 
 def _find(url_map: Map, path: str, method: str, websocket: bool) -> Found:

@@ -14,25 +14,28 @@ from .._concurrency.coroutines import is_async_callable
 from .._context import lives_by_itself
 from .._current import activate
 from ..ctx import AppContext
-from .match import Matching
+from .match import match_url
+from .plan import Plan
 
 Enter = t.Callable[[AppContext], bool]
 Handle = t.Callable[..., t.Awaitable[t.Any]]
 
 
-class OwnContexts(Matching):
+class OwnContexts:
     """A flow in which contexts may live by themselves."""
+
+    plan: Plan
 
     def is_own(self, ctx: AppContext) -> bool:
         """Say whether this context, or the application context to come, has methods of its own."""
-        return self.own_app_context or lives_by_itself(ctx)
+        return self.plan.own_app_context or lives_by_itself(ctx)
 
     def enter_own(self, enter: Enter, ctx: AppContext) -> bool:
         """Say whether the loop lane is taken, as `enter` does; but leave it to `handle` to make the
         context active."""
         if not self.is_own(ctx):
             return enter(ctx)
-        if self.plain or self.overridden:
+        if self.plan.plain or self.plan.overridden:
             return False
         if "match_request" in type(ctx).redefined or "match_request" in vars(ctx):
             return False  # nobody knows which view it will find
@@ -44,14 +47,14 @@ class OwnContexts(Matching):
             return True
         activate(ctx, ctx)
         try:
-            self.match_url(ctx)
+            match_url(self.plan, ctx)
         except Exception:  # a converter's own fault: raised again when the context matches
             return True
         view = None
         if conn.routing_exception is None:
-            view = self.app.view_functions.get(conn.url_rule.endpoint)
+            view = self.plan.app.view_functions.get(conn.url_rule.endpoint)
         conn.url_rule = conn.view_args = conn.routing_exception = None
-        return view is None or self.adapt is not None or is_async_callable(view)
+        return view is None or self.plan.adapt is not None or is_async_callable(view)
 
     async def handle_own(self, handle: Handle, ctx: AppContext, on_loop: bool = False) -> t.Any:
         if self.is_own(ctx):

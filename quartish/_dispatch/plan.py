@@ -9,6 +9,7 @@ each time, as it may be edited at any time.
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from types import MethodType
@@ -17,10 +18,19 @@ from .._concurrency.coroutines import is_async_callable
 from .._concurrency.greenlets import can_pause
 from .._context import has_own_life
 from ..ctx import AppContext
+from ..routing import Map
 from ..sansio.app import Core
 from ..sessions import is_stock
 from ..signals import appcontext_popped
 from ..signals import appcontext_tearing_down
+from ..signals import got_request_exception
+from ..signals import got_websocket_exception
+from ..signals import request_finished
+from ..signals import request_started
+from ..signals import request_tearing_down
+from ..signals import websocket_finished
+from ..signals import websocket_started
+from ..signals import websocket_tearing_down
 from ..wrappers import Response
 from ..wrappers.awaitable_response import Response as AwaitableResponse
 from ..wrappers.connection import Conn
@@ -35,26 +45,91 @@ _SETTINGS = frozenset(["default_mimetype", "default_status"])
 _FROM_SCOPE: t.Any = vars(Conn)["from_scope"].__func__
 
 
-class Survey:
-    """What is known of the flow of one app's connections of one kind."""
+@dataclass(frozen=True)
+class Kind:
+    """What requests and websockets have by other names."""
 
-    #: The app's registries of the hooks, by name: before, after, teardown.
-    HOOKS: t.ClassVar[tuple[str, str, str]]
+    #: The app's registries of the hooks: before, after, teardown.
+    hooks: tuple[str, str, str]
     #: The app's methods around the flow, and that make its contexts, if it has them.
-    HANDLER: t.ClassVar[str]
-    CONTEXT: t.ClassVar[str]
+    handler: str
+    context: str
     #: The app's attribute that has its class of connections.
-    CONNECTION: t.ClassVar[str]
+    connection: str
     #: The app's method for each step that it may override.
-    METHODS: t.ClassVar[dict[str, str]]
+    methods: t.Mapping[str, str]
     #: The signals of its begin, its end, its failure and its teardown.
     started: t.Any
     finished: t.Any
     failed: t.Any
     tearing_down: t.Any
 
-    def __init__(self, app: Core) -> None:
+
+HTTP = Kind(
+    hooks=("before_request_funcs", "after_request_funcs", "teardown_request_funcs"),
+    handler="handle_request",
+    context="request_context",
+    connection="asgi_http_class",
+    methods={
+        "full_dispatch": "full_dispatch_request",
+        "preprocess": "preprocess_request",
+        "dispatch": "dispatch_request",
+        "finalize": "finalize_request",
+        "postprocess": "process_response",
+        "handle_user_exception": "handle_user_exception",
+        "handle_http_exception": "handle_http_exception",
+        "handle_exception": "handle_exception",
+        "teardown_connection": "do_teardown_request",
+        "teardown_app": "do_teardown_appcontext",
+    },
+    started=request_started,
+    finished=request_finished,
+    failed=got_request_exception,
+    tearing_down=request_tearing_down,
+)
+WEBSOCKET = Kind(
+    hooks=("before_websocket_funcs", "after_websocket_funcs", "teardown_websocket_funcs"),
+    handler="handle_websocket",
+    context="websocket_context",
+    connection="asgi_websocket_class",
+    methods={
+        "full_dispatch": "full_dispatch_websocket",
+        "preprocess": "preprocess_websocket",
+        "dispatch": "dispatch_websocket",
+        "finalize": "finalize_websocket",
+        "postprocess": "postprocess_websocket",
+        "handle_user_exception": "handle_user_exception",
+        "handle_http_exception": "handle_http_exception",
+        "handle_exception": "handle_websocket_exception",
+        "teardown_connection": "do_teardown_websocket",
+        "teardown_app": "do_teardown_appcontext",
+    },
+    started=websocket_started,
+    finished=websocket_finished,
+    failed=got_websocket_exception,
+    tearing_down=websocket_tearing_down,
+)
+
+
+class Plan:
+    """What is known of one app's connections of one kind. It is never changed: the app makes
+    another one when something that it is made of is set."""
+
+    # PERF(0.15 us): without slots so many attributes make a dict of each plan's own, in which
+    # every look-up takes the slow way.
+    __slots__ = (
+        *("adapt", "after", "app", "asks_for_app_context", "at_end", "before", "config"),
+        *("connection_class", "context_class", "detour", "direct", "finishing", "handler"),
+        *("in_app_context", "kind", "late_request", "lazy_session", "make", "makes_context"),
+        *("matches", "minds_host", "overridden", "own_adapter", "own_app_context"),
+        *("own_contexts", "plain", "preprocessors", "replaced", "request_class"),
+        *("response_class", "starting", "steps", "takes_scope", "teardown", "through_wsgi"),
+        *("unchanged", "url_map"),
+    )
+
+    def __init__(self, app: Core, kind: Kind) -> None:
         self.app = app
+        self.kind = kind
         # PERF(0.02 us each): an app has them in its class, where looking them up is slow.
         self.plain: bool = app.plain
         self.config: t.Mapping[str, t.Any] = app.config
@@ -62,10 +137,10 @@ class Survey:
         self.context_class: t.Any = app.context_class
         self.response_class: t.Any = app.response_class
         #: Whether the app makes the contexts by a method of its own.
-        maker: t.Any = getattr(app, self.CONTEXT, None)
+        maker: t.Any = getattr(app, kind.context, None)
         class_of: t.Any = getattr(app, "context_class_of", lambda _: self.context_class)
         self.makes_context: bool = maker is not None and (
-            not is_default(maker) or class_of(self.CONTEXT) is not self.context_class
+            not is_default(maker) or class_of(kind.context) is not self.context_class
         )
         #: Whether a request may be made when it is first asked for: neither its class nor its
         #: context's does anything of its own when one is made, or closed.
@@ -83,16 +158,17 @@ class Survey:
         self.before: t.Any
         self.after: t.Any
         self.teardown: t.Any
-        self.before, self.after, self.teardown = (getattr(app, name) for name in self.HOOKS)
+        self.before, self.after, self.teardown = (getattr(app, name) for name in kind.hooks)
         #: The steps whose place a method of the app's takes.
         self.replaced: set[str] = set()
+        self.steps: dict[str, t.Callable[..., t.Any]] = {}
         #: Whether one of them was written as `def`: then the whole request runs in a thread.
         self.overridden: bool = False
-        for step, name in self.METHODS.items():
+        for step, name in kind.methods.items():
             method = getattr(app, name)
             if not is_default(method):
                 context_last = not self.plain and step in CONTEXT_LAST
-                setattr(self, step, as_step(method, context_last))
+                self.steps[step] = as_step(method, context_last)
                 self.replaced.add(step)
                 self.overridden = self.overridden or not is_async_callable(method)
         for name in HELPERS:
@@ -101,7 +177,7 @@ class Survey:
                 self.overridden = self.overridden or not is_async_callable(method)
         #: The app's own method around all of it, in the awaitable colour.
         self.handler: t.Any = None
-        handler = getattr(app, self.HANDLER, None)
+        handler = getattr(app, kind.handler, None)
         if handler is not None and not is_default(handler):
             self.handler = handler
             self.replaced.add("handle")
@@ -138,12 +214,12 @@ class Survey:
         self.preprocessors: t.Any = app.url_value_preprocessors
         self.starting: t.Any
         self.finishing: t.Any
-        self.starting, self.finishing = self.started.receivers, self.finished.receivers
+        self.starting, self.finishing = kind.started.receivers, kind.finished.receivers
         #: Who takes part at the end. PERF(0.1 us): `any` asks them all in one call.
         self.at_end: tuple[t.Any, ...] = (
             self.teardown,
             app.teardown_appcontext_funcs,
-            self.tearing_down.receivers,
+            kind.tearing_down.receivers,
             appcontext_tearing_down.receivers,
             appcontext_popped.receivers,
             self.replaced,
@@ -154,10 +230,12 @@ class Survey:
             type(app).__call__, "for_wsgi"
         )
         #: The app's own class of connections, where it has one that does anything of its own.
-        connection_class: t.Any = getattr(app, self.CONNECTION, None)
+        connection_class: t.Any = getattr(app, kind.connection, None)
         self.connection_class: t.Any | None = (
             None if getattr(connection_class, "direct", not connection_class) else connection_class
         )
+        if kind is WEBSOCKET and "buffer_class" in t.cast(t.Any, app).websocket_class.redefined:
+            self.connection_class = connection_class  # it fills the buffer, as in Quart 0.23
         #: *Quart:* whether each request is inside of an application context that the app makes by
         #: a method of its own.
         self.in_app_context: bool = not self.plain and not is_default(
@@ -172,6 +250,24 @@ class Survey:
         self.lazy_session: bool = is_stock(app.session_interface) and (app.plain or not self.adapt)
         #: Whether a request has nothing to do before `full_dispatch`, which is the flow's own.
         self.direct: bool = self.lazy_session and "full_dispatch" not in self.replaced
+
+        #: The map, where path and method may be looked up in its table: no subdomains are
+        #: matched, and nobody overrode what matches.
+        self.url_map: Map | None = None
+        if not app.subdomain_matching and is_default(app.create_url_adapter):
+            self.url_map = app.url_map if type(app.url_map) is Map else None
+        #: Whether a host that is not `SERVER_NAME` is another subdomain, or none of ours: *Quart*
+        #: does not have to be told to match subdomains.
+        self.minds_host: bool = not self.plain and self.url_map is not None
+        #: Whether contexts leave matching to the flow.
+        self.matches: bool = self.context_class.match_request is AppContext.match_request
+        #: Whether nobody has a word in what a scope's path and method are.
+        self.takes_scope: bool = (
+            self.matches
+            and self.late_request
+            and self.url_map is not None
+            and self.request_class.trusted_hosts is None
+        )
 
     def of_interface(self, func: t.Any) -> t.Any:
         """Return what is called for a method of the session interface: *Quart* puts the same

@@ -10,46 +10,15 @@ import typing as t
 from asyncio import CancelledError
 
 from ..ctx import AppContext
-from ..sansio.app import Core
-from ..signals import got_websocket_exception
-from ..signals import websocket_finished
-from ..signals import websocket_started
-from ..signals import websocket_tearing_down
 from .flow import Flow
+from .plan import WEBSOCKET
 
 
 class WebsocketFlow(Flow):
     """The flow of a websocket: other hooks and signals, and a view that returns nothing
     has done its work."""
 
-    started = websocket_started
-    finished = websocket_finished
-    failed = got_websocket_exception
-    tearing_down = websocket_tearing_down
-
-    HOOKS = ("before_websocket_funcs", "after_websocket_funcs", "teardown_websocket_funcs")
-
-    HANDLER, CONTEXT = "handle_websocket", "websocket_context"
-    CONNECTION = "asgi_websocket_class"
-
-    METHODS: t.ClassVar[dict[str, str]] = {
-        "full_dispatch": "full_dispatch_websocket",
-        "preprocess": "preprocess_websocket",
-        "dispatch": "dispatch_websocket",
-        "finalize": "finalize_websocket",
-        "postprocess": "postprocess_websocket",
-        "handle_user_exception": "handle_user_exception",
-        "handle_http_exception": "handle_http_exception",
-        "handle_exception": "handle_websocket_exception",
-        "teardown_connection": "do_teardown_websocket",
-        "teardown_app": "do_teardown_appcontext",
-    }
-
-    def __init__(self, app: Core) -> None:
-        super().__init__(app)
-        if "buffer_class" in t.cast(t.Any, app).websocket_class.redefined:
-            # Connections fill it, as in Quart 0.23.
-            self.connection_class = getattr(app, self.CONNECTION, None)
+    KIND = WEBSOCKET
 
     async def handle(self, ctx: AppContext, on_loop: bool = False) -> t.Any:
         """Return the response, if any. When the door cancels the handler because the
@@ -79,8 +48,8 @@ class WebsocketFlow(Flow):
             return await super().finalize(ctx, rv, from_error_handler)
         try:
             rv = await self.postprocess(ctx, None)
-            if self.finishing:
-                await self.send(self.finished, response=rv)
+            if self.plan.finishing:
+                await self.send(self.KIND.finished, response=rv)
         except Exception:
             if not from_error_handler:
                 raise

@@ -12,6 +12,8 @@ import typing as t
 from werkzeug.datastructures import Headers
 from werkzeug.urls import iri_to_uri
 
+from ..typing import RawHeaders
+
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -67,12 +69,19 @@ def check_token(name: str, value: str) -> None:
         raise Unsendable(f"{value!r} is no {name}: it has to be a token of RFC 9110.")
 
 
+Lines = list[tuple[str, str]]
+Checked = tuple[Lines, RawHeaders, bool]
+"""Headers as a response has them, as they are sent, and whether there is a Content-Length."""
+
+
 def raw_lines(
-    lines: t.Iterable[tuple[str, str]], locate: t.Callable[[str, str], str]
-) -> tuple[list[tuple[bytes, bytes]], bool]:
+    lines: Lines, locate: t.Callable[[str, str], str], checked: Checked | None = None
+) -> tuple[RawHeaders, bool]:
     """Return headers as they are sent, their URLs as `locate(name, value)` says; and whether there
-    is a Content-Length."""
-    lines = list(iter(lines))
+    is a Content-Length. Those that were `checked`, and are the same still, are taken as they are.
+    """
+    if checked is not None and checked[0] == lines:
+        return list(checked[1]), checked[2]
     names, has_length, has_url = raw_names(tuple([name for name, _ in lines]))
     if has_url:
         lines = [
@@ -86,9 +95,10 @@ def raw_lines(
     return list(zip(names, values, strict=True)), has_length
 
 
-def check_sendable(response: t.Any) -> None:
+def check_sendable(response: t.Any, encode: bool) -> Checked | None:
     """Raise Unsendable, or what else a part of it raises, where the head of a response cannot be
-    sent: while somebody can still answer that."""
+    sent: while somebody can still answer that. Where they are to be encoded, return its headers as
+    they are sent, for `raw_lines`; None where there is more to look at then."""
     status = response.status_code
     if not 200 <= status <= 999:
         raise Unsendable(f"{status} is no status of a response.")
@@ -112,3 +122,8 @@ def check_sendable(response: t.Any) -> None:
         raise Unsendable("A header of the response has a line break or a NUL in its value.")
     if not text.isascii():
         text.encode()
+        return None
+    if has_url or not encode:
+        return None
+    raw = [value.strip(" \t").encode() for value in values]
+    return lines, list(zip(names, raw, strict=True)), has_length

@@ -73,7 +73,7 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
         if started.began:
             raise
         await started.close()
-        about = note(exchange.flow.describe(ctx))
+        about = note(exchange.flow.plan.describe(ctx))
         if about in getattr(error, "__notes__", ()):
             error.__notes__.remove(about)  # nothing was sent
         place = Place(context, ctx, asyncio.get_running_loop(), on_loop)

@@ -70,7 +70,7 @@ def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
         )
     if not expected:
         return None
-    return Body(inbox, None, app.to_file_thread, app.config["BODY_TIMEOUT"], announced)
+    return Body(inbox, None, inbox.offload, app.config["BODY_TIMEOUT"], announced)
 
 
 class IdleTimer:
@@ -179,7 +179,7 @@ class Exchange(Watch):
 
     def make_inbox(self) -> Inbox:
         inbox = HttpInbox(self.receive, self.app.to_file_thread, self)
-        inbox.config = self.flow.config
+        inbox.config = self.flow.plan.config
         return inbox
 
     def know_task(self) -> None:
@@ -257,7 +257,7 @@ class Exchange(Watch):
         if "_quart._preserve_context" in ctx.scope:  # a test client's
             self._keep()
         on_loop = flow.enter(ctx)
-        if on_loop and flow.config["SYNC_HOOKS_IN_THREAD"]:
+        if on_loop and flow.plan.config["SYNC_HOOKS_IN_THREAD"]:
             ctx.hook_thread = HookThread(self.app.hook_pool)
         return on_loop
 
@@ -315,7 +315,7 @@ class Exchange(Watch):
         self.app.logger.warning(
             "The response of %s was given up: nothing of it was sent for %s seconds"
             " (RESPONSE_TIMEOUT, response.timeout)",
-            self.flow.describe(self.ctx),
+            self.flow.plan.describe(self.ctx),
             self.idle.seconds,
         )
         self.cancel()
@@ -325,7 +325,7 @@ class Exchange(Watch):
     def left(self) -> None:
         """Cancel the view, unless it asked to be let finish or is at its end. What it does
         then, and the teardown functions, may take `DISCONNECT_GRACE` seconds."""
-        if self.flow.survives_disconnect(self.ctx) and not self.answered:
+        if self.flow.plan.survives_disconnect(self.ctx) and not self.answered:
             return
         if not self.ctx.ending:
             self.cancel()
@@ -355,7 +355,7 @@ class Exchange(Watch):
             return  # sync code, which is waited for
         self.app.logger.warning(
             "%s was cancelled: it went on for %s seconds after %s (DISCONNECT_GRACE)",
-            self.flow.describe(self.ctx),
+            self.flow.plan.describe(self.ctx),
             self.app.config["DISCONNECT_GRACE"],
             "its client had left" if self.has_left else "its server had cancelled it",
         )
@@ -374,7 +374,8 @@ class Exchange(Watch):
         if self.shelter is None or not isinstance(self.shelter.waiting, ThreadsEnd):
             if not self.given_up:
                 self.app.logger.error(
-                    "%s was given up: it catches every cancellation", self.flow.describe(self.ctx)
+                    "%s was given up: it catches every cancellation",
+                    self.flow.plan.describe(self.ctx),
                 )
             self.give_up()
             again = self.app.config["DISCONNECT_GRACE"]  # for its end
@@ -432,7 +433,7 @@ class Exchange(Watch):
         if self.lane is not None and self.lane.lost:
             self.app.logger.error(
                 "%s was given up: it catches every cancellation. Its teardown functions do not run",
-                self.flow.describe(self.ctx),
+                self.flow.plan.describe(self.ctx),
             )
         if self.has_inbox:
             await self.inbox.close()

@@ -22,6 +22,8 @@ from .._concurrency.coroutines import within
 from .._concurrency.threads import Lane
 from .._concurrency.threads import to_thread
 from .._current import is_current
+from .._dispatch.direct import direct_answer
+from .._dispatch.flow import Flow
 from .._dispatch.response import AT_ONCE
 from .._dispatch.response import HEAD_BODY
 from .._http.body import Body
@@ -54,19 +56,20 @@ def handle_http(
 ) -> Answer | t.Awaitable[None] | None:
     """Answer one request as far as nobody has to wait; return what is left to be sent, or
     awaited. `direct` says not to ask the app's own class of connections."""
-    flow = app.http_flow
-    if flow.detour and not (direct and not flow.through_wsgi):
-        if flow.in_app_context and not is_current(app):
+    flow: Flow = app.http_flow
+    plan = flow.plan
+    if plan.detour and not (direct and not plan.through_wsgi):
+        if plan.in_app_context and not is_current(app):
             return _in_app_context(app, scope, receive, send)
-        if flow.connection_class is not None and not direct:
-            return t.cast("t.Awaitable[None]", flow.connection_class(app, scope)(receive, send))
-        if flow.through_wsgi:
+        if plan.connection_class is not None and not direct:
+            return t.cast("t.Awaitable[None]", plan.connection_class(app, scope)(receive, send))
+        if plan.through_wsgi:
             debug = app.config["DEBUG"]
             handle = handle_through_wsgi_debugged if debug else handle_through_wsgi
             return handle(app, scope, receive, send)
     if not app._got_first_request:
         app._got_first_request = True
-    ctx = flow.context_class.of_scope(flow, scope, send)
+    ctx = plan.context_class.of_scope(flow, scope, send)
     raw = ctx.raw_headers
     # PERF(0.4 us): all is measured in one go.
     if (
@@ -74,7 +77,7 @@ def handle_http(
         or len(raw) != len(scope["headers"])
         or len(scope.get("query_string") or b"") > PASSES
     ):
-        ctx = flow.context_class.of_scope(flow, cut(scope, app.config), send)
+        ctx = plan.context_class.of_scope(flow, cut(scope, app.config), send)
     exchange = HttpExchange(app, ctx, flow, receive, send)
     request = ctx.made
     if request is not None and (scope["method"] != "GET" or b"content-length" in ctx.raw_headers):
@@ -83,9 +86,9 @@ def handle_http(
             exchange.upload = body
             request.receive_body(body)
     context = copy_context()
-    if app.config["DEBUG"]:
+    if plan.config["DEBUG"]:
         return exchange.complete(run_debugged(exchange, context))
-    if not flow.plain and app.config["TESTING"]:
+    if not plan.plain and plan.config["TESTING"]:
         return exchange.complete(run_tested(exchange, context))
     if not context.run(exchange.begin):
         return exchange.complete(exchange.in_thread(context))
@@ -155,15 +158,16 @@ class HttpExchange(Exchange):
         answer is left to be sent outside of the request's Context: tasks that a server begins
         meanwhile, such as Hypercorn's timer of an idle connection, would keep it."""
         ctx, flow = self.ctx, self.flow
-        if self.has_inbox and flow.plain and ctx.made.body is not None:
-            ctx.reads_ahead = flow.may_read(ctx)
+        plan = flow.plan
+        if self.has_inbox and plan.plain and ctx.made.body is not None:
+            ctx.reads_ahead = plan.may_read(ctx)
         try:
             try:  # PERF(0.2 us): `respond`, without a call; the call budget counts it
                 if (
                     ctx.view is None
-                    or flow.before
-                    or flow.preprocessors
-                    or flow.starting
+                    or plan.before
+                    or plan.preprocessors
+                    or plan.starting
                     or ctx.reads_ahead
                 ):
                     response = await flow.handle(ctx, True)
@@ -177,7 +181,7 @@ class HttpExchange(Exchange):
                     except Exception as error:
                         response = await flow.rescue(ctx, error)
                     else:
-                        response = flow.answer(ctx, rv) or await flow.conclude(ctx, rv)
+                        response = direct_answer(plan, ctx, rv) or await flow.conclude(ctx, rv)
                 if type(response) is not tuple and getattr(response, "speaks_wsgi", False):
                     response = as_wsgi_says(ctx.conn, response)
             except BaseException as error:
@@ -187,7 +191,7 @@ class HttpExchange(Exchange):
                 if (
                     ctx.error is not None
                     or (ctx.made is not None and ctx.made.needs_close)
-                    or any(flow.at_end)
+                    or any(plan.at_end)
                 ):
                     await self.end()
                 else:  # PERF(0.8 us): most have no teardown functions, and nothing to close
@@ -215,10 +219,10 @@ class HttpExchange(Exchange):
         conn = self.ctx.conn
         if conn.body is not None and self.app.plain:
             reader = BodyReader(conn.body, lambda: conn.max_content_length, lane)
-            if self.flow.may_read(self.ctx):
+            if self.flow.plan.may_read(self.ctx):
                 lane.prepare = reader.prepare
             conn.receive_input(io.BufferedReader(reader))
-        pool = self.app.file_pool if self.flow.serves_file(self.ctx) else self.app.view_pool
+        pool = self.app.file_pool if self.flow.plan.serves_file(self.ctx) else self.app.view_pool
         try:
             try:
                 response = await to_thread(pool, None, self.work, context, lane=lane)

@@ -29,6 +29,7 @@ from .._dispatch.response import plain_answer
 from .._dispatch.response import propagates
 from .._http.headers import raw_lines
 from .._werkzeug import on_close_functions
+from ..ctx import AppContext
 from ..typing import Answer
 from ..typing import ASGISend
 from ..typing import Message
@@ -45,7 +46,7 @@ CHUNKS_PER_TURN = 256
 """Pieces of a stream sent in a row before other tasks get their turn."""
 
 
-def raw_headers(conn: t.Any, response: t.Any, status: int, length: int | None) -> RawHeaders:
+def raw_headers(ctx: AppContext, response: t.Any, status: int, length: int | None) -> RawHeaders:
     """Return the headers to send; `length` is the body's size in bytes, None if unknown."""
     headers: Headers = response.headers
     if status in BODILESS:
@@ -54,7 +55,8 @@ def raw_headers(conn: t.Any, response: t.Any, status: int, length: int | None) -
         if status == 304:
             remove_entity_headers(headers)
         length = None
-    raw, has_length = raw_lines(headers, partial(_location, conn, response))
+    locate = partial(_location, ctx.conn, response)
+    raw, has_length = raw_lines(list(iter(headers)), locate, ctx.checked)
     if length is not None and not has_length:
         raw.append(length_line(length))
     return raw
@@ -111,7 +113,7 @@ class ClientGone(Exception):
     """The client left while a response was sent: nothing to tell anybody."""
 
 
-def as_answer(conn: t.Any, response: t.Any) -> Answer | None:
+def as_answer(ctx: AppContext, response: t.Any) -> Answer | None:
     """Return what is sent of a response; None where that takes its time, or where something has
     to be closed after it."""
     if on_close_functions(response):
@@ -120,7 +122,8 @@ def as_answer(conn: t.Any, response: t.Any) -> Answer | None:
     if data is None or len(data) > AT_ONCE:
         return None
     status: int = response.status_code
-    headers = _head(conn, response, status, len(data))
+    headers = _head(ctx, response, status, len(data))
+    conn = ctx.conn
     bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
     return status, headers, b"" if bodiless or status in BODILESS else data
 
@@ -128,7 +131,7 @@ def as_answer(conn: t.Any, response: t.Any) -> Answer | None:
 def answer_of(exchange: Exchange, response: t.Any) -> Answer | None:
     """Return what `as_answer` does, and a plain 500 where that fails."""
     try:
-        return as_answer(exchange.ctx.conn, response)
+        return as_answer(exchange.ctx, response)
     except Exception as error:
         return failed_answer(exchange, error)
 
@@ -139,7 +142,9 @@ def failed_answer(exchange: Exchange, error: Exception) -> Answer:
     if propagates(exchange.app):
         raise error
     exchange.app.logger.error(
-        "The response of %s cannot be sent", exchange.flow.describe(exchange.ctx), exc_info=error
+        "The response of %s cannot be sent",
+        exchange.flow.plan.describe(exchange.ctx),
+        exc_info=error,
     )
     return plain_answer(exchange.ctx.conn.method != "HEAD")
 
@@ -191,7 +196,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
         try:
             status: int = response.status_code
             data = body_in_memory(response)
-            headers = _head(conn, response, status, None if data is None else len(data))
+            headers = _head(exchange.ctx, response, status, None if data is None else len(data))
         except Exception as error:
             await send_answer(send, failed_answer(exchange, error))
             return
@@ -238,9 +243,9 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
                 await closed
 
 
-def _head(conn: t.Any, response: t.Any, status: int, length: int | None) -> RawHeaders:
-    headers = raw_headers(conn, response, status, length)
-    if status in (413, 414, 431) and conn.http_version < "2":
+def _head(ctx: AppContext, response: t.Any, status: int, length: int | None) -> RawHeaders:
+    headers = raw_headers(ctx, response, status, length)
+    if status in (413, 414, 431) and ctx.conn.http_version < "2":
         # What the client still sends of the body will not be read.
         headers.append((b"connection", b"close"))
     return headers
@@ -294,7 +299,7 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
     _read_more_at_once(response)
     try:
         try:
-            headers = raw_headers(conn, response, status, None)
+            headers = raw_headers(exchange.ctx, response, status, None)
         except Exception as error:
             await awaited(send_answer(send, failed_answer(exchange, error)))
             return

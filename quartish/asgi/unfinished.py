@@ -25,7 +25,7 @@ async def cut_off(exchange: Exchange, error: BaseException | None) -> None:
     told which request it was; what it does not log is logged here, once."""
     exchange.unfinished = False
     if isinstance(error, Exception):
-        error.add_note(note(exchange.flow.describe(exchange.ctx)))
+        error.add_note(note(exchange.flow.plan.describe(exchange.ctx)))
     if exchange.inbox.gone is not None:
         return
     if isinstance(error, asyncio.CancelledError) and not exchange.stalled:
@@ -33,7 +33,7 @@ async def cut_off(exchange: Exchange, error: BaseException | None) -> None:
         by_server = task is not None and task.cancelling()
         exchange.app.logger.warning(
             "The response of %s was cut off: %s",
-            exchange.flow.describe(exchange.ctx),
+            exchange.flow.plan.describe(exchange.ctx),
             "the server cancelled it" if by_server else "its stream was cancelled",
         )
     await reset(exchange.send)

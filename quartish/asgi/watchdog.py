@@ -160,7 +160,7 @@ class _Watch:
             "%s%s blocked the event loop for %d ms: nothing else was served meanwhile.%s Make it a"
             " plain 'def', which runs in a thread, or await an async driver (if it was one of its"
             " synchronous hooks: SYNC_HOOKS_IN_THREAD).",
-            exchange.flow.describe(exchange.ctx),
+            exchange.flow.plan.describe(exchange.ctx),
             _place(exchange.app.view_functions.get(exchange.ctx.conn.endpoint)),
             seconds * 1000,
             seen,

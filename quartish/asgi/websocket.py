@@ -52,11 +52,11 @@ async def handle_websocket(
     """Run a websocket's handler. `direct` says not to ask the app's own class of connections."""
     scope = cut(scope, app.config)
     flow = app.websocket_flow
-    if flow.in_app_context and not is_current(app):
+    if flow.plan.in_app_context and not is_current(app):
         async with app.app_context():
             await handle_websocket(app, scope, receive, send, direct)
         return
-    own = flow.connection_class
+    own = flow.plan.connection_class
     if own is not None and not direct:
         await own(app, scope)(receive, send)
         return
@@ -66,7 +66,7 @@ async def handle_websocket(
         when_it_stops(app, server, partial(_end_all, app))
     websocket = app.websocket_class.from_scope(scope)
     websocket.json_module, websocket.config_of_app = app.json, app.config
-    if app.plain or not flow.makes_context:
+    if app.plain or not flow.plan.makes_context:
         ctx = app.context_class(app, websocket=websocket)
     else:
         ctx = app.websocket_context(websocket)
@@ -238,7 +238,7 @@ class WebsocketExchange(Exchange):
         finally:
             await drop_response(response)
         status = response.status_code
-        headers = raw_headers(self.ctx.websocket, response, status, len(data))
+        headers = raw_headers(self.ctx, response, status, len(data))
         start = {"type": "websocket.http.response.start", "status": status}
         await self.send({**start, "headers": headers})
         await self.send({"type": "websocket.http.response.body", "body": data})

@@ -153,13 +153,14 @@ class SecureCookieSessionInterface(SessionInterface):
 
         None when the app has no secret key. The object is shared: do not change it.
         """
-        if not app.secret_key:
+        secret_key = app.secret_key
+        if not secret_key:
             return None
         fallbacks = app.config["SECRET_KEY_FALLBACKS"] or ()
         if isinstance(fallbacks, (str, bytes)):
             fallbacks = (fallbacks,)  # else each letter would be a key
         recipe = (
-            (*fallbacks, app.secret_key),  # the last one signs
+            (*fallbacks, secret_key),  # the last one signs
             self.salt,
             self.serializer,
             self.key_derivation,
@@ -203,9 +204,10 @@ class SecureCookieSessionInterface(SessionInterface):
         session: SessionMixin,
         response: t.Any,
         options: dict[str, t.Any] | None = None,
+        stock: bool = False,
     ) -> None:
         """Do what `save_session` does with `app`, `session` and `response`, at once in both
-        colours; `options` are of the cookie."""
+        colours. `options` are of the cookie; `stock` says that nobody has a word in them."""
         if response is None:
             if session.modified:
                 app.logger.error(
@@ -218,7 +220,8 @@ class SecureCookieSessionInterface(SessionInterface):
         varies = True
         if session and self.should_set_cookie(app, session):
             expires = self.get_expiration_time(app, session)
-            options = options or self._cookie_options(app)
+            if options is None:
+                options = _stock_options(app.config) if stock else self._cookie_options(app)
             serializer: t.Any = self.get_signing_serializer(app)
             value = serializer.dumps(items_of(session))
             if type(serializer) is SigningSerializer:
@@ -252,6 +255,19 @@ def _in_colour(app: AnyApp, value: T) -> T | t.Awaitable[T]:
 
 async def _awaitable(value: T) -> T:
     return value
+
+
+def _stock_options(config: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what `_cookie_options` does, of an interface that `is_stock`."""
+    return {
+        "key": config["SESSION_COOKIE_NAME"],
+        "domain": config["SESSION_COOKIE_DOMAIN"],
+        "path": config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"],
+        "secure": config["SESSION_COOKIE_SECURE"],
+        "partitioned": config["SESSION_COOKIE_PARTITIONED"],
+        "samesite": config["SESSION_COOKIE_SAMESITE"],
+        "httponly": config["SESSION_COOKIE_HTTPONLY"],
+    }
 
 
 class AwaitableSessionInterface(SessionInterface):

@@ -204,7 +204,7 @@ async def update_template_context(
     if ctx is not None and (ctx.has_request or ctx.has_websocket):
         names = (None, *reversed(ctx.conn.blueprints))
     injected: dict[str, t.Any] = {}
-    processors, adapt = app.template_context_processors, app.http_flow.adapt
+    processors, adapt = app.template_context_processors, app.http_flow.plan.adapt
     for name in names:
         for func in processors.get(name, ()):
             # PERF(0.7 us): the one that is always there is known to be a plain function.
