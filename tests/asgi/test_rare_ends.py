@@ -4,6 +4,7 @@ or is stopped by who runs."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import threading
@@ -17,6 +18,7 @@ import quartish
 from quartish._concurrency.coroutines import mark_async
 from quartish.asgi.background import _end_loop
 from quartish.asgi.connections import ASGIHTTPConnection
+from quartish.asgi.stopping import when_it_stops
 from quartish.asgi.unfinished import reset
 from quartish.views import survives_disconnect
 from tests._peer import ask
@@ -204,10 +206,18 @@ async def test_a_handler_that_does_not_even_end_when_it_is_given_up(
             except BaseException:
                 pass
 
+    async def forever_once(awaitable: t.Awaitable[None]) -> None:
+        with contextlib.suppress(BaseException):
+            await awaitable
+
     @app.get("/")
     async def view() -> str:
-        await forever(lambda: forever(lambda: asyncio.sleep(9)))
+        await forever(lambda: forever(lambda: forever(lambda: asyncio.sleep(9))))
         return "never"
+
+    @app.teardown_request
+    async def teardown(error: t.Any) -> None:
+        await forever_once(asyncio.sleep(0.2))
 
     async with HttpPeer(app, "/") as peer:
         await asyncio.sleep(0.01)
@@ -251,6 +261,78 @@ async def test_an_http2_stream_that_hypercorn_closed_meanwhile() -> None:
             raise AssertionError
 
     await reset(Stream().app_send)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_server_that_refuses_to_send_since_its_client_left(
+    colour: App, begun: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ASGI 2.4: by an OSError, before anybody was told of a disconnect."""
+    app, closed = colour("app"), []
+
+    @app.get("/")
+    async def view() -> t.Any:
+        async def pieces() -> t.AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield b"x"
+            finally:
+                closed.append("stream")
+
+        return pieces()
+
+    async with HttpPeer(app, "/") as peer:
+        if begun:
+            await peer.until(2)
+        peer.broken = True
+        await peer.ended()
+    assert peer.error is None and closed == (["stream"] if begun else [])
+    assert not caplog.records
+
+
+async def test_an_oserror_of_the_streams_own_is_none_of_the_servers(colour: App) -> None:
+    app = colour("app")
+
+    @app.get("/")
+    async def view() -> t.Any:
+        async def pieces() -> t.AsyncIterator[bytes]:
+            yield b"x"
+            raise OSError("its own")
+
+        return pieces()
+
+    async with HttpPeer(app, "/") as peer:
+        await peer.ended()
+    assert isinstance(peer.error, OSError) and peer.body == b"x"
+
+
+async def test_a_view_that_survives_its_client_streams_to_nobody(colour: App) -> None:
+    app, made = colour("app"), []
+
+    @app.get("/")
+    @survives_disconnect
+    async def view() -> t.Any:
+        await asyncio.sleep(0.02)
+
+        async def pieces() -> t.AsyncIterator[bytes]:
+            made.append("piece")
+            yield b"x"
+
+        return pieces()
+
+    async with HttpPeer(app, "/") as peer:
+        await asyncio.sleep(0.005)
+        peer.leave()
+        await peer.ended()
+    assert not made and not peer.sent
+
+
+async def test_a_server_with_a_context_that_is_not_hypercorns() -> None:
+    class Server:
+        context = object()
+
+    when_it_stops(object(), Server.context, t.cast(t.Any, None))
+    assert len(asyncio.all_tasks()) == 1
 
 
 # --- the doors' own turns -----

@@ -184,6 +184,9 @@ def test_a_context_that_is_popped_in_another_context() -> None:
     other = first.copy()
     other.run(ctx.pop)
     assert not other.run(has_app_context) and first.run(has_app_context)
+    other.run(ctx.push)  # where there was one before
+    other.run(ctx.pop)
+    assert not other.run(has_app_context)
     first.run(ctx.push)
     with pytest.raises(AssertionError, match="Popped wrong app context"):
         contextvars.Context().run(ctx.pop)

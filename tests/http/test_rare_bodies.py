@@ -47,11 +47,12 @@ async def test_who_waits_for_a_message_goes_on_after_who_was_before() -> None:
 
 async def test_who_asks_during_a_pause_waits_for_its_end() -> None:
     inbox, _ = inbox_of("a")
+    asking: list[asyncio.Task[t.Any]] = []
+    # Both begin in one turn of the loop.
     pausing = asyncio.create_task(inbox.pause())
-    await asyncio.sleep(0)
-    asking = asyncio.create_task(inbox.get())
+    asking.append(asyncio.create_task(inbox.get()))
     async with asyncio.timeout(5):
-        assert (await asking)["text"] == "a"
+        assert (await asking[0])["text"] == "a"
     await pausing
 
 
@@ -76,7 +77,7 @@ def reading_app(hooks: int) -> t.Any:
     app = quartish.Flask("app")
 
     async def hook() -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.005)  # what comes is read ahead
 
     for _ in range(hooks):
         app.before_request(hook)
@@ -132,6 +133,28 @@ async def test_a_body_that_is_too_large_for_each_hook_is_refused_where_it_is_rea
         peer.say(b"=2", more=False)
         await peer.until(2)
     assert peer.status == 413
+
+
+async def test_an_async_hook_after_one_that_read_the_beginning() -> None:
+    app = quartish.Flask("app")
+
+    @app.before_request
+    def begin() -> None:
+        request.environ["began"] = request.stream.read(1)
+
+    @app.before_request
+    async def go_on() -> None:
+        await asyncio.sleep(0)
+
+    @app.post("/")
+    def view() -> bytes:
+        return t.cast(bytes, request.environ["began"] + b"|" + request.stream.read())
+
+    async with HttpPeer(app, "/", "POST", body=None) as peer:
+        peer.say(b"abc")
+        peer.say(b"def", more=False)
+        await peer.until(2)
+    assert peer.body == b"a|bcdef"
 
 
 async def test_a_form_that_comes_later_for_a_view_on_the_loop() -> None:
