@@ -79,8 +79,8 @@ class Body:
         self.limit = limit
         self.timeout = timeout
         #: Bytes received, and whether those were all.
-        self.received = 0
-        self.complete = False
+        self.received: int = 0
+        self.complete: bool = False
         self._held = b""  # a chunk that was received, and not given to anybody
         self._begun: Begun | None = None  # a message that has to be waited for
 

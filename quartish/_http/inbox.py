@@ -136,15 +136,15 @@ class Inbox:
         self.listener = listener
         #: Whether who wants a message may call `receive`: nobody is in it, nothing was read
         #: ahead, and the client did not leave.
-        self.free = True
+        self.free: bool = True
         #: Those that wait for what somebody else is about to receive.
         self.waiting: list[asyncio.Future[None]] | None = None
         #: The disconnect message, once it was received.
         self.gone: Message | None = None
         #: Whether nothing more is to be sent: the client left, or takes nothing any more.
-        self.over = False
+        self.over: bool = False
         #: How often anybody read.
-        self.reads = 0
+        self.reads: int = 0
         #: `offload(func, *args)` runs file operations off the loop, and is always waited for.
         self.offload = offload
 
