@@ -178,17 +178,19 @@ async def test_calls(app: t.Any, calls: Calls, trip: str) -> None:
     gc.collect()  # what other tests left has its end before
     for _ in range(2):  # the first requests settle what later ones find done
         await travel(app, trip)
-    calls.begin(view.__code__)
-    await travel(app, trip)
-    calls.view = None
-    assert calls.reached
-    inward, outward = budget
+    tries = []
+    for _ in range(3):  # what other tests left may come to its end meanwhile: the least counts
+        calls.begin(view.__code__)
+        await travel(app, trip)
+        calls.view = None
+        assert calls.reached
+        tries.append((calls.inward, calls.outward))
+    inward, outward = min(tries, key=lambda counted: sum(map(len, counted)))
     if trip == "thread":  # what the loop does meanwhile is before the view or after it, by chance
-        both = [*calls.inward, *calls.outward]
-        assert len(both) <= inward + outward, "\n".join(both)
+        assert len(inward) + len(outward) <= sum(budget), "\n".join([*inward, *outward])
         return
-    assert len(calls.inward) <= inward, "\n".join(calls.inward)
-    assert len(calls.outward) <= outward, "\n".join(calls.outward)
+    assert len(inward) <= budget[0], "\n".join(inward)
+    assert len(outward) <= budget[1], "\n".join(outward)
 
 
 async def test_a_body_in_memory_is_one_message(app: t.Any) -> None:
