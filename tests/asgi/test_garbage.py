@@ -28,9 +28,9 @@ async def get(app: t.Any, path: str) -> int:
 
 
 @pytest.mark.parametrize("path", ["/", "/waits", "/missing", "/fails"])
-async def test_no_circles(colour: type[t.Any], path: str) -> None:
+async def test_no_circles(colour: type[t.Any], path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = colour(__name__)
-    app.logger.disabled = True
+    monkeypatch.setattr(app.logger, "disabled", True)
 
     @app.get("/")
     async def index() -> str:

@@ -969,13 +969,13 @@ async def rejecting() -> None:
 @pytest.mark.parametrize("handler", [echoing, only_waiting, gathering, failing, rejecting])
 @pytest.mark.parametrize("lane", LANES, ids=["loop", "thread"])
 async def test_memory_of_closed_websockets_is_given_back(
-    colour: App, handler: t.Any, lane: t.Any
+    colour: App, handler: t.Any, lane: t.Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After 2000 of them, and a collection, nothing is left of any; but the loop has up to some
     hundred timers that were cancelled, of the peers' own."""
     app = colour("app")
     app.secret_key = "key"
-    app.logger.disabled = True
+    monkeypatch.setattr(app.logger, "disabled", True)
     app.add_websocket("/<number>", "handler", lane(handler))
     app.teardown_websocket(lambda exc: None)
 
