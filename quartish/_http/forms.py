@@ -13,7 +13,6 @@ import asyncio
 import re
 import typing as t
 from tempfile import SpooledTemporaryFile
-from urllib.parse import unquote
 
 from werkzeug.datastructures import FileStorage as WerkzeugFileStorage
 from werkzeug.datastructures import Headers
@@ -37,6 +36,7 @@ from .._concurrency.coroutines import Turns
 from .._werkzeug import Decoder
 from ..datastructures import FileStorage
 from .inbox import SPOOL_SIZE
+from .percent import decoded
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
@@ -260,7 +260,7 @@ def parse_urlencoded(
         text = text.replace("+", " ")
     parts: list[tuple[str, str, str]] = [item.partition("=") for item in text.split("&") if item]
     if "%" in text:  # PERF(1.8 us): seen for all of it at once
-        parts = [(_unquote(name), equals, _unquote(value)) for name, equals, value in parts]
+        parts = [(decoded(name), equals, decoded(value)) for name, equals, value in parts]
     if cls is not ImmutableMultiDict:
         return cls([(name, value) for name, _, value in parts])
     # PERF(0.7 us): what its constructor does, after asking what it was given.
@@ -276,10 +276,6 @@ def parse_urlencoded(
 
 
 _update: t.Any = dict.update
-
-
-def _unquote(text: str) -> str:
-    return unquote(text, "utf-8", "werkzeug.url_quote")
 
 
 class BlockingFormDataParser(WerkzeugFormDataParser):
