@@ -149,7 +149,7 @@ def test_load() -> None:
         timeout=180,
     )
     table = done.stdout
-    assert done.returncode == 0 and table.count("\n") == 7, table + done.stderr
+    assert done.returncode == 0 and table.count("\n") == 8, table + done.stderr
     assert "WRONG" not in table and "failed" not in table
     assert table.count("| 0 wrong,") == 1 and ", 0 wrong, 0 tasks left" in table
     for kind, most in (("raw", 2.0), ("form", 4.0)):
