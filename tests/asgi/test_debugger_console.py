@@ -230,8 +230,10 @@ async def test_a_wrong_pin_opens_nothing(colour: type[t.Any]) -> None:
     assert refused.body == b'{"auth": false, "exhausted": false}' and not page.cookie
     # What is no command for the debugger goes to the app, which raises once more.
     assert b"LookupError" in (await page.ask(cmd="1+1", frm=page.frames[0])).body
-    for _ in range(10):
+    for _ in range(11):  # releases of Werkzeug differ by one
         refused = await page.unlock("000-000-000")
+        if b'"exhausted": true' in refused.body:
+            break
     assert refused.body == b'{"auth": false, "exhausted": true}'
     assert (await page.unlock()).body == b'{"auth": false, "exhausted": true}'  # the right one
 

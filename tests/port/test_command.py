@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from quartish.cli import cli
+from tests.port._runner import runner
 
 APP = """from flask import Flask
 
@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def call(*arguments: str | Path) -> tuple[int, str, str]:
-    result = CliRunner().invoke(cli, ["port", *map(str, arguments)])
+    result = runner().invoke(cli, ["port", *map(str, arguments)])
     return result.exit_code, result.stdout, result.stderr
 
 

@@ -9,12 +9,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from quartish._port.blocking import read_table
 from quartish._port.blocking import Table
 from quartish._port.report import GROUPS
 from quartish.cli import cli
+from tests.port._runner import runner
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "port.md").read_text()
@@ -30,7 +30,7 @@ def block(name: str) -> str:
 
 
 def said(*arguments: str | Path) -> str:
-    return CliRunner().invoke(cli, ["port", *map(str, arguments)]).stdout
+    return runner().invoke(cli, ["port", *map(str, arguments)]).stdout
 
 
 def test_the_small_project(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_every_rule_is_told() -> None:
 
 
 def test_every_option_is_an_option() -> None:
-    help_text = CliRunner().invoke(cli, ["port", "--help"]).stdout
+    help_text = runner().invoke(cli, ["port", "--help"]).stdout
     for option in set(re.findall(r"(?<=[ `])--[a-z][a-z-]+", PAGE.partition("## Real")[0])):
         assert option in help_text
 
