@@ -50,9 +50,12 @@ async def test_no_circles(colour: type[t.Any], path: str, monkeypatch: pytest.Mo
     gc.collect()
     gc.disable()
     try:
-        for _ in range(20):
-            await get(app, path)
-        assert gc.collect() == 0
+        found = []
+        for _ in range(3):  # what other tests left may come to its end meanwhile
+            for _ in range(20):
+                await get(app, path)
+            found.append(gc.collect())
+        assert min(found) == 0, found
     finally:
         gc.enable()
 
