@@ -211,17 +211,22 @@ def releases(place: str) -> dict[str, str]:
 def unpack(name: str, release: str, side: str, checkout: Path | None) -> Path:
     """Return a fresh copy of the project's source distribution, or of its checkout."""
     home = CACHE / "suites" / side / name
+    if not checkout:
+        return unpack_release(SUITES[name].project or name, release, home)
     shutil.rmtree(home, ignore_errors=True)
-    if checkout:
-        left_out = shutil.ignore_patterns(".git", "__pycache__", "node_modules")
-        return shutil.copytree(checkout, home / checkout.name, symlinks=True, ignore=left_out)
-    project = SUITES[name].project or name
+    left_out = shutil.ignore_patterns(".git", "__pycache__", "node_modules")
+    return shutil.copytree(checkout, home / checkout.name, symlinks=True, ignore=left_out)
+
+
+def unpack_release(project: str, release: str, home: Path) -> Path:
+    """Return a fresh copy, in an empty `home`, of what a project's release is made of."""
     folder = CACHE / "sdists" / f"{project}-{release}"
     if not folder.is_dir() or not any(folder.iterdir()):
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--dest", folder]
         subprocess.run([*command, "--no-binary", project, f"{project}=={release}"], check=True)  # type: ignore[list-item]
     [archive] = folder.iterdir()
+    shutil.rmtree(home, ignore_errors=True)
     with tarfile.open(archive) as tar:
         tar.extractall(home, filter="data")
     [root] = home.iterdir()

@@ -50,6 +50,7 @@ def test_every_option_is_an_option() -> None:
         assert option in help_text
 
 
+@pytest.mark.slow
 @pytest.mark.extensions
 def test_the_tutorial(tmp_path: Path) -> None:
     """What is shown of Flask's tutorial is what is said of the release that is named."""
@@ -57,7 +58,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
     try:
         import suites
 
-        home: t.Any = suites.unpack("flask", "3.1.3", "port-docs", None)
+        home: t.Any = suites.unpack_release("flask", "3.1.3", tmp_path / "flask")
     finally:
         sys.path.pop(0)
     shutil.copytree(home / "examples" / "tutorial", tmp_path / "tutorial")
