@@ -225,6 +225,6 @@ def test_body(app: t.Any, name: str) -> None:
 @pytest.mark.parametrize("path", ["/data", "/form", "/json"])
 @pytest.mark.parametrize("kind", [MULTIPART, FORM, JSON])
 def test_chunks_of_one_byte(app: t.Any, path: str, kind: bytes) -> None:
-    body = part(FILE, b"\r\n" * 50_000) + END
+    body = part(FILE, b"\r\n" * 12_500) + END  # 20,000 such chunks held it for 225 ms once
     headers = [(b"content-type", kind), (b"transfer-encoding", b"chunked")]
     check(app, scope(path, "POST", b"", headers), [bytes([byte]) for byte in body])
