@@ -35,6 +35,7 @@ from .asgi.connections import ASGIWebsocketConnection
 from .config import Config
 from .config import QuartConfig
 from .ctx import AppContext
+from .debugger import KEEP
 from .logging import log_failure
 from .routing import Rule as Rule
 from .sansio.app import _make_timedelta as _make_timedelta
@@ -465,6 +466,8 @@ class Quart(QuartApp):
         if ctx is not None:
             return await Flow.handle(self.http_flow, ctx)
         async with self.request_context(request) as ctx:
+            if KEEP in request.scope:
+                request.scope[KEEP](ctx)
             return await Flow.handle(self.http_flow, ctx)
 
     @default

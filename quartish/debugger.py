@@ -42,6 +42,8 @@ if t.TYPE_CHECKING:
 KEPT = 50
 """Pages whose consoles go on working; older ones are forgotten. *Werkzeug:* keeps all."""
 CONSOLE = "/console"
+KEEP = "quartish.keep"
+"""Key of a scope: what `Quart.handle_request` calls with the context that it makes."""
 _PASSED = "quartish.passed"
 # The copy of the text that Werkzeug adds as a comment, in which nothing is escaped.
 _COPY = r"(?s)(?<=</html>).*"

@@ -16,6 +16,7 @@ from functools import partial
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from ..debugger import KEEP
 from ..debugger import traceback_response
 from ..typing import ASGIReceive
 from ..typing import ASGISend
@@ -23,6 +24,8 @@ from ..typing import Message
 from ..typing import Scope
 from ..wrappers.connection import Conn
 from ..wrappers.connection import hand_down
+from .debug import log
+from .debug import told_by_class
 from .http import finish
 from .http import handle_http
 from .lifespan import ASGILifespan as ASGILifespan
@@ -137,10 +140,17 @@ class ASGIHTTPConnection(_Connection):
 
     async def handle_request(self, request: t.Any, send: ASGISend) -> None:
         """Have the app answer the request, and send the answer."""
+        kept: list[t.Any] = []
+        if self.app.debug:
+            request.scope[KEEP] = kept.append
         try:
             response = await self.app.handle_request(request)
         except Exception as error:
-            response = await _handle_exception(self.app, error)
+            if self.app.debug:
+                ctx = kept[-1] if kept else None
+                response = await told_by_class(self.app, self.scope, error, ctx)
+            else:
+                response = await _handle_exception(self.app, error)
         timeout = getattr(response, "timeout", ...)
         if timeout is ...:
             timeout = self.app.config["RESPONSE_TIMEOUT"]
@@ -241,6 +251,8 @@ class ASGIWebsocketConnection(_Connection):
         try:
             response = await self.app.handle_websocket(websocket)
         except Exception as error:
+            if self.app.debug:
+                await log(self.app, error)
             response = await _handle_exception(self.app, error)
         extensions = self.scope.get("extensions") or {}
         if not self._accepted and response is None:

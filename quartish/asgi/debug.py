@@ -17,6 +17,7 @@ from .._concurrency.coroutines import is_awaitable
 from .._concurrency.coroutines import within
 from .._concurrency.threads import Lane
 from .._concurrency.threads import to_thread
+from .._current import activate
 from .._current import call_with_context
 from .._dispatch.response import HEAD_BODY
 from .._dispatch.response import length_line
@@ -35,6 +36,7 @@ from ..typing import ASGISend
 from ..typing import Message
 from ..typing import Scope
 from ..wrappers import Request
+from ..wrappers.awaitable_response import Response
 from ..wrappers.connection import Conn
 from .forgotten import watch_calls
 from .send import send_answer
@@ -132,12 +134,8 @@ async def handle_through_wsgi_debugged(
     app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
 ) -> None:
     """Answer one request as `handle_through_wsgi` does, errors as `run_debugged`."""
-    if is_asked(app, scope):
-        environ = Request.from_scope(scope).environ
-        answer = await to_thread(app.view_pool, None, debugger_of(app).answer, environ)
-        if answer is not None:
-            await send_answer(send, _raw(answer))
-            return
+    if await _was_for_debugger(app, scope, send):
+        return
     context = copy_context()
     started = _Started(send)
     kept: list[t.Any] = []
@@ -153,6 +151,37 @@ async def handle_through_wsgi_debugged(
         await within(context, _answer(app, Conn.from_scope(scope), send, error, place))
     finally:
         await started.close()
+
+
+async def handle_by_class_debugged(
+    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
+) -> None:
+    """Answer one request by the app's own `asgi_http_class`, which tells errors by `told_by_class`;
+    what is asked of the debugger does not reach it."""
+    if not await _was_for_debugger(app, scope, send):
+        await app.http_flow.plan.connection_class(app, scope)(receive, send)
+
+
+async def told_by_class(app: t.Any, scope: Scope, error: Exception, ctx: t.Any) -> Response:
+    """Log an exception that came to an app's own `asgi_http_class`; return the response that tells
+    of it. `ctx` is the context of the request, if it was made."""
+    context = copy_context()
+    if ctx is not None:
+        context.run(activate, ctx.app_ctx, ctx.conn_ctx)
+    place = Place(context, ctx, asyncio.get_running_loop(), True)
+    await within(context, log(app, error))
+    status, headers, body = _tell(app, Conn.from_scope(scope), error, place)
+    return Response(body, status, {name.decode(): value.decode() for name, value in headers})
+
+
+async def _was_for_debugger(app: t.Any, scope: Scope, send: ASGISend) -> bool:
+    if not is_asked(app, scope):
+        return False
+    environ = Request.from_scope(scope).environ
+    answer = await to_thread(app.view_pool, None, debugger_of(app).answer, environ)
+    if answer is not None:
+        await send_answer(send, _raw(answer))
+    return answer is not None
 
 
 async def run_websocket_debugged(exchange: t.Any, context: Context) -> None:
@@ -260,6 +289,12 @@ async def log(app: t.Any, error: Exception) -> None:
 
 async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception, place: Place) -> None:
     await log(app, error)
+    status, headers, body = _tell(app, conn, error, place)
+    await send_answer(send, (status, headers, b"" if conn.method == "HEAD" else body))
+
+
+def _tell(app: t.Any, conn: Conn, error: Exception, place: Place) -> Answer:
+    """Return the page of an exception, or what else the client takes."""
     headers = [(b"content-type", KINDS[kind := kind_of(_accept(conn))])]
     full = is_full(app.config["TRACEBACKS"])
     if kind == "json":
@@ -272,7 +307,7 @@ async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception, plac
     _warn_once(app, conn)
     body = text.encode("utf-8", "backslashreplace")
     headers.append(length_line(len(body)))
-    await send_answer(send, (500, headers, b"" if conn.method == "HEAD" else body))
+    return 500, headers, body
 
 
 def _accept(conn: Conn) -> str:

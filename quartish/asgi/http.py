@@ -34,6 +34,7 @@ from ..typing import Answer
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
+from .debug import handle_by_class_debugged
 from .debug import handle_through_wsgi_debugged
 from .debug import run_debugged
 from .debug import run_tested
@@ -62,6 +63,8 @@ def handle_http(
         if plan.in_app_context and not is_current(app):
             return _in_app_context(app, scope, receive, send)
         if plan.connection_class is not None and not direct:
+            if app.config["DEBUG"]:
+                return handle_by_class_debugged(app, scope, receive, send)
             return t.cast("t.Awaitable[None]", plan.connection_class(app, scope)(receive, send))
         if plan.through_wsgi:
             debug = app.config["DEBUG"]

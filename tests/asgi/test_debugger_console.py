@@ -355,6 +355,61 @@ async def test_behind_wsgi_middleware(path: str) -> None:
     assert await page.run("await asyncio.sleep(0, 1)") == "1"
 
 
+@pytest.mark.parametrize("path", ["/loop", "/thread"])
+async def test_with_a_connection_class_of_its_own(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its errors have the same page, console and log as those of an app without one; what the
+    page asks does not reach it."""
+    app = make_app(quartish.Quart)
+    asked: list[t.Any] = []
+
+    base: t.Any = app.asgi_http_class
+
+    class Own(base):
+        async def handle_request(self, request: t.Any, send: t.Any) -> None:
+            asked.append(request.path)
+            await super().handle_request(request, send)
+
+    app.asgi_http_class = Own
+    app.loop = asyncio.get_running_loop()
+    page = await Page.open(app, path)
+    assert asked == [path]
+    assert [record.getMessage() for record in caplog.records] == [f"Exception on {path} [GET]"]
+    assert page.evalex and not page.trusted and "unspeakable" not in page.text
+    assert b"LookupError" in (await page.ask(cmd="1+1", frm=page.frames[-1])).body  # locked
+    assert (await page.unlock()).status == 200
+    assert (await page.ask(cmd="resource", f="style.css")).headers["content-type"][:8] == "text/css"
+    assert await page.run("here") in ("'on the loop'", "'in a thread'")
+    await page.run("import asyncio, quartish, tests.asgi.test_debugger_console as here")
+    assert await page.run("quartish.request.path, quartish.g.user") == f"('{path}', 'Ada')"
+    assert await page.run("here.number.get()") == "7"
+    assert await page.run("asyncio.get_running_loop() is quartish.current_app.loop") == "True"
+    assert asked == [path, path]  # the one that was locked
+    reply = await through_asgi(app, Ask(path, headers=[(b"accept", b"application/json")]))
+    assert reply.headers["content-type"] == "application/problem+json"
+    app.debug = False
+    reply = await through_asgi(app, Ask(path, headers=[HTML]))
+    assert reply.status == 500 and b"LookupError" not in reply.body
+
+
+async def test_a_websocket_class_of_its_own_logs_its_errors(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = make_app(quartish.Quart)
+    app.asgi_websocket_class = type("Own", (app.asgi_websocket_class,), {})
+
+    @app.websocket("/talk")
+    async def talk() -> t.NoReturn:
+        await quartish.websocket.accept()
+        raise LookupError("in a websocket")
+
+    async with app.test_client().websocket("/talk"):
+        await asyncio.sleep(0)
+    (error,) = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert str(error) == "in a websocket"
+
+
 async def test_old_pages_are_forgotten(colour: type[t.Any]) -> None:
     app = make_app(colour)
     first = await Page.open(app, "/loop")
