@@ -18,6 +18,8 @@ LONG = 131_072
 """Characters, or bytes, of a text from which on this is worth its while."""
 PIECE = 16_384
 """Characters that are scanned at once."""
+LONGEST_NUMBER = 16_384
+"""Characters that no number has."""
 
 ITEMS = 10_000
 """Items of lists and objects, or sixteens of characters, from which on it is worth its while to
@@ -35,8 +37,16 @@ _escapes = re.compile(
 ).match
 # Of a string: in steps, as what repeats a group remembers each time.
 _inside = t.cast(t.Any, re.compile(r'(?:[^"\\]+|\\.){1,1000}|', re.DOTALL).match)
+_number = re.compile(r"[-+.\deE]*", re.ASCII).fullmatch
 _CLOSE = {"[": "]", "{": "}"}
+_BEGINNINGS = {"", *'[{"-0123456789tfnNI'}  # NaN and Infinity are taken, too
 _REFUSALS = (ValueError, StopIteration, RecursionError)
+
+
+def begins_as_json(head: bytes) -> bool:
+    """Say whether what begins so may be JSON: anything else is refused at once."""
+    text = head.decode(json.detect_encoding(head), "replace").lstrip("\ufeff \t\n\r")
+    return text[:1] in _BEGINNINGS
 
 
 def has_more_parts(data: str | bytes, most: int) -> bool:
@@ -92,6 +102,9 @@ def _read(text: str, at: int) -> _Found:
         if begin == '"':
             return _read_string(text, at + 1)
         return _read_items(text, at + 1, begin)
+    digits = text[at : at + LONGEST_NUMBER]
+    if len(digits) == LONGEST_NUMBER and _number(digits):
+        raise JSONDecodeError("Number too long", text, at)  # to read it lets no other thread run
     try:
         return _scan(text, at)
     except StopIteration:

@@ -29,10 +29,15 @@ from .._werkzeug import BodyRequest
 from .._werkzeug import form_class
 from .._werkzeug import READING
 from ..debughelpers import attach_enctype_error_multidict
+from ..json._long import begins_as_json
 from ..json._long import LONG
 from ..json.provider import reads_long
 from ..typing import Scope
 from .limits import Limits
+
+GUESSED = 16 << 20
+"""Bytes of a body up to which it is read as JSON off the loop although nothing says that it is
+any: a view may ask for it by force. Where one did, the longer ones of its route are, too."""
 
 Form = tuple[t.IO[bytes], ImmutableMultiDict[str, str], ImmutableMultiDict[str, t.Any]]
 
@@ -173,31 +178,34 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         if body.received > MANY and self.mimetype in FORMS and self._parsed is None:
             self._open_input()
             await body.offload(self.parse_ahead)
-        if body.received > LONG and self.read_json is None and self._reads_long_json():
-            self._open_input()
-            await body.offload(self._read_json_ahead)
+        if body.received > LONG and self.read_json is None and reads_long(self.json_module):
+            said = self.is_json or getattr(self.url_rule, "forces_json", False)
+            if said or body.received <= GUESSED:
+                self._open_input()
+                await body.offload(partial(self._read_json_ahead, said))
         return True
-
-    def _reads_long_json(self) -> bool:
-        said = self.is_json or getattr(self.url_rule, "forces_json", False)
-        return said and reads_long(self.json_module)
 
     def check_json(self, data: bytes, most: int | None) -> None:
         """Do as `Limits` does, and note where JSON is read that the headers do not announce: the
-        next such body is read ahead, off the loop."""
+        next such body is read ahead, off the loop, however long it is."""
         if self.url_rule is not None and not self.is_json:
             t.cast("t.Any", self.url_rule).forces_json = True
         super().check_json(data, most)
 
-    def _read_json_ahead(self) -> None:
+    def _read_json_ahead(self, said: bool) -> None:
         """Read long JSON now, in a thread, leaving the raw body to be read as well. What goes
-        wrong is raised where the view asks for it."""
+        wrong is raised where the view asks for it. A body that is not `said` to be JSON may be
+        asked for by force: it is read if it begins as JSON does."""
         file = self._file
         assert file is not None
+        if not said and not begins_as_json(file.read(io.DEFAULT_BUFFER_SIZE)):
+            file.seek(0)
+            return
+        file.seek(0)
         data = file.read()
         file.seek(0)
         try:
-            self.check_json(data, self.max_json_parts)
+            super().check_json(data, self.max_json_parts)
             self.read_json = partial(_give, self.json_module.loads(data))
         except (ValueError, RequestEntityTooLarge) as error:
             self.read_json = partial(_give, error)

@@ -45,9 +45,16 @@ def json_app(colour: type[t.Any], lane: str) -> t.Any:
     return app
 
 
-async def test_json_that_is_read_by_force_is_read_off_the_loop_from_the_second_time_on(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("guessed", [1 << 20, 0])
+@pytest.mark.parametrize(
+    "kind",
+    [b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data; boundary=x", b""],
+)
+async def test_json_that_is_read_by_force_is_read_off_the_loop(
+    guessed: int, kind: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """From the first time on; what is too long for that, from the second."""
+    monkeypatch.setattr("quartish.wrappers.request.GUESSED", guessed)
     threads: list[int] = []
 
     def noting(text: str) -> t.Any:
@@ -58,10 +65,34 @@ async def test_json_that_is_read_by_force_is_read_off_the_loop_from_the_second_t
     app = json_app(quartish.Flask, "loop")
     body = b"[" + b"1," * 100_000 + b"1]"
     for _ in range(3):
-        answer = await through_asgi(app, Ask("/parts/any", "POST", body=[body]))
+        headers = [(b"content-type", kind)] if kind else []
+        answer = await through_asgi(app, Ask("/parts/any", "POST", headers=headers, body=[body]))
         assert answer.body == b"100001"
-    assert len(threads) == 3 and threads[0] == threading.get_ident()
-    assert threading.get_ident() not in threads[1:]
+    on_loop = [thread == threading.get_ident() for thread in threads]
+    assert on_loop == [guessed == 0, False, False]
+
+
+async def test_what_is_no_json_is_not_read_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the view finds it as it came, whether it begins as JSON or not."""
+    read: list[bytes] = []
+
+    def noting(text: str) -> t.Any:
+        read.append(text[:2].encode())
+        return loads_long(text)
+
+    monkeypatch.setattr("quartish.json.provider.loads_long", noting)
+    app = json_app(quartish.Flask, "loop")
+
+    async def raw() -> bytes:
+        assert isinstance(quartish.request.stream.read(2), bytes)
+        return t.cast(bytes, quartish.request.stream.read())
+
+    app.add_url_rule("/parts/raw", view_func=raw, methods=["POST"])
+    for begin in (b"\x89P", b"ab", b"1,", b"[1", b" {"):
+        body = begin + b"x" * 200_000
+        answer = await through_asgi(app, Ask("/parts/raw", "POST", body=[body]))
+        assert answer.status == 200 and answer.body == body[2:]
+    assert read == [b"1,", b"[1", b" {"]
 
 
 def in_thread(app: t.Any, view: t.Any) -> t.Any:

@@ -17,6 +17,7 @@ from quartish.json._long import dumps_long
 from quartish.json._long import has_more_parts
 from quartish.json._long import is_long
 from quartish.json._long import loads_long
+from quartish.json._long import LONGEST_NUMBER
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
@@ -79,6 +80,17 @@ def test_ends_that_are_none(begin: str, end: str) -> None:
                 loads_long(text)
         else:
             assert loads_long(text) == expected
+
+
+def test_a_number_has_its_bounds() -> None:
+    """Up to them it is what `json` makes of it; to read a longer one lets no other thread run."""
+    rest = ", 1" * 9
+    fits = "-1." + "7" * (LONGEST_NUMBER - 4)
+    for text in (fits, f"[{fits}{rest}]", f'{{"a": {fits}}}'):
+        assert loads_long(text) == json.loads(text)
+    for text in (f"{fits}7", f"[{fits}7{rest}]", f'{{"a": {fits}e7}}'):
+        with pytest.raises(json.JSONDecodeError, match="Number too long"):
+            loads_long(text)
 
 
 # --- counting -------------------------------------------------------------------------------------
