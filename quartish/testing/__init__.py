@@ -3,8 +3,9 @@ API) for either."""
 
 from __future__ import annotations
 
+from .events import read_events
 from .wsgi_client import EnvironBuilder
 from .wsgi_client import FlaskClient
 from .wsgi_client import FlaskCliRunner
 
-__all__ = ["EnvironBuilder", "FlaskCliRunner", "FlaskClient"]
+__all__ = ["EnvironBuilder", "FlaskCliRunner", "FlaskClient", "read_events"]

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import typing as t
+from collections.abc import AsyncIterator
 from types import TracebackType
 
 from werkzeug.datastructures import Headers
 
+from ..streaming import Event
 from ..typing import AppLike
 from ..typing import Message
 from ..typing import Scope
+from .events import receive_events
 from .responses import make_response
 from .utils import decode_headers
 
@@ -136,6 +139,14 @@ class TestHTTPConnection(_TestConnection):
         After that raise HTTPDisconnectError, or what the app raised.
         """
         return t.cast(bytes, await super().receive())
+
+    def events(self) -> AsyncIterator[Event]:
+        """Return the server-sent events of the response, each when it is sent, until its end.
+
+        An event is as a browser sees it: `data` is text, `event` is "message" where none is said,
+        `id` the last one that was.
+        """
+        return receive_events(self.receive)
 
     async def disconnect(self) -> None:
         """Leave, as a client does."""

@@ -69,6 +69,7 @@ FLOORS = {
     "blueprints": 3,
     "ctx": 3,
     "sansio": 3,
+    "streaming": 3,
     "_cli": 4,
     "_dispatch": 4,
     "globals": 4,
