@@ -1,0 +1,101 @@
+"""The site's reference is complete: public names, configuration values, variables, commands."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from quartish import _defaults
+from quartish.cli import cli
+from tests.docs._inventory import names_in
+from tests.house.test_docstrings import public_names
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+#: Begins or names what the process reads of its environment.
+VARIABLE = re.compile(
+    r"\b(?:(?:QUARTISH|FLASK|QUART)_[A-Z_]*[A-Z]|NO_COLOR|PYTHONSTARTUP|WERKZEUG_RUN_MAIN)\b"
+)
+
+
+def listed() -> set[str]:
+    """Return each name of each `__all__` of a module that users import from."""
+    modules = {name.rpartition(".")[0] for name in public_names()}
+    return {
+        f"{module}.{name}"
+        for module in modules
+        for name in getattr(importlib.import_module(module), "__all__", ())
+    }
+
+
+@pytest.mark.slow
+def test_the_site_is_built_and_has_every_public_name() -> None:
+    built = subprocess.run([ROOT / "scripts" / "docs"], capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    there = names_in(ROOT / "build" / "docs" / "objects.inv")
+    expected = {*public_names(), *listed()}
+    assert len(expected) > 300
+    assert sorted(expected - there.keys()) == []
+    assert {"quartish.Flask.route", "quartish.Request.args", "quartish.helpers.url_for"} <= {*there}
+    for page in (ROOT / "build" / "docs").rglob("*.html"):
+        assert not re.search(
+            r'(?:src|href)="(?:https?:)?//[^"]+\.(?:js|css|woff2?)', page.read_text()
+        )
+
+
+def config_lines() -> dict[str, str]:
+    [block] = re.findall(
+        r"(?ms)^```\{settings\}\n(.*?)^```$", (REFERENCE / "config.md").read_text()
+    )
+    return dict(line.split(": ", 1) for line in block.splitlines())
+
+
+def test_every_configuration_value_has_its_sentence() -> None:
+    settings = (ROOT / "docs" / "settings.md").read_text().partition("## Of the server")[0]
+    own = set(re.findall(r"(?m)^\| `([A-Z_]+)` \|", settings))
+    said = config_lines()
+    assert {*said, *own} == _defaults.QUART_DEFAULTS.keys()
+    assert all(text.endswith(".") for text in said.values())
+
+
+def variables_of_the_package() -> set[str]:
+    found: set[str] = set()
+    for path in (ROOT / "quartish").rglob("*.py"):
+        if "_port" in path.parts:
+            continue  # what it says of the variables of others
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found |= set(VARIABLE.findall(node.value))
+    return {name for name in found if not name.endswith("_NAMES")}
+
+
+def test_every_environment_variable_is_told() -> None:
+    page = set(re.findall(r"`([A-Z_]+)`", (REFERENCE / "environment.md").read_text()))
+    there = variables_of_the_package()
+    assert len(there) > 10
+    assert sorted(there - page) == []
+    known = {name for name in page if VARIABLE.fullmatch(name)}
+    # Put together of a prefix and a name by the package; of others.
+    assert known - there <= {"FLASK_ENV"} | {
+        f"{prefix}_{name}"
+        for prefix in ("QUARTISH", "FLASK", "QUART")
+        for name in ("DEBUG", "SKIP_DOTENV", "RUN_PORT", "TRACEBACKS", "APP")
+    }
+
+
+def test_every_signal_is_told() -> None:
+    signals = importlib.import_module("quartish.signals")
+    page = (REFERENCE / "signals.md").read_text()
+    names = [name for name, value in vars(signals).items() if hasattr(value, "receivers")]
+    assert len(names) > 15
+    assert [name for name in names if f"\n{name}: " not in page] == []
+
+
+def test_every_command_is_known_to_the_page() -> None:
+    assert {"run", "shell", "routes", "new", "port", "check"} == {*cli.commands, *cli._own}
+    assert "```{commands}" in (REFERENCE / "commands.md").read_text()
