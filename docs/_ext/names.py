@@ -146,9 +146,10 @@ class Public(SphinxDirective):
     def alias(self, domain: PythonDomain, home: str, value: t.Any) -> None:
         entry = domain.objects[home]
         for module in MODULES:
-            for name, same in names_of(module).items():
+            loaded = vars(importlib.import_module(module))
+            for name in {*names_of(module), home.rpartition(".")[2]} & loaded.keys():
                 full = f"{module}.{name}"
-                if same is value and value is not None and full not in domain.objects:
+                if loaded[name] is value and full not in domain.objects:
                     domain.note_object(full, entry.objtype, entry.node_id, aliased=True)
 
 
