@@ -62,6 +62,7 @@ from .globals import session
 from .helpers import get_debug_flag
 from .helpers import get_flashed_messages
 from .helpers import get_load_dotenv
+from .middleware.around import Composed
 from .sansio.app import Core
 from .sansio.scaffold import setupmethod
 from .serving import resolve_address
@@ -145,7 +146,7 @@ class _AsyncLooking:
         return type(app).__call__(app, *args)
 
 
-class App(Core, Watched, metaclass=AppType):
+class App(Composed, Watched, metaclass=AppType):
     """What both colours share. Use `Flask` or `Quart`."""
 
     #: Whether request and response attributes are plain values (Flask) or awaitable (Quart).
@@ -184,11 +185,10 @@ class App(Core, Watched, metaclass=AppType):
         """Serve `(scope, receive, send)` as ASGI, `(environ, start_response)` as WSGI."""
         if send is not None:
             return self.asgi_app(scope, receive, send)
-        return self.wsgi_app(scope, receive)
+        return (self.wsgi_app if self._mount is None else self.serve_wsgi)(scope, receive)
 
     async def asgi_app(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-        """Serve ASGI: `scope`, `receive`, `send`. Assign to it to wrap the app, and keep the app:
-        `app.asgi_app = Middleware(app.asgi_app)`."""
+        """Serve ASGI: `scope`, `receive`, `send`. Wrap it: `app.asgi_app = Outer(app.asgi_app)`."""
         try:
             kind = scope["type"]
         except (KeyError, TypeError):

@@ -1,0 +1,240 @@
+"""What an app has around it and below it: `app.add_middleware`, `app.mount`.
+
+*Flask:* has neither; `DispatcherMiddleware` stands outside of the app, and URLs are not built
+across.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import quote
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import BuildError
+from werkzeug.routing import RequestRedirect
+from werkzeug.routing.exceptions import WebsocketMismatch
+
+from ..sansio.app import Core
+from ..sansio.scaffold import setupmethod
+from ..typing import ASGIApp
+from ..typing import Scope
+from ..wrappers.connection import Conn
+from .mount import as_asgi
+from .mount import FromWSGI
+from .mount import Mount
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.routing import MapAdapter
+
+P = t.ParamSpec("P")
+
+
+class Mounted(t.NamedTuple):
+    """An app in another, and its name there."""
+
+    prefix: str
+    app: t.Any
+    name: str
+
+
+class Composed(Core):
+    """An app that others stand around and below."""
+
+    asgi_app: t.Any
+    wsgi_app: t.Any
+    #: The middleware that knows the mounted apps; None where there are none.
+    _mount: Mount | None = None
+
+    @property
+    def mounted(self) -> list[Mounted]:
+        """The apps that `mount` put into this one, in order."""
+        found: list[Mounted] = self.__dict__.setdefault("_mounted", [])
+        return found
+
+    @setupmethod
+    def add_middleware(
+        self,
+        middleware: t.Callable[t.Concatenate[t.Any, P], ASGIApp],
+        /,
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> None:
+        """Put an ASGI middleware around the app and all that was put around it before.
+
+        `app.add_middleware(CORSMiddleware, allow_origins=["*"])` is
+        `app.asgi_app = CORSMiddleware(app.asgi_app, allow_origins=["*"])`. Requests by WSGI, those
+        of the plain test client among them, do not pass it.
+
+        Args:
+            middleware: Called with an ASGI app, `args` and `options`, returns one.
+            args: As it takes them.
+            options: As it takes them.
+        """
+        self.asgi_app = middleware(self.asgi_app, *args, **options)
+
+    @setupmethod
+    def mount(self, prefix: str, app: t.Any, *, name: str | None = None) -> None:
+        """Hand the paths below a prefix to another app: ASGI, or WSGI as a Flask app is.
+
+        The mounted app finds the prefix as its `root_path` (`SCRIPT_NAME`), and starts and stops
+        with this one. Hooks, error handlers and limits of this app do not concern it. `url_for`
+        finds endpoints across: what an app does not know is looked for in the apps mounted in it
+        and in the one that it is mounted in; `url_for("name:endpoint")` asks one of them alone.
+
+        Args:
+            prefix: "/legacy" for whole segments: "/legacy" and "/legacy/x", not "/legacyx". Of
+                several the longest wins. "/" for all that this app has no route for, so that
+                endpoints move from one app to the other one at a time, under their URLs.
+            app: The app. What takes two arguments and is not `async` counts as WSGI.
+            name: For `url_for`; the prefix by itself, with dots for slashes.
+
+        Raises:
+            ValueError: `prefix` is none, or there is a mount of that prefix or name.
+
+        Flask:
+            `DispatcherMiddleware` does it for WSGI, outside of the app.
+        """
+        name = prefix.strip("/").replace("/", ".") if name is None else name
+        for other in self.mounted:
+            if prefix == other.prefix or name == other.name:
+                raise ValueError(f"{other.app!r} is mounted at {other.prefix!r} as {other.name!r}.")
+        if self._mount is None:
+            self._mount = Mount(self.asgi_app, {})
+            self._mount.is_own = self._has_route
+            self.asgi_app = self._mount
+            self.url_build_error_handlers.append(t.cast(t.Any, self._url_below))
+        if prefix == "/":
+            self._mount.rest = as_asgi(app)
+        else:
+            self._mount.add(prefix, app)
+        self.mounted.append(Mounted(prefix, app, name))
+        handlers: list[t.Any] | None = getattr(_inside(app), "url_build_error_handlers", None)
+        if handlers is not None:
+            handlers.append(_Above(self, prefix.rstrip("/")))
+
+    def _has_route(self, scope: Scope) -> bool:
+        return self._matches(Conn.from_scope(scope), scope["type"] == "websocket")
+
+    def _matches(self, conn: t.Any, websocket: bool = False) -> bool:
+        try:
+            adapter = self.create_url_adapter(conn)
+            assert adapter is not None
+            adapter.match(websocket=websocket)
+        except RequestRedirect:
+            return True
+        except (NotFound, MethodNotAllowed, WebsocketMismatch):
+            return False
+        except HTTPException:  # a malformed host, which this app answers
+            return True
+        return True
+
+    def serve_wsgi(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> t.Iterable[bytes]:
+        """Serve WSGI by this app or one of those that are mounted in it.
+
+        Raises:
+            TypeError: The mounted app speaks ASGI alone.
+        """
+        mount = self._mount
+        assert mount is not None
+        script, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
+        prefix = mount.find(path.encode("latin-1").decode(errors="replace"))
+        if prefix is not None:
+            below = prefix.encode().decode("latin-1")
+            environ = {
+                **environ,
+                "SCRIPT_NAME": script + below,
+                "PATH_INFO": path[len(below) :],
+            }
+            app: t.Any = mount.mounts[prefix]
+        elif mount.rest is not None and not self._matches(self.request_class(environ)):
+            app = mount.rest
+        else:
+            return t.cast("t.Iterable[bytes]", self.wsgi_app(environ, start_response))
+        if not (isinstance(app, FromWSGI) or getattr(app, "plain", False)):
+            raise TypeError(
+                f"{app!r}, mounted at {prefix or '/'!r}, is an ASGI app, and was asked by WSGI: use"
+                " `app.async_test_client()` in tests, and an ASGI server."
+            )
+        return t.cast("t.Iterable[bytes]", app(environ, start_response))
+
+    # --- URLs -----------------------------------------------------------------------------------
+
+    def _url_below(self, error: BuildError, endpoint: str, values: dict[str, t.Any]) -> str | None:
+        """Return the URL of a mounted app's endpoint, or None."""
+        name, colon, rest = endpoint.rpartition(":")
+        for mounted in self.mounted:
+            if colon and mounted.name != name:
+                continue
+            script = _script(error) + mounted.prefix.rstrip("/")
+            url = _build(_inside(mounted.app), error, script, rest if colon else endpoint, values)
+            if url is not None:
+                return url
+        return None
+
+
+class _Above:
+    """What builds URLs of the app that another is mounted in, for that other."""
+
+    def __init__(self, app: Composed, prefix: str) -> None:
+        self.app = app
+        self.prefix = prefix
+
+    def __call__(self, error: BuildError, endpoint: str, values: dict[str, t.Any]) -> str | None:
+        script = _script(error)
+        if not script.endswith(self.prefix):
+            return None  # it is served by itself
+        script = script.removesuffix(self.prefix)
+        url = _build(self.app, error, script, endpoint, values)
+        for mounted in self.app.mounted:
+            name, _, rest = endpoint.rpartition(":")
+            if url is None and name in ("", mounted.name):
+                below = script + mounted.prefix.rstrip("/")
+                url = _build(_inside(mounted.app), error, below, rest, values)
+        return url
+
+
+def _inside(app: t.Any) -> t.Any:
+    return app.wsgi_app if isinstance(app, FromWSGI) else app
+
+
+def _script(error: BuildError) -> str:
+    adapter = error.adapter
+    return "" if adapter is None else adapter.script_name.rstrip("/")
+
+
+def _build(
+    app: t.Any, error: BuildError, script: str, endpoint: str, values: dict[str, t.Any]
+) -> str | None:
+    """Return the URL of an app's endpoint, where the app is found at `script`; None where it has
+    no such endpoint."""
+    adapter = error.adapter
+    url_map: t.Any = getattr(app, "url_map", None)
+    if adapter is None or not hasattr(url_map, "bind"):
+        return None
+    given = {name: value for name, value in values.items() if name not in _OPTIONS}
+    app.inject_url_defaults(endpoint, given)
+    there: MapAdapter = url_map.bind(
+        adapter.server_name, script + "/", adapter.subdomain, adapter.url_scheme
+    )
+    try:
+        url: str = there.build(
+            endpoint,
+            given,
+            method=values.get("_method"),
+            url_scheme=values.get("_scheme"),
+            force_external=bool(values.get("_external")),
+        )
+    except BuildError:
+        return None
+    anchor = values.get("_anchor")
+    return url if anchor is None else f"{url}#{quote(anchor, safe=_IN_ANCHOR)}"
+
+
+_OPTIONS = ("_anchor", "_method", "_scheme", "_external")
+_IN_ANCHOR = "%!#$&'()*+,/:;=?@"
