@@ -62,6 +62,10 @@ class Turns:
             self.since = monotonic()
 
 
+CLEAN_UP = 5.0
+"""Seconds for which what Ctrl+C has interrupted may clean up."""
+
+
 class _OwnLoop:
     """An event loop that lives as long as the thread it was made for."""
 
@@ -77,6 +81,7 @@ class _OwnLoop:
         finally:
             if not task.done():  # KeyboardInterrupt and its like leave the task behind
                 task.cancel()
+                self.loop.run_until_complete(_wait({task}, CLEAN_UP))  # what it has to clean up
 
 
 _parents: list[asyncio.AbstractEventLoop] = []
@@ -106,8 +111,8 @@ def _close_loop(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
-async def _wait(tasks: set[asyncio.Task[t.Any]]) -> None:
-    await asyncio.wait(tasks)
+async def _wait(tasks: set[asyncio.Task[t.Any]], seconds: float | None = None) -> None:
+    await asyncio.wait(tasks, timeout=seconds)
 
 
 def is_awaitable(value: object) -> bool:
