@@ -38,6 +38,7 @@ from ..typing import Scope
 from ..wrappers import Request
 from ..wrappers.awaitable_response import Response
 from ..wrappers.connection import Conn
+from .forgotten import tell_dropped_calls
 from .forgotten import watch_calls
 from .send import send_answer
 from .through_wsgi import handle_through_wsgi
@@ -121,6 +122,7 @@ async def _run(exchange: t.Any, context: Context, on_loop: bool | None = None) -
         await _run_in_lane(exchange, context, on_loop)
     finally:
         sys.set_coroutine_origin_tracking_depth(depth)
+        tell_dropped_calls(exchange.app, exchange.ctx.conn.endpoint)
 
 
 async def _run_in_lane(exchange: t.Any, context: Context, on_loop: bool | None) -> None:
@@ -198,6 +200,8 @@ async def run_websocket_debugged(exchange: t.Any, context: Context) -> None:
         if _is_for_others(exchange.app):
             raise
         await within(context, log(exchange.app, error))
+    finally:
+        tell_dropped_calls(exchange.app, exchange.ctx.conn.endpoint)
 
 
 def _is_for_others(app: t.Any) -> bool:

@@ -1,13 +1,19 @@
-"""Calls of a websocket's that nobody awaited, named in debug mode.
+"""Calls that nobody awaits, named in debug mode: a websocket's, and those of coroutine functions in
+hooks and views.
 
-Python warns of such a coroutine when it is collected, by a name that is not the user's; here the
-line that made it is told, and what was not done.
+Python warns of such a coroutine when it is collected, by a name that is not always the user's, and
+without a cure; here the line is told, what was not done, and what to write.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
+import inspect
 import logging
+import os
+import textwrap
+import types
 import typing as t
 import weakref
 from asyncio import _get_running_loop
@@ -60,6 +66,83 @@ def _tell(log: logging.Logger, begun: list[bool], name: str, place: Place) -> No
             name,
             place,
         )
+
+
+def tell_dropped_calls(app: t.Any, endpoint: str | None) -> None:
+    """Log the calls whose coroutines the app's hooks, and the view of an endpoint, drop; each
+    function is looked at once."""
+    looked: set[t.Any] = vars(app).setdefault("_looked_for_dropped_calls", set())
+    for kind, func in _parts(app, endpoint):
+        func = inspect.unwrap(func)
+        code = getattr(func, "__code__", None)
+        if code is None or code in looked:
+            continue
+        looked.add(code)
+        for line, call in _dropped_calls(func):
+            asynchronous = inspect.iscoroutinefunction(func)
+            first = "" if asynchronous else f"make `{code.co_name}` an `async def`, and "
+            app.logger.warning(
+                "`%s` is not awaited, and so nothing of it is done: %swrite `await %s`;"
+                " %s `%s`, %s:%d",
+                *(call, first, call, kind, code.co_name, os.path.basename(code.co_filename), line),
+            )
+
+
+_HOOKS = [
+    *("url_value_preprocessors", "before_request_funcs", "after_request_funcs"),
+    *("teardown_request_funcs", "before_websocket_funcs", "after_websocket_funcs"),
+    *("teardown_websocket_funcs", "template_context_processors"),
+]
+
+
+def _parts(app: t.Any, endpoint: str | None) -> t.Iterator[tuple[str, t.Any]]:
+    for name in _HOOKS:
+        for functions in getattr(app, name).values():
+            yield from (("hook", func) for func in functions)
+    yield from (("hook", func) for func in app.teardown_appcontext_funcs)
+    for by_code in app.error_handler_spec.values():
+        for handlers in by_code.values():
+            yield from (("error handler", func) for func in handlers.values())
+    if endpoint in app.view_functions:
+        yield "view", app.view_functions[endpoint]
+
+
+def _dropped_calls(func: t.Any) -> t.Iterator[tuple[int, str]]:
+    """Return the line and the text of each statement that is a call of a coroutine function."""
+    try:
+        lines, first = inspect.getsourcelines(func)
+        text = textwrap.dedent("".join(lines))
+        tree = ast.parse(text)
+        known = inspect.getclosurevars(func)
+    except (OSError, SyntaxError, TypeError, ValueError):  # nobody can tell
+        return
+    names = {**known.globals, **known.nonlocals}
+    for node in _statements(tree.body[0]):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            if inspect.iscoroutinefunction(_meaning(node.value.func, names)):
+                called = ast.get_source_segment(text, node.value) or ""
+                one_line = ast.unparse(node.value) if "\n" in called else called
+                yield first + node.lineno - 1, one_line
+
+
+def _statements(node: ast.AST) -> t.Iterator[ast.AST]:
+    """Return what stands in a function, but not in those within it."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            yield child
+            yield from _statements(child)
+
+
+def _meaning(node: ast.expr, names: dict[str, t.Any]) -> t.Any:
+    """Return what an expression such as `asyncio.sleep` means, as far as that calls nothing."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id)
+    if isinstance(node, ast.Attribute):
+        owner = _meaning(node.value, names)
+        if isinstance(owner, (types.ModuleType, type)):
+            found = vars(owner).get(node.attr)
+            return found.__func__ if isinstance(found, (staticmethod, classmethod)) else found
+    return None
 
 
 _DONE = {"accept": "accepted", "close": "closed", "receive": "received", "send": "sent"}

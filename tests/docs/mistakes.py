@@ -201,6 +201,36 @@ MISTAKES = [
         """,
     ),
     _(
+        "An `async def` hook that does",
+        """
+        async def load_user():
+            g.user = "Ada"
+
+
+        @app.before_request
+        async def before():
+            load_user()
+
+
+        @app.get("/")
+        async def view():
+            return g.user
+        """,
+    ),
+    _(
+        "A view that forgets it, and answers nevertheless",
+        """
+        async def note(text):
+            g.note = text
+
+
+        @app.get("/")
+        async def view():
+            note("seen")
+            return "Hello"
+        """,
+    ),
+    _(
         "A hook that returns a coroutine",
         """
         async def load_user():
@@ -679,7 +709,7 @@ HEAD = """\
 What quartish says of {count} mistakes, beside what Flask {flask} and Quart {quart} say of the same
 code. The place is named, and the cure: what is added to an error of Python's is a note below its
 message, in the log, on the page and in a test's report; the type of the error, and its message,
-stay what they were. The line that blocks, the nearest routes, and dropped calls of a websocket are
+stay what they were. The line that blocks, the nearest routes, and calls that nobody awaits are
 named in debug mode only.
 
 This page is written by `python -m tests.docs.mistakes --write`, which runs all of it on Python
