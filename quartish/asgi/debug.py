@@ -64,6 +64,7 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
     if _is_for_others(app):
         await _run(exchange, context)
         return
+    exchange.know_task()  # while `send` is the server's
     send = exchange.send
     started = _Started(send)
     exchange.send = started.send

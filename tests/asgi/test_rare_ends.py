@@ -8,9 +8,12 @@ import contextlib
 import io
 import os
 import threading
+import time
 import typing as t
 
 import pytest
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
 from hypercorn.protocol.h2 import H2Protocol
 from werkzeug.exceptions import ClientDisconnected
 
@@ -333,6 +336,58 @@ async def test_a_server_with_a_context_that_is_not_hypercorns() -> None:
 
     when_it_stops(object(), Server.context, t.cast(t.Any, None))
     assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("kind", ["async", "sync", "silent"])
+async def test_hypercorn_stops_while_it_waits_for_a_request(
+    colour: App, kind: str, debug: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From Python 3.12 on it waits for connections without end: what goes on after its grace is
+    cancelled here, and stays unfinished on the wire."""
+    app, closed = colour("app"), []
+    app.debug = debug
+
+    class Hypercorn(HttpPeer):
+        context = WorkerContext(None)
+        config = Config.from_mapping(graceful_timeout=0.05)
+
+    async def pieces() -> t.AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x"
+                await asyncio.sleep(0.01)
+        finally:
+            closed.append(True)
+
+    def pieces_in_thread() -> t.Iterator[bytes]:
+        try:
+            while True:
+                yield b"x"
+                time.sleep(0.01)
+        finally:
+            closed.append(True)
+
+    @app.get("/")
+    async def view() -> t.Any:
+        if kind == "silent":
+            try:
+                await asyncio.sleep(60)
+            finally:
+                closed.append(True)
+        return pieces() if kind == "async" else pieces_in_thread()
+
+    async with Hypercorn(app, "/") as peer:
+        await asyncio.sleep(0.03)
+        assert not closed and not peer.task.done()
+        await Hypercorn.context.terminated.set()
+        await peer.ended()
+    assert closed == [True]
+    bodies = [message for message in peer.sent if message["type"] == "http.response.body"]
+    assert all(message["more_body"] for message in bodies) and bool(bodies) is (kind != "silent")
+    said = [record.getMessage() for record in caplog.records]
+    cut = "The response of view 'view' [GET /] was cut off: the server cancelled it"
+    assert [text for text in said if "cut off" in text] == [cut] * (kind != "silent")
 
 
 # --- the doors' own turns -----

@@ -110,9 +110,10 @@ def test_it_ends_as_a_def_of_flasks(
 def test_it_is_cancelled_and_cleaned_up_at_an_interrupt(cls: str, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         f"""
-import asyncio
+import asyncio, signal
 import click
 from quartish import {cls}, current_app
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests may ignore it
 app = {cls}(__name__)
 
 @app.teardown_appcontext
