@@ -29,6 +29,8 @@ from .._defaults import DEFAULTS
 from .._import_paths import find_package
 from .._mistakes import overwrites
 from .._mistakes import refuse_coroutine
+from .._view_makers import made_of
+from .._view_makers import make_view
 from ..blueprints import Blueprint
 from ..config import Config
 from ..config import ConfigAttribute
@@ -52,6 +54,7 @@ from ..typing import RouteCallable
 from ..typing import ShellContextProcessorCallable
 from ..typing import TeardownCallable
 from ..wrappers.connection import Conn
+from .components import Components
 from .scaffold import _endpoint_from_view_func
 from .scaffold import Scaffold
 from .scaffold import setupmethod
@@ -69,7 +72,7 @@ def _make_timedelta(value: timedelta | int | None) -> timedelta | None:
     return value if value is None or isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Core(TemplateFunctions, Scaffold):
+class Core(TemplateFunctions, Components, Scaffold):
     """What both colours of the app are made of, less everything that a request needs."""
 
     aborter_class: type[Aborter] = Aborter
@@ -171,6 +174,7 @@ class Core(TemplateFunctions, Scaffold):
         self._adapters = AdapterCache(ELSEWHERE if self.plain else NOWHERE)
         self._got_first_request = False
         self.cli.name = self.name
+        self._provide_nothing()
         self._equip()
         self._add_static_route(static_host, host_matching)
 
@@ -351,9 +355,11 @@ class Core(TemplateFunctions, Scaffold):
         rule_obj.provide_automatic_options = bool(provide_automatic_options)
         self.url_map.add(rule_obj)
         if view_func is not None:
-            if self.view_functions.get(endpoint, view_func) != view_func:
-                raise overwrites(endpoint, self.view_functions[endpoint], view_func)
-            self.view_functions[endpoint] = view_func
+            known = self.view_functions.get(endpoint)
+            if known is None:
+                self.view_functions[endpoint] = make_view(self, endpoint, view_func)
+            elif made_of(known) != view_func:
+                raise overwrites(endpoint, made_of(known), view_func)
 
     @setupmethod
     def teardown_appcontext(self, f: T_teardown) -> T_teardown:

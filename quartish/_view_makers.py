@@ -1,0 +1,25 @@
+"""Who may make another view of the function that an app is given.
+
+`quartish.typed` is one, once an app has imported it. Until then there is none, and nobody looks
+at the annotations of a view.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+#: Each is given the app, the endpoint and the function, and returns what answers in its place:
+#: the function itself where it has nothing to add.
+view_makers: list[t.Callable[[t.Any, str, t.Any], t.Any]] = []
+
+
+def make_view(app: t.Any, endpoint: str, func: t.Any) -> t.Any:
+    """Return what answers the requests to an endpoint: mostly the function itself."""
+    for make in view_makers:
+        func = make(app, endpoint, func)
+    return func
+
+
+def made_of(view: t.Any) -> t.Any:
+    """Return the function that a view was made of: mostly the view itself."""
+    return getattr(view, "made_of", view)

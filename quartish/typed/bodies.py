@@ -1,0 +1,134 @@
+"""The body of a request: decoded by its Content-Type, whatever the colour of the request.
+
+JSON of more than 128 kB goes by the app's own provider, which lets other requests have their turn.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from werkzeug.exceptions import BadRequest
+
+from .._concurrency.coroutines import awaited
+from ..json._long import LONG
+from .annotations import is_struct
+from .annotations import split
+from .annotations import without_none
+from .codecs import Refused
+from .codecs import Undecodable
+from .faults import Fault
+from .faults import missing
+from .faults import UndecodableBody
+from .faults import WrongMediaType
+from .marks import Body
+from .parameters import NOTHING
+from .parameters import texts_of
+from .parameters import Value
+
+JSON = "application/json"
+MSGPACK = "application/msgpack"
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+_FORMS = (URLENCODED, MULTIPART)
+_MSGPACK = (MSGPACK, "application/x-msgpack", "application/vnd.msgpack")
+
+
+class BodyPlan:
+    """What a view takes of the body: all of it as one value, or fields and files of a form."""
+
+    def __init__(self) -> None:
+        self.whole: Value | None = None
+        self.fields: list[Value] = []
+        self.files: list[Value] = []
+
+    def __bool__(self) -> bool:
+        return self.whole is not None or bool(self.fields or self.files)
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """The media types that are taken."""
+        if self.whole is None:
+            return (MULTIPART,) if self.files else _FORMS
+        taken = t.cast(Body, self.whole.mark).media_type
+        if taken is not None:
+            return (taken,)
+        if any(field.file for field in self.whole.fields):
+            return (MULTIPART,)
+        if is_raw(self.whole.annotation):
+            return ("*/*",)
+        if is_struct(self.whole.annotation):
+            return (JSON, *_FORMS, MSGPACK)
+        return (JSON, MSGPACK)
+
+    async def read(self, request: t.Any, slots: list[t.Any], faults: list[Fault]) -> None:
+        """Put what the body has into `slots`, and what is wrong with it into `faults`."""
+        whole = self.whole
+        mimetype = request.mimetype
+        if whole is None:
+            await self._read_form(request, mimetype, slots, faults)
+            return
+        if not mimetype and whole.default is not NOTHING and not await _of(request.get_data()):
+            slots[whole.slot] = whole.default
+            return
+        try:
+            slots[whole.slot] = await self._decode(whole, request, mimetype, faults)
+        except Undecodable as error:
+            raise UndecodableBody(f"The body is no {mimetype}: {error}") from error
+        except Refused as error:
+            faults += error.faults
+
+    async def _decode(
+        self, whole: Value, request: t.Any, mimetype: str, faults: list[Fault]
+    ) -> t.Any:
+        taken = t.cast(Body, whole.mark).media_type
+        if taken is not None and mimetype != taken:
+            raise self._refused(mimetype)
+        if is_raw(whole.annotation):
+            return await _of(request.get_data(as_text=split(whole.annotation)[0] is str))
+        if mimetype == JSON or mimetype.endswith("+json"):
+            data = await _of(request.get_data())
+            if len(data) <= LONG:
+                return whole.codec.from_json(data, "body")
+            try:
+                value = await _of(request.get_json(force=True))
+            except BadRequest as error:
+                raise UndecodableBody(f"The body is no {mimetype}.") from error
+            return whole.codec.from_object(value, "body")
+        if mimetype in _MSGPACK:
+            return whole.codec.from_msgpack(await _of(request.get_data()), "body")
+        if mimetype in _FORMS and whole.fields:
+            form, files = await _of(request.form), await _of(request.files)
+            return whole.codec.from_text(texts_of(form, whole.fields, files), "body", [])
+        if not mimetype and not await _of(request.get_data()):
+            faults.append(missing("body", []))
+            return None
+        raise self._refused(mimetype)
+
+    async def _read_form(
+        self, request: t.Any, mimetype: str, slots: list[t.Any], faults: list[Fault]
+    ) -> None:
+        if mimetype in _FORMS:
+            form: t.Any = await _of(request.form)
+            files: t.Any = await _of(request.files)
+        elif mimetype or await _of(request.get_data()):
+            raise self._refused(mimetype)
+        else:
+            form = files = request.args.__class__()
+        for value in self.fields:
+            slots[value.slot] = value.read(form, faults)
+        for value in self.files:
+            slots[value.slot] = value.read(files, faults)
+
+    def _refused(self, mimetype: str) -> WrongMediaType:
+        said = f"is {mimetype}" if mimetype else "says no media type"
+        return WrongMediaType(f"The body {said}; this takes {', '.join(self.media_types)}.")
+
+
+async def _of(value: t.Any) -> t.Any:
+    """Return what a request of either colour has."""
+    return await awaited(value) if hasattr(type(value), "__await__") else value
+
+
+def is_raw(annotation: t.Any) -> bool:
+    """Say whether a body is wanted as it comes."""
+    return split(without_none(annotation))[0] in (bytes, str)

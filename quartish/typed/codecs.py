@@ -1,0 +1,324 @@
+"""Values of one annotation: read from JSON, MessagePack and text, and written as JSON.
+
+Two libraries do it: msgspec, and pydantic for annotations that name a model or a constraint of its.
+The rule: what a client sent raises `Undecodable`, or `Refused` with every fault that there is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+import typing as t
+
+import msgspec
+from werkzeug.datastructures import FileStorage
+
+from .annotations import is_file
+from .annotations import is_struct
+from .annotations import item_of
+from .annotations import members
+from .annotations import needs_pydantic
+from .annotations import split
+from .annotations import without_none
+from .faults import Fault
+from .faults import fault_of
+from .faults import faults_of_model
+from .faults import missing
+from .faults import MOST
+
+#: Values that are looked at one by one for more faults than the first.
+_SEARCHED = 1000
+_WORDS = {"on": True, "yes": True, "off": False, "no": False}
+
+
+class Undecodable(Exception):
+    """The text, or the bytes, are not of the format at all."""
+
+
+class Refused(Exception):
+    """What was read is not of the type."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+
+class Field(t.NamedTuple):
+    """A field of a type with fields."""
+
+    #: Its name in what is sent.
+    name: str
+    annotation: t.Any
+    required: bool
+
+    @property
+    def many(self) -> bool:
+        """Whether a form, or a query, may have more than one of it."""
+        return item_of(self.annotation) is not None
+
+    @property
+    def file(self) -> bool:
+        return is_file(self.annotation)
+
+
+class Codec(t.Protocol):
+    """Reads and writes values of one annotation. `where` and `path` are for faults."""
+
+    annotation: t.Any
+
+    def from_json(self, data: bytes, where: str) -> t.Any: ...
+    def from_msgpack(self, data: bytes, where: str) -> t.Any: ...
+    def from_text(self, value: t.Any, where: str, path: list[str | int]) -> t.Any:
+        """Return what text, or lists and dicts of text and files, say."""
+
+    def from_object(self, value: t.Any, where: str) -> t.Any:
+        """Return what decoded JSON says."""
+
+    def from_own(self, value: t.Any) -> t.Any:
+        """Return the value of this type for one of the app's, which may be another class with the
+        same attributes. Raises ValueError."""
+
+    def to_json(self, value: t.Any) -> bytes: ...
+    def check(self, value: t.Any) -> None:
+        """Raise ValueError where a value is not what the annotation says, however deep."""
+
+
+class StructCodec:
+    """By msgspec."""
+
+    def __init__(self, annotation: t.Any) -> None:
+        self.annotation = annotation
+        self._json = msgspec.json.Decoder(annotation, dec_hook=_hook)
+        self._msgpack = msgspec.msgpack.Decoder(annotation, dec_hook=_hook, ext_hook=_refuse_ext)
+        self._encode = msgspec.json.Encoder().encode
+        #: PERF(0.1 us): without a hook, where there is nothing for it.
+        self._convert: t.Any = functools.partial(msgspec.convert, type=annotation)
+        if any(map(is_file, [annotation, *(f.annotation for f in fields_of(annotation))])):
+            self._convert = functools.partial(self._convert, dec_hook=_hook)
+        self._read: t.Any = functools.partial(self._convert, strict=False)
+        self._text = split(annotation)[0] is str and annotation is str
+        self._bool = bool in members(without_none(annotation))
+
+    def from_json(self, data: bytes, where: str) -> t.Any:
+        try:
+            return self._json.decode(data)
+        except msgspec.ValidationError as error:
+            try:
+                value = msgspec.json.decode(data)
+            except (msgspec.DecodeError, RecursionError) as whole:
+                raise Undecodable(_told(whole)) from whole
+            raise Refused(self._faults(value, where, [], error, True)) from error
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Undecodable(_told(error)) from error
+
+    def from_msgpack(self, data: bytes, where: str) -> t.Any:
+        try:
+            return self._msgpack.decode(data)
+        except msgspec.ValidationError as error:
+            try:
+                value = msgspec.msgpack.decode(data, ext_hook=_refuse_ext)
+            except (msgspec.DecodeError, RecursionError, ValueError, TypeError) as whole:
+                raise Undecodable(_told(whole)) from whole
+            raise Refused(self._faults(value, where, [], error, True)) from error
+        except (msgspec.DecodeError, RecursionError, ValueError) as error:
+            raise Undecodable(_told(error)) from error
+
+    def from_text(self, value: t.Any, where: str, path: list[str | int]) -> t.Any:
+        if self._text and type(value) is str:
+            return value
+        try:
+            return self._read(value)
+        except msgspec.ValidationError as error:
+            if self._bool and type(value) is str and value.lower() in _WORDS:
+                return _WORDS[value.lower()]
+            raise Refused(self._faults(value, where, path, error, False)) from error
+
+    def from_object(self, value: t.Any, where: str) -> t.Any:
+        try:
+            return self._convert(value)
+        except msgspec.ValidationError as error:
+            raise Refused(self._faults(value, where, [], error, True)) from error
+
+    def from_own(self, value: t.Any) -> t.Any:
+        return self._convert(value, from_attributes=True)
+
+    def to_json(self, value: t.Any) -> bytes:
+        return self._encode(value)
+
+    def check(self, value: t.Any) -> None:
+        self._convert(msgspec.to_builtins(value))
+
+    def _faults(
+        self,
+        value: t.Any,
+        where: str,
+        path: list[str | int],
+        error: Exception,
+        strict: bool,
+    ) -> list[Fault]:
+        search = _Search(where, strict)
+        search.look(value, self.annotation, path)
+        return search.found or [fault_of(error, where, path)]
+
+
+class _Search:
+    """Looks for every fault of a value: msgspec tells of the first alone."""
+
+    def __init__(self, where: str, strict: bool) -> None:
+        self.where = where
+        self.strict = strict
+        self.found: list[Fault] = []
+        self._left = _SEARCHED
+
+    def look(self, value: t.Any, annotation: t.Any, path: list[str | int]) -> None:
+        self._left -= 1
+        if self._left < 0 or len(self.found) >= MOST:
+            return
+        try:
+            msgspec.convert(value, annotation, strict=self.strict, dec_hook=_hook)
+            return
+        except msgspec.ValidationError as error:
+            fault = fault_of(error, self.where, path)
+        except (TypeError, RecursionError):  # what it takes only as a part, such as a TypeVar
+            return
+        before = len(self.found)
+        annotation = without_none(annotation)
+        item = item_of(annotation)
+        if item is not None and isinstance(value, (list, tuple)):
+            for number, one in enumerate(value[: _SEARCHED + 1]):
+                self.look(one, item, [*path, number])
+        elif isinstance(value, dict):
+            self._look_at_fields(value, annotation, path)
+        if len(self.found) == before:
+            self.found.append(fault)
+
+    def _look_at_fields(
+        self, value: dict[t.Any, t.Any], annotation: t.Any, path: list[str | int]
+    ) -> None:
+        bare = split(annotation)[0]
+        if t.get_origin(bare) is dict:
+            _, of_value = t.get_args(bare)
+            for key, one in list(value.items())[: _SEARCHED + 1]:
+                self.look(one, of_value, [*path, key if type(key) in (str, int) else str(key)])
+            return
+        for field in fields_of(annotation):
+            if field.name in value:
+                self.look(value[field.name], field.annotation, [*path, field.name])
+            elif field.required:
+                self.found.append(missing(self.where, [*path, field.name]))
+
+
+class ModelCodec:
+    """By pydantic."""
+
+    def __init__(self, annotation: t.Any) -> None:
+        import pydantic
+
+        self.annotation = annotation
+        self.adapter: t.Any = pydantic.TypeAdapter(annotation)
+        self._error: type[Exception] = pydantic.ValidationError
+
+    def from_json(self, data: bytes, where: str) -> t.Any:
+        try:
+            return self.adapter.validate_json(data)
+        except self._error as error:
+            first = t.cast(t.Any, error).errors(include_url=False, include_context=False)[0]
+            if first["type"] == "json_invalid":
+                raise Undecodable(first["msg"]) from error
+            raise Refused(faults_of_model(error, where, [])) from error
+
+    def from_msgpack(self, data: bytes, where: str) -> t.Any:
+        try:
+            value = msgspec.msgpack.decode(data, ext_hook=_refuse_ext)
+        except (msgspec.DecodeError, RecursionError, ValueError, TypeError) as error:
+            raise Undecodable(_told(error)) from error
+        return self.from_object(value, where)
+
+    def from_text(self, value: t.Any, where: str, path: list[str | int]) -> t.Any:
+        try:
+            return self.adapter.validate_python(value)
+        except self._error as error:
+            raise Refused(faults_of_model(error, where, path)) from error
+
+    def from_object(self, value: t.Any, where: str) -> t.Any:
+        return self.from_text(value, where, [])
+
+    def from_own(self, value: t.Any) -> t.Any:
+        return self.adapter.validate_python(value, from_attributes=True)
+
+    def to_json(self, value: t.Any) -> bytes:
+        return t.cast(bytes, self.adapter.dump_json(value))
+
+    def check(self, value: t.Any) -> None:
+        self.adapter.validate_python(self.adapter.dump_python(value, warnings=False))
+
+
+def codec_of(annotation: t.Any) -> Codec:
+    """Return what reads and writes values of an annotation. Raises TypeError where nothing
+    does."""
+    return ModelCodec(annotation) if needs_pydantic(annotation) else StructCodec(annotation)
+
+
+def fields_of(annotation: t.Any) -> list[Field]:
+    """Return the fields of a type that has some, by the names that are sent; none for others."""
+    cls: t.Any = split(without_none(annotation))[0]
+    cls = t.get_origin(cls) or cls
+    if not isinstance(cls, type) or not is_struct(cls):
+        return []
+    if issubclass(cls, msgspec.Struct):
+        return [Field(f.encode_name, f.type, f.required) for f in msgspec.structs.fields(cls)]
+    if hasattr(cls, "model_fields"):
+        return [
+            Field(_sent_as(name, f), f.annotation, f.is_required())
+            for name, f in t.cast(t.Any, cls).model_fields.items()
+        ]
+    hints = t.get_type_hints(cls, include_extras=True)
+    if t.is_typeddict(cls):
+        required: t.Any = t.cast(t.Any, cls).__required_keys__
+        return [Field(name, _of_key(hint), name in required) for name, hint in hints.items()]
+    if dataclasses.is_dataclass(cls):
+        return [
+            Field(
+                f.name,
+                hints[f.name],
+                f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING,
+            )
+            for f in dataclasses.fields(cls)
+            if f.init
+        ]
+    nothing = sys.modules["attr"].NOTHING
+    attributes = t.cast(t.Any, cls).__attrs_attrs__
+    return [
+        Field(f.name, hints.get(f.name, t.Any), f.default is nothing) for f in attributes if f.init
+    ]
+
+
+def _of_key(hint: t.Any) -> t.Any:
+    """Return the type of a TypedDict's key, without what says whether it is required."""
+    wrapped = t.get_origin(hint) in (t.Required, t.NotRequired)
+    return t.get_args(hint)[0] if wrapped else hint
+
+
+def _sent_as(name: str, field: t.Any) -> str:
+    alias = field.validation_alias or field.alias
+    return alias if isinstance(alias, str) else name
+
+
+def _hook(cls: type[t.Any], value: t.Any) -> t.Any:
+    """Take what is of the type already, such as an uploaded file; msgspec knows no such types."""
+    if isinstance(value, cls):
+        return value
+    if issubclass(cls, FileStorage):
+        raise ValueError("Expected `file`")
+    raise ValueError(f"Expected `{cls.__name__}`")
+
+
+def _refuse_ext(code: int, data: memoryview) -> t.NoReturn:
+    raise ValueError(f"An extension type is in it, {code}")
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "It is nested too deeply."
+    return str(error).rstrip(".") + "."

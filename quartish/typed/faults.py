@@ -1,0 +1,112 @@
+"""What is wrong with a request: each fault, and the errors that tell of all of them.
+
+They are HTTP exceptions, so the app's error handlers see them first; without one they answer as
+`application/problem+json`.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import msgspec
+from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import UnprocessableEntity
+from werkzeug.exceptions import UnsupportedMediaType
+
+PROBLEM = "application/problem+json"
+#: Faults that are told of one request.
+MOST = 100
+REQUIRED = "a value"
+
+_MESSAGE = re.compile(r"^(?:Expected (?P<expected>.*?))(?:, got .*)?$", re.DOTALL)
+_MISSING = re.compile(r"^Object missing required field `(?P<field>.*)`$")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[(\.\.\.)\]")
+
+
+class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One fault: where in the request, the path in it, what was expected, and in words."""
+
+    where: str
+    path: list[str | int]
+    expected: str
+    detail: str
+
+
+class Problem(HTTPException):
+    """An error that answers as `application/problem+json`, with its faults under `errors`.
+
+    Source:
+        RFC 9457.
+    """
+
+    def __init__(self, description: str | None = None, errors: t.Sequence[Fault] = ()) -> None:
+        super().__init__(description)
+        #: All that is wrong.
+        self.errors: list[Fault] = list(errors)
+
+    def get_body(self, environ: t.Any = None, scope: t.Any = None) -> str:
+        told: dict[str, t.Any] = {"title": self.name, "status": self.code}
+        if self.description:
+            told["detail"] = self.description
+        if self.errors:
+            told["errors"] = self.errors
+        return msgspec.json.encode(told).decode()
+
+    def get_headers(self, environ: t.Any = None, scope: t.Any = None) -> list[tuple[str, str]]:
+        return [("Content-Type", PROBLEM)]
+
+
+class RequestValidationError(Problem, UnprocessableEntity):
+    """What came could be read, and is not what the view takes (422)."""
+
+
+class UndecodableBody(Problem, BadRequest):
+    """The body is not of the media type that it is said to be (400)."""
+
+
+class WrongMediaType(Problem, UnsupportedMediaType):
+    """The body is of a media type that the view does not take (415)."""
+
+
+def missing(where: str, path: list[str | int]) -> Fault:
+    """Return the fault of something that is required."""
+    return Fault(where, path, REQUIRED, "It is required.")
+
+
+def fault_of(error: Exception, where: str, path: list[str | int]) -> Fault:
+    """Return the fault that msgspec tells of, in what stands at `path`."""
+    said, _, place = str(error).partition(" - at `")
+    path = [*path, *_steps(place.rstrip("`").rpartition("$")[2])]
+    if match := _MISSING.match(said):
+        return missing(where, [*path, match["field"]])
+    match = _MESSAGE.match(said)
+    expected = match["expected"].replace("`", "") if match else said
+    return Fault(where, path, expected, said.rstrip(".") + ".")
+
+
+def _steps(place: str) -> t.Iterator[str | int]:
+    for name, index, any_item in _STEP.findall(place):
+        yield int(index) if index else any_item or name
+
+
+def faults_of_model(error: t.Any, where: str, path: list[str | int]) -> list[Fault]:
+    """Return the faults that pydantic tells of."""
+    found = []
+    for told in error.errors(include_url=False, include_context=False, include_input=False)[:MOST]:
+        place = [*path, *(one if isinstance(one, int) else str(one) for one in told["loc"])]
+        if told["type"] == "missing":
+            found.append(missing(where, place))
+        else:
+            said = told["msg"]
+            expected = said.removeprefix("Input should be ").removeprefix("a valid ")
+            found.append(Fault(where, place, expected, said.rstrip(".") + "."))
+    return found
+
+
+def refuse(faults: list[Fault]) -> t.NoReturn:
+    """Raise what tells of faults."""
+    count = len(faults)
+    words = "One thing is" if count == 1 else f"{count} things are"
+    raise RequestValidationError(f"{words} not what this takes.", faults)

@@ -1,0 +1,106 @@
+"""Values that stand beside the body: in the path, the query, the headers, the cookies."""
+
+from __future__ import annotations
+
+import typing as t
+
+import msgspec
+from werkzeug.datastructures import FileStorage
+
+from .annotations import is_file
+from .annotations import is_struct
+from .annotations import item_of
+from .annotations import needs_pydantic
+from .annotations import with_extras
+from .annotations import without_marks
+from .annotations import without_none
+from .codecs import Codec
+from .codecs import codec_of
+from .codecs import Field
+from .codecs import fields_of
+from .codecs import Refused
+from .faults import Fault
+from .faults import missing
+from .marks import Parameter
+
+#: Stands for what has no default.
+NOTHING: t.Any = object()
+
+
+class Value:
+    """One parameter, and how its value is read."""
+
+    __slots__ = ("annotation", "codec", "default", "fields", "key", "many", "mark", "name", "slot")
+
+    def __init__(self, name: str, annotation: t.Any, mark: Parameter, default: t.Any) -> None:
+        #: The parameter's name, and its name in the request.
+        self.name = name
+        self.key = mark.name_of(name)
+        self.mark = mark
+        self.default = default
+        self.annotation = without_marks(annotation)
+        if mark.constraints and mark.where != "body":
+            self.annotation = _constrained(self.annotation, mark.constraints)
+        if is_file(self.annotation):  # of either colour
+            self.annotation = FileStorage if item_of(annotation) is None else list[FileStorage]
+        self.codec: Codec = codec_of(self.annotation)
+        #: Whether all of its name are taken.
+        self.many = item_of(self.annotation) is not None
+        #: Its fields, where each is a value of its own.
+        self.fields: list[Field] = fields_of(self.annotation) if is_struct(self.annotation) else []
+        #: Where the plan keeps it.
+        self.slot = -1
+
+    def read(self, source: t.Any, faults: list[Fault]) -> t.Any:
+        """Return the value that `source`, a dict or a MultiDict, has; add to `faults` what is
+        wrong with it."""
+        if self.fields:
+            raw: t.Any = texts_of(source, self.fields)
+        elif self.many:
+            raw = source.getlist(self.key) or None
+        else:
+            raw = source.get(self.key)
+        where = self.mark.where
+        path: list[str | int] = [] if self.fields else [self.key]
+        if raw is None or (self.fields and not raw and self.default is not NOTHING):
+            if self.default is NOTHING:
+                faults.append(missing(where, path))
+            return self.default
+        try:
+            return self.codec.from_text(raw, where, path)
+        except Refused as error:
+            faults += error.faults
+            return None
+
+    def read_path(self, value: t.Any, faults: list[Fault]) -> t.Any:
+        """Return what a converter made of a part of the URL, as the annotation has it."""
+        if type(value) is self.annotation:
+            return value
+        try:
+            return self.codec.from_text(value, "path", [self.key])
+        except Refused as error:
+            faults += error.faults
+            return None
+
+
+def texts_of(source: t.Any, fields: t.Iterable[Field], files: t.Any = None) -> dict[str, t.Any]:
+    """Return what a MultiDict of text, and one of files, have for fields."""
+    found: dict[str, t.Any] = {}
+    for field in fields:
+        of = files if files is not None and field.file else source
+        if field.name in of:
+            found[field.name] = of.getlist(field.name) if field.many else of[field.name]
+    return found
+
+
+def _constrained(annotation: t.Any, constraints: dict[str, t.Any]) -> t.Any:
+    """Return an annotation with a mark's constraints, which are about what is not None."""
+    if needs_pydantic(annotation):
+        import pydantic
+
+        extra: t.Any = pydantic.Field(**constraints)
+    else:
+        extra = msgspec.Meta(**constraints)
+    inner = without_none(annotation)
+    constrained = with_extras(inner, [extra])
+    return constrained if inner is annotation else t.Optional[constrained]

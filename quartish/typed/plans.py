@@ -1,0 +1,276 @@
+"""What a typed view needs, resolved once: a flat list of values, a body, and components in order.
+
+The rules, for each parameter of the view, and of a factory:
+
+1. A mark says where it stands. `Depends` names a factory, or the type that the app provides.
+2. Without a mark, a name that the rule has is a variable of the URL's, and a type that the app
+   provides is a component.
+3. An uploaded file is a file of the form, a type with fields is the body, anything else a value of
+   the query. Not so in a class, or in a factory that the app provides for a type: what has no mark
+   there keeps its default, and no client can set it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing as t
+
+import msgspec
+
+from .._mistakes import place_of
+from ..sansio.components import Component
+from .annotations import hints_of
+from .annotations import is_file
+from .annotations import is_struct
+from .annotations import item_of
+from .annotations import marks_in
+from .annotations import needs_pydantic
+from .annotations import split
+from .annotations import without_none
+from .answers import Returns
+from .bodies import BodyPlan
+from .marks import Body
+from .marks import Cookie
+from .marks import Depends
+from .marks import File
+from .marks import Form
+from .marks import Header
+from .marks import Mark
+from .marks import Operation
+from .marks import Parameter
+from .marks import Path
+from .marks import Query
+from .parameters import NOTHING
+from .parameters import Value
+from .scopes import Argument
+from .scopes import Step
+
+
+class Unresolvable(TypeError):
+    """A view cannot be planned; says which, and what it asks for."""
+
+
+class Plan:
+    """What one view, or one method of a class view, needs."""
+
+    def __init__(
+        self, app: t.Any, func: t.Any, names: frozenset[str], operation: Operation | None
+    ) -> None:
+        self.version: int = app.components_version
+        self.func = func
+        self.operation = operation
+        self.path: list[Value] = []
+        self.query: list[Value] = []
+        self.headers: list[Value] = []
+        self.cookies: list[Value] = []
+        self.body = BodyPlan()
+        self.has_body = False
+        #: Components; a tuple are made side by side.
+        self.order: list[Step | tuple[Step, ...]] = []
+        self.steps: list[Step] = []
+        self.size = 0
+        builder = _Builder(self, app, names)
+        self.arguments: list[Argument] = builder.arguments_of(func, place_of(func), top=True)
+        self.has_body = bool(self.body)
+        self.order = _in_order(self.steps)
+        annotation = hints_of(func).get("return", t.Any)
+        try:
+            self.returns = Returns(annotation, operation, f"The view {place_of(func)},")
+        except TypeError as error:
+            raise Unresolvable(f"The view {place_of(func)} returns {annotation!r}: {error}") from (
+                error
+            )
+
+
+class _Builder:
+    def __init__(self, plan: Plan, app: t.Any, names: frozenset[str]) -> None:
+        self.plan = plan
+        self.app = app
+        self.names = names
+        self.made: dict[t.Any, Step] = {}
+        #: The components that are being looked at, each asked for by the one before.
+        self.chain: list[t.Any] = []
+        #: Whether a class or something that the app provides is looked at. Its parameters are the
+        #: app's own business, so no client may set one that is not marked.
+        self.inward = False
+
+    def slot(self) -> int:
+        self.plan.size += 1
+        return self.plan.size - 1
+
+    def arguments_of(self, func: t.Any, place: str, top: bool = False) -> list[Argument]:
+        try:
+            parameters = list(inspect.signature(func).parameters.values())
+        except (TypeError, ValueError):  # something built in, which does not say
+            return []
+        try:
+            hints = hints_of(func)
+        except NameError as error:
+            raise Unresolvable(
+                f"{self.told(place)}: {error}. Annotations of typed views are evaluated where"
+                " their module is: name what stands there, and not below TYPE_CHECKING alone."
+            ) from error
+        if parameters and parameters[0].name in ("self", "cls") and top:
+            parameters = parameters[1:]
+        found = []
+        for parameter in parameters:
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            if isinstance(parameter.default, Mark):
+                raise Unresolvable(
+                    f"{place}: the mark of '{parameter.name}' is its default. Write"
+                    f" `{parameter.name}: Annotated[..., {parameter.default!r}]`, and the default"
+                    " after it."
+                )
+            try:
+                slot = self.slot_of(parameter, hints.get(parameter.name), top)
+            except Unresolvable:
+                raise
+            except TypeError as error:
+                raise Unresolvable(f"{self.told(place)}: '{parameter.name}': {error}") from error
+            if slot is not None:
+                found.append(Argument(parameter.name, slot))
+            elif parameter.default is parameter.empty and not top:
+                raise Unresolvable(
+                    f"{self.told(place)} asks for '{parameter.name}' without saying what it is."
+                    " Annotate it."
+                )
+        return found
+
+    def slot_of(self, parameter: inspect.Parameter, annotation: t.Any, top: bool) -> int | None:
+        """Return where the value of a parameter is kept; None: the view has it otherwise."""
+        name = parameter.name
+        default = NOTHING if parameter.default is parameter.empty else parameter.default
+        marks = marks_in(annotation)
+        for mark in marks:
+            if isinstance(mark, Depends):
+                return self.component(split(annotation)[0], mark, name)
+            if isinstance(mark, Parameter):
+                return self.value(name, annotation, mark, default)
+        if name in self.names:
+            return None if annotation is None else self.value(name, annotation, Path(), default)
+        if annotation is None or (self.inward and default is not NOTHING):
+            return None
+        bare = split(without_none(annotation))[0]
+        if _is_hashable(bare) and self.app.component_of(bare) is not None and bare is not t.Any:
+            if isinstance(bare, type):
+                return self.component(bare, Depends(), name)
+        if is_file(annotation):
+            return self.value(name, annotation, File(), default)
+        if is_struct(annotation):
+            return self.value(name, annotation, Body(), default)
+        if not needs_pydantic(annotation) and _is_foreign(annotation):
+            if default is not NOTHING:
+                return None
+            raise self.unknown(bare, name)
+        if self.inward:
+            raise Unresolvable(
+                f"{self.told('')} asks for '{name}' without saying where it stands. Mark it:"
+                f" `{name}: Annotated[..., Query()]`."
+            )
+        return self.value(name, annotation, Query(), default)
+
+    def value(self, name: str, annotation: t.Any, mark: Parameter, default: t.Any) -> int:
+        value = Value(name, annotation, mark, default)
+        value.slot = self.slot()
+        plan, body = self.plan, self.plan.body
+        if isinstance(mark, Body):
+            if body.whole is not None:
+                raise Unresolvable(
+                    f"{self.told(place_of(plan.func))} asks for two bodies,"
+                    f" '{body.whole.name}' and '{name}': make a type that has both as fields."
+                )
+            body.whole = value
+        else:
+            lists: list[tuple[type[Parameter], list[Value]]] = [
+                *[(Path, plan.path), (Query, plan.query), (Header, plan.headers)],
+                *[(Cookie, plan.cookies), (Form, body.fields), (File, body.files)],
+            ]
+            next(values for cls, values in lists if isinstance(mark, cls)).append(value)
+        if body.whole is not None and (body.fields or body.files):
+            raise Unresolvable(
+                f"{self.told(place_of(plan.func))} asks for the whole body,"
+                f" '{body.whole.name}', and for fields of a form: make them fields of its type."
+            )
+        return value.slot
+
+    def component(self, cls: t.Any, mark: Depends, name: str) -> int:
+        key = mark.dependency or cls
+        if mark.use_cache and key in self.made:
+            return self.made[key].slot
+        found = self.app.component_of(key)
+        if found is None and mark.dependency is not None:
+            found = Component(key, "request")
+        if found is None:
+            raise self.unknown(key, name)
+        if key in self.chain:
+            circle = " -> ".join(map(_name, [*self.chain[self.chain.index(key) :], key]))
+            raise Unresolvable(f"{place_of(self.plan.func)}: components in a circle: {circle}")
+        step = Step(key, found.factory, found.scope, self.slot())
+        self.chain.append(key)
+        before, count, outer = self.plan.size, len(self.plan.steps), self.inward
+        self.inward = isinstance(key, type)
+        step.arguments = self.arguments_of(found.factory, place_of(found.factory))
+        self.inward = outer
+        if step.scope == "app":
+            short = [s for s in self.plan.steps[count:] if s.scope != "app"]
+            if short or self.plan.size - before > len(self.plan.steps) - count:
+                what = _name(short[0].key) if short else "something of a request's"
+                raise Unresolvable(
+                    f"{self.told(place_of(self.plan.func))} lives as long as the app, and asks for"
+                    f" {what}, which does not."
+                )
+        self.chain.pop()
+        by_slot = {one.slot: one for one in self.plan.steps}
+        needed = [by_slot[a.slot].level for a in step.arguments if a.slot in by_slot]
+        step.level = 1 + max(needed, default=-1)
+        self.plan.steps.append(step)
+        if mark.use_cache:
+            self.made[key] = step
+        return step.slot
+
+    def unknown(self, key: t.Any, name: str) -> Unresolvable:
+        return Unresolvable(
+            f"{self.told(place_of(self.plan.func))} asks for '{name}', a {_name(key)}, which the"
+            f" app does not provide: `app.provide({_name(key)}, ...)`."
+        )
+
+    def told(self, place: str) -> str:
+        """Say who asks: the view, and each component on the way."""
+        if not self.chain:
+            return place
+        return " -> ".join([place_of(self.plan.func), *map(_name, self.chain)])
+
+
+def _in_order(steps: list[Step]) -> list[Step | tuple[Step, ...]]:
+    """Order components such that each comes after what it needs, and put those together that are
+    made by async functions and need nothing of each other. Generators stay by themselves: what
+    opens one, such as a task group, has to be closed in the same task."""
+    found: list[Step | tuple[Step, ...]] = []
+    for level in sorted({step.level for step in steps}):
+        here = [step for step in steps if step.level == level]
+        together = [s for s in here if inspect.iscoroutinefunction(s.factory) and s.scope != "app"]
+        if len(together) > 1:
+            here = [step for step in here if step not in together]
+            found.append(tuple(together))
+        found += here
+    return found
+
+
+def _is_foreign(annotation: t.Any) -> bool:
+    """Say whether msgspec knows nothing of a type: it is a class of the app's."""
+    item = item_of(annotation)
+    bare = split(without_none(annotation if item is None else item))[0]
+    return isinstance(msgspec.inspect.type_info(bare), msgspec.inspect.CustomType)
+
+
+def _is_hashable(key: t.Any) -> bool:
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
+
+
+def _name(key: t.Any) -> str:
+    return getattr(key, "__name__", None) or repr(key)

@@ -1,0 +1,239 @@
+"""Typed views: functions that are given what their annotations say.
+
+When is a view typed? Existing apps have annotations for checkers, arguments that decorators give,
+and defaults; none of that may change what a view does. So a view is typed only where its author
+wrote a word of this package:
+
+- an annotation of its own has a mark (`Query`, `Body`, `Depends`, ...), or
+- it is decorated with `typed`, or
+- the app was given to `Typed`, which says so of all views that follow.
+
+Any other view is left as it is: the app's `view_functions` has the very object. And nobody looks at
+annotations at all before the app has imported `quartish.typed`.
+
+A typed view is a function around the user's, made when it is registered. What it needs is resolved
+once: when serving starts, or when it is first called.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing as t
+import weakref
+
+from werkzeug.sansio.response import Response as SansioResponse
+
+from .._concurrency.coroutines import awaited
+from .._concurrency.coroutines import drive
+from .._concurrency.coroutines import is_async_callable
+from .._concurrency.coroutines import is_awaitable
+from .._current import find_context
+from .._view_makers import view_makers
+from ..views import http_method_funcs
+from ..views import MethodView
+from ..views import View
+from .annotations import has_marks
+from .annotations import hints_of
+from .annotations import innermost
+from .answers import Returns
+from .faults import Fault
+from .faults import refuse
+from .marks import operation_of
+from .parameters import NOTHING
+from .plans import Plan
+from .scopes import close_all
+from .scopes import close_with
+from .scopes import open_all
+
+EXTENSION = "quartish.typed"
+
+
+class Typed:
+    """Take every annotated view for a typed one that `app` is given from now on.
+
+    Also those of its blueprints. Views that ask for nothing but text of the URL stay as they are.
+    """
+
+    def __init__(self, app: t.Any = None) -> None:
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: t.Any) -> None:
+        """Do so for an app that was not there yet."""
+        app.extensions[EXTENSION] = self
+
+
+class TypedView:
+    """One typed view of one app's: its plans, and how it is called."""
+
+    def __init__(self, endpoint: str, func: t.Any) -> None:
+        self.endpoint = endpoint
+        self.func = func
+        #: By method, for a class view that has a function for each; else under "".
+        self.plans: dict[str, Plan] = {}
+        self._by_method = len(functions_of(func)) > 1 or "" not in functions_of(func)
+
+    def resolve(self, app: t.Any) -> None:
+        """Make the plans. Raises `Unresolvable`."""
+        names: frozenset[str] = frozenset().union(
+            *(rule.arguments for rule in app.url_map.iter_rules(self.endpoint))
+        )
+        whole = operation_of(self.func)
+        self.plans = {
+            method: Plan(app, func, names, operation_of(func) or whole)
+            for method, func in functions_of(self.func).items()
+        }
+
+    def plan(self, app: t.Any, method: str) -> Plan:
+        """Return the plan for a request."""
+        plan = self.plans.get(method if self._by_method else "")
+        if plan is None or plan.version != app.components_version:
+            self.resolve(app)
+            key = method if self._by_method else ""
+            if key == "HEAD" and key not in self.plans:
+                self.plans[key] = self.plans["GET"]
+            plan = self.plans[key]
+        return plan
+
+    async def answer(self, values: dict[str, t.Any]) -> t.Any:
+        """Call the view, and return what Flask makes a response of."""
+        ctx: t.Any = find_context()
+        conn, app = ctx.conn, ctx.app
+        plan = self.plan(app, conn.method)
+        slots: list[t.Any] = [None] * plan.size
+        faults: list[Fault] = []
+        for value in plan.path:
+            if value.name in values:
+                slots[value.slot] = value.read_path(values[value.name], faults)
+            else:
+                slots[value.slot] = value.default
+        if plan.query:
+            args = conn.args
+            for value in plan.query:
+                slots[value.slot] = value.read(args, faults)
+        if plan.headers:
+            headers = conn.headers
+            for value in plan.headers:
+                slots[value.slot] = value.read(headers, faults)
+        if plan.cookies:
+            cookies = conn.cookies
+            for value in plan.cookies:
+                slots[value.slot] = value.read(cookies, faults)
+        if plan.has_body:
+            await plan.body.read(conn, slots, faults)
+        if faults:
+            refuse(faults)
+        opened: list[t.Any] = []
+        try:
+            if plan.order:
+                await open_all(plan.order, slots, opened, app)
+            for name, slot in plan.arguments:
+                value = slots[slot]
+                if value is not NOTHING:
+                    values[name] = value
+            rv = self.func(**values)
+            if type(rv) is types.CoroutineType or (
+                is_awaitable(rv) and not isinstance(rv, SansioResponse)
+            ):
+                rv = await awaited(rv)
+            returns: Returns = plan.returns
+            answer = rv if returns.idle else returns.make(rv, app.debug or app.testing)
+        except BaseException as error:
+            if opened:
+                await close_all(opened, error)
+            raise
+        if opened:
+            if ctx.has_request:
+                close_with(conn, opened)
+            else:
+                await close_all(opened)
+        return answer
+
+
+def functions_of(view: t.Any) -> dict[str, t.Any]:
+    """Return the functions of the user's that a view calls: one, or those of a class view by
+    their method."""
+    cls = getattr(view, "view_class", None)
+    if cls is None or not issubclass(cls, View):
+        return {"": view}
+    own = cls.dispatch_request
+    if not (issubclass(cls, MethodView) and own.__module__ == MethodView.__module__):
+        return {"": own}
+    return {
+        name.upper(): getattr(cls, name) for name in sorted(http_method_funcs) if hasattr(cls, name)
+    }
+
+
+def typed_view_of(view: t.Any) -> TypedView | None:
+    """Return what a view of an app's is made of, if it is a typed one."""
+    return getattr(view, "typed_view", None)
+
+
+def make(app: t.Any, endpoint: str, func: t.Any) -> t.Any:
+    """Return a typed view for a function that asks for one; any other function as it is."""
+    functions = functions_of(func)
+    said = operation_of(func) is not None or any(
+        operation_of(one) is not None or has_marks(one) for one in functions.values()
+    )
+    if not said and not (EXTENSION in app.extensions and _asks(app, endpoint, functions)):
+        return func
+    typed = TypedView(endpoint, func)
+
+    async def on_loop(**values: t.Any) -> t.Any:
+        return await typed.answer(values)
+
+    def in_thread(**values: t.Any) -> t.Any:
+        return drive(typed.answer(values))
+
+    made: t.Any = functools.wraps(func)(on_loop if is_async_callable(func) else in_thread)
+    made.made_of, made.typed_view = func, typed
+    _resolve_at_start(app)
+    return made
+
+
+def _asks(app: t.Any, endpoint: str, functions: dict[str, t.Any]) -> bool:
+    """Say whether one of them asks for more than text of the URL, or returns something typed."""
+    names = {name for rule in app.url_map.iter_rules(endpoint) for name in rule.arguments}
+    for func in functions.values():
+        if innermost(func).__module__.startswith("quartish."):
+            continue
+        try:
+            hints = hints_of(func)
+        except NameError:  # a class that is defined below it
+            return True
+        returned = hints.pop("return", t.Any)
+        if not Returns(returned, None, "").idle:
+            return True
+        if any(name not in names or hint not in (str, t.Any) for name, hint in hints.items()):
+            return True
+    return False
+
+
+def resolve_all(app: t.Any) -> None:
+    """Make the plans of all typed views of an app's. Raises `Unresolvable`."""
+    for view in app.view_functions.values():
+        typed = typed_view_of(view)
+        if typed is not None:
+            typed.resolve(app)
+
+
+_resolving: weakref.WeakSet[t.Any] = weakref.WeakSet()
+
+
+def _resolve_at_start(app: t.Any) -> None:
+    if app in _resolving:
+        return
+    _resolving.add(app)
+    this = weakref.ref(app)
+
+    async def resolve_typed_views() -> None:
+        found = this()
+        if found is not None:
+            resolve_all(found)
+
+    app.before_serving_funcs.append(resolve_typed_views)
+
+
+if make not in view_makers:
+    view_makers.append(make)
