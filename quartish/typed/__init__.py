@@ -11,21 +11,42 @@
 
 from __future__ import annotations
 
-from .answers import WrongReturn as WrongReturn
-from .faults import Fault as Fault
-from .faults import Problem as Problem
-from .faults import RequestValidationError as RequestValidationError
-from .faults import UndecodableBody as UndecodableBody
-from .faults import WrongMediaType as WrongMediaType
-from .marks import Body as Body
-from .marks import Cookie as Cookie
-from .marks import Depends as Depends
-from .marks import File as File
-from .marks import Form as Form
-from .marks import Header as Header
-from .marks import Path as Path
-from .marks import Query as Query
-from .marks import Status as Status
-from .marks import typed as typed
-from .plans import Unresolvable as Unresolvable
-from .views import Typed as Typed
+from .answers import WrongReturn
+from .faults import Fault
+from .faults import Problem
+from .faults import RequestValidationError
+from .faults import UndecodableBody
+from .faults import WrongMediaType
+from .marks import Body
+from .marks import Cookie
+from .marks import Depends
+from .marks import File
+from .marks import Form
+from .marks import Header
+from .marks import Path
+from .marks import Query
+from .marks import Status
+from .marks import typed
+from .plans import Unresolvable
+from .views import Typed
+
+__all__ = [
+    "Body",
+    "Cookie",
+    "Depends",
+    "Fault",
+    "File",
+    "Form",
+    "Header",
+    "Path",
+    "Problem",
+    "Query",
+    "RequestValidationError",
+    "Status",
+    "Typed",
+    "UndecodableBody",
+    "Unresolvable",
+    "WrongMediaType",
+    "WrongReturn",
+    "typed",
+]

@@ -16,23 +16,7 @@ class Mark:
 
 
 class Parameter(Mark):
-    """A value of the request's: where it stands, under which name, and what it has to be like.
-
-    Args:
-        alias: Its name in the request; by default that of the parameter.
-        title: A title, for the document.
-        description: What it is for, for the document.
-        examples: Values that it may have, for the document.
-        deprecated: Whether clients should leave it out.
-        gt: It is greater than this.
-        ge: It is this or greater.
-        lt: It is less than this.
-        le: It is this or less.
-        multiple_of: It is a multiple of this.
-        pattern: A regular expression that is found in it.
-        min_length: Its length is this or more.
-        max_length: Its length is this or less.
-    """
+    """A value of the request's: where it stands, under which name, and what it has to be like."""
 
     where: t.ClassVar[str] = ""
 
@@ -53,6 +37,23 @@ class Parameter(Mark):
         min_length: int | None = None,
         max_length: int | None = None,
     ) -> None:
+        """Say what the value has to be like.
+
+        Args:
+            alias: Its name in the request; by default that of the parameter.
+            title: A title, for the document.
+            description: What it is for, for the document.
+            examples: Values that it may have, for the document.
+            deprecated: Whether clients should leave it out.
+            gt: It is greater than this.
+            ge: It is this or greater.
+            lt: It is less than this.
+            le: It is this or less.
+            multiple_of: It is a multiple of this.
+            pattern: A regular expression that is found in it.
+            min_length: Its length is this or more.
+            max_length: Its length is this or less.
+        """
         self.alias = alias
         self.deprecated = deprecated
         self.description = description
@@ -206,7 +207,7 @@ def typed(
     security: t.Iterable[str] | None = None,
     include_in_schema: bool = True,
 ) -> t.Any:
-    """Say that a view is typed, below its route, whatever its annotations are.
+    """Say that `view` is typed, below its route, whatever its annotations are.
 
     Args:
         status_code: The status of what it returns, 200 by default.

@@ -21,7 +21,7 @@ def test_snippets() -> None:
         # Empty lines in front make a traceback point into the page.
         above = PAGE[: PAGE.index(snippet)].count("\n") * "\n"
         before = set(names)
-        exec(compile(above + snippet, PATH, "exec"), names)
+        exec(compile(above + snippet, PATH, "exec", dont_inherit=True), names)
         tests = [names[name] for name in set(names) - before if name.startswith("test_")]
         assert tests, "each snippet has its test"
         for test in tests:

@@ -17,7 +17,7 @@ FACES = ("quartish", "quartish.quart")
 MODULES = (
     *("app", "blueprints", "config", "ctx", "globals", "helpers", "json", "json.provider"),
     *("json.tag", "logging", "middleware", "production", "sessions", "templating", "testing"),
-    *("views", "wrappers"),
+    *("typed", "views", "wrappers"),
 )
 SECTIONS = ("Args", "Raises", "Flask", "Quart", "Source")
 #: Parameters above which each is told.
