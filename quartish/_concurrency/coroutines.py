@@ -414,7 +414,8 @@ def _go_on(
             run(steps.close)
             raise
         except BaseException as exc:
-            if watch is not None:
+            # What it waits for may fail, which is no matter of the watch's.
+            if watch is not None and isinstance(exc, asyncio.CancelledError):
                 shelter: t.Any = None if shown is waiting else shown
                 if watch.holds(exc, shelter):
                     continue

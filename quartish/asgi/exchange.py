@@ -219,7 +219,7 @@ class Exchange(Watch):
             or shelter.watch is not None
             or shelter.by_itself
         ):
-            self.asked(*error.args)
+            self.asked(*error.args[:1])
             self.due = False
             return False
         self.held = error
