@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["events", "mounts"])
+@pytest.mark.parametrize("name", ["events", "groups", "mounts"])
 def test_snippets(name: str) -> None:
     page = DOCS / f"{name}.md"
     names: dict[str, t.Any] = {"__name__": name}

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-import subprocess
 import sys
 import time
 import typing as t
 from contextlib import contextmanager
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -26,11 +23,15 @@ from websockets.exceptions import InvalidStatus
 from examples.chat import create_app
 from examples.chat.hub import BEHIND
 from examples.chat.hub import MemoryHub
+from tests._redis import free_port
+from tests._redis import Redis
+from tests._redis import redis_server
+from tests._redis import running
+from tests._redis import wait_for
 
 from ._browser import Browser
 from .conftest import EXAMPLES
 from .conftest import hypercorn
-from .conftest import listener
 
 
 class Chat(t.NamedTuple):
@@ -252,70 +253,10 @@ async def speak(chat: Chat, *texts: str) -> None:
 # --- across processes -----------------------------------------------------------------------------
 
 
-def free_port() -> int:
-    with listener() as sock:
-        return int(sock.getsockname()[1])
-
-
-def wait_for(what: t.Callable[[], object], error: type[BaseException], process: t.Any) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            what()
-            return
-        except error:
-            assert process.poll() is None, f"it ended: {process.args}"
-            assert time.monotonic() < deadline, f"it did not start: {process.args}"
-            time.sleep(0.05)
-
-
-@contextmanager
-def running(*command: str, **options: t.Any) -> t.Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, **options)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-class Redis:
-    """A redis-server of the test's own, which may be stopped and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}"
-        self.folder = folder
-        self.stack = ExitStack()
-
-    def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--dir", str(self.folder), "--save", "", "--appendonly", "yes"]
-        process = self.stack.enter_context(running(*command, stdout=subprocess.DEVNULL))
-        from redis import Redis as Client
-        from redis.exceptions import ConnectionError
-        from redis.exceptions import RedisError
-
-        with Client.from_url(self.url) as client:
-            wait_for(client.ping, (ConnectionError, RedisError), process)  # type: ignore[arg-type]
-
-    def stop(self) -> None:
-        self.stack.close()
-
-
 @pytest.fixture
 def redis(tmp_path: Path) -> t.Iterator[Redis]:
-    if shutil.which("redis-server") is None:
-        pytest.skip("NOT TESTED across processes: there is no redis-server on the PATH")
-    pytest.importorskip("redis", reason="NOT TESTED across processes: no redis client")
-    server = Redis(tmp_path)
-    server.start()
-    yield server
-    server.stop()
+    with redis_server(tmp_path) as server:
+        yield server
 
 
 @contextmanager

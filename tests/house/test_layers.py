@@ -74,6 +74,7 @@ FLOORS = {
     "_cli": 4,
     "_dispatch": 4,
     "globals": 4,
+    "groups": 4,
     "testing": 4,
     "asgi": 5,
     "middleware": 5,

@@ -1,0 +1,291 @@
+"""Groups of websockets, in one process or in many: join, leave, send to all (but me), who is there.
+
+Each member has a bounded queue of what it is yet to be sent. One whose client takes too slowly is
+closed with 1013 (try again later); nobody waits for it, and none of the others misses a message.
+
+*Flask:* has no websockets; Flask-SocketIO calls these rooms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from .._current import current_context
+from .._current import NO_WEBSOCKET
+from .memory import Broker
+from .memory import MemoryBroker
+from .messages import Message
+from .messages import order
+from .redis import RedisBroker
+
+if t.TYPE_CHECKING:
+    from ..typing import AppLike
+
+__all__ = ["Groups", "Member", "Message", "TooSlow"]
+
+TRY_AGAIN_LATER = 1013
+"""Source: IANA, "WebSocket Close Code Number Registry"."""
+
+Encode = Callable[[Message], str | bytes]
+
+
+class TooSlow(Exception):
+    """A subscriber has not taken what was sent to it: some of it is lost."""
+
+
+class Member:
+    """A websocket in a group.
+
+    Attributes:
+        id: Its name in the group, made up for this connection.
+        group: The group's name.
+    """
+
+    def __init__(self, groups: Groups, group: str) -> None:
+        self.id = uuid4().hex
+        self.group = group
+        self._groups = groups
+
+    async def send(self, data: t.Any) -> None:
+        """Send to all others in the group. See `Groups.send`."""
+        await self._groups.send(self.group, data, but=self)
+
+
+class _Queue:
+    """What one member is yet to be sent."""
+
+    def __init__(self, size: int) -> None:
+        self._messages: asyncio.Queue[Message] = asyncio.Queue(size)
+        self.overflowed = asyncio.Event()
+
+    def put(self, message: Message) -> None:
+        try:
+            self._messages.put_nowait(message)
+        except asyncio.QueueFull:
+            self.overflowed.set()
+
+    async def after(self, last: str) -> AsyncIterator[Message]:
+        """Yield the messages after that one, those to come as well."""
+        while True:
+            message = await self._messages.get()
+            if order(message.id) > order(last):
+                yield message
+
+
+class Groups:
+    """Groups of an app's websockets.
+
+    `groups = Groups(app)` keeps them in this process, `Groups(app, "redis://localhost")` shares
+    them with every process that does so. Or `Groups(url=...)`, and `groups.init_app(app)` later.
+
+    Args:
+        app: The app, with which the groups start and stop.
+        url: None for memory, or the address of a Redis server.
+        queue: Messages that a member may be behind before it is closed.
+        history: Messages of each group that are kept for those who come back.
+        prefix: What all keys in Redis begin with.
+        patience: Seconds for which what is sent waits for a Redis that cannot be reached.
+
+    Raises:
+        ValueError: `url` is not one of Redis.
+        ModuleNotFoundError: `redis` is not installed, and `url` asks for it.
+    """
+
+    def __init__(
+        self,
+        app: AppLike | None = None,
+        url: str | None = None,
+        *,
+        queue: int = 100,
+        history: int = 100,
+        prefix: str = "quartish:groups",
+        patience: float = 5.0,
+    ) -> None:
+        self._queue_size = queue
+        self._queues: defaultdict[str, set[_Queue]] = defaultdict(set)
+        self._broker: Broker
+        if url is None:
+            self._broker = MemoryBroker(self._deliver, history)
+        elif url.startswith(("redis://", "rediss://", "unix://")):
+            self._broker = RedisBroker(self._deliver, url, history, prefix, patience)
+        else:
+            raise ValueError(f"Groups are kept in memory (None) or at 'redis://...', not {url!r}.")
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: t.Any) -> None:
+        """Start and stop with an app."""
+        app.extensions["groups"] = self
+
+        @app.while_serving  # type: ignore[untyped-decorator, unused-ignore]
+        async def serve_groups() -> AsyncIterator[None]:
+            await self.open()
+            try:
+                yield
+            finally:
+                await self.close()
+
+    async def open(self) -> None:
+        """Begin, where no app does it."""
+        await self._broker.open()
+
+    async def close(self) -> None:
+        """End, where no app does it."""
+        await self._broker.close()
+
+    def _deliver(self, message: Message) -> None:
+        for queue in self._queues.get(message.group, ()):
+            queue.put(message)
+
+    async def send(self, group: str, data: t.Any, *, but: Member | None = None) -> None:
+        """Send to all members of a group, in every process. From anywhere: websockets, requests,
+        tasks.
+
+        Args:
+            group: The group's name.
+            data: Text or bytes, sent as such; anything else is sent as JSON.
+            but: A member that is not sent it.
+
+        Raises:
+            TypeError: JSON cannot say `data`.
+            redis.RedisError: Redis was not there for `patience` seconds.
+        """
+        await self._broker.publish(group, data, "" if but is None else but.id)
+
+    async def members(self, group: str) -> list[t.Any]:
+        """Return the `info` of each member of a group, in every process; see `join`."""
+        return list((await self._broker.members(group)).values())
+
+    @asynccontextmanager
+    async def join(
+        self,
+        group: str,
+        *,
+        info: t.Any = None,
+        after: str | None = None,
+        encode: Encode = Message.encode,
+    ) -> AsyncIterator[Member]:
+        """Make the current websocket a member of a group inside of `async with`: it is sent what
+        the group is sent. The handler goes on meanwhile, to receive, or to join further groups.
+
+        Args:
+            group: The group's name.
+            info: What `members` tells of it: what JSON can say.
+            after: The id of the last message that the client has seen, to begin with those that it
+                missed; None for nothing. What is no id begins with all that are kept.
+            encode: Says what is sent of a message, in place of its data alone.
+
+        Raises:
+            RuntimeError: No websocket is active.
+        """
+        websocket = current_context(NO_WEBSOCKET).websocket
+        member = Member(self, group)
+        async with self._listen(group) as queue:
+            await self._broker.enter(group, member.id, info)
+            try:
+                async with _beside(self._send_on(websocket, queue, member, after, encode)):
+                    yield member
+            finally:
+                await self._broker.leave(group, member.id)
+
+    @asynccontextmanager
+    async def subscribe(
+        self, group: str, *, after: str | None = None
+    ) -> AsyncIterator[AsyncIterator[Message]]:
+        """Give what a group is sent to whoever is no websocket.
+
+        `async with groups.subscribe("news") as messages:`, and inside `async for message in
+        messages:`. The iterator raises TooSlow when more came than the queue holds.
+
+        Args:
+            group: The group's name.
+            after: As for `join`: `last_event_id()` of a request for server-sent events.
+        """
+        async with self._listen(group) as queue:
+            yield self._messages(group, queue, after)
+
+    @asynccontextmanager
+    async def _listen(self, group: str) -> AsyncIterator[_Queue]:
+        if not self._broker.is_open:
+            raise RuntimeError(
+                "These groups are shared when the app serves, and it does not: in a test, stay in"
+                " `async with app.test_app():`, elsewhere call `await groups.open()`."
+            )
+        queue = _Queue(self._queue_size)
+        self._queues[group].add(queue)
+        try:
+            yield queue
+        finally:
+            self._queues[group].discard(queue)
+            if not self._queues[group]:
+                del self._queues[group]
+
+    async def _messages(
+        self, group: str, queue: _Queue, after: str | None
+    ) -> AsyncIterator[Message]:
+        last = ""
+        if after is not None:
+            for message in await self._broker.replay(group, after):
+                last = message.id
+                yield message
+        async for message in queue.after(last):
+            if queue.overflowed.is_set():
+                raise TooSlow(f"A subscriber of {group!r} did not take what it was sent.")
+            yield message
+
+    async def _send_on(
+        self, websocket: t.Any, queue: _Queue, member: Member, after: str | None, encode: Encode
+    ) -> None:
+        """Send what comes, until the member is too slow."""
+
+        async def send() -> None:
+            async for message in self._messages(member.group, queue, after):
+                if message.sender != member.id:
+                    await websocket.send(encode(message))
+
+        sending = asyncio.create_task(send())
+        slow = asyncio.create_task(queue.overflowed.wait())
+        try:
+            await asyncio.wait([sending, slow], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, slow):
+                task.cancel()
+            await asyncio.wait([sending, slow])
+        error = None if sending.cancelled() else sending.exception()
+        if queue.overflowed.is_set():
+            await websocket.close(TRY_AGAIN_LATER, "too slow")
+        elif error is not None:
+            raise error
+
+
+@asynccontextmanager
+async def _beside(work: t.Coroutine[t.Any, t.Any, None]) -> AsyncIterator[None]:
+    """Run `work` in a task beside what is inside, and end it after. What it raises is raised
+    inside at once, as a task group's would be, but as it is."""
+    host = asyncio.current_task()
+    assert host is not None
+    cancels = host.cancelling()
+    task = asyncio.create_task(work)
+
+    def end_host(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            host.cancel()
+
+    task.add_done_callback(end_host)
+    try:
+        yield
+    except asyncio.CancelledError:
+        error = None if not task.done() or task.cancelled() else task.exception()
+        if error is not None and host.uncancel() <= cancels:
+            raise error from None
+        raise
+    finally:
+        task.remove_done_callback(end_host)
+        task.cancel()
+        await asyncio.wait([task])

@@ -1,0 +1,203 @@
+"""Groups that any number of processes share through Redis.
+
+All messages go through one stream, which each process reads for itself, from the last one it has
+seen on: what is sent while a process does not reach Redis reaches it afterwards. What is kept for
+those who come back stands in a stream for each group. Who is there is told in a hash for each
+group, and believed while the process that said so says that it lives.
+
+*Source:* Redis, "Streams"; it needs Redis 5 or later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import logging
+import typing as t
+from collections.abc import Awaitable
+from collections.abc import Callable
+from contextlib import suppress
+from uuid import uuid4
+
+from .messages import Message
+from .messages import pack
+from .messages import unpack
+
+T = t.TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+PASSING = 100_000
+"""Messages of all groups that are kept for processes that do not reach Redis."""
+AGAIN = 0.2
+"""Seconds between attempts to reach it."""
+LIFE = 30
+"""Seconds for which a process that says nothing is believed to live."""
+
+#: Numbers and keeps a message in one step. One that is sent again, as nobody heard whether it had
+#: come, is not sent twice.
+_PUBLISH = """
+if not redis.call('SET', KEYS[3], 1, 'NX', 'EX', 60) then return end
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], '*',
+    'group', ARGV[1], 'data', ARGV[2], 'sender', ARGV[3])
+if tonumber(ARGV[5]) > 0 then
+    redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[5], id, 'data', ARGV[2], 'sender', ARGV[3])
+end
+"""
+
+
+class RedisBroker:
+    """The groups of a Redis server.
+
+    Raises:
+        ModuleNotFoundError: `redis` is not installed.
+    """
+
+    def __init__(
+        self,
+        deliver: Callable[[Message], None],
+        url: str,
+        history: int,
+        prefix: str,
+        patience: float,
+    ) -> None:
+        self._deliver = deliver
+        try:
+            client: t.Any = importlib.import_module("redis.asyncio")
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"Groups at {url.partition('//')[0]}// need the package 'redis':"
+                " pip install 'quartish[redis]'.",
+                name=error.name,
+            ) from error
+        self._redis = client.from_url(url)
+        self._error: type[Exception] = importlib.import_module("redis.exceptions").RedisError
+        self._history = history
+        self._prefix = prefix
+        self._patience = patience
+        self._all = f"{prefix}:messages"
+        self._process = uuid4().hex
+        self._here: dict[tuple[str, str], bytes] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._tasks)
+
+    async def open(self) -> None:
+        newest = await self._try(lambda: self._redis.xrevrange(self._all, count=1))
+        await self._live()
+        last = newest[0][0].decode() if newest else "0-0"
+        self._tasks = [
+            asyncio.create_task(self._read(last), name="quartish-groups-read"),
+            asyncio.create_task(self._keep_alive(), name="quartish-groups-alive"),
+        ]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+        with suppress(self._error):
+            await self._redis.delete(self._life())
+        await self._redis.aclose()
+
+    async def publish(self, group: str, data: t.Any, sender: str) -> None:
+        keys = [self._all, self._key("kept", group), self._key("sent", uuid4().hex)]
+        given = [group, pack(data), sender, PASSING, self._history]
+        await self._try(lambda: self._redis.eval(_PUBLISH, len(keys), *keys, *given))
+
+    async def replay(self, group: str, after: str) -> list[Message]:
+        # What is no id is before all of them.
+        begin = f"({after}" if after.replace("-", "", 1).isdecimal() else "-"
+        kept = await self._try(lambda: self._redis.xrange(self._key("kept", group), min=begin))
+        return [_message(group, number, fields) for number, fields in kept]
+
+    async def enter(self, group: str, member: str, info: t.Any) -> None:
+        told = json.dumps([self._process, info]).encode()
+        self._here[group, member] = told
+        await self._try(lambda: self._redis.hset(self._key("members", group), member, told))
+
+    async def leave(self, group: str, member: str) -> None:
+        self._here.pop((group, member), None)
+        with suppress(self._error):  # else it is forgotten with the process
+            await self._redis.hdel(self._key("members", group), member)
+
+    async def members(self, group: str) -> dict[str, t.Any]:
+        key = self._key("members", group)
+        told = await self._try(lambda: self._redis.hgetall(key))
+        found: dict[str, t.Any] = {}
+        lines = {member.decode(): json.loads(line) for member, line in told.items()}
+        lives = {process: await self._lives(process) for process, _ in lines.values()}
+        for member, (process, info) in lines.items():
+            if lives[process]:
+                found[member] = info
+            else:
+                await self._redis.hdel(key, member)
+        return found
+
+    # --- what goes on -----------------------------------------------------------------------------
+
+    async def _read(self, last: str) -> None:
+        """Deliver what comes after the message `last`, for as long as the app serves."""
+        away = False
+        while True:
+            try:
+                found = await self._redis.xread({self._all: last}, count=1000, block=5000)
+            except self._error as error:
+                if not away:
+                    log.warning("Redis is not there (%s): groups wait for it", error)
+                away = True
+                await asyncio.sleep(AGAIN)
+                continue
+            if away:
+                log.warning("Redis is there again")
+                await self._tell_again()
+            away = False
+            for _, entries in found:
+                for number, fields in entries:
+                    last = number.decode()
+                    self._deliver(_message(fields[b"group"].decode(), number, fields))
+
+    async def _tell_again(self) -> None:
+        """Tell a Redis that came back, perhaps without memory, who is here."""
+        with suppress(self._error):
+            await self._live()
+            for (group, member), told in list(self._here.items()):
+                await self._redis.hset(self._key("members", group), member, told)
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(LIFE / 3)
+            with suppress(self._error):
+                await self._live()
+
+    async def _lives(self, process: str) -> bool:
+        return bool(await self._try(lambda: self._redis.exists(self._life(process))))
+
+    async def _live(self) -> None:
+        await self._redis.set(self._life(), 1, ex=LIFE)
+
+    def _life(self, process: str | None = None) -> str:
+        return self._key("process", process or self._process)
+
+    def _key(self, kind: str, name: str) -> str:
+        return f"{self._prefix}:{kind}:{name}"
+
+    async def _try(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask Redis, and again for a while when it cannot be reached. Raises its error then."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._patience
+        while True:
+            try:
+                return await ask()
+            except self._error:
+                if loop.time() > end:
+                    raise
+                await asyncio.sleep(AGAIN)
+
+
+def _message(group: str, number: bytes, fields: t.Mapping[bytes, bytes]) -> Message:
+    return Message(number.decode(), group, unpack(fields[b"data"]), fields[b"sender"].decode())

@@ -1,0 +1,387 @@
+"""Groups of websockets: who is sent what, in memory and through a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import typing as t
+from pathlib import Path
+
+import pytest
+
+import quartish
+from quartish.groups import Groups
+from quartish.groups import Message
+from quartish.groups import TooSlow
+from quartish.groups.messages import order
+from quartish.groups.messages import pack
+from quartish.groups.messages import unpack
+from quartish.streaming import Event
+from quartish.streaming import last_event_id
+from quartish.streaming import sse
+from quartish.testing.connections import WebsocketResponseError
+from tests._redis import Redis
+from tests._redis import redis_server
+from tests._scopes import websocket_scope
+
+App = t.Any
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Redis]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+def url(request: pytest.FixtureRequest) -> str | None:
+    if request.param == "memory":
+        return None
+    server: Redis = request.getfixturevalue("redis")
+    return f"{server.url}?client_name={request.node.name[:20].encode().hex()}"
+
+
+def make(colour: type[t.Any], url: str | None, **options: t.Any) -> tuple[App, Groups]:
+    app = colour("app")
+    groups = Groups(app, url, prefix=f"test{id(app)}", **options)
+
+    @app.websocket("/<room>")
+    async def live(room: str) -> None:
+        name = quartish.websocket.args.get("name")
+        after = quartish.websocket.args.get("after")
+        async with groups.join(room, info={"name": name}, after=after) as me:
+            await quartish.websocket.send("joined")
+            async for line in quartish.websocket:
+                if line == "leave":
+                    break
+                await me.send({"from": name, "says": line})
+        await quartish.websocket.send("left")
+
+    @app.post("/<room>")
+    async def post(room: str) -> str:
+        await groups.send(room, quartish.request.args["text"])
+        return "sent"
+
+    return app, groups
+
+
+def client(app: App) -> t.Any:
+    return app.async_test_client() if app.plain else app.test_client()
+
+
+@contextlib.asynccontextmanager
+async def inside(app: App, path: str) -> t.AsyncIterator[t.Any]:
+    async with client(app).websocket(path) as connection:
+        assert await connection.receive() == "joined"
+        yield connection
+        await connection.send("leave")
+        assert await connection.receive() == "left"
+
+
+async def test_all_but_me(colour: type[t.Any], url: str | None) -> None:
+    app, groups = make(colour, url)
+    async with (
+        app.test_app(),
+        inside(app, "/a?name=ada") as ada,
+        inside(app, "/a?name=bob") as bob,
+        inside(app, "/b?name=eve") as eve,
+    ):
+        await ada.send("hello")
+        assert await bob.receive_json() == {"from": "ada", "says": "hello"}
+        assert (await client(app).post("/a?text=to+all")).status_code == 200
+        assert await ada.receive() == await bob.receive() == "to all"
+        await groups.send("b", b"\x00\xff")
+        assert await eve.receive() == b"\x00\xff"
+        await groups.send("a", ["ü", None, 1.5])
+        assert await ada.receive() == '["ü",null,1.5]'
+        await groups.send("nobody", "x")
+        assert sorted(who["name"] for who in await groups.members("a")) == ["ada", "bob"]
+        assert await groups.members("nobody") == []
+        assert await bob.receive_json() == ["ü", None, 1.5]
+    assert not groups._queues
+
+
+async def test_who_has_left_is_sent_nothing(colour: type[t.Any], url: str | None) -> None:
+    app, groups = make(colour, url)
+    async with app.test_app(), inside(app, "/a?name=ada") as ada:
+        async with inside(app, "/a?name=bob"):
+            assert len(await groups.members("a")) == 2
+        async with client(app).websocket("/a") as rude:
+            assert await rude.receive() == "joined"
+            await rude.disconnect()
+        for _ in range(100):
+            if len(await groups.members("a")) == 1:
+                break
+            await asyncio.sleep(0.02)
+        assert await groups.members("a") == [{"name": "ada"}]
+        await groups.send("a", "x")
+        assert await ada.receive() == "x"
+
+
+async def test_in_several_groups_at_once(colour: type[t.Any], url: str | None) -> None:
+    app = colour("app")
+    groups = Groups(app, url, prefix=f"test{id(app)}")
+
+    @app.websocket("/")
+    async def live() -> None:
+        async with groups.join("a"), groups.join("b"):
+            await quartish.websocket.send("joined")
+            await quartish.websocket.receive()
+
+    async with app.test_app(), client(app).websocket("/") as connection:
+        assert await connection.receive() == "joined"
+        await groups.send("a", "1")
+        await groups.send("b", "2")
+        assert {await connection.receive(), await connection.receive()} == {"1", "2"}
+        await connection.send("end")
+
+
+async def test_who_comes_back_is_sent_what_it_missed(colour: type[t.Any], url: str | None) -> None:
+    app, groups = make(colour, url, history=3)
+    async with app.test_app():
+        for number, (seen, missed) in enumerate(
+            [
+                (3, ["4"]),
+                (4, []),
+                ("0-0", ["2", "3", "4"]),
+                ("nonsense", ["2", "3", "4"]),
+                ("", ["2", "3", "4"]),
+            ]
+        ):
+            group = f"a{number}"
+            async with groups.subscribe(group) as messages:
+                for text in "01234":
+                    await groups.send(group, text)
+                ids = [(await anext(messages)).id for _ in range(5)]
+            assert ids == sorted(ids, key=order) and len(set(ids)) == 5
+            after = ids[seen] if isinstance(seen, int) else seen
+            async with inside(app, f"/{group}?after={after}") as connection:
+                for text in missed:
+                    assert await connection.receive() == text
+                await groups.send("other", "other")
+                await groups.send(group, "new")
+                assert await connection.receive() == "new"
+
+
+async def test_events_of_a_group(colour: type[t.Any], url: str | None) -> None:
+    """The same messages for pages, which come back by themselves."""
+    app, groups = make(colour, url)
+
+    @app.get("/events")
+    @sse
+    async def events() -> t.AsyncIterator[Event]:
+        async with groups.subscribe("a", after=last_event_id()) as messages:
+            async for message in messages:
+                yield Event(message.data, id=message.id)
+
+    async def read(count: int, **headers: str) -> list[t.Any]:
+        async with client(app).request("/events", headers=headers) as connection:
+            await connection.send_complete()
+            assert await connection.receive() == b":\n\n"
+            sending = asyncio.create_task(send(count))
+            found = connection.events()
+            events = [await anext(found) for _ in range(count)]
+            await sending
+            await connection.disconnect()
+        return events
+
+    async def send(count: int) -> None:
+        while not groups._queues["a"]:
+            await asyncio.sleep(0)
+        for number in range(count):
+            await groups.send("a", number)
+
+    async with app.test_app():
+        first = await read(2)
+        assert [event.data for event in first] == ["0", "1"]
+        again = await read(1, **{"Last-Event-ID": first[0].id})
+        assert [event.data for event in again] == ["1"]
+
+
+async def test_a_subscriber_that_takes_nothing(colour: type[t.Any]) -> None:
+    _, groups = make(colour, None, queue=2)
+    async with groups.subscribe("a") as messages:
+        for number in range(3):
+            await groups.send("a", number)
+        with pytest.raises(TooSlow, match="A subscriber of 'a'"):
+            await anext(messages)
+
+
+async def test_a_slow_member_is_closed_and_nobody_waits(colour: type[t.Any]) -> None:
+    """Its client takes nothing: the server's `send` blocks."""
+    app, groups = make(colour, None, queue=5)
+    sent: list[t.Any] = []
+    joined, closed = asyncio.Event(), asyncio.Event()
+    messages = [{"type": "websocket.connect"}]
+
+    async def receive() -> t.Any:
+        if messages:
+            return messages.pop()
+        await closed.wait()
+        return {"type": "websocket.disconnect", "code": 1013}
+
+    async def send(message: t.Any) -> None:
+        if message["type"] == "websocket.send" and joined.is_set():
+            await asyncio.sleep(3600)
+        sent.append(message)
+        if message["type"] == "websocket.send":
+            joined.set()
+        if message["type"] == "websocket.close":
+            closed.set()
+
+    slow = asyncio.create_task(app(websocket_scope("/a"), receive, send))
+    await joined.wait()
+    async with inside(app, "/a?name=ada") as ada:
+        for number in range(8):
+            await groups.send("a", str(number))
+            assert await ada.receive() == str(number)
+        await asyncio.wait_for(slow, 5)
+    assert (sent[-1]["type"], sent[-1]["code"]) == ("websocket.close", 1013)
+    assert sent[-1]["reason"] == "too slow"
+    assert await groups.members("a") == []
+
+
+async def test_what_is_sent_in_place_of_the_data(colour: type[t.Any]) -> None:
+    app = colour("app")
+    groups = Groups(app)
+
+    def with_id(message: Message) -> str:
+        return json.dumps({"id": message.id, "data": message.data, "group": message.group})
+
+    @app.websocket("/")
+    async def live() -> None:
+        async with groups.join("a", encode=with_id):
+            await quartish.websocket.receive()
+
+    async with client(app).websocket("/") as connection:
+        while not groups._queues["a"]:
+            await asyncio.sleep(0)
+        await groups.send("a", 5)
+        told = await connection.receive_json()
+        assert (told["data"], told["group"]) == (5, "a") and order(told["id"]) > (0, 0)
+        await connection.send("end")
+
+
+async def test_an_encoder_that_fails(colour: type[t.Any]) -> None:
+    """Its error is the handler's, at once, wherever that waits."""
+    app = colour("app")
+    groups = Groups(app)
+    seen: list[t.Any] = []
+
+    def broken(message: Message) -> str:
+        raise LookupError("the encoder's own")
+
+    @app.errorhandler(LookupError)
+    async def handle(error: LookupError) -> tuple[str, int]:
+        seen.append((str(error), quartish.websocket.path))
+        return "", 500
+
+    @app.websocket("/")
+    async def live() -> None:
+        async with groups.join("a", encode=broken):
+            await groups.send("a", "x")
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                seen.append("ended")
+
+    with pytest.raises(WebsocketResponseError) as refused:  # it was not accepted yet
+        async with client(app).websocket("/") as connection:
+            await connection.receive()
+    assert refused.value.response.status_code == 500
+    assert seen == ["ended", ("the encoder's own", "/")]
+    assert await groups.members("a") == []
+
+
+async def test_outside_of_a_websocket(colour: type[t.Any]) -> None:
+    _, groups = make(colour, None)
+    with pytest.raises(RuntimeError, match="outside of websocket context"):
+        async with groups.join("a"):
+            pass
+
+
+@pytest.mark.parametrize("data", [{1, 2}, object()])
+async def test_what_json_cannot_say(colour: type[t.Any], data: t.Any) -> None:
+    _, groups = make(colour, None)
+    with pytest.raises(TypeError, match="JSON serializable"):
+        await groups.send("a", data)
+
+
+@pytest.mark.parametrize("data", ["", "ü", b"", b"\xff", None, 0, [], {"a": "\u2028"}])
+def test_packing(data: t.Any) -> None:
+    assert unpack(pack(data)) == data
+    assert type(unpack(pack(data))) is type(data)
+
+
+def test_where_groups_are_kept() -> None:
+    with pytest.raises(ValueError, match=r"at 'redis://...', not 'kafka://x'"):
+        Groups(url="kafka://x")
+
+
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str, *args: t.Any) -> t.Any:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr("importlib.import_module", refuse)
+    with pytest.raises(ModuleNotFoundError, match=r"redis:// need the package 'redis'") as error:
+        Groups(url="redis://localhost")
+    assert error.value.name == "redis.asyncio"
+
+
+# --- Redis ----------------------------------------------------------------------------------
+
+
+@pytest.mark.redis
+async def test_before_the_app_serves(colour: type[t.Any], redis: Redis) -> None:
+    _, groups = make(colour, redis.url)
+    with pytest.raises(RuntimeError, match=r"stay in `async with app.test_app\(\):`"):
+        async with groups.subscribe("a"):
+            pass
+
+
+@pytest.mark.redis
+async def test_two_processes_are_one(colour: type[t.Any], redis: Redis) -> None:
+    """As two processes are: nothing in common but Redis."""
+    app, groups = make(colour, redis.url)
+    other, others = make(colour, redis.url)
+    others._broker._prefix = groups._broker._prefix  # type: ignore[attr-defined]
+    others._broker._all = groups._broker._all  # type: ignore[attr-defined]
+    async with (
+        app.test_app(),
+        other.test_app(),
+        inside(app, "/a?name=ada") as ada,
+        inside(other, "/a?name=bob") as bob,
+    ):
+        await ada.send("hello")
+        assert await bob.receive_json() == {"from": "ada", "says": "hello"}
+        await bob.send("good evening")
+        assert await ada.receive_json() == {"from": "bob", "says": "good evening"}
+        for each in (groups, others):
+            assert sorted(who["name"] for who in await each.members("a")) == ["ada", "bob"]
+        # A process that ended without a word.
+        await others._broker._redis.delete(others._broker._life())  # type: ignore[attr-defined]
+        assert await groups.members("a") == [{"name": "ada"}]
+
+
+@pytest.mark.redis
+async def test_redis_goes_and_comes(
+    colour: type[t.Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody is closed and nothing is lost: what is sent meanwhile waits."""
+    with redis_server(tmp_path) as server, caplog.at_level(logging.WARNING):
+        app, groups = make(colour, server.url, patience=60)
+        async with app.test_app(), inside(app, "/a?name=ada") as ada:
+            await groups.send("a", "before")
+            assert await ada.receive() == "before"
+            await asyncio.to_thread(server.stop)
+            sending = asyncio.create_task(groups.send("a", "meanwhile"))
+            await asyncio.sleep(0.3)
+            assert not sending.done()
+            await asyncio.to_thread(server.start)
+            await sending
+            await groups.send("a", "after")
+            assert [await ada.receive(), await ada.receive()] == ["meanwhile", "after"]
+            assert await groups.members("a") == [{"name": "ada"}]
+    assert "Redis is not there" in caplog.text and "Redis is there again" in caplog.text
