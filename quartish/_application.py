@@ -92,8 +92,7 @@ FAMILY = frozenset(
         *HELPERS,
         *HTTP.hooks,
         *WEBSOCKET.hooks,
-        "teardown_appcontext_funcs",
-        "url_value_preprocessors",
+        *("teardown_appcontext_funcs", "url_value_preprocessors"),
         *("request_class", "websocket_class", "response_class", "context_class"),
         *("session_interface", "config", "subdomain_matching", "url_map"),
         *("wsgi_app", "__call__", "app_context"),
@@ -242,6 +241,7 @@ class App(Composed, Watched, metaclass=AppType):
         """Look again for what is overridden: something of the dispatch family was set."""
         vars(self).pop("http_flow", None)
         vars(self).pop("websocket_flow", None)
+        self._settings.look()
 
     def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
         """Finish a function that is plain in one colour and awaitable in the other."""

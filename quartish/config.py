@@ -1,19 +1,23 @@
 """The configuration of an app: a dict, and the ways to fill it.
 
-Loaders keep uppercase keys only, so a configuration file may hold helpers of its own.
+Loaders keep uppercase keys only, so a configuration file may hold helpers of its own. A config
+tells who follows it of its changes.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import types
 import typing as t
+import weakref
 
 from werkzeug.utils import import_string
 
 T = t.TypeVar("T")
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
 _ABSENT = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR)
 
@@ -21,6 +25,36 @@ _ABSENT = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR)
 class _Configured(t.Protocol):
     @property
     def config(self) -> t.Any: ...
+
+
+class Follower(t.Protocol):
+    """Who wants to know what is changed in a config."""
+
+    def changed(self, config: Config, key: str | None) -> None:
+        """An item was set or deleted, or (None) any number of them."""
+
+
+#: By identity: a config cannot be hashed, and is copied and pickled without who follows it.
+_followers: weakref.WeakValueDictionary[int, Follower] = weakref.WeakValueDictionary()
+
+
+def follow(follower: Follower) -> None:
+    """Tell `follower` from now on what is changed, in whatever config."""
+    _followers[id(follower)] = follower
+
+
+def _telling(method: F) -> F:
+    """Return a method of a dict that tells who follows the config, even where it raises: it may
+    have changed something before."""
+
+    @functools.wraps(method)
+    def change(self: Config, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        try:
+            return getattr(super(Config, self), method.__name__)(*args, **kwargs)
+        finally:
+            self._tell()
+
+    return t.cast(F, change)
 
 
 class ConfigAttribute(t.Generic[T]):
@@ -193,6 +227,27 @@ class Config(dict[str, t.Any]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {super().__repr__()}>"
+
+    # --- who follows it ---------------------------------------------------------------------
+    # Whatever a dict can be changed by.
+
+    def _tell(self, key: str | None = None) -> None:
+        for reference in _followers.valuerefs():
+            follower = reference()
+            if follower is not None:
+                follower.changed(self, key)
+
+    def __setitem__(self, key: str, value: t.Any) -> None:
+        super().__setitem__(key, value)
+        self._tell(key)
+
+    __delitem__ = _telling(dict.__delitem__)
+    __ior__ = _telling(dict.__ior__)
+    clear = _telling(dict.clear)
+    pop = _telling(dict.pop)
+    popitem = _telling(dict.popitem)
+    setdefault = _telling(dict.setdefault)
+    update = _telling(dict.update)
 
 
 class QuartConfig(Config):

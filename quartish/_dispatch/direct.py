@@ -64,7 +64,7 @@ def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Answer | None:
             if headers:
                 return None
             json: t.Any = app.json
-            debug = app.config["DEBUG"]
+            debug = plan.settings.DEBUG
             writer = None if debug else json.writer
             if writer is not None:  # PERF(1.2 us under Hypercorn, with what `writer` saves)
                 encode, mimetype = writer

@@ -25,12 +25,12 @@ Found = t.Any  # a rule and its arguments, or None: Werkzeug's types do not tell
 def match_scope(plan: Plan, ctx: AppContext) -> bool:
     """Match the URL by what the ASGI scope says, so that no request has to be made for it;
     say whether that was enough. Raises NotFound (404) and MethodNotAllowed (405)."""
-    raw_headers, config = ctx.raw_headers, plan.config
+    raw_headers, settings = ctx.raw_headers, plan.settings
     if (
         not plan.takes_scope
         or raw_headers.get(b"host") not in VALID_HOSTS
-        or config["TRUSTED_HOSTS"] is not None
-        or (plan.minds_host and config["SERVER_NAME"] is not None)
+        or settings.TRUSTED_HOSTS is not None
+        or (plan.minds_host and settings.SERVER_NAME is not None)
     ):
         return False
     scope = ctx.scope
@@ -65,13 +65,13 @@ def match_url(plan: Plan, ctx: AppContext) -> None:
     conn, url_map, websocket = ctx.conn, plan.url_map, ctx.has_websocket
     found: t.Any = None
     try:
-        check_head(conn, plan.config)
+        check_head(conn, plan.app.config)
         if not plan.plain and conn.root_path and conn.is_outside_root():
             raise NotFound  # as Quart has it; Flask's servers never send such a request
         if (
             url_map is not None
             and not url_map.host_matching
-            and plan.config["TRUSTED_HOSTS"] is None
+            and plan.settings.TRUSTED_HOSTS is None
             and conn.trusted_hosts is None
             and is_valid_host(conn.raw_host)
             and not (plan.minds_host and _is_elsewhere(plan, conn.raw_host))
@@ -93,7 +93,7 @@ def match_url(plan: Plan, ctx: AppContext) -> None:
 
 
 def _is_elsewhere(plan: Plan, host: str) -> bool:
-    server_name = plan.config["SERVER_NAME"]
+    server_name = plan.settings.SERVER_NAME
     return server_name is not None and host != server_name
 
 

@@ -17,6 +17,7 @@ from types import MethodType
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.greenlets import can_pause
 from .._context import has_own_life
+from .._settings import Settings
 from ..ctx import AppContext
 from ..routing import Map
 from ..sansio.app import Core
@@ -118,13 +119,13 @@ class Plan:
     # PERF(0.15 us): without slots so many attributes make a dict of each plan's own, in which
     # every look-up takes the slow way.
     __slots__ = (
-        *("adapt", "after", "app", "asks_for_app_context", "at_end", "before", "config"),
+        *("adapt", "after", "app", "asks_for_app_context", "at_end", "before"),
         *("connection_class", "context_class", "detour", "direct", "finishing", "handler"),
         *("in_app_context", "kind", "late_request", "lazy_session", "make", "makes_context"),
         *("matches", "minds_host", "overridden", "own_adapter", "own_app_context"),
         *("own_contexts", "plain", "preprocessors", "replaced", "request_class"),
-        *("response_class", "starting", "steps", "takes_scope", "teardown", "through_wsgi"),
-        *("unchanged", "url_map"),
+        *("response_class", "settings", "starting", "steps", "takes_scope", "teardown"),
+        *("through_wsgi", "unchanged", "url_map"),
     )
 
     def __init__(self, app: Core, kind: Kind) -> None:
@@ -132,7 +133,7 @@ class Plan:
         self.kind = kind
         # PERF(0.02 us each): an app has them in its class, where looking them up is slow.
         self.plain: bool = app.plain
-        self.config: t.Mapping[str, t.Any] = app.config
+        self.settings: Settings = app._settings
         self.request_class: t.Any = app.request_class
         self.context_class: t.Any = app.context_class
         self.response_class: t.Any = app.response_class
@@ -325,12 +326,13 @@ class Plan:
         permanent one, which is renewed with each response (`SESSION_REFRESH_EACH_REQUEST`)."""
         if ctx.session_opened:
             return True
-        app = self.app
         if ctx.made is not None:
             cookies = ctx.made.raw_cookie
         else:
             cookies = ctx.raw_headers.get(b"cookie", b"").decode("latin-1")
         if not cookies or not self.lazy_session:
             return False
-        name = app.config["SESSION_COOKIE_NAME"]
-        return name in cookies and bool(app.config["SESSION_REFRESH_EACH_REQUEST"])
+        settings = self.settings
+        return settings.SESSION_COOKIE_NAME in cookies and bool(
+            settings.SESSION_REFRESH_EACH_REQUEST
+        )

@@ -179,7 +179,7 @@ class Exchange(Watch):
 
     def make_inbox(self) -> Inbox:
         inbox = HttpInbox(self.receive, self.app.to_file_thread, self)
-        inbox.config = self.flow.plan.config
+        inbox.config = self.app.config
         return inbox
 
     def know_task(self) -> None:
@@ -257,7 +257,7 @@ class Exchange(Watch):
         if "_quart._preserve_context" in ctx.scope:  # a test client's
             self._keep()
         on_loop = flow.enter(ctx)
-        if on_loop and flow.plan.config["SYNC_HOOKS_IN_THREAD"]:
+        if on_loop and flow.plan.settings.SYNC_HOOKS_IN_THREAD:
             ctx.hook_thread = HookThread(self.app.hook_pool)
         return on_loop
 
@@ -299,7 +299,7 @@ class Exchange(Watch):
         not sent. May be called in any thread."""
         seconds = getattr(response, "timeout", ...)
         if seconds is ...:
-            seconds = self.app.config["RESPONSE_TIMEOUT"]
+            seconds = self.flow.plan.settings.RESPONSE_TIMEOUT
         if seconds is None:
             return self.send
         loop = self.lane.loop if self.lane is not None else asyncio.get_running_loop()

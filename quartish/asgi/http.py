@@ -90,9 +90,10 @@ def handle_http(
             exchange.upload = body
             request.receive_body(body)
     context = copy_context()
-    if plan.config["DEBUG"]:
+    settings = plan.settings
+    if settings.DEBUG:
         return exchange.complete(run_debugged(exchange, context))
-    if not plan.plain and plan.config["TESTING"]:
+    if not plan.plain and settings.TESTING:
         return exchange.complete(run_tested(exchange, context))
     if not context.run(exchange.begin):
         return exchange.complete(exchange.in_thread(context))

@@ -353,7 +353,6 @@ async def _send_async(exchange: Exchange, response: t.Any) -> None:
 async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
     send, inbox, idle = exchange.send, exchange.inbox, exchange.idle
     iterator = aiter(chunks)
-    sending = False
     left = CHUNKS_PER_TURN
     try:
         # PERF(0.4 us a chunk): what `_send_chunk` and `IdleTimer.send` do, without a call.
@@ -367,15 +366,12 @@ async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
                 left = CHUNKS_PER_TURN
                 await asyncio.sleep(0)
             if chunk:
-                sending = True
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                sending = False
+                try:  # not around the whole: what the generator raises is its own
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                except OSError as error:
+                    raise ClientGone from error
                 if idle is not None:
                     idle.moved = monotonic()
-    except OSError as error:
-        if not sending:
-            raise  # the generator's own
-        raise ClientGone from error
     finally:
         aclose = getattr(iterator, "aclose", None)
         if aclose is not None:

@@ -27,8 +27,10 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .._concurrency.handover import handover
 from .._defaults import DEFAULTS
 from .._import_paths import find_package
+from .._lazy import lazy
 from .._mistakes import overwrites
 from .._mistakes import refuse_coroutine
+from .._settings import Settings
 from .._view_makers import made_of
 from .._view_makers import make_view
 from ..blueprints import Blueprint
@@ -228,6 +230,11 @@ class Core(TemplateFunctions, Components, Scaffold):
     def logger(self) -> logging.Logger:
         """The logger named as the app."""
         return create_logger(self)
+
+    @lazy
+    def _settings(self) -> Settings:
+        """What requests ask of the config."""
+        return Settings(self)
 
     @property
     def debug(self) -> bool:
@@ -459,9 +466,10 @@ class Core(TemplateFunctions, Components, Scaffold):
     def trap_http_exception(self, e: Exception) -> bool:
         """Say whether an HTTP exception is treated as a fault of the code:
         `TRAP_HTTP_EXCEPTIONS`, `TRAP_BAD_REQUEST_ERRORS`, and in debug mode a missing key."""
-        if self.config["TRAP_HTTP_EXCEPTIONS"]:
+        settings = self._settings
+        if settings.TRAP_HTTP_EXCEPTIONS:
             return True
-        trap = self.config["TRAP_BAD_REQUEST_ERRORS"]
+        trap = settings.TRAP_BAD_REQUEST_ERRORS
         if trap is None and self.debug and isinstance(e, BadRequestKeyError):
             return True
         return bool(trap) and isinstance(e, BadRequest)

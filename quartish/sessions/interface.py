@@ -17,6 +17,7 @@ from itsdangerous import URLSafeTimedSerializer
 from .._observed import tell_all
 from .._observed import watch
 from .._observed import Watched
+from .._settings import Settings
 from ..json.tag import TaggedJSONSerializer
 from ..typing import AnyApp
 from .cookie import find_cookie
@@ -220,8 +221,11 @@ class SecureCookieSessionInterface(SessionInterface):
         varies = True
         if session and self.should_set_cookie(app, session):
             expires = self.get_expiration_time(app, session)
-            if options is None:
-                options = _stock_options(app.config) if stock else self._cookie_options(app)
+            if options is None and stock:
+                ours: t.Any = app
+                options = _stock_options(ours._settings)
+            elif options is None:
+                options = self._cookie_options(app)
             serializer: t.Any = self.get_signing_serializer(app)
             value = serializer.dumps(items_of(session))
             if type(serializer) is SigningSerializer:
@@ -257,16 +261,16 @@ async def _awaitable(value: T) -> T:
     return value
 
 
-def _stock_options(config: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _stock_options(settings: Settings) -> dict[str, t.Any]:
     """Return what `_cookie_options` does, of an interface that `is_stock`."""
     return {
-        "key": config["SESSION_COOKIE_NAME"],
-        "domain": config["SESSION_COOKIE_DOMAIN"],
-        "path": config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"],
-        "secure": config["SESSION_COOKIE_SECURE"],
-        "partitioned": config["SESSION_COOKIE_PARTITIONED"],
-        "samesite": config["SESSION_COOKIE_SAMESITE"],
-        "httponly": config["SESSION_COOKIE_HTTPONLY"],
+        "key": settings.SESSION_COOKIE_NAME,
+        "domain": settings.SESSION_COOKIE_DOMAIN,
+        "path": settings.SESSION_COOKIE_PATH or settings.APPLICATION_ROOT,
+        "secure": settings.SESSION_COOKIE_SECURE,
+        "partitioned": settings.SESSION_COOKIE_PARTITIONED,
+        "samesite": settings.SESSION_COOKIE_SAMESITE,
+        "httponly": settings.SESSION_COOKIE_HTTPONLY,
     }
 
 

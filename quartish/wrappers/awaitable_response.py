@@ -326,7 +326,7 @@ class Response(SansioResponse, metaclass=PartType):
         ctx = find_context()
         if ctx is None:
             return SansioResponse.max_cookie_size
-        size: int = ctx.app.config["MAX_COOKIE_SIZE"]
+        size: int = ctx.app._settings.MAX_COOKIE_SIZE
         return size
 
     async def add_etag(self, overwrite: bool = False, weak: bool = False) -> None:

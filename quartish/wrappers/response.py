@@ -125,7 +125,7 @@ class Response(WerkzeugResponse, metaclass=PartType):
         ctx = find_context()
         if ctx is None:
             return super().max_cookie_size
-        size: int = ctx.app.config["MAX_COOKIE_SIZE"]
+        size: int = ctx.app._settings.MAX_COOKIE_SIZE
         return size
 
     def make_conditional(

@@ -34,6 +34,7 @@ FLOORS = {
     "_names": 1,
     "_observed": 1,
     "_servers": 1,
+    "_settings": 1,
     "_request_id": 1,
     "_view_makers": 1,
     "_werkzeug": 1,
