@@ -420,7 +420,7 @@ def _go_on(
                 if watch.holds(exc, shelter):
                     continue
                 if shelter is not None:
-                    t.cast("asyncio.Future[t.Any]", waiting).cancel()
+                    _disown(waiting)
             step, value = steps.throw, exc
         if watch is not None and watch.lost:
             watch.lost = False
@@ -439,6 +439,25 @@ def _go_on(
             if watch is not None and watch.given_up:
                 return
             raise
+
+
+def _disown(waiting: t.Any) -> None:
+    """Cancel what a coroutine waits for, and is cancelled while it does."""
+    future = t.cast("asyncio.Future[t.Any]", waiting)
+    if future.done():
+        _take_note(future)
+    else:
+        future.cancel()
+        future.add_done_callback(_take_note)
+
+
+def _take_note(future: asyncio.Future[t.Any]) -> None:
+    """Ask for what nobody asks for any more, where it is a cancellation: `asyncio.gather` has it as
+    an exception, and asyncio would log that as an error."""
+    if not future.cancelled() and isinstance(
+        getattr(future, "_exception", None), asyncio.CancelledError
+    ):
+        future.exception()
 
 
 go_on = types.coroutine(_go_on)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import io
 import os
 import threading
@@ -388,6 +389,51 @@ async def test_hypercorn_stops_while_it_waits_for_a_request(
     said = [record.getMessage() for record in caplog.records]
     cut = "The response of view 'view' [GET /] was cut off: the server cancelled it"
     assert [text for text in said if "cut off" in text] == [cut] * (kind != "silent")
+
+
+@pytest.mark.parametrize("kind", ["request", "websocket", "client"])
+async def test_a_server_cancels_while_a_gather_ends_by_a_cancellation(
+    colour: App, kind: str
+) -> None:
+    """Of whatever: of code of the user's, or of a client that leaves. asyncio logged as an error
+    what nobody asks for any more, where the two came within three turns of the loop."""
+    noise: list[t.Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, told: noise.append(told))
+    for turns in range(8):
+        app, go = colour("app"), asyncio.Event()
+        app.logger.disabled = True
+
+        async def piece(go: asyncio.Event = go) -> None:
+            if kind == "client":
+                await quartish.websocket.receive()
+            await go.wait()
+            raise asyncio.CancelledError
+
+        async def view(piece: t.Any = piece) -> str:
+            if kind != "request":
+                await quartish.websocket.accept()
+            await asyncio.gather(piece(), piece())
+            return ""
+
+        peer: HttpPeer | WebsocketPeer
+        if kind == "request":
+            app.add_url_rule("/", view_func=view)
+            peer = HttpPeer(app, "/")
+        else:
+            app.add_websocket("/", view_func=view)
+            peer = WebsocketPeer(app, "/")
+        async with peer:
+            await asyncio.sleep(0.005)
+            if isinstance(peer, WebsocketPeer) and kind == "client":
+                peer.leave()
+            go.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            peer.task.cancel()
+            await peer.ended()
+        del peer, app, view, piece
+    gc.collect()
+    assert not noise
 
 
 # --- the doors' own turns -----
