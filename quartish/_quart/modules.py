@@ -5,7 +5,7 @@ from __future__ import annotations
 MODULES = (
     *("app", "asgi", "blueprints", "cli", "config", "ctx", "datastructures", "debug", "formparser"),
     *("globals", "helpers", "json", "json.provider", "json.tag", "logging", "routing"),
-    *("sessions", "signals", "templating", "testing", "testing.app", "testing.client"),
+    *("scaffold", "sessions", "signals", "templating", "testing", "testing.app", "testing.client"),
     *("testing.connections", "testing.utils", "typing", "utils", "views", "wrappers"),
     *("wrappers.base", "wrappers.request", "wrappers.response", "wrappers.websocket"),
 )
@@ -76,6 +76,8 @@ BUILT = {
             )
         ),
     ),
+    # Quart has none since 0.19. Agents patch this one, else Flask's own, of which no app here is.
+    "scaffold": ("quartish.sansio.scaffold",),
     "typing": (
         *("quartish.typing", "FilePath=quartish.sansio.scaffold:PathLike"),
         "TestAppProtocol=quartish.testing.app:TestApp",

@@ -133,6 +133,40 @@ def test_an_extension_that_nobody_edited() -> None:
     assert printed.split() == ["200", "QUART"]
 
 
+def test_an_agent_patches_the_base_of_apps_and_blueprints() -> None:
+    """As sentry-sdk does, which looks for a module that Quart had until 0.18."""
+    run(
+        """
+        import quartish.as_quart
+        import quart
+        from quart.scaffold import Scaffold
+
+        assert issubclass(quart.Quart, Scaffold) and issubclass(quart.Blueprint, Scaffold)
+        original, seen = Scaffold.route, []
+
+        def route(*args, **kwargs):
+            decorate = original(*args, **kwargs)
+
+            def decorator(func):
+                seen.append(func.__name__)
+                return decorate(func)
+
+            return decorator
+
+        Scaffold.route = route
+        app, blueprint = quart.Quart("app"), quart.Blueprint("blueprint", "blueprint")
+
+        @app.route("/one")
+        def one(): ...
+
+        @blueprint.route("/two")
+        async def two(): ...
+
+        assert seen == ["one", "two"]
+        """
+    )
+
+
 async def test_run_sync_steps_through_a_generator_in_threads() -> None:
     import threading
 
