@@ -241,7 +241,7 @@ class App(Composed, Watched, metaclass=AppType):
         """Look again for what is overridden: something of the dispatch family was set."""
         vars(self).pop("http_flow", None)
         vars(self).pop("websocket_flow", None)
-        self._settings.look()
+        self._settings.look(self)
 
     def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
         """Finish a function that is plain in one colour and awaitable in the other."""

@@ -48,11 +48,13 @@ class Settings:
         self._app = weakref.ref(app)
         self._config: t.Any = None
         follow(self)
-        self.look()
+        self.look(app)
 
-    def look(self) -> None:
+    def look(self, app: _Configured) -> None:
         """Find out which config the app has now, and read it."""
-        app = self._app()
+        if app is not self._app():  # a copy of it, which has its own from now on
+            vars(app)["_settings"] = Settings(app)
+            return
         config = vars(app).get("config")
         if type(config) in _TELLING and not hasattr(type(app), "config"):
             self._config = config

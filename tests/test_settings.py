@@ -271,6 +271,15 @@ def test_two_apps_may_share_a_config() -> None:
     assert (first._settings.TESTING, second._settings.TESTING) == (False, True)
 
 
+def test_a_copied_app_has_settings_of_its_own(colour: type[t.Any]) -> None:
+    app = colour(__name__)
+    copied = copy.copy(app)
+    copied.config = copied.config_class("/", {**app.config, "TESTING": True})
+    assert (app._settings.TESTING, copied._settings.TESTING) == (False, True)
+    app.config["TESTING"], copied.config["TESTING"] = 1, 2
+    assert (app._settings.TESTING, copied._settings.TESTING) == (1, 2)
+
+
 @pytest.mark.parametrize("kind", [quartish.config.Config, quartish.config.QuartConfig])
 def test_a_config_is_copied_pickled_and_compared_as_flasks(kind: type[t.Any]) -> None:
     ours, real = kind("/", {"A": [1]}), flask.config.Config("/", {"A": [1]})
