@@ -54,6 +54,7 @@ class Wrong(Exception):
 def scope_of(workload: Workload) -> dict[str, t.Any]:
     """Return the ASGI scope of a workload's request."""
     headers = list(HEADERS)
+    path, _, query = workload.path.partition("?")
     if workload.method == "POST":
         headers.append((b"content-type", workload.content_type.encode()))
         headers.append((b"content-length", b"%d" % workload.length))
@@ -63,9 +64,9 @@ def scope_of(workload: Workload) -> dict[str, t.Any]:
         "http_version": "1.1",
         "method": workload.method,
         "scheme": "http",
-        "path": workload.path,
-        "raw_path": workload.path.encode(),
-        "query_string": b"",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
         "root_path": "",
         "headers": headers,
         "client": ("127.0.0.1", 50000),
@@ -288,7 +289,8 @@ async def checked(framework: Framework, workload: Workload, app: t.Any) -> Call:
     status, body = await call()
     if framework.builder == "raw" and status == 200:
         return call
-    good = (status == workload.status) or (status == 201 and workload.method == "POST")
+    good = status in (workload.status, *workload.or_status)
+    good = good or (status == 201 and workload.method == "POST")
     if not good and status in (404, 405):
         raise LookupError(f"{framework.name} has no {workload.path}")
     if not good or not workload.accepts(body):

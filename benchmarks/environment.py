@@ -22,7 +22,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "qua
 
 PEERS = [
     *("quart==0.22.0", "flask==3.1.3", "starlette", "fastapi", "python-multipart"),
-    *("litestar", "blacksheep", "falcon", "sanic"),
+    *("litestar", "blacksheep", "falcon", "sanic", "msgspec", "pydantic"),
 ]
 SERVERS = ["hypercorn", "uvicorn", "uvloop", "httptools", "granian", "gunicorn"]
 #: The packages whose versions a result names.

@@ -25,6 +25,10 @@ HEAD = (
 TAIL = b"\r\n--quartish--\r\n"
 
 
+#: Answers of which the JSON counts, not how it is written.
+_JSON = ("json", "param")
+
+
 class Workload(t.NamedTuple):
     """One kind of request. `expect` is the body of its answer, or how long that has to be."""
 
@@ -39,6 +43,8 @@ class Workload(t.NamedTuple):
     upload: int = 0
     #: Which app of a framework's.
     app: str = "small"
+    #: Statuses that others answer with.
+    or_status: tuple[int, ...] = ()
     #: ASGI extensions that the server offers.
     extensions: tuple[str, ...] = ()
 
@@ -63,7 +69,7 @@ class Workload(t.NamedTuple):
         """Say whether an answer is right; of a long one the length is known only."""
         if self.expect is None:
             return True
-        if self.content_type == "application/json" or self.name in ("json", "param"):
+        if self.content_type == "application/json" or self.app == "typed" or self.name in _JSON:
             return bool(json.loads(t.cast(bytes, body)) == json.loads(t.cast(bytes, self.expect)))
         return body == self.expect
 
@@ -95,6 +101,36 @@ MORE = (
     Workload("hooks", app="hooked", expect=HELLO.encode()),
     Workload("nested", "/a/b/c/7", app="nested", expect=b"7"),
 )
+ORDER = {
+    "id": 7,
+    "customer": "Ada Lovelace",
+    "lines": [
+        {"sku": f"SKU-{n:06}", "quantity": n + 1, "price": 9.5 + n, "note": "x" * 20}
+        for n in range(12)
+    ],
+}
+FAULTY = {**ORDER, "customer": "", "lines": [{"sku": "x" * 30, "quantity": 0, "price": "y"}]}
+TYPED = (
+    Workload(
+        *("body", "/order", "POST", "application/json", json.dumps(ORDER).encode()),
+        expect=b'{"lines": 12}',
+        app="typed",
+    ),
+    Workload(
+        "query",
+        "/search?q=lamp&page=2&size=50&exact=true",
+        expect=b'{"q": "lamp", "page": 2, "size": 50, "exact": true}',
+        app="typed",
+    ),
+    Workload("path", "/item/42", expect=b'{"number": 42}', app="typed"),
+    Workload(
+        *("422", "/order", "POST", "application/json", json.dumps(FAULTY).encode()),
+        status=422,
+        or_status=(400,),
+        app="typed",
+    ),
+    Workload("components", "/me", expect=b'{"name": "Ada"}', app="typed"),
+)
 LARGE = (
     Workload(
         "upload",
@@ -117,4 +153,4 @@ HUGE = (
         expect=str(1000 * MEGABYTE).encode(),
     ),
 )
-WORKLOADS = {workload.name: workload for workload in (*SMALL, *MORE, *LARGE, *HUGE)}
+WORKLOADS = {workload.name: workload for workload in (*SMALL, *MORE, *TYPED, *LARGE, *HUGE)}

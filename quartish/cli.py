@@ -26,6 +26,7 @@ from ._cli.find_app import NotThere
 from ._cli.find_app import prepare_import as prepare_import
 from ._cli.find_app import ScriptInfo as ScriptInfo
 from ._cli.new import new_command
+from ._cli.openapi import openapi_command
 from ._cli.options import _app_option
 from ._cli.options import _debug_option
 from ._cli.options import _env_file_option
@@ -405,6 +406,7 @@ directory.
 # Known before an app is looked for: they are for projects whose app does not load yet.
 cli.add_command(new_command)
 cli.add_command(port_command)
+cli.add_command(openapi_command)
 
 
 def main() -> None:

@@ -97,9 +97,20 @@ TemplateGlobalCallable = cabc.Callable[..., t.Any]
 TemplateTestCallable = cabc.Callable[..., bool]
 URLDefaultCallable = cabc.Callable[[str, dict[str, t.Any]], None]
 URLValuePreprocessorCallable = cabc.Callable[[t.Optional[str], t.Optional[dict[str, t.Any]]], None]
+
+
+class TypedRoute(t.Protocol):
+    """A view that `quartish.typed.typed` decorates: what it returns is written by its type."""
+
+    @property
+    def typed_operation(self) -> object: ...
+    def __call__(self, /, *args: t.Any, **kwargs: t.Any) -> t.Any: ...
+
+
 RouteCallable = t.Union[
     cabc.Callable[..., ResponseReturnValue],
     cabc.Callable[..., cabc.Awaitable[ResponseReturnValue]],
+    TypedRoute,
 ]
 WebsocketCallable = t.Union[cabc.Callable[..., t.Any], cabc.Callable[..., cabc.Awaitable[t.Any]]]
 WhileServingCallable = cabc.Callable[[], t.Union[cabc.AsyncIterator[None], cabc.Iterator[None]]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from . import typed_views
 from .content import BYTES
 from .content import FILE
 from .content import ROWS
@@ -50,3 +51,7 @@ def hooked(lib: t.Any) -> t.Any:
 
 def nested(lib: t.Any) -> t.Any:
     return add_blueprints(new(lib.Quart), lib)
+
+
+def typed(lib: t.Any) -> t.Any:
+    return typed_views.build(lib.Quart)

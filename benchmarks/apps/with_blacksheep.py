@@ -5,6 +5,8 @@ from __future__ import annotations
 import typing as t
 
 from blacksheep import Application
+from blacksheep import FromJSON
+from blacksheep import FromQuery
 from blacksheep import json as json_response
 from blacksheep import Request
 from blacksheep import Response
@@ -16,6 +18,9 @@ from .content import BYTES
 from .content import chunks_async
 from .content import HELLO
 from .content import ROUTES
+from .typed_views import Database
+from .typed_views import Order
+from .typed_views import Settings
 
 
 def small(_: t.Any) -> t.Any:
@@ -58,5 +63,41 @@ def small(_: t.Any) -> t.Any:
         await websocket.accept()
         while True:
             await websocket.send_text(await websocket.receive_text())
+
+    return app
+
+
+class Found:
+    """The user; components of BlackSheep's are made by their classes."""
+
+    def __init__(self, database: Database) -> None:
+        self.name = database.users["secret"]
+
+
+def typed(_: t.Any) -> t.Any:
+    app = Application(show_error_details=False)
+    route = app.router
+    app.services.add_transient(Settings)
+    app.services.add_transient(Database)
+    app.services.add_transient(Found)
+
+    @route.post("/order")
+    async def order(data: FromJSON[Order]) -> Response:
+        return json_response({"lines": len(data.value.lines)})
+
+    @route.get("/search")
+    async def search(
+        q: FromQuery[str], page: FromQuery[int], size: FromQuery[int], exact: FromQuery[bool]
+    ) -> Response:
+        found = {"q": q.value, "page": page.value, "size": size.value, "exact": exact.value}
+        return json_response(found)
+
+    @route.get("/item/{number}")
+    async def item(number: int) -> Response:
+        return json_response({"number": number})
+
+    @route.get("/me")
+    async def me(user: Found) -> Response:
+        return json_response({"name": user.name})
 
     return app

@@ -11,8 +11,10 @@ from litestar import post
 from litestar import WebSocket
 from litestar import websocket
 from litestar.datastructures import UploadFile
+from litestar.di import Provide
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
+from litestar.params import Parameter
 from litestar.response import File
 from litestar.response import Stream
 
@@ -21,6 +23,10 @@ from .content import chunks_async
 from .content import FILE
 from .content import HELLO
 from .content import ROUTES
+from .typed_views import Database
+from .typed_views import Order
+from .typed_views import Settings
+from .typed_views import User
 
 
 def small(_: t.Any) -> t.Any:
@@ -84,3 +90,47 @@ def small(_: t.Any) -> t.Any:
         [hello, json, param, form, echo, stream, in_thread, upload, download, ws, *handlers],
         openapi_config=None,
     )
+
+
+async def open_settings() -> Settings:
+    return Settings()
+
+
+async def open_database(settings: Settings) -> Database:
+    return Database(settings)
+
+
+async def find_user(database: Database) -> User:
+    return User(database.users["secret"])
+
+
+def typed(_: t.Any) -> t.Any:
+    @post("/order", status_code=200)
+    async def order(data: Order) -> dict[str, int]:
+        return {"lines": len(data.lines)}
+
+    @get("/search")
+    async def search(
+        q: str,
+        page: t.Annotated[int, Parameter(ge=1)],
+        size: t.Annotated[int, Parameter(le=100)],
+        exact: bool,
+    ) -> dict[str, t.Any]:
+        return {"q": q, "page": page, "size": size, "exact": exact}
+
+    @get("/item/{number:int}")
+    async def item(number: int) -> dict[str, int]:
+        return {"number": number}
+
+    @get(
+        "/me",
+        dependencies={
+            "settings": Provide(open_settings),
+            "database": Provide(open_database),
+            "user": Provide(find_user),
+        },
+    )
+    async def me(user: User) -> dict[str, str]:
+        return {"name": user.name}
+
+    return Litestar([order, search, item, me], openapi_config=None)

@@ -50,6 +50,8 @@ class Returns:
         self.codec: Codec | None = None
         if not self.nothing and self.annotation is not None:
             self.codec = codec_of(self.annotation)
+        #: Whether it is text, which Flask sends as HTML.
+        self.text = split(without_marks(annotation))[0] is str
         #: Whether it is written here, and not by Flask.
         self.writes = self.codec is not None and not _is_plain(self.annotation)
         bare = split(self.annotation)[0]

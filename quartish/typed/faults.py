@@ -54,6 +54,11 @@ class Problem(HTTPException):
             told["errors"] = self.errors
         return msgspec.json.encode(told).decode()
 
+    @property
+    def answer(self) -> tuple[str, int, dict[str, str]]:
+        """What a view returns for it where nobody handles it."""
+        return self.get_body(), t.cast(int, self.code), {"Content-Type": PROBLEM}
+
     def get_headers(self, environ: t.Any = None, scope: t.Any = None) -> list[tuple[str, str]]:
         return [("Content-Type", PROBLEM)]
 
@@ -105,8 +110,8 @@ def faults_of_model(error: t.Any, where: str, path: list[str | int]) -> list[Fau
     return found
 
 
-def refuse(faults: list[Fault]) -> t.NoReturn:
-    """Raise what tells of faults."""
+def refused(faults: list[Fault]) -> RequestValidationError:
+    """Return what tells of faults."""
     count = len(faults)
     words = "One thing is" if count == 1 else f"{count} things are"
-    raise RequestValidationError(f"{words} not what this takes.", faults)
+    return RequestValidationError(f"{words} not what this takes.", faults)

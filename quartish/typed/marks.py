@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+P = t.ParamSpec("P")
+R = t.TypeVar("R", covariant=True)
 
 
 class Mark:
@@ -178,8 +179,27 @@ class Operation(t.NamedTuple):
     include_in_schema: bool = True
 
 
+class TypedFunction(t.Protocol[P, R]):
+    """What `typed` decorated: the function itself, which checkers let return what its type says."""
+
+    @property
+    def typed_operation(self) -> Operation:
+        """What `typed` was told."""
+        ...
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+
+class TypedDecorator(t.Protocol):
+    """What decorates a function so."""
+
+    def __call__(self, view: t.Callable[P, R], /) -> TypedFunction[P, R]:
+        """Decorate `view`."""
+        ...
+
+
 @t.overload
-def typed(view: F, /) -> F: ...
+def typed(view: t.Callable[P, R], /) -> TypedFunction[P, R]: ...
 @t.overload
 def typed(
     *,
@@ -192,7 +212,7 @@ def typed(
     responses: t.Mapping[int, t.Any] | None = None,
     security: t.Iterable[str] | None = None,
     include_in_schema: bool = True,
-) -> t.Callable[[F], F]: ...
+) -> TypedDecorator: ...
 def typed(
     view: t.Callable[..., t.Any] | None = None,
     /,
@@ -232,8 +252,8 @@ def typed(
         include_in_schema=include_in_schema,
     )
 
-    def decorator(func: F) -> F:
-        func.typed_operation = operation  # type: ignore[attr-defined]
+    def decorator(func: t.Any) -> t.Any:
+        func.typed_operation = operation
         return func
 
     return decorator if view is None else decorator(view)

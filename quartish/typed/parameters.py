@@ -6,6 +6,7 @@ import typing as t
 
 import msgspec
 from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import ImmutableMultiDict
 
 from .annotations import is_file
 from .annotations import is_struct
@@ -19,6 +20,7 @@ from .codecs import codec_of
 from .codecs import Field
 from .codecs import fields_of
 from .codecs import Refused
+from .codecs import StructCodec
 from .faults import Fault
 from .faults import missing
 from .marks import Parameter
@@ -30,7 +32,10 @@ NOTHING: t.Any = object()
 class Value:
     """One parameter, and how its value is read."""
 
-    __slots__ = ("annotation", "codec", "default", "fields", "key", "many", "mark", "name", "slot")
+    __slots__ = (
+        *("annotation", "codec", "default", "fields", "key", "many", "mark", "name", "slot"),
+        "quick",
+    )
 
     def __init__(self, name: str, annotation: t.Any, mark: Parameter, default: t.Any) -> None:
         #: The parameter's name, and its name in the request.
@@ -48,12 +53,24 @@ class Value:
         self.many = item_of(self.annotation) is not None
         #: Its fields, where each is a value of its own.
         self.fields: list[Field] = fields_of(self.annotation) if is_struct(self.annotation) else []
+        #: What reads one text, where that is all there is to do.
+        self.quick: t.Any = None
+        if isinstance(self.codec, StructCodec) and not (self.many or self.fields):
+            self.quick = self.codec.read_text
         #: Where the plan keeps it.
         self.slot = -1
 
     def read(self, source: t.Any, faults: list[Fault]) -> t.Any:
         """Return the value that `source`, a dict or a MultiDict, has; add to `faults` what is
         wrong with it."""
+        if self.quick is not None and type(source) is ImmutableMultiDict:
+            # PERF(0.7 us): a MultiDict is a dict of lists.
+            texts = dict.get(source, self.key)
+            if texts is not None:
+                try:
+                    return self.quick(t.cast("list[str]", texts)[0])
+                except msgspec.ValidationError:
+                    pass  # is told of below
         if self.fields:
             raw: t.Any = texts_of(source, self.fields)
         elif self.many:

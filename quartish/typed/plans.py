@@ -72,6 +72,8 @@ class Plan:
         builder = _Builder(self, app, names)
         self.arguments: list[Argument] = builder.arguments_of(func, place_of(func), top=True)
         self.has_body = bool(self.body)
+        #: Variables of the URL's that components alone ask for.
+        self.taken: list[str] = builder.taken_from(func)
         self.order = _in_order(self.steps)
         annotation = hints_of(func).get("return", t.Any)
         try:
@@ -136,6 +138,12 @@ class _Builder:
                     " Annotate it."
                 )
         return found
+
+    def taken_from(self, func: t.Any) -> list[str]:
+        parameters = inspect.signature(func).parameters
+        if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+            return []
+        return [value.name for value in self.plan.path if value.name not in parameters]
 
     def slot_of(self, parameter: inspect.Parameter, annotation: t.Any, top: bool) -> int | None:
         """Return where the value of a parameter is kept; None: the view has it otherwise."""

@@ -116,5 +116,8 @@ def test_every_signal_is_told() -> None:
 
 
 def test_every_command_is_known_to_the_page() -> None:
-    assert {"run", "shell", "routes", "new", "port", "check"} == {*cli.commands, *cli._own}
+    assert {"run", "shell", "routes", "new", "port", "check", "openapi"} == {
+        *cli.commands,
+        *cli._own,
+    }
     assert "```{commands}" in (REFERENCE / "commands.md").read_text()

@@ -23,6 +23,11 @@ from quartish.quart import make_response as make_awaitable
 from quartish.quart import render_template as render_awaitable
 from quartish.quart import request as awaitable_request
 from quartish.quart import Response as AwaitableResponse
+from quartish.typed import Depends
+from quartish.typed import Query
+from quartish.typed import Status
+from quartish.typed import typed
+from quartish.typed.openapi import OpenAPI
 
 app = Flask(__name__)
 quart = Quart(__name__)
@@ -111,3 +116,45 @@ def wrong_types(response: Response) -> None:
     quart.test_client().websocket(1)  # refused: arg-type reportArgumentType
     quart.add_background_task(1)  # refused: arg-type reportArgumentType
     print(given, other)
+
+
+# --- typed views ----------------------------------------------------------------------------
+
+
+class Database:
+    pass
+
+
+def open_other() -> str:
+    return ""
+
+
+def wrong_marks() -> None:
+    app.provide(Database, 3)  # refused: call-overload reportCallIssue,reportArgumentType
+    scope: t.Literal["app"] = "session"  # refused: assignment reportAssignmentType
+    app.provide(Database, Database, scope=scope)
+    Query(ge="1")  # refused: arg-type reportArgumentType
+    Query(atleast=1)  # refused: call-arg reportCallIssue
+    Status("201")  # refused: arg-type reportArgumentType
+    Depends("current_user")  # refused: arg-type reportArgumentType
+    typed(status="201")  # refused: call-overload reportCallIssue
+    OpenAPI(app, titel="x")  # refused: call-arg reportCallIssue
+
+
+@app.get("/typed")
+@typed
+def number_of(q: t.Annotated[str, Query()]) -> object:
+    return 1
+
+
+@app.get("/not-typed")  # refused: type-var reportArgumentType
+def not_decorated(q: t.Annotated[str, Query()]) -> Database:
+    return Database()
+
+
+@typed(status_code=201)
+def keeps_its_type(q: t.Annotated[int, Query()]) -> str:
+    return str(q + "x")  # refused: operator reportOperatorIssue
+
+
+keeps_its_type("1")  # refused: arg-type reportArgumentType

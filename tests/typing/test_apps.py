@@ -19,7 +19,9 @@ def load(name: str) -> ModuleType:
 
 plain: t.Any = load("plain_app")
 awaitable: t.Any = load("awaitable_app")
+typed: t.Any = load("typed_app")
 
 test_plain_views = plain.test_views
 test_plain_websocket = plain.test_websocket
 test_awaitable_views = awaitable.test_views
+test_typed_views = typed.test_views

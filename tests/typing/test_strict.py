@@ -21,7 +21,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
-FILES = ("plain_app.py", "awaitable_app.py", "mistakes.py")
+FILES = ("plain_app.py", "awaitable_app.py", "typed_app.py", "mistakes.py")
 BINARIES = Path(sys.executable).parent
 #: What a checker adds to another error of the same line.
 CONSEQUENCES = {
