@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import hmac
 from datetime import datetime
+from datetime import UTC
 from typing import Annotated
 
 import msgspec
@@ -49,7 +50,7 @@ class Order(msgspec.Struct):
     id: int
     customer: str
     status: State
-    placed: datetime
+    placed: Annotated[datetime, msgspec.Meta(tz=True)]
     lines: list[Line]
 
 
@@ -77,7 +78,8 @@ Allowed = Annotated[None, Depends(check_token)]
 
 def shown(row: OrderRow) -> Order:
     lines = [Line(line.sku, line.quantity) for line in row.lines]
-    return Order(row.id, row.customer, State(row.status), row.placed, lines)
+    placed = row.placed.replace(tzinfo=UTC)  # sqlite keeps none
+    return Order(row.id, row.customer, State(row.status), placed, lines)
 
 
 @bp.get("")

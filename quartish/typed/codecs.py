@@ -29,6 +29,8 @@ from .faults import MOST
 
 #: Values that are looked at one by one for more faults than the first.
 _SEARCHED = 1000
+#: What msgspec says of a float in the place of another number.
+_FLOAT = "got `float`"
 _WORDS = {"on": True, "yes": True, "off": False, "no": False}
 
 
@@ -111,6 +113,12 @@ class StructCodec:
                 value = msgspec.json.decode(data)
             except (msgspec.DecodeError, RecursionError) as whole:
                 raise Undecodable(_told(whole)) from whole
+            if _FLOAT in str(error):
+                value = _with_integers(value)
+                try:
+                    return self._convert(value)
+                except msgspec.ValidationError:
+                    pass
             raise Refused(self._faults(value, where, [], error, True)) from error
         except (msgspec.DecodeError, RecursionError) as error:
             raise Undecodable(_told(error)) from error
@@ -323,6 +331,18 @@ def _of_key(hint: t.Any) -> t.Any:
 def _sent_as(name: str, field: t.Any) -> str:
     alias = field.validation_alias or field.alias
     return alias if isinstance(alias, str) else name
+
+
+def _with_integers(value: t.Any) -> t.Any:
+    """Return decoded JSON with an int for each float that is one: to JSON Schema 1.0 is an integer,
+    to msgspec it is not."""
+    if type(value) is float:
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    if type(value) is list:
+        return [_with_integers(one) for one in value]
+    if type(value) is dict:
+        return {key: _with_integers(one) for key, one in value.items()}
+    return value
 
 
 def _hook(cls: type[t.Any], value: t.Any) -> t.Any:

@@ -46,11 +46,12 @@ class Schemas:
     def _add_models(self, models: list[tuple[Codec, Mode]]) -> None:
         import pydantic
 
-        inputs = [(str(id(codec)), mode, t.cast(t.Any, codec).adapter) for codec, mode in models]
-        unique = {(key, mode): adapter for key, mode, adapter in inputs}
+        inputs: list[tuple[str, Mode, t.Any]] = [
+            (str(id(codec)), mode, t.cast(t.Any, codec).adapter) for codec, mode in models
+        ]
+        unique: dict[t.Any, tuple[str, Mode, t.Any]] = {one[:2]: one for one in inputs}
         by_key, whole = pydantic.TypeAdapter.json_schemas(
-            [(key, mode, adapter) for (key, mode), adapter in unique.items()],
-            ref_template=PREFIX + "{model}",
+            unique.values(), ref_template=PREFIX + "{model}"
         )
         defined = whole.get("$defs", {})
         text = json.dumps([[by_key[key, mode] for key, mode, _ in inputs], defined])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
-import httpx
 import openapi_spec_validator
 import pytest
 
@@ -18,7 +16,6 @@ from quartish.typed.openapi import openapi_of
 from tests._processes import ROOT
 from tests._processes import serve
 from tests.examples._browser import open_browser
-from tests.extensions._environment import make
 
 ADA = {"customer": "Ada", "lines": [{"sku": "A-1", "quantity": 2}]}
 TOKEN = {"Authorization": "Bearer secret"}
@@ -95,68 +92,6 @@ def test_the_page_and_the_documents_page(url: str, tmp_path: Path) -> None:
         asked = browser.run("performance.getEntriesByType('resource').map(one => one.name)")
         assert len(asked) >= 4
         assert [name for name in asked if not name.startswith((url, "data:"))] == []
-
-
-@pytest.mark.slow
-@pytest.mark.extensions
-def test_schemathesis_finds_no_failure(url: str, tmp_path: Path) -> None:
-    python = make("typed", ["typed-requirements.txt"])
-    done = subprocess.run(
-        [
-            *(python.parent / "schemathesis", "run", f"{url}/openapi.json", "--no-color"),
-            *("--max-examples", "50", "--seed", "1", "--header", "Authorization: Bearer secret"),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=550,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "No issues found" in done.stdout
-
-
-CLIENT = """
-import sys
-from orders_client import AuthenticatedClient, Client
-from orders_client.api.orders import orders_create_order, orders_get_order, orders_list_orders
-from orders_client.models import Line, NewOrder, ProblemDocument
-
-url = sys.argv[1]
-order = NewOrder(customer="Ada", lines=[Line(sku="A-1", quantity=2)])
-client = AuthenticatedClient(base_url=url, token="secret")
-made = orders_create_order.sync(client=client, body=order)
-assert (made.id, made.customer, made.lines[0].quantity) == (1, "Ada", 2), made
-assert orders_get_order.sync(1, client=client).placed.year > 2000
-assert [one.id for one in orders_list_orders.sync(client=client, size=5)] == [1]
-order.lines[0].quantity = 0
-problem = orders_create_order.sync(client=client, body=order)
-assert isinstance(problem, ProblemDocument), problem
-assert problem.errors[0].path == ["lines", 0, "quantity"]
-print("works")
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.extensions
-def test_a_generated_client_works(url: str, tmp_path: Path) -> None:
-    python = make("typed", ["typed-requirements.txt"])
-    document = tmp_path / "openapi.json"
-    document.write_text(httpx.get(f"{url}/openapi.json").text)
-    assert json.loads(document.read_text())["info"]["title"] == "Orders"
-    subprocess.run(
-        [
-            *(python.parent / "openapi-python-client", "generate", "--path", document),
-            *("--meta", "none", "--output-path", tmp_path / "orders_client"),
-        ],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
-    done = subprocess.run(
-        [python, "-c", CLIENT, url], cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
-    assert done.stdout == "works\n", done.stderr
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ FACES = ("quartish", "quartish.quart")
 MODULES = (
     *("app", "blueprints", "config", "ctx", "globals", "helpers", "json", "json.provider"),
     *("json.tag", "logging", "middleware", "production", "sessions", "templating", "testing"),
-    *("typed", "views", "wrappers"),
+    *("typed", "typed.openapi", "views", "wrappers"),
 )
 SECTIONS = ("Args", "Raises", "Flask", "Quart", "Source")
 #: Parameters above which each is told.

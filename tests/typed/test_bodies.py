@@ -130,6 +130,18 @@ def test_raw_bodies_and_defaults(way: Way) -> None:
     assert way.post(app, "/maybe", {"name": 1}).status == 422
 
 
+@each_way
+def test_a_number_without_fraction_is_an_integer(way: Way) -> None:
+    """As JSON Schema has it, and so the document that clients read."""
+    app = way.app()
+    way.add(app, "/", taking(list[int]), "POST")
+    assert said(way.post(app, "/", b"[1.0, 5e2, 3]")) == [1, 500, 3]
+    assert faults(way.post(app, "/", b"[1.0, 1.5, 1e300]")) == [
+        ("body", [1], "int"),
+        ("body", [2], "int"),
+    ]
+
+
 class Upload(msgspec.Struct):
     title: str
     photo: FileStorage

@@ -98,6 +98,7 @@ def make(colour: type[t.Any], **options: t.Any) -> t.Any:
         return Point(1)
 
     @pages.post("/photos")
+    @typed
     def photo(photo: Annotated[Photo, Body()]) -> None: ...
 
     @pages.put("/fields")
@@ -105,6 +106,7 @@ def make(colour: type[t.Any], **options: t.Any) -> t.Any:
         return ""
 
     @pages.route("/models", methods=["PUT", "PATCH"])
+    @typed
     def models(it: Annotated[Model, Body("application/json")]) -> Model:
         return it
 

@@ -134,7 +134,7 @@ def wrong_marks() -> None:
     scope: t.Literal["app"] = "session"  # refused: assignment reportAssignmentType
     app.provide(Database, Database, scope=scope)
     Query(ge="1")  # refused: arg-type reportArgumentType
-    Query(atleast=1)  # refused: call-arg reportCallIssue
+    Query(minimum=1)  # refused: call-arg reportCallIssue
     Status("201")  # refused: arg-type reportArgumentType
     Depends("current_user")  # refused: arg-type reportArgumentType
     typed(status="201")  # refused: call-overload reportCallIssue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import typing as t
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ def load(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where annotations are evaluated
     spec.loader.exec_module(module)
     return module
 
