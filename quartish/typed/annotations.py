@@ -165,11 +165,12 @@ def parts_of(annotation: t.Any) -> t.Iterator[t.Any]:
 
 
 def needs_pydantic(annotation: t.Any) -> bool:
-    """Say whether pydantic has to check an annotation: there is a model of its in it, or a
+    """Say whether pydantic has to check an annotation: there is a model of its in it, a type, or a
     constraint."""
     return any(
         is_model(part)
         or is_model(t.get_origin(part))
+        or (isinstance(part, type) and hasattr(part, "__get_pydantic_core_schema__"))
         or type(part).__module__.partition(".")[0] in ("pydantic", "annotated_types")
         for part in parts_of(annotation)
     )

@@ -22,6 +22,7 @@ from .faults import UndecodableBody
 from .faults import WrongMediaType
 from .marks import Body
 from .parameters import NOTHING
+from .parameters import read_all
 from .parameters import texts_of
 from .parameters import Value
 
@@ -114,10 +115,8 @@ class BodyPlan:
             raise self._refused(mimetype)
         else:
             form = files = request.args.__class__()
-        for value in self.fields:
-            slots[value.slot] = value.read(form, faults)
-        for value in self.files:
-            slots[value.slot] = value.read(files, faults)
+        read_all(self.fields, form, slots, faults)
+        read_all(self.files, files, slots, faults)
 
     def _refused(self, mimetype: str) -> WrongMediaType:
         said = f"is {mimetype}" if mimetype else "says no media type"

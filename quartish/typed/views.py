@@ -43,6 +43,7 @@ from .faults import Problem
 from .faults import refused
 from .marks import operation_of
 from .parameters import NOTHING
+from .parameters import read_all
 from .plans import Plan
 from .scopes import close_all
 from .scopes import close_with
@@ -111,17 +112,11 @@ class TypedView:
             else:
                 slots[value.slot] = value.default
         if plan.query:
-            args = conn.args
-            for value in plan.query:
-                slots[value.slot] = value.read(args, faults)
+            read_all(plan.query, conn.args, slots, faults)
         if plan.headers:
-            headers = conn.headers
-            for value in plan.headers:
-                slots[value.slot] = value.read(headers, faults)
+            read_all(plan.headers, conn.headers, slots, faults)
         if plan.cookies:
-            cookies = conn.cookies
-            for value in plan.cookies:
-                slots[value.slot] = value.read(cookies, faults)
+            read_all(plan.cookies, conn.cookies, slots, faults)
         try:
             if plan.has_body:
                 await plan.body.read(conn, slots, faults)

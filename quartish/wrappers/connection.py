@@ -22,8 +22,10 @@ from werkzeug.sansio.http import parse_cookie
 from werkzeug.sansio.request import Request as SansioRequest
 from werkzeug.sansio.utils import get_content_length
 
+from .._http.forms import parse_urlencoded
 from .._lazy import lazy
 from .._observed import PartType
+from .._werkzeug import form_class
 from .._werkzeug import headers_of
 from ..typing import Scope
 
@@ -189,8 +191,11 @@ class Conn(SansioRequest, metaclass=PartType):
     @lazy
     def args(self) -> MultiDict[str, str]:
         """The query's parameters. BadRequest (400) where it is no UTF-8."""
-        with _as_utf8():
-            return super().args
+        # PERF(4 us of 18 with four parameters): as Werkzeug reads it, by what reads forms.
+        try:
+            return parse_urlencoded(self.query_string, form_class(self), None)
+        except BadRequest as error:
+            raise BadRequest(_NO_TEXT) from error
 
     @lazy
     def full_path(self) -> str:
@@ -376,12 +381,15 @@ _TITLES = _Titles()
 _parse_options = functools.lru_cache(maxsize=256)(parse_options_header)
 
 
+_NO_TEXT = "The query string is no UTF-8."
+
+
 @contextmanager
 def _as_utf8() -> t.Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise BadRequest("The query string is no UTF-8.") from error
+        raise BadRequest(_NO_TEXT) from error
 
 
 @functools.lru_cache(maxsize=1024)

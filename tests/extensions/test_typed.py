@@ -1,9 +1,10 @@
-"""Typed views beside who reads their document: schemathesis, and a generated client."""
+"""Typed views beside others: who reads their document, FastAPI's schemas, dishka and svcs."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pytest
 
 from tests._processes import serve
 
+from ._environment import CHECKOUT
+from ._environment import clean_environ
+from ._environment import HERE
 from ._environment import make
 
 pytestmark = [pytest.mark.slow, pytest.mark.extensions]
@@ -80,5 +84,45 @@ def test_a_generated_client_works(url: str, tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [python, "-c", CLIENT, url], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "works\n", done.stderr
+
+
+#: What differs from FastAPI, of the types of the table, and why.
+DIFFERENT: dict[str, str] = {
+    "decimal": "it is written as text, so that none of its digits is lost",
+    "datetime": "it may be without a time zone, which the format 'date-time' does not let it be",
+    "time": "the same",
+}
+
+
+def test_schemas_are_fastapis() -> None:
+    found = {}
+    for framework, python in (
+        ("quartish", sys.executable),
+        ("fastapi", make("typed", REQUIREMENTS)),
+    ):
+        done = subprocess.run(
+            [python, HERE / "schemas_of.py", framework],
+            env={**clean_environ(), "PYTHONPATH": str(CHECKOUT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        found[framework] = json.loads(done.stdout)
+    ours, theirs = found["quartish"], found["fastapi"]
+    assert len(ours) >= 40
+    different = {name for name in ours if ours[name] != theirs[name]}
+    assert different == DIFFERENT.keys(), [(ours[name], theirs[name]) for name in different]
+
+
+def test_dishka_and_svcs_work_beside_typed_views() -> None:
+    done = subprocess.run(
+        [make("typed", REQUIREMENTS), HERE / "injecting.py"],
+        env={**clean_environ(), "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.stdout == "works\n", done.stderr

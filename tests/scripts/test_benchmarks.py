@@ -39,6 +39,7 @@ from benchmarks.workloads import HEAD
 from benchmarks.workloads import MORE
 from benchmarks.workloads import SMALL
 from benchmarks.workloads import TAIL
+from benchmarks.workloads import TYPED
 from benchmarks.workloads import Workload
 from benchmarks.workloads import WORKLOADS
 
@@ -57,7 +58,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", OURS)
-@pytest.mark.parametrize("workload", [*SMALL, *MORE], ids=lambda workload: workload.name)
+@pytest.mark.parametrize("workload", [*SMALL, *MORE, *TYPED], ids=lambda workload: workload.name)
 async def test_our_apps_answer_every_workload(name: str, workload: Workload) -> None:
     prepare()
     framework = FRAMEWORKS[name]

@@ -219,6 +219,25 @@ class Range(pydantic.BaseModel):
 
 
 @each_way
+def test_types_and_constraints_of_pydantic(way: Way) -> None:
+    app = way.app()
+
+    def view(
+        url: Annotated[pydantic.HttpUrl, Query()],
+        few: Annotated[list[int], Query(), pydantic.Field(max_length=2)],
+        low: Annotated[pydantic.PositiveInt, Query(le=5)] = 1,
+    ) -> str:
+        return f"{type(url).__name__} {few} {low}"
+
+    way.add(app, "/", view, "POST")
+    assert way.post(app, "/", query="url=http://x/&few=1&low=5").body == b"HttpUrl [1] 5"
+    found = faults(way.post(app, "/", query="url=x&few=1&few=2&few=3&low=6"))
+    assert [(where, path) for where, path, _ in found] == [
+        *(("query", ["url"]), ("query", ["few"]), ("query", ["low"])),
+    ]
+
+
+@each_way
 def test_what_validators_of_the_users_say(way: Way) -> None:
     class Even(msgspec.Struct):
         number: int
