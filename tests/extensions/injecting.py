@@ -67,7 +67,9 @@ def dishka_on_flask() -> None:
     def view(number: int, database: t.Any) -> str:
         return f"{database.name} {number}"
 
-    view.__annotations__ = {"number": int, "database": FromDishka[Database], "return": str}
+    injected: t.Any = FromDishka
+    injected = injected[Database]
+    view.__annotations__ = {"number": int, "database": injected, "return": str}
     app.add_url_rule("/<int:number>", "view", inject(view))
     setup_dishka(container=make_container(provider), app=app)
     assert app.test_client().get("/3").text == "dishka 3"

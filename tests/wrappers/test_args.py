@@ -47,7 +47,7 @@ def test_as_werkzeug(query: bytes) -> None:
 
 def test_in_a_class_of_the_apps() -> None:
     class Request(quartish.Request):
-        parameter_storage_class = MultiDict
+        parameter_storage_class = MultiDict  # type: ignore[assignment]
 
     request = Request.from_scope(http_scope("/", "GET", [], query_string=b"a=1&a=2"))
     assert type(request.args) is MultiDict
