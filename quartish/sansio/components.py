@@ -36,7 +36,7 @@ class Components(Scaffold):
         #: {type or factory: what stands in for it}, as `override` was told.
         self.component_overrides: dict[t.Any, Component] = {}
         #: What plans are made of changed when this did.
-        self.components_version = 0
+        self.components_version: int = 0
 
     @t.overload
     def provide(

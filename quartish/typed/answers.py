@@ -41,19 +41,19 @@ class Returns:
     def __init__(self, annotation: t.Any, operation: Operation | None, where: str) -> None:
         self.where = where
         status = next((m for m in marks_in(annotation) if isinstance(m, Status)), None)
-        self.description = None if status is None else status.description
-        self.annotation = _data_of(without_marks(annotation))
+        self.description: str | None = None if status is None else status.description
+        self.annotation: t.Any = _data_of(without_marks(annotation))
         #: Nothing at all: 204.
-        self.nothing = self.annotation is _NONE
+        self.nothing: bool = self.annotation is _NONE
         code = status.code if status is not None else operation and operation.status_code
         self.status: int = code or (204 if self.nothing else 200)
         self.codec: Codec | None = None
         if not self.nothing and self.annotation is not None:
             self.codec = codec_of(self.annotation)
         #: Whether it is text, which Flask sends as HTML.
-        self.text = split(without_marks(annotation))[0] is str
+        self.text: bool = split(without_marks(annotation))[0] is str
         #: Whether it is written here, and not by Flask.
-        self.writes = self.codec is not None and not _is_plain(self.annotation)
+        self.writes: bool = self.codec is not None and not _is_plain(self.annotation)
         bare = split(self.annotation)[0]
         #: What is written at once; an object of another class is made one of this first.
         self._exact: t.Any = bare if isinstance(bare, type) and is_struct(bare) else None
@@ -61,7 +61,7 @@ class Returns:
         self._item: t.Any = None
         if origin in (list, cabc.Sequence) and is_struct(arguments[0]):
             self._item = split(arguments[0])[0]
-        self.idle = self.codec is None and not self.nothing and self.status == 200
+        self.idle: bool = self.codec is None and not self.nothing and self.status == 200
 
     def make(self, rv: t.Any, check: bool) -> t.Any:
         """Return what Flask makes a response of, for what the view returned; `check` it first."""

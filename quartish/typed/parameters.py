@@ -40,17 +40,17 @@ class Value:
     def __init__(self, name: str, annotation: t.Any, mark: Parameter, default: t.Any) -> None:
         #: The parameter's name, and its name in the request.
         self.name = name
-        self.key = mark.name_of(name)
+        self.key: str = mark.name_of(name)
         self.mark = mark
         self.default = default
-        self.annotation = without_marks(annotation)
+        self.annotation: t.Any = without_marks(annotation)
         if mark.constraints and mark.where != "body":
             self.annotation = _constrained(self.annotation, mark.constraints)
         if is_file(self.annotation):  # of either colour
             self.annotation = FileStorage if item_of(annotation) is None else list[FileStorage]
         self.codec: Codec = codec_of(self.annotation)
         #: Whether all of its name are taken.
-        self.many = item_of(self.annotation) is not None
+        self.many: bool = item_of(self.annotation) is not None
         #: Its fields, where each is a value of its own.
         self.fields: list[Field] = fields_of(self.annotation) if is_struct(self.annotation) else []
         #: What reads one text, where that is all there is to do.

@@ -63,8 +63,8 @@ class Plan:
         self.query: list[Value] = []
         self.headers: list[Value] = []
         self.cookies: list[Value] = []
-        self.body = BodyPlan()
-        self.has_body = False
+        self.body: BodyPlan = BodyPlan()
+        self.has_body: bool = False
         #: Components; a tuple are made side by side.
         self.order: list[Step | tuple[Step, ...]] = []
         self.steps: list[Step] = []
@@ -77,7 +77,7 @@ class Plan:
         self.order = _in_order(self.steps)
         annotation = hints_of(func).get("return", t.Any)
         try:
-            self.returns = Returns(annotation, operation, f"The view {place_of(func)},")
+            self.returns: Returns = Returns(annotation, operation, f"The view {place_of(func)},")
         except TypeError as error:
             raise Unresolvable(f"The view {place_of(func)} returns {annotation!r}: {error}") from (
                 error

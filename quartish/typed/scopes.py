@@ -33,14 +33,14 @@ class Step:
     __slots__ = ("arguments", "factory", "key", "kind", "level", "scope", "slot")
 
     def __init__(self, key: t.Any, factory: t.Any, scope: str, slot: int) -> None:
-        self.key = key
-        self.factory = factory
-        self.scope = scope
-        self.slot = slot
-        self.kind = _kind_of(factory)
+        self.key: t.Any = key
+        self.factory: t.Any = factory
+        self.scope: str = scope
+        self.slot: int = slot
+        self.kind: int = _kind_of(factory)
         self.arguments: list[Argument] = []
         #: How many others it has to wait for, one after the other.
-        self.level = 0
+        self.level: int = 0
 
     @property
     def is_async(self) -> bool:
@@ -166,6 +166,7 @@ class AppScope:
         self._loops: weakref.WeakKeyDictionary[t.Any, _LoopScope] = weakref.WeakKeyDictionary()
 
     async def value(self, step: Step, slots: list[t.Any]) -> t.Any:
+        """Return a component, made now if nobody has asked for it before."""
         if step.is_async:
             return await awaited(self._of_loop(step, slots))
         if step.factory not in self._values:
