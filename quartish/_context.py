@@ -1,14 +1,12 @@
 """The application context: what `g`, `request`, `websocket` and `session` stand for.
 
-There is one kind, with or without a connection in it (Flask 3.2's shape). Only this room
-writes the ContextVar that says which one is active. Contexts are counted: the one that
-is pushed, or held by a stream, twice runs its teardown functions when it is let go twice.
+There is one kind, with or without a connection in it (Flask 3.2's shape). It is data: what
+happens to it is written in `_dispatch.life`, to which Flask's public methods lead from here.
 """
 
 from __future__ import annotations
 
 import sys
-import threading
 import typing as t
 from contextvars import Token
 from types import TracebackType
@@ -18,22 +16,17 @@ from werkzeug.routing import MapAdapter
 
 from ._app_globals import _AppCtxGlobals as _AppCtxGlobals
 from ._app_globals import _sentinel as _sentinel
-from ._concurrency.coroutines import awaited
 from ._concurrency.coroutines import drive
-from ._concurrency.coroutines import is_awaitable
-from ._current import _cv_app
-from ._current import activate
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from ._http.headers import Checked
 from ._lazy import lazy
 from ._observed import PartType
 from .sessions import SessionMixin
-from .signals import appcontext_popped
-from .signals import appcontext_pushed
 from .typing import ASGISend
 from .typing import Scope
 from .wrappers.connection import Conn
+from .wrappers.connection import hand_down
 from .wrappers.websocket import Websocket
 
 C = t.TypeVar("C", bound="AppContext")
@@ -41,9 +34,6 @@ C = t.TypeVar("C", bound="AppContext")
 _NO_HEADERS: dict[bytes, bytes] = {}
 #: Where an environ has the request that the ASGI door made, for an app's own `request_context`.
 DOORS_REQUEST = "quartish.request"
-#: A request is made by the thread that asks first: the view's, or one that the view started.
-_making = threading.RLock()
-
 
 #: What the flow does itself, unless a context says how.
 _LIFE = frozenset(["push", "pop", "match_request", "auto_pop"])
@@ -80,15 +70,21 @@ class AppContext(metaclass=PartType):
     #: The ASGI scope, and its headers, the last of each name.
     scope: t.Any
     raw_headers: dict[bytes, bytes]
-    #: The rule that matched and its arguments, where that took no request, or None.
+    #: The rule that matched and its arguments, until the request is made, which has them then.
     url_rule: t.Any
     view_args: t.Any
     pushes: int
     #: What async receivers of `appcontext_pushed` returned, and nobody has awaited.
     unsettled: list[t.Any] | None
+    #: What the flow has made of it: what is to be sent.
+    outcome: t.Any
     _send: ASGISend
+    #: The requests that were made when it was first asked for; the first of them is `made`.
+    _made_first: list[t.Any]
 
     flashes: list[tuple[str, str]] | None = None
+    #: What `after_this_request` was given, if anything.
+    after: list[t.Callable[[t.Any], t.Any]] | None = None
     #: Whether anybody touched the session.
     session_opened: bool = False
     #: The context that `g` and `app_ctx` are taken from, where it is not this one.
@@ -96,7 +92,7 @@ class AppContext(metaclass=PartType):
     #: The same, where the app was asked for one, which ends with this one.
     apart: AppContext | None = None
     #: The connection that was active before this one.
-    _covered: AppContext | None = None
+    covered: AppContext | None = None
     #: Whether `g` stays what it was when this is pushed: a test client keeps it open, or it is a
     #: copy.
     kept = False
@@ -131,13 +127,13 @@ class AppContext(metaclass=PartType):
             request = environ.pop(DOORS_REQUEST, None)
             if request is None:
                 request = app.request_class(environ)
-                request.json_module, request.config_of_app = app.json, app.config
+                hand_down(app, request)
         self.kind, self.made = "request", request
         if request is None:
             self.kind, self.made = None if websocket is None else "websocket", websocket
         self.raw_headers = _NO_HEADERS
         self.flow = self.scope = self.url_rule = self.view_args = None
-        self.view = self.error = self.unsettled = None
+        self.view = self.error = self.unsettled = self.outcome = None
         self.reads_ahead = self.touched = False
         self.pushes = 0
         if session is not None:
@@ -156,12 +152,14 @@ class AppContext(metaclass=PartType):
                 self = cls.__new__(cls)
                 self.app, self.kind, self._send = app, "request", send
                 self.flow, self.scope, self.raw_headers = flow, scope, raw_headers
+                self._made_first = []
                 self.made = self.url_rule = self.view_args = self.view = self.error = None
-                self.unsettled = None
+                self.outcome = self.unsettled = None
                 self.reads_ahead = self.touched = False
                 self.pushes = 0
                 return self
-        request = _request_of(app, send, app.request_class.from_scope(scope))
+        request = app.request_class.from_scope(scope)
+        hand_down(app, request, send)
         if not plan.makes_context:
             self = cls(app, None, request)
         elif app.plain:
@@ -179,12 +177,14 @@ class AppContext(metaclass=PartType):
         """The request or the websocket, made now if nobody has asked for it before; None without
         one."""
         if self.made is None and self.kind is not None:
-            with _making:
-                if self.made is None:
-                    app = self.app
-                    request = app.request_class.from_scope(self.scope, self.raw_headers)
-                    request.url_rule, request.view_args = self.url_rule, self.view_args
-                    self.made = _request_of(app, self._send, request)
+            app = self.app
+            request = app.request_class.from_scope(self.scope, self.raw_headers)
+            request.url_rule, request.view_args = self.url_rule, self.view_args
+            hand_down(app, request, self._send)
+            # Of threads that ask at the same time, one is first; no lock is needed for that.
+            self._made_first.append(request)
+            self.made = self._made_first[0]
+            self.url_rule = self.view_args = None  # the request has them now
         return self.made
 
     @lazy
@@ -192,14 +192,14 @@ class AppContext(metaclass=PartType):
         """The request; RuntimeError where the context was not made for one."""
         if self.kind != "request":
             raise RuntimeError(NO_REQUEST)
-        return self.conn
+        return self.conn if self.made is None else self.made
 
     @lazy
     def websocket(self) -> t.Any:
         """The websocket; RuntimeError where the context was not made for one."""
         if self.kind != "websocket":
             raise RuntimeError(NO_WEBSOCKET)
-        return self.conn
+        return self.made
 
     @property
     def request_websocket(self) -> t.Any:
@@ -237,11 +237,12 @@ class AppContext(metaclass=PartType):
         adapter: MapAdapter | None = self.app.create_url_adapter(self.conn)
         return adapter
 
-    @lazy
+    @property
     def _after_request_functions(self) -> list[t.Callable[[t.Any], t.Any]]:
         """What `after_this_request` was given."""
-        self.touched = True
-        return []
+        if self.after is None:
+            self.after, self.touched = [], True
+        return self.after
 
     @lazy
     def _session(self) -> SessionMixin:
@@ -270,101 +271,39 @@ class AppContext(metaclass=PartType):
             self.flow = self.app.flow_of(self)
         return self.flow
 
-    # --- life -----------------------------------------------------------------------------
+    def take_outcome(self) -> t.Any:
+        """Return what is to be sent, which is kept here no more: it may hold the context."""
+        outcome, self.outcome = self.outcome, None
+        return outcome
 
-    def match_request(self) -> None:
-        """Match the connection's URL; what goes wrong is kept as its `routing_exception`."""
-        self._find_flow().match_url(self)
-
-    async def open_session(self) -> None:
-        """Open the session now, unless it is one that may wait until it is touched."""
-        if self.session_opened or self._find_flow().plan.lazy_session:
-            return
-        interface = self.app.session_interface
-        session = self._find_flow().plan.of_interface(interface.open_session)(self.app, self.conn)
-        if is_awaitable(session):
-            session = await awaited(session, prepared=True)  # does not read the body
-        if session is None:
-            session = interface.make_null_session(self.app)
-            if is_awaitable(session):
-                session = await awaited(session, prepared=True)
+    def keep_session(self, session: SessionMixin) -> None:
+        """Have this session from now on."""
         self._session = session
         self.session_opened = self.touched = True
 
-    def begin(self, apart: bool = False) -> Token[t.Any]:
-        """Become active in the current Context. The doors do just this, in a Context made
-        for the request that is thrown away after it; `release` ends it. Where the app may have
-        a say in its app contexts, it is asked for one `apart` from the connection's."""
-        active: t.Any = _cv_app.get(None)
-        if active is not None and self.kind is not None:
-            around, self._covered = active.app_ctx, active.conn_ctx
-            if around is not None and around.app is self.app:
-                self.outer = around
-        if apart and self.kind is not None and self.outer is None:
-            outer = self.outer = self.apart = self.app.app_context()
-            first: Token[t.Any]
-            if lives_by_itself(outer) and self.app.plain:
-                outer.push()
-                first = outer._entered[-1][-1]  # noqa: SLF001 (this class's)
-            else:
-                first = outer.begin()
-            self.unsettled = outer.unsettled
-            _cv_app.set(self)
-            self.pushes = 1
-            return first
-        token = _cv_app.set(self)
-        self.pushes = 1
-        if appcontext_pushed.receivers and self.outer is None:
-            self._announce()
-        return token
+    @lazy
+    def entered(self) -> list[tuple[AppContext | None, AppContext | None, bool, Token[t.Any]]]:
+        """For each push: whose the app and the connection were before it, whether the app became
+        this context's, and what takes back the first of all."""
+        return []
+
+    def hold(self) -> None:
+        """Count one more user of the context, such as a stream, without making it active."""
+        self.pushes += 1
+
+    # --- life: by `_dispatch.life` ----------------------------------------------------------
+
+    def match_request(self) -> None:
+        """Match the connection's URL; what goes wrong is kept as its `routing_exception`."""
+        self._find_flow().match(self)
 
     def push(self) -> t.Any:
         """Become the active context until `pop`; awaitable in the awaitable colour. The first
         push of a request opens the session, if that cannot wait, and matches the URL."""
         return self.app.drive(self._push())
 
-    async def _push(self) -> None:
-        active: t.Any = _cv_app.get(None)
-        app_half, conn_half = (None, None) if active is None else (active.app_ctx, active.conn_ctx)
-        if self.pushes:
-            self.pushes += 1
-            owns = self.kind is None or app_half is None or app_half.app is not self.app
-            token = activate(self if owns else app_half, self if self.kind else conn_half)
-            if owns and appcontext_pushed.receivers:
-                self._announce()
-        else:
-            if self.kind is not None and not self.kept:  # once more after its end: another `g`
-                vars(self).pop("g", None)
-            self.outer = None
-            token = self.begin(self._find_flow().plan.asks_for_app_context)
-            owns = self.outer is None or self.apart is not None
-            if not owns or (self.kind is None and conn_half is not None):
-                activate(self.outer or self, self if self.kind else conn_half)
-        self._entered.append((app_half, conn_half, owns, token))
-        await self.announced()
-        if self.kind is not None and self.pushes == 1:
-            await self.open_session()
-            conn = self.conn
-            found = conn.url_rule is not None or conn.routing_exception is not None
-            if not found or lives_by_itself(self):
-                self.match_request()
-
-    @lazy
-    def _entered(self) -> list[tuple[AppContext | None, AppContext | None, bool, Token[t.Any]]]:
-        """For each push: whose the app and the connection were before it, whether the app became
-        this context's, and what takes back the first of all."""
-        return []
-
-    def _announce(self) -> None:
-        """Tell receivers of `appcontext_pushed`; what async ones return waits for `announced`."""
-        sent = appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
-        self.unsettled = [rv for _, rv in sent if is_awaitable(rv)] or None
-
-    async def announced(self) -> None:
-        """Await what async receivers of `appcontext_pushed` returned."""
-        unsettled, self.unsettled = self.unsettled, None
-        for rv in unsettled or ():
-            await awaited(rv)
+    def _push(self) -> t.Coroutine[t.Any, t.Any, None]:
+        return t.cast("t.Coroutine[t.Any, t.Any, None]", self._find_flow().push(self))
 
     def pop(self, exc: BaseException | None = _sentinel) -> t.Any:
         """End the last push; the last of all runs the teardown functions with `exc`, by
@@ -374,58 +313,12 @@ class AppContext(metaclass=PartType):
         """
         return self.app.drive(self._pop(sys.exc_info()[1] if exc is _sentinel else exc))
 
-    async def _pop(self, exc: BaseException | None) -> None:
-        active: t.Any = _cv_app.get(None)
-        try:
-            await self.release(exc)
-        finally:
-            app_half, conn_half, owns, token = self._entered.pop()
-            if active is not None:
-                app_half = app_half if owns else active.app_ctx
-                conn_half = conn_half if self.kind else active.conn_ctx
-            activate(app_half, conn_half, self.blank or token)
-        if (
-            active is None
-            or (self.kind is not None and active.conn_ctx is not self)
-            or (owns and active.app_ctx is not (self.outer or self))
-        ):
-            kind = "app" if self.kind is None else self.kind
-            raise AssertionError(f"Popped wrong {kind} context. ({active!r} instead of {self!r})")
+    def _pop(self, exc: BaseException | None) -> t.Coroutine[t.Any, t.Any, None]:
+        return t.cast("t.Coroutine[t.Any, t.Any, None]", self._find_flow().pop(self, exc))
 
-    def hide_connection(self) -> None:
-        """Let functions of `teardown_appcontext` find no request, as in Flask 3.1."""
-        if self.kind is not None:
-            activate(self, self._covered)
-
-    def hold(self) -> None:
-        """Count one more user of the context, such as a stream, without making it active."""
-        self.pushes += 1
-
-    def let_go(self) -> bool:
-        """Count one user less; say whether it was the last."""
-        self.pushes -= 1
-        return self.pushes <= 0
-
-    async def release(self, exc: BaseException | None = None) -> None:
+    def release(self, exc: BaseException | None = None) -> t.Coroutine[t.Any, t.Any, None]:
         """Count one user less; the last one runs the teardown functions."""
-        if not self.let_go():
-            return
-        self.ending = True
-        try:
-            await self._find_flow().end_context(self, exc)
-        finally:
-            self.ending = False  # the response may be yet to be sent
-            if self.apart is not None:
-                apart, self.apart = self.apart, None
-                activate(apart, self._covered)
-                if lives_by_itself(apart) and self.app.plain:
-                    apart.pop(exc)
-                else:
-                    await apart.release(exc)
-        if self.outer is None and appcontext_popped.receivers:
-            for _, rv in appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync):
-                if is_awaitable(rv):
-                    await awaited(rv)
+        return t.cast("t.Coroutine[t.Any, t.Any, None]", self._find_flow().release(self, exc))
 
     def __enter__(self) -> t.Self:
         if (pushed := self.push()) is not None:
@@ -491,10 +384,3 @@ def has_own_life(cls: type[AppContext]) -> bool:
 def lives_by_itself(ctx: AppContext) -> bool:
     """Say the same of a context: by its class, or as something was set on it."""
     return has_own_life(type(ctx)) or not _LIFE.isdisjoint(vars(ctx))
-
-
-def _request_of(app: t.Any, send: ASGISend, request: t.Any) -> t.Any:
-    request.json_module, request.config_of_app = app.json, app.config
-    if not app.plain:
-        request.asgi_send = send
-    return request

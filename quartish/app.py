@@ -25,7 +25,6 @@ from ._defaults import QUART_DEFAULTS
 from ._dispatch.flow import Flow
 from ._dispatch.overrides import default
 from ._dispatch.overrides import either_form
-from ._dispatch.websocket import WebsocketFlow
 from ._quart.app import QuartApp
 from ._quart.contexts import AppContext as AwaitableContext
 from ._quart.contexts import RequestContext
@@ -162,43 +161,43 @@ class Flask(App):
     def full_dispatch_websocket(self) -> t.Any:
         """Dispatch the websocket with its hooks and error handlers."""
         ctx = _ctx()
-        return drive(WebsocketFlow.full_dispatch(self.websocket_flow, ctx))
+        return drive(Flow.full_dispatch(self.websocket_flow, ctx))
 
     @default
     def preprocess_websocket(self) -> t.Any:
         """Run the url value preprocessors and the before functions, until one returns."""
         ctx = _ctx()
-        return drive(WebsocketFlow.preprocess(self.websocket_flow, ctx))
+        return drive(Flow.preprocess(self.websocket_flow, ctx))
 
     @default
     def dispatch_websocket(self) -> t.Any:
         """Call the websocket's handler."""
         ctx = _ctx()
-        return drive(WebsocketFlow.dispatch(self.websocket_flow, ctx))
+        return drive(Flow.dispatch(self.websocket_flow, ctx))
 
     @default
     def finalize_websocket(self, rv: t.Any, from_error_handler: bool = False) -> t.Any:
         """Make a response of what a handler returned, if anything, and postprocess it."""
         ctx = _ctx()
-        return drive(WebsocketFlow.finalize(self.websocket_flow, ctx, rv, from_error_handler))
+        return drive(Flow.finalize(self.websocket_flow, ctx, rv, from_error_handler))
 
     @default
     def postprocess_websocket(self, response: t.Any) -> t.Any:
         """Run the websocket's after functions."""
         ctx = _ctx()
-        return drive(WebsocketFlow.postprocess(self.websocket_flow, ctx, response))
+        return drive(Flow.postprocess(self.websocket_flow, ctx, response))
 
     @default
     def handle_websocket_exception(self, e: Exception) -> t.Any:
         """Log an exception that no handler took, or raise it."""
         ctx = _ctx()
-        return drive(WebsocketFlow.handle_exception(self.websocket_flow, ctx, e))
+        return drive(Flow.handle_exception(self.websocket_flow, ctx, e))
 
     @default
     def do_teardown_websocket(self, exc: BaseException | None = None) -> None:
         """Run the teardown functions of the websocket."""
         ctx = _ctx()
-        drive(WebsocketFlow.teardown_connection(self.websocket_flow, ctx, exc))
+        drive(Flow.teardown_connection(self.websocket_flow, ctx, exc))
 
     def update_template_context(self, context: dict[str, t.Any]) -> None:
         """Add to `context` what the context processors give; what is in it stays."""
@@ -365,21 +364,21 @@ class Quart(QuartApp):
     async def full_dispatch_websocket(self, websocket_context: _Given = None) -> t.Any:
         """Dispatch the websocket with its hooks and error handlers."""
         ctx = websocket_context or _active()
-        return await WebsocketFlow.full_dispatch(self.websocket_flow, ctx)
+        return await Flow.full_dispatch(self.websocket_flow, ctx)
 
     @default
     @either_form
     async def preprocess_websocket(self, websocket_context: _Given = None) -> t.Any:
         """Run the url value preprocessors and the before functions, until one returns."""
         ctx = websocket_context or _active()
-        return await WebsocketFlow.preprocess(self.websocket_flow, ctx)
+        return await Flow.preprocess(self.websocket_flow, ctx)
 
     @default
     @either_form
     async def dispatch_websocket(self, websocket_context: _Given = None) -> t.Any:
         """Call the websocket's handler."""
         ctx = websocket_context or _active()
-        return await WebsocketFlow.dispatch(self.websocket_flow, ctx)
+        return await Flow.dispatch(self.websocket_flow, ctx)
 
     @default
     @either_form
@@ -392,7 +391,7 @@ class Quart(QuartApp):
         """Make a response of `result`, if any, and postprocess it; `from_error_handler`: log what
         that raises. `websocket_context` is the active one if not given."""
         ctx = websocket_context or _active()
-        return await WebsocketFlow.finalize(self.websocket_flow, ctx, result, from_error_handler)
+        return await Flow.finalize(self.websocket_flow, ctx, result, from_error_handler)
 
     @default
     @either_form
@@ -401,7 +400,7 @@ class Quart(QuartApp):
     ) -> t.Any:
         """Run the websocket's after functions."""
         ctx = websocket_context or _active()
-        return await WebsocketFlow.postprocess(self.websocket_flow, ctx, response)
+        return await Flow.postprocess(self.websocket_flow, ctx, response)
 
     @default
     @either_form
@@ -410,7 +409,7 @@ class Quart(QuartApp):
     ) -> AwaitableResponse | None:
         """Log an exception that no handler took, or raise it."""
         ctx = ctx or _active()
-        return await WebsocketFlow.handle_exception(self.websocket_flow, ctx, error)
+        return await Flow.handle_exception(self.websocket_flow, ctx, error)
 
     @default
     @either_form
@@ -419,7 +418,7 @@ class Quart(QuartApp):
     ) -> None:
         """Run the teardown functions of the websocket."""
         ctx = websocket_context or _active()
-        await WebsocketFlow.teardown_connection(self.websocket_flow, ctx, exc)
+        await Flow.teardown_connection(self.websocket_flow, ctx, exc)
 
     @either_form
     async def update_template_context(self, context: dict[str, t.Any], ctx: _Given = None) -> None:
@@ -475,9 +474,9 @@ class Quart(QuartApp):
         """Run a websocket's handler with its whole flow around it; return what rejects it."""
         ctx = _active_for(websocket)
         if ctx is not None:
-            return await WebsocketFlow.handle(self.websocket_flow, ctx)
+            return await Flow.handle(self.websocket_flow, ctx)
         async with self.websocket_context(websocket) as ctx:
-            return await WebsocketFlow.handle(self.websocket_flow, ctx)
+            return await Flow.handle(self.websocket_flow, ctx)
 
 
 Quartish = Quart

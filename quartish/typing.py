@@ -124,8 +124,6 @@ ASGISend = cabc.Callable[[Message], cabc.Awaitable[None]]
 ASGIApp = cabc.Callable[[Scope, ASGIReceive, ASGISend], cabc.Awaitable[None]]
 #: Header names, in lower case, and values, as they are sent.
 RawHeaders = list[tuple[bytes, bytes]]
-#: Status, headers and body of a response that nobody between view and server looks at.
-Answer = tuple[int, RawHeaders, bytes]
 
 
 # --- What low rooms need of high ones ---------------------------------------------------

@@ -24,9 +24,10 @@ from ._concurrency.coroutines import drive
 from ._concurrency.coroutines import own_loop
 from ._concurrency.coroutines import unwrapped
 from ._concurrency.threads import in_lane
-from ._concurrency.threads import spare
 from ._current import _cv_app
 from ._dispatch.response import propagates
+from ._http.outgoing import as_bytes
+from ._werkzeug import on_close_functions
 from .ctx import AppContext
 
 StartResponse = t.Callable[..., t.Any]
@@ -41,61 +42,69 @@ def handle_wsgi(
     if _get_running_loop() is not None:
         return _in_helper_thread(app, environ, start_response)
     context = copy_context()
+    call = _Call(environ, start_response)
     try:
-        body = _handle(app, environ, start_response, context)
+        body = _handle(app, environ, call, context)
     except RuntimeError as error:
         if (original := unwrapped(error)) is not error:
             raise original from None
         raise
     finally:
         carry(context, copy_context(), _cv_app)
-    if isinstance(body, _InContext):
-        body.begin()
-    return body
+    if isinstance(body, (list, tuple)):
+        return body
+    return _InContext(body, context, call.response)
 
 
 def _handle(
-    app: t.Any, environ: dict[str, t.Any], start_response: StartResponse, context: Context
+    app: t.Any, environ: dict[str, t.Any], call: _Call, context: Context
 ) -> t.Iterable[bytes]:
     """Answer one request in one Context, from the first hook to the last teardown function; what
     it sets is seen by the caller afterwards, as under Flask."""
-
-    def in_thread(coro: t.Coroutine[t.Any, t.Any, t.Any]) -> t.Any:
-        return drive(coro, context)
-
-    def on_loop(coro: t.Coroutine[t.Any, t.Any, t.Any]) -> t.Any:
-        return own_loop().run(coro, context)
-
     ctx: AppContext = context.run(app.request_context, environ)
-    flow = app.flow_of(ctx)
-    run = in_thread
+    flow = app.http_flow
     try:
         # Inside a middleware that serves ASGI traffic, this thread is the request's own.
         if context.run(flow.enter, ctx) and not in_lane():
-            run = on_loop
-        response = run(flow.handle(ctx))
-        try:
-            body = context.run(response, environ, start_response)
-        except Exception as error:
-            if propagates(app):
-                raise
-            name = context.run(flow.plan.describe, ctx)
-            app.logger.error("The response of %s cannot be sent", name, exc_info=error)
-            return InternalServerError()(environ, start_response)
-        return body if isinstance(body, (list, tuple)) else _InContext(body, context, response)
-    except BaseException as error:
-        ctx.error = unwrapped(error)
-        raise
+            own_loop().run(flow.run(ctx, False, call.start), context)
+        else:
+            drive(flow.run(ctx, False, call.start), context)
+        return t.cast("t.Iterable[bytes]", ctx.take_outcome())
     finally:
-        if "werkzeug.debug.preserve_context" in environ:
+        keep = environ.get("werkzeug.debug.preserve_context")
+        if keep is not None:
             if ctx.app_ctx is not ctx:
-                environ["werkzeug.debug.preserve_context"](ctx.app_ctx)
-            environ["werkzeug.debug.preserve_context"](ctx)
-        if ctx.error is not None and app.should_ignore_error(ctx.error):
-            ctx.error = None
-        spare(True)
-        run(flow.end(ctx))
-        spare(False)
+                keep(ctx.app_ctx)
+            keep(ctx)
+
+
+class _Call:
+    """A call of the app, for the flow to start its response."""
+
+    response: t.Any = None
+
+    def __init__(self, environ: dict[str, t.Any], start_response: StartResponse) -> None:
+        self._environ = environ
+        self._start_response = start_response
+
+    def start(self, ctx: AppContext, response: t.Any) -> t.Iterable[bytes]:
+        """Start the response, in its Context, and return its body."""
+        self.response = response
+        try:
+            body: t.Iterable[bytes] = response(self._environ, self._start_response)
+        except Exception as error:
+            if propagates(ctx.app):
+                raise
+            name = ctx.flow.plan.describe(ctx)
+            ctx.app.logger.error("The response of %s cannot be sent", name, exc_info=error)
+            return list(InternalServerError()(self._environ, self._start_response))
+        if (
+            type(response.response) is list
+            and not getattr(response, "speaks_wsgi", True)
+            and not on_close_functions(response)
+        ):
+            return list(body)  # no code of anybody's runs for it
+        return body
 
 
 class _InContext:
@@ -114,6 +123,7 @@ class _InContext:
         is_async = isinstance(chunks, cabc.AsyncIterable) and isinstance(body, ClosingIterator)
         self._async = context.run(type(chunks).__aiter__, chunks) if is_async else None
         self._chunks = context.run(iter, body)
+        self.begin()
 
     def begin(self) -> None:
         """Note what the caller sees, to find what changes there."""
@@ -153,7 +163,7 @@ async def _next(chunks: t.AsyncIterator[str | bytes]) -> bytes | None:
         chunk = await awaited(anext(chunks))
     except StopAsyncIteration:
         return None
-    return chunk.encode() if isinstance(chunk, str) else chunk
+    return as_bytes(chunk)
 
 
 def _in_helper_thread(

@@ -201,9 +201,11 @@ async def as_coroutine(awaitable: t.Awaitable[T]) -> T:
 
 
 async def settled(rv: t.Any) -> t.Any:
-    """Return, on a loop, what sync code returned; await it first if it is an awaitable and no
-    response."""
-    return await rv if is_awaitable(rv) and not isinstance(rv, SansioResponse) else rv
+    """Return what code of the user's returned; await it first, as `awaited` does, if it is an
+    awaitable and no response."""
+    if type(rv) is types.CoroutineType or (is_awaitable(rv) and not isinstance(rv, SansioResponse)):
+        rv = await awaited(rv)
+    return rv
 
 
 def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:

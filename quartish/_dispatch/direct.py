@@ -12,16 +12,18 @@ from werkzeug.exceptions import HTTPException
 
 from .._http.headers import breaks
 from .._http.headers import raw_name
+from .._http.outgoing import BODILESS
+from .._http.outgoing import HEAD_BODY
+from .._http.outgoing import length_line
+from .._http.outgoing import Outgoing
 from .._werkzeug import STATUS_LINES
 from ..ctx import AppContext
 from ..json.provider import is_own
-from ..typing import Answer
 from ..typing import RawHeaders
 from ..wrappers.response import content_type
 from .plan import Plan
-from .response import BODILESS
 from .response import error_page
-from .response import length_line
+from .response import unpacked
 
 #: Statuses that are sent with a body and nothing else.
 _WITH_BODY = frozenset(STATUS_LINES) - BODILESS - {413}
@@ -29,7 +31,7 @@ _WITH_BODY = frozenset(STATUS_LINES) - BODILESS - {413}
 _LOOKED_AT = frozenset([b"content-length", b"location", b"content-location"])
 
 
-def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Answer | None:
+def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Outgoing | None:
     """Return what would be sent of `make_response(rv)`. None: a response has to be made,
     as somebody wants to see or change it (an after function, the session, a receiver of
     the signal), or only a response knows what is sent."""
@@ -45,11 +47,11 @@ def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Answer | None:
         if len(rv) == 3:
             body, status, headers = rv
         elif len(rv) == 2:
-            body, status = rv
-            if type(status) is dict:
-                status, headers = response_class.default_status, status
+            body, status, headers = unpacked(rv)
         else:
             return None
+        if status is None:
+            status = response_class.default_status
         if type(status) is not int or not (headers is None or type(headers) is dict):
             return None
         kind = type(body)
@@ -85,7 +87,13 @@ def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Answer | None:
         lines = _lines(mimetype, *headers.items()) if headers else _lines(mimetype)
     except Exception:
         return None  # a response raises it again, where it is dealt with
-    return None if lines is None else (status, [*lines, length_line(len(data))], data)
+    if lines is None:
+        return None
+    lines = [*lines, length_line(len(data))]
+    scope = ctx.scope
+    if scope["method"] == "HEAD" and HEAD_BODY not in scope:
+        data = b""
+    return status, lines, data
 
 
 @functools.lru_cache(maxsize=256)

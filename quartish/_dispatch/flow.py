@@ -1,185 +1,212 @@
 """The dispatch flow: what happens to a request between door and view.
 
-    full_dispatch
-      produce                              errors go to recover: handle_user_exception
-        preprocess                         url value preprocessors, before functions
-        dispatch                           the view
-      finalize                             make_response, postprocess (after functions, session)
-    fail: handle_exception                 what nothing above could answer
-    end_context                            teardown functions
+    run                                      what is raised goes to the teardown functions, and on
+      handle                                 what nothing below could answer goes to fail
+        full_dispatch
+          produce                            errors go to recover: handle_user_exception
+            preprocess                       url value preprocessors, before functions
+            dispatch                         the view
+          finalize                           make_response, postprocess (after functions, session)
+        fail: handle_exception
+      take                                   the door's: what is sent of the response
+      end: life.release                      teardown functions
 
-A request in which nobody takes part but the view, on the loop lane, is shorter: the door calls
-the view itself, and comes here with what it returned (`answer`, else `conclude`) or raised
-(`rescue`).
+There is one short way, `straight`, where nobody takes part but the view, on the loop lane; and
+`direct_answer` is in the place of `finalize` where nobody wants to see a response.
 
-It is written once. The doors drive it on a loop or in a thread (`_concurrency.coroutines`); it
-must not await anything but its own steps and `awaited(...)`. Every step may be overridden: where
-a subclass of the app, or the app itself, redefines the method of that name, the method takes the
-step's place, whichever step calls it.
+It is written once, for requests and websockets (`_dispatch.websocket` says how these differ).
+The doors drive it on a loop or in a thread (`_concurrency.coroutines`); it must not await anything
+but its own steps and `awaited(...)`. Every step may be overridden: where a subclass of the app, or
+the app itself, redefines the method of that name, the method takes the step's place, whichever
+step calls it.
 """
 
 from __future__ import annotations
 
 import sys
 import typing as t
+from asyncio import CancelledError
 from types import CoroutineType
 
 from werkzeug.exceptions import BadRequestKeyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import InternalServerError
 from werkzeug.routing import RoutingException
-from werkzeug.sansio.response import Response as SansioResponse
 
 from .._concurrency.coroutines import awaited
-from .._concurrency.coroutines import is_async_callable
 from .._concurrency.coroutines import is_awaitable
+from .._concurrency.coroutines import settled
 from .._concurrency.coroutines import unwrapped
+from .._concurrency.threads import this_thread
 from .._current import call_with_context
 from .._http.headers import check_sendable
 from .._http.headers import Unsendable
+from .._http.outgoing import close_response
 from .._mistakes import explain
 from ..ctx import AppContext
 from ..sansio.app import Core
 from ..signals import appcontext_tearing_down
 from .direct import direct_answer
 from .hooks import collect
+from .hooks import functions_of
 from .hooks import goes_apart
 from .hooks import itself
-from .match import match_scope
-from .match import match_url
-from .own_contexts import OwnContexts
+from .lane import enter
+from .life import announced
+from .life import match
+from .life import open_session
+from .life import pop
+from .life import push
+from .life import release
+from .own_contexts import is_own
+from .own_contexts import pop_own
+from .own_contexts import push_own
 from .plan import HTTP
 from .plan import Kind
 from .plan import Plan
-from .response import drop_response
+from .plan import WEBSOCKET
 from .response import failed_response
 from .response import propagates
 from .response import UNREADABLE
+from .websocket import beside_cancellations
+from .websocket import is_over
 
-#: What is known of a view that was not looked at.
-_UNKNOWN: tuple[t.Any, bool, t.Any] = (object(), False, None)
+#: `take(ctx, response)` of a door.
+Take = t.Callable[[AppContext, t.Any], t.Any]
+Coming = t.Awaitable[t.Any]
 
 
-class Flow(OwnContexts):
-    """The flow of one app's requests. `_dispatch.websocket` says how a websocket's differs."""
+async def ended(rv: t.Any = None, error: BaseException | None = None) -> t.Any:
+    """Stand for a view that has ended: return what it returned, or raise what it raised."""
+    try:
+        if error is not None:
+            raise error
+        return rv
+    finally:
+        del error  # its traceback holds this frame
 
-    KIND: t.ClassVar[Kind] = HTTP
 
-    def __init__(self, app: Core) -> None:
+class Flow:
+    """The flow of one app's requests, or of its websockets (`plan.kind`)."""
+
+    def __init__(self, app: Core, kind: Kind = HTTP) -> None:
         self.app = app
-        self.plan: Plan = Plan(app, self.KIND)
+        self.plan: Plan = Plan(app, kind)
         for step, method in self.plan.steps.items():
             setattr(self, step, method)
-        #: The view of an endpoint, when it was last looked at, whether it is an `async def`,
-        #: and the view again if it is and nothing but hooks may have a word in its call.
-        #: PERF(0.5 us): to find out takes a call or two.
-        self._colours: dict[str, tuple[t.Any, bool, t.Any]] = {}
-        if self.plan.handler is not None:
-            self.handle = self._handle_by_app  # type: ignore[method-assign]
-        if self.plan.own_contexts:
-            self.let_contexts_be(self.enter, self.handle)
+        self.colours: dict[str, tuple[t.Any, bool, t.Any]] = {}
 
-    # --- the lane -------------------------------------------------------------------------
-
-    def enter(self, ctx: AppContext) -> bool:
-        """Make a connection's context active, match the URL, and say whether the loop lane is
-        taken: its view is an `async def`, and no step was overridden by a `def`. Without a view
-        (a 404) the hooks decide."""
-        plan = self.plan
-        ctx.begin(plan.asks_for_app_context)
-        try:
-            if not match_scope(plan, ctx):
-                match_url(plan, ctx)  # a context that matches by itself is pushed, by `handle_own`
-        except Exception as error:  # a converter's own fault, too: dispatched like a view's
-            ctx.conn.routing_exception = error
-        if plan.overridden:
-            return False
-        conn = ctx.made
-        if conn is None:
-            rule, method = ctx.url_rule, ctx.scope["method"]
-        elif conn.routing_exception is None:
-            rule, method, ctx.view_args = conn.url_rule, conn.method, conn.view_args
-        else:
-            return plan.misses_on_loop(ctx)
-        endpoint = rule.endpoint
-        view: t.Any = self.app.view_functions.get(endpoint)
-        known, on_loop, bare = self._colours.get(endpoint, _UNKNOWN)
-        if known is not view:
-            adapted = plan.adapt is not None  # to what is awaited, as its base does
-            on_loop = view is None or adapted or is_async_callable(view)
-            bare = None
-            if on_loop and not adapted and plan.direct and not plan.replaced:
-                bare = view
-            self._colours[endpoint] = view, on_loop, bare
-        # OPTIONS has no view where it is answered automatically.
-        if method != "OPTIONS" and ctx.unsettled is None:
-            ctx.view = bare
-        return on_loop
-
-    def match_url(self, ctx: AppContext) -> None:
-        """Match the URL, for a context that asks for it."""
-        match_url(self.plan, ctx)
+    enter = enter
+    #: For contexts that are pushed, matched and popped by themselves.
+    push = push
+    match = match
+    pop = pop
+    release = release
 
     # --- the flow -------------------------------------------------------------------------
 
-    async def handle(self, ctx: AppContext, on_loop: bool = False) -> t.Any:
-        """Return the response to the request; on the loop lane its answer, if nobody looks at
-        the response before it is sent. The caller ends the context afterwards.
+    async def run(
+        self,
+        ctx: AppContext,
+        on_loop: bool = False,
+        take: Take | None = None,
+        view: Coming | None = None,
+    ) -> None:
+        """Run the whole of a request that was entered, and end its context. Leave as
+        `ctx.outcome` the response; on the loop lane its answer, if nobody looks at the response
+        before it is sent; where the door has a say, what `take(ctx, response)` returns, which is
+        called before the teardown functions. `view` as `handle` has it.
 
         Raises what went wrong where `PROPAGATE_EXCEPTIONS`, testing or debugging say so.
         """
+        plan = self.plan
         try:
-            if ctx.unsettled is not None:
-                await ctx.announced()
-            if not self.plan.direct:
-                await ctx.open_session()
-                if "full_dispatch" in self.plan.replaced:
-                    return await self.full_dispatch(ctx)
-            try:
-                rv = await self.produce(ctx, on_loop)
-            except Exception as error:
-                rv = await self.recover(ctx, error)
-            return (on_loop and direct_answer(self.plan, ctx, rv)) or await self.finalize(ctx, rv)
-        except Exception as error:
-            return await self.fail(ctx, error)
-
-    async def _handle_by_app(self, ctx: AppContext, on_loop: bool = False) -> t.Any:
-        """Have the app's own `handle_request` answer. *Quart:* what it raises is raised."""
-        return await self.settle(self.plan.handler(ctx.conn))
-
-    async def conclude(self, ctx: AppContext, rv: t.Any) -> t.Any:
-        """Return the response, as `handle` does, to a request whose view was called by the door
-        and returned this."""
-        try:
-            return await self.finalize(ctx, rv)
-        except Exception as error:
-            return await self.fail(ctx, error)
-
-    async def rescue(self, ctx: AppContext, error: Exception) -> t.Any:
-        """Return the response, or the answer, as `handle` does, to a request whose view was
-        called by the door and raised this."""
-        try:
-            rv = await self.recover(ctx, error)
-            return direct_answer(self.plan, ctx, rv) or await self.finalize(ctx, rv)
-        except Exception as unhandled:
-            return await self.fail(ctx, unhandled)
+            unpushed = await push_own(plan, ctx) if plan.own_contexts else None
+            if unpushed is None:
+                outcome = await self.handle(ctx, on_loop, view)
+            else:
+                outcome = await self.fail(ctx, unpushed)
+            if take is not None and type(outcome) is not tuple:
+                outcome = take(ctx, outcome)
+            ctx.outcome = outcome
+        except BaseException as error:
+            ctx.error = unwrapped(error)
+            raise
         finally:
-            del error  # its traceback holds this frame
+            if (
+                ctx.error is not None
+                or (ctx.made is not None and ctx.made.needs_close)
+                or any(plan.at_end)
+            ):
+                await self.end(ctx)
+            else:  # PERF(0.8 us): most have no teardown functions, and nothing to close
+                ctx.pushes -= 1
 
-    async def full_dispatch(self, ctx: AppContext) -> t.Any:
+    async def straight(self, ctx: AppContext, take: Take) -> None:
+        """Do what `run` does on the loop lane, for a request in which nobody takes part but the
+        view; leave to `run` what turns out to be more.
+
+        PERF(1.2 us): three steps of the flow that do nothing but await the next one.
+        """
+        app, plan, conn = self.app, self.plan, ctx.made
+        if not app._got_first_request:
+            app._got_first_request = True
         try:
-            rv = await self.produce(ctx, False)
+            rv = ctx.view(**(ctx.view_args if conn is None else conn.view_args))
+            rv = await (rv if type(rv) is CoroutineType else settled(rv))
+            answer = direct_answer(plan, ctx, rv)
+        except BaseException as error:
+            await self.run(ctx, True, take, ended(None, error))
+        else:
+            conn = ctx.made
+            if answer is None or (conn is not None and conn.needs_close) or any(plan.at_end):
+                await self.run(ctx, True, take, ended(rv))
+            else:
+                ctx.outcome = answer
+                ctx.pushes -= 1
+
+    async def handle(
+        self, ctx: AppContext, on_loop: bool = False, view: Coming | None = None
+    ) -> t.Any:
+        """Return the response to a request, or its answer, as `run` says, whose context the
+        caller ends. `view` is awaited in the place of all that would come before the view."""
+        plan = self.plan
+        try:
+            try:
+                if ctx.unsettled is not None:
+                    await announced(ctx)
+                if not plan.direct:
+                    await open_session(plan, ctx)
+                    if view is None and "full_dispatch" in plan.replaced:
+                        return await self.full_dispatch(ctx)
+                return await Flow.full_dispatch(self, ctx, on_loop, view)
+            except Exception as error:
+                return await self.fail(ctx, error)
+        except (CancelledError, BaseExceptionGroup) as end:
+            if view is not None or not is_over(ctx, end):
+                raise
+            others = beside_cancellations(end)
+            if others is None:
+                return await self.finalize(ctx, None)
+            return await self.handle(ctx, False, ended(None, others))
+
+    async def full_dispatch(
+        self, ctx: AppContext, on_loop: bool = False, view: Coming | None = None
+    ) -> t.Any:
+        app, plan = self.app, self.plan
+        if not app._got_first_request:
+            app._got_first_request = True
+        try:
+            rv = await (self.produce(ctx, on_loop) if view is None else view)
         except Exception as error:
             rv = await self.recover(ctx, error)
-        return await self.finalize(ctx, rv)
+        answer = direct_answer(plan, ctx, rv) if on_loop and plan.unchanged else None
+        return answer or await self.finalize(ctx, rv)
 
     async def produce(self, ctx: AppContext, on_loop: bool) -> t.Any:
         """Return what a before function or the view returned."""
-        app = self.app
-        if not app._got_first_request:
-            app._got_first_request = True
         if self.plan.starting:
-            await self.send(self.KIND.started)
+            await self.send(self.plan.kind.started)
         unread = ctx.reads_ahead and not (ctx.made.read_at_once() or await ctx.made.read_ahead())
         # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
         if self.plan.before or self.plan.preprocessors or self.plan.replaced:
@@ -190,44 +217,51 @@ class Flow(OwnContexts):
             await ctx.made.read_ahead(last=True)
         if self.plan.replaced:
             return await self.dispatch(ctx)
-        rv = self.view_call(ctx)  # PERF(0.1 us): `dispatch`, without a call
-        return await (rv if on_loop and type(rv) is CoroutineType else self.settle(rv))
+        if ctx.view is not None:  # nothing but its body was read before it
+            rv = ctx.view(**(ctx if ctx.made is None else ctx.made).view_args)
+        else:
+            rv = self.view_call(ctx)
+        return await (rv if on_loop and type(rv) is CoroutineType else settled(rv))
 
     async def recover(self, ctx: AppContext, error: Exception) -> t.Any:
         """Return what an error handler returned; raise the error where there is none."""
         if type(error) is RuntimeError:
             error = unwrapped(error)
+        # A TaskGroup that failed while it was cancelled by the door has cancelled its task anew
+        # (Python 3.13): the next `await` would raise.
+        if ctx.took_back is not None:
+            ctx.took_back()
         try:
             rv = await self.handle_user_exception(ctx, error)
-            if error is ctx.conn.routing_exception:
+            if ctx.made is not None and error is ctx.made.routing_exception:
                 error.__traceback__ = None  # holds the connection
             return rv
         finally:
             del error  # its traceback holds this frame
 
     async def preprocess(self, ctx: AppContext) -> t.Any:
-        conn = ctx.conn
-        names = (None, *reversed(conn.blueprints))
-        for name in names:
-            for func in self.plan.preprocessors.get(name, ()):
+        plan = self.plan
+        if plan.preprocessors:
+            conn = ctx.conn
+            for func in functions_of(plan.preprocessors, ctx, outer_first=True):
                 rv = self.call(ctx, func, conn.endpoint, conn.view_args)
                 if type(rv) is CoroutineType:
-                    await self.settle(rv)
-        for name in names:
-            for func in self.plan.before.get(name, ()):
+                    await awaited(rv)
+        if plan.before:
+            for func in functions_of(plan.before, ctx, outer_first=True):
                 rv = self.call(ctx, func)
                 if rv is not None:
-                    rv = await self.settle(rv)
+                    rv = await (awaited(rv) if type(rv) is CoroutineType else settled(rv))
                     if rv is not None:
                         return rv
         return None
 
     async def dispatch(self, ctx: AppContext) -> t.Any:
-        return await self.settle(self.view_call(ctx))
+        return await settled(self.view_call(ctx))
 
     def view_call(self, ctx: AppContext) -> t.Any:
         """Call the view that matched, or what takes its place, and return what it returns."""
-        app, conn = self.app, ctx.conn
+        app, conn = self.app, ctx.conn if ctx.made is None else ctx.made
         if conn.routing_exception is not None:
             app.raise_routing_exception(conn)
         rule = conn.url_rule
@@ -247,24 +281,22 @@ class Flow(OwnContexts):
             return ctx.hook_thread.do(func, *args)
         return func(*args)
 
-    async def settle(self, rv: t.Any) -> t.Any:
-        """Return a value; await it first if it is an awaitable and no response."""
-        if type(rv) is CoroutineType or (is_awaitable(rv) and not isinstance(rv, SansioResponse)):
-            rv = await awaited(rv)
-        return rv
-
     async def finalize(self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False) -> t.Any:
+        if self.plan.kind is WEBSOCKET:
+            ctx.ending = True
+            if rv is None:
+                return await self.finish(ctx, from_error_handler)
         response = self.plan.make(rv)
         if type(response) is CoroutineType:  # an `async def` override
             response = await awaited(response)
         try:
             response = await self.postprocess(ctx, response)
             if self.plan.finishing:
-                await self.send(self.KIND.finished, response=response)
+                await self.send(self.plan.kind.finished, response=response)
             ctx.checked = check_sendable(response, ctx.scope is not None)
         except BaseException as error:
             if not (from_error_handler and isinstance(error, Exception)):
-                await drop_response(response)
+                await close_response(response)
                 raise
             self.app.logger.exception(
                 "Request finalizing failed with an error while handling an error"
@@ -273,14 +305,28 @@ class Flow(OwnContexts):
                 response = failed_response(self.app)
         return response
 
+    async def finish(self, ctx: AppContext, from_error_handler: bool) -> t.Any:
+        """Finalize a websocket whose handler has returned nothing: it has done its work."""
+        rv = None
+        try:
+            rv = await self.postprocess(ctx, None)
+            if self.plan.finishing:
+                await self.send(self.plan.kind.finished, response=rv)
+        except Exception:
+            if not from_error_handler:
+                raise
+            self.app.logger.exception(
+                "Websocket finalizing failed with an error while handling an error"
+            )
+        return rv
+
     async def postprocess(self, ctx: AppContext, response: t.Any) -> t.Any:
         app = self.app
-        for func in ctx._after_request_functions:
+        for func in ctx.after or ():
             response = await self.call_after(ctx, func, response)
         if self.plan.after:
-            for name in (*ctx.conn.blueprints, None):
-                for func in reversed(self.plan.after.get(name, ())):
-                    response = await self.call_after(ctx, func, response)
+            for func in functions_of(self.plan.after, ctx):
+                response = await self.call_after(ctx, func, response)
         if self.plan.saves_session(ctx):
             session = ctx._session
             interface: t.Any = app.session_interface
@@ -295,8 +341,11 @@ class Flow(OwnContexts):
     async def call_after(
         self, ctx: AppContext, func: t.Callable[..., t.Any], response: t.Any
     ) -> t.Any:
-        """Call an after function, which has to return a response."""
-        rv = await self.settle(self.call(ctx, func, response))
+        """Call an after function, which has to return a response; of a websocket it need not."""
+        rv = self.call(ctx, func, response)
+        rv = await (awaited(rv) if type(rv) is CoroutineType else settled(rv))
+        if rv is None and self.plan.kind is WEBSOCKET:
+            return response
         if rv is None:
             raise TypeError(
                 f"The after function {getattr(func, '__qualname__', func)!r} returned None;"
@@ -320,14 +369,14 @@ class Flow(OwnContexts):
                 raise error
             finally:
                 del error  # its traceback holds this frame
-        return await self.settle(self.call(ctx, handler, error))
+        return await settled(self.call(ctx, handler, error))
 
     async def handle_http_exception(self, ctx: AppContext, error: HTTPException) -> t.Any:
         # Without a code it is for the server; a redirect of routing is no error of the user's.
         if error.code is None or isinstance(error, RoutingException):
             return error
         handler = self.handler_of(ctx, error)
-        return error if handler is None else await self.settle(self.call(ctx, handler, error))
+        return error if handler is None else await settled(self.call(ctx, handler, error))
 
     def handler_of(self, ctx: AppContext, error: Exception) -> t.Any:
         """Return the handler that was registered for an error, or None."""
@@ -360,8 +409,8 @@ class Flow(OwnContexts):
 
     async def handle_exception(self, ctx: AppContext, error: Exception) -> t.Any:
         app = self.app
-        if self.KIND.failed.receivers:
-            await self.send(self.KIND.failed, exception=error)
+        if self.plan.kind.failed.receivers:
+            await self.send(self.plan.kind.failed, exception=error)
         if propagates(app):
             raise error
         exc_info: t.Any = sys.exc_info()
@@ -373,16 +422,25 @@ class Flow(OwnContexts):
         rv: t.Any = InternalServerError(original_exception=error)
         handler = self.handler_of(ctx, rv)
         if handler is not None:
-            rv = await self.settle(self.call(ctx, handler, rv))
+            rv = await settled(self.call(ctx, handler, rv))
         return await self.finalize(ctx, rv, from_error_handler=True)
 
     # --- the end --------------------------------------------------------------------------
 
     async def end(self, ctx: AppContext) -> None:
-        """End a context for a door. What a teardown function raises is logged, or raised when
-        testing; the response that was made goes out. *Flask:* it is lost."""
+        """End a context, whether or not the request was cancelled. What a teardown function raises
+        is logged, or raised when testing; the response that was made goes out. *Flask:* it is
+        lost."""
+        if ctx.error is not None and self.app.should_ignore_error(ctx.error):
+            ctx.error = None
+        lane = this_thread.lane
+        if lane is not None:
+            lane.spared = True
         try:
-            await (self.pop(ctx) if self.plan.own_contexts else ctx.release(ctx.error))
+            if self.plan.own_contexts and is_own(self.plan, ctx):
+                await pop_own(ctx)
+            else:
+                await release(self, ctx, ctx.error)
         except Exception as error:
             propagate = self.app.config["PROPAGATE_EXCEPTIONS"]
             if propagate or (propagate is None and self.app.testing):
@@ -390,55 +448,16 @@ class Flow(OwnContexts):
             self.app.logger.error(
                 "Exception in the end of %s", self.plan.describe(ctx), exc_info=error
             )
-
-    async def end_context(self, ctx: AppContext, exc: BaseException | None) -> None:
-        """Run all teardown functions, whether or not one of them raises; then raise what the
-        first of them raised."""
-        errors: list[BaseException] = []
-        ctx.error = None  # its traceback holds the context
-        app = self.app
-        if ctx.kind is not None:
-            if ctx.made is not None and ctx.made.routing_exception is not None:
-                ctx.made.routing_exception.__traceback__ = None  # holds the connection
-            # PERF(1.5 us): steps that nobody overrode are left out where they have nothing to do.
-            if (
-                self.plan.overridden
-                or self.plan.teardown
-                or self.KIND.tearing_down.receivers
-                or "teardown_connection" in self.plan.replaced
-            ):
-                await collect(errors, self.teardown_connection(ctx, exc))
-            if ctx.kind == "request" and ctx.made is not None and ctx.made.needs_close:
-                await self._close(errors, ctx.made)
-        if ctx.outer is None and (
-            self.plan.overridden
-            or app.teardown_appcontext_funcs
-            or appcontext_tearing_down.receivers
-            or "teardown_app" in self.plan.replaced
-        ):
-            ctx.hide_connection()
-            await collect(errors, self.teardown_app(ctx, exc))
-        if errors:
-            raise errors[0]
-
-    async def _close(self, errors: list[BaseException], request: t.Any) -> None:
-        try:
-            closed = request.close()
-            if closed is not None and is_awaitable(closed):
-                await awaited(closed)
-        except Exception as error:
-            errors.append(error)
-        if "environ" in request.__dict__:
-            request.environ["werkzeug.request"] = None  # the one reference back
+        if lane is not None:
+            lane.spared = False
 
     async def teardown_connection(self, ctx: AppContext, exc: BaseException | None) -> None:
         errors: list[BaseException] = []
         if self.plan.teardown:
-            for name in (*ctx.conn.blueprints, None):
-                for func in reversed(self.plan.teardown.get(name, ())):
-                    await self._tear_down(ctx, errors, func, exc)
-        if self.KIND.tearing_down.receivers:
-            await collect(errors, self.send(self.KIND.tearing_down, exc=exc))
+            for func in functions_of(self.plan.teardown, ctx):
+                await self._tear_down(ctx, errors, func, exc)
+        if self.plan.kind.tearing_down.receivers:
+            await collect(errors, self.send(self.plan.kind.tearing_down, exc=exc))
         if errors:
             raise errors[0]
 
@@ -461,7 +480,7 @@ class Flow(OwnContexts):
         try:
             rv = self.call(ctx, func, exc)
             if rv is not None:
-                await self.settle(rv)
+                await (awaited(rv) if type(rv) is CoroutineType else settled(rv))
         except Exception as error:
             errors.append(error)
 

@@ -21,6 +21,8 @@ from .._concurrency.threads import to_thread
 from .._concurrency.threads import Workers
 from ..ctx import AppContext
 
+_OF_APP = (None,)
+
 
 class HookThread(Stay):
     """The thread of one request's hooks; `run_sync` uses it too. Made in the task of the app
@@ -53,6 +55,22 @@ def goes_apart(ctx: AppContext, func: t.Callable[..., t.Any]) -> bool:
     return any(module.startswith(f"{name}.") for name in chosen) or not set(chosen).isdisjoint(
         ctx.conn.blueprints
     )
+
+
+def functions_of(
+    registry: t.Any, ctx: AppContext, outer_first: bool = False
+) -> t.Iterator[t.Callable[..., t.Any]]:
+    """Iterate the functions that take part in a request: from the innermost of its blueprints to
+    the app, the last that was registered first; or the other way round."""
+    names: tuple[t.Any, ...] = _OF_APP
+    if len(registry) > 1 or None not in registry:  # else nobody has to ask for the blueprints
+        names = (*ctx.conn.blueprints, None)
+    if outer_first:
+        for name in reversed(names):
+            yield from registry.get(name, ())
+    else:
+        for name in names:
+            yield from reversed(registry.get(name, ()))
 
 
 def itself(receiver: t.Any) -> t.Any:

@@ -52,9 +52,8 @@ def match_scope(plan: Plan, ctx: AppContext) -> bool:
             return False
     else:
         return False
-    ctx.url_rule, ctx.view_args = found
-    if ctx.made is not None:
-        ctx.made.url_rule, ctx.made.view_args = found
+    knows: t.Any = ctx if ctx.made is None else ctx.made
+    knows.url_rule, knows.view_args = found
     return True
 
 
@@ -62,7 +61,8 @@ def match_url(plan: Plan, ctx: AppContext) -> None:
     """Match the URL of a context's connection; what goes wrong is kept as its
     `routing_exception`: NotFound (404), MethodNotAllowed (405), RequestRedirect (308),
     WebsocketMismatch (400), SecurityError (400)."""
-    conn, url_map, websocket = ctx.conn, plan.url_map, ctx.has_websocket
+    conn = ctx.conn if ctx.made is None else ctx.made
+    url_map, websocket = plan.url_map, ctx.kind == "websocket"
     found: t.Any = None
     try:
         check_head(conn, plan.app.config)

@@ -17,6 +17,7 @@ from .._concurrency.coroutines import awaited
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.coroutines import is_awaitable
 from .._concurrency.coroutines import mark_async
+from .._concurrency.coroutines import settled
 from ..ctx import AppContext
 
 Step = t.Callable[..., t.Awaitable[t.Any]]
@@ -109,3 +110,13 @@ def as_step(method: t.Callable[..., t.Any], context_last: bool = False) -> Step:
         return rv
 
     return step
+
+
+def as_handler(handler: t.Callable[[t.Any], t.Any]) -> Step:
+    """Return the step that has the app's own `handle_request`, or `handle_websocket`, answer.
+    *Quart:* what it raises is raised."""
+
+    async def handle(ctx: AppContext, *args: t.Any) -> t.Any:
+        return await settled(handler(ctx.conn))
+
+    return handle

@@ -35,6 +35,7 @@ from ..signals import websocket_tearing_down
 from ..wrappers import Response
 from ..wrappers.awaitable_response import Response as AwaitableResponse
 from ..wrappers.connection import Conn
+from .overrides import as_handler
 from .overrides import as_step
 from .overrides import CONTEXT_LAST
 from .overrides import HELPERS
@@ -120,10 +121,10 @@ class Plan:
     # every look-up takes the slow way.
     __slots__ = (
         *("adapt", "after", "app", "asks_for_app_context", "at_end", "before"),
-        *("connection_class", "context_class", "detour", "direct", "finishing", "handler"),
+        *("connection_class", "context_class", "detour", "direct", "finishing"),
         *("in_app_context", "kind", "late_request", "lazy_session", "make", "makes_context"),
         *("matches", "minds_host", "overridden", "own_adapter", "own_app_context"),
-        *("own_contexts", "plain", "preprocessors", "replaced", "request_class"),
+        *("own_contexts", "plain", "preprocessors", "reads_ahead", "replaced", "request_class"),
         *("response_class", "settings", "starting", "steps", "takes_scope", "teardown"),
         *("through_wsgi", "unchanged", "url_map"),
     )
@@ -133,6 +134,8 @@ class Plan:
         self.kind = kind
         # PERF(0.02 us each): an app has them in its class, where looking them up is slow.
         self.plain: bool = app.plain
+        #: Whether a body is read before the view, on the loop lane.
+        self.reads_ahead: bool = app.plain and kind is HTTP
         self.settings: Settings = app._settings
         self.request_class: t.Any = app.request_class
         self.context_class: t.Any = app.context_class
@@ -177,10 +180,9 @@ class Plan:
             if method and not is_default(method):
                 self.overridden = self.overridden or not is_async_callable(method)
         #: The app's own method around all of it, in the awaitable colour.
-        self.handler: t.Any = None
         handler = getattr(app, kind.handler, None)
         if handler is not None and not is_default(handler):
-            self.handler = handler
+            self.steps["handle"] = as_handler(handler)
             self.replaced.add("handle")
             self.overridden = self.overridden or not is_async_callable(handler)
         #: Whether the app makes its application contexts, for Flask's flow to ask for.
@@ -208,6 +210,7 @@ class Plan:
         self.unchanged: bool = (
             not self.replaced
             and own
+            and kind is HTTP
             and self.response_class in (Response, AwaitableResponse)
             and self.response_class.redefined <= _SETTINGS
         )
@@ -225,6 +228,7 @@ class Plan:
             appcontext_popped.receivers,
             self.replaced,
             self.own_contexts,
+            self.asks_for_app_context,
         )
         #: Whether a WSGI middleware was put around the app: http requests go through it.
         self.through_wsgi: bool = not is_default(app.wsgi_app) or hasattr(
@@ -287,7 +291,7 @@ class Plan:
     def may_read(self, ctx: AppContext) -> bool:
         """Say whether somebody may ask for the body: the view, unless its route says
         `stream_body`; without a view (a 404), whoever else takes part."""
-        conn = ctx.conn
+        conn = ctx.made
         if conn.routing_exception is None:
             return not getattr(conn.url_rule, "stream_body", False)
         others = (self.before, self.after, self.teardown, self.app.error_handler_spec)

@@ -17,13 +17,10 @@ from werkzeug.exceptions import RequestTimeout
 from werkzeug.routing import BuildError
 from werkzeug.sansio.response import Response as SansioResponse
 
-from .._concurrency.coroutines import awaited
 from .._concurrency.coroutines import from_thread
 from .._concurrency.coroutines import is_awaitable
-from .._concurrency.threads import spare
 from .._current import find_context
 from ..sansio.app import Core
-from ..typing import Answer
 
 _BODIES = (str, bytes, bytearray, cabc.Iterator, cabc.AsyncIterator)
 _KINDS = (
@@ -49,19 +46,7 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
     status: t.Any = None
     headers: t.Any = None
     if isinstance(rv, tuple):
-        if len(rv) == 3:
-            rv, status, headers = rv
-        elif len(rv) == 2:
-            if isinstance(rv[1], (Headers, dict, tuple, list)):
-                rv, headers = rv
-            else:
-                rv, status = rv
-        else:
-            raise TypeError(
-                f"The view function{_of_endpoint()} did not return a valid response tuple. The"
-                " tuple must have the form (body, status, headers), (body, status), or"
-                " (body, headers)."
-            )
+        rv, status, headers = unpacked(rv)
     if rv is None:
         raise TypeError(
             f"The view function{_of_endpoint()} did not return a valid response. The function"
@@ -92,39 +77,28 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
     return rv
 
 
+def unpacked(rv: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
+    """Return body, status and headers of the tuple that a view returned; None for what is not in
+    it. Raises TypeError for any other tuple."""
+    if len(rv) == 3:
+        return rv
+    if len(rv) == 2:
+        body, other = rv
+        if isinstance(other, (Headers, dict, tuple, list)):
+            return body, None, other
+        return body, other, None
+    raise TypeError(
+        f"The view function{_of_endpoint()} did not return a valid response tuple. The"
+        " tuple must have the form (body, status, headers), (body, status), or"
+        " (body, headers)."
+    )
+
+
 UNREADABLE = (BadRequest, RequestEntityTooLarge, RequestTimeout)
 """What reading a malformed, too large or too slow request raises. *Flask:* a 500 where it is
 raised after the view."""
-AT_ONCE = 65536
-"""Bytes of a body that a server takes at once, however slow the client reads."""
-HEAD_BODY = "quartish.head_body"
-"""Key of a scope whose response to HEAD is wanted with its body, which no client may get: by
-Quart's test client, as in Quart it is the server that leaves it out."""
-BODILESS = frozenset([*range(200), 204, 304])
-"""Statuses of responses without a body. *Source:* RFC 9110, section 6.4.1."""
-
-
-async def drop_response(response: t.Any) -> None:
-    """Close a response that will not be sent: its stream may hold the context."""
-    spare(True)
-    body = getattr(response, "response", None)
-    close_here = getattr(body, "close_here", None)
-    if close_here is not None and _get_running_loop() is None:
-        close_here()
-    aclose = getattr(body, "aclose", None)
-    if aclose is not None:
-        await awaited(aclose())
-    closed: t.Any = response.close() if hasattr(response, "close") else None
-    if is_awaitable(closed):
-        await awaited(closed)
-    spare(False)
-
-
-def plain_answer(body: bool = True) -> Answer:
-    """Return the answer where nothing else can be sent: a page that says 500."""
-    page = InternalServerError().get_body().encode()
-    headers = [(b"content-type", b"text/html; charset=utf-8"), length_line(len(page))]
-    return 500, headers, page if body else b""
+PRESERVE = "_quart._preserve_context"
+"""Key of a scope: what is called with the context that a test client keeps after the request."""
 
 
 def failed_response(app: Core, name: str | None = None) -> t.Any:
@@ -139,12 +113,6 @@ def propagates(app: t.Any) -> bool:
     """Say whether errors are raised to the server, or to a test, and not answered."""
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
     return bool(propagate or (propagate is None and (app.testing or app.debug)))
-
-
-@functools.lru_cache(maxsize=1024)
-def length_line(length: int) -> tuple[bytes, bytes]:
-    """Return the Content-Length header of a body of `length` bytes, as it is sent."""
-    return b"content-length", b"%d" % length
 
 
 def _coerce(app: Core, rv: t.Any) -> t.Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import typing as t
+from operator import methodcaller
 from tempfile import SpooledTemporaryFile
 
 from werkzeug.datastructures import FileStorage as WerkzeugFileStorage
@@ -241,6 +242,9 @@ async def read_urlencoded(data: bytes, parser: FormDataParser) -> t.Any:
     return parse_urlencoded(data, parser.cls, parser.max_form_parts)
 
 
+_parted: t.Any = methodcaller("partition", "=")
+
+
 def parse_urlencoded(
     data: bytes, cls: type[MultiDict[str, str]], max_parts: int | None
 ) -> MultiDict[str, str]:
@@ -258,7 +262,7 @@ def parse_urlencoded(
         raise _damaged(error) from error
     if "+" in text:
         text = text.replace("+", " ")
-    parts: list[tuple[str, str, str]] = [item.partition("=") for item in text.split("&") if item]
+    parts: list[tuple[str, str, str]] = list(map(_parted, filter(None, text.split("&"))))
     if "%" in text:  # PERF(1.8 us): seen for all of it at once
         parts = [(decoded(name), equals, decoded(value)) for name, equals, value in parts]
     if cls is not ImmutableMultiDict:

@@ -20,8 +20,19 @@ from ..typing import Scope
 
 PASSES = 4096
 """Bytes of headers, of path and of query that pass whatever the limits are."""
+_JOIN = b"".join
 REFUSAL = "quartish.refusal"
 """Key of a scope that was cut: the exception that answers it."""
+
+
+def is_long(scope: Scope, raw: dict[bytes, bytes]) -> bool:
+    """Say whether a scope, whose last headers of each name are `raw`, has to be measured by `cut`.
+    PERF(0.4 us): all is measured in one go."""
+    return (
+        len(_JOIN([*raw, *raw.values()])) + len(scope["path"]) > PASSES
+        or len(raw) != len(scope["headers"])
+        or len(scope.get("query_string") or b"") > PASSES
+    )
 
 
 def cut(scope: Scope, config: t.Mapping[str, t.Any]) -> Scope:

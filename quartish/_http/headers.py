@@ -63,6 +63,23 @@ def raw_value(value: str) -> bytes:
     return data.strip(b" \t")
 
 
+def latin_lines(headers: t.Iterable[tuple[str, str]]) -> RawHeaders:
+    """Return headers that were made with care, as ASGI wants them. Raises UnicodeEncodeError where
+    one is not in Latin-1."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def accepted_lines(headers: Headers) -> RawHeaders:
+    """Return the headers of a handshake as ASGI wants them. Raises Unsendable where no server could
+    send them."""
+    if not headers:
+        return []
+    for name, value in headers:
+        if breaks(value):
+            raise Unsendable(f"The header {name!r} has a line break or a NUL in its value.")
+    return [(raw_name(name), raw_value(value)) for name, value in headers]
+
+
 def check_token(name: str, value: str) -> None:
     """Raise Unsendable where a value is no token (RFC 9110, section 5.6.2)."""
     if not _NAME.fullmatch(value):
@@ -106,13 +123,13 @@ def check_sendable(response: t.Any, encode: bool) -> Checked | None:
     if type(headers) is dict:  # which a view may put in place of them
         response.headers = headers = Headers(headers)
     lines = list(iter(headers))  # which asks them for no length
-    names, has_length, has_url = raw_names(tuple([name for name, _ in lines]))
-    values = [value for _, value in lines]
+    keys, values = zip(*lines, strict=True) if lines else ((), ())
+    names, has_length, has_url = raw_names(keys)
     if has_url:
-        values = [
+        values = tuple(
             iri_to_uri(value) if name in LOCATIONS else value
             for name, value in zip(names, values, strict=True)
-        ]
+        )
     if has_length:  # which may be there twice
         for name, value in zip(names, values, strict=True):
             if name == b"content-length" and not (value.isascii() and value.isdigit()):

@@ -113,6 +113,8 @@ class Inbox:
     taken: int = 0
     #: Whether the end of a body was read ahead.
     complete = False
+    #: What the app says of bodies.
+    config: t.Mapping[str, t.Any]
     _messages: deque[t.Any] | None = None
     #: Bytes of messages past which nothing is read ahead. None: no limit.
     limit: int | None = WEBSOCKET_READ_AHEAD

@@ -12,8 +12,8 @@ from types import TracebackType
 
 from .. import ctx
 from .._context import _sentinel
+from .._dispatch.response import PRESERVE
 from .._observed import PartType
-from ..testing.utils import PRESERVE
 from ..typing import AppLike
 
 if t.TYPE_CHECKING:

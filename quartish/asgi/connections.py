@@ -16,6 +16,8 @@ from functools import partial
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from .._http.headers import latin_lines
+from .._http.outgoing import as_bytes
 from ..debugger import KEEP
 from ..debugger import traceback_response
 from ..typing import ASGIReceive
@@ -26,7 +28,6 @@ from ..wrappers.connection import Conn
 from ..wrappers.connection import hand_down
 from .debug import log
 from .debug import told_by_class
-from .http import finish
 from .http import handle_http
 from .lifespan import ASGILifespan as ASGILifespan
 from .websocket import handle_websocket
@@ -94,7 +95,7 @@ class ASGIHTTPConnection(_Connection):
 
     async def __call__(self, receive: ASGIReceive, send: ASGISend) -> None:
         if self.direct:
-            await finish(handle_http(self.app, self.scope, receive, send, direct=True), send)
+            await handle_http(self.app, self.scope, receive, send, direct=True)
             return
         request = self._create_request_from_scope(send)
         read = partial(self.handle_messages, request, receive)
@@ -163,13 +164,13 @@ class ASGIHTTPConnection(_Connection):
         start = {
             "type": "http.response.start",
             "status": response.status_code,
-            "headers": _encoded(response.headers),
+            "headers": latin_lines(response.headers),
         }
         await _send_all(send, start, response)
 
     async def _send_push_promise(self, send: ASGISend, path: str, headers: Headers) -> None:
         if "http.response.push" in (self.scope.get("extensions") or {}):
-            message = {"type": "http.response.push", "path": path, "headers": _encoded(headers)}
+            message = {"type": "http.response.push", "path": path, "headers": latin_lines(headers)}
             await send(message)
 
 
@@ -261,7 +262,7 @@ class ASGIWebsocketConnection(_Connection):
             start = {
                 "type": "websocket.http.response.start",
                 "status": response.status_code,
-                "headers": _encoded(response.headers),
+                "headers": latin_lines(response.headers),
             }
             await _send_all(send, start, response)
         elif not self._closed:
@@ -282,7 +283,7 @@ class ASGIWebsocketConnection(_Connection):
             return
         message: Message = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": []}
         if self._spec_version() > [2, 0]:
-            message["headers"] = _encoded(headers)
+            message["headers"] = latin_lines(headers)
         elif headers:
             warnings.warn(
                 "The ASGI server sends no headers when it accepts a websocket.", stacklevel=2
@@ -309,8 +310,7 @@ async def _send_all(send: ASGISend, start: Message, response: t.Any) -> None:
     kind = start["type"].removesuffix("start") + "body"
 
     async def piece(data: str | bytes) -> None:
-        body = data.encode() if isinstance(data, str) else bytes(data)
-        await send({"type": kind, "body": body, "more_body": True})
+        await send({"type": kind, "body": as_bytes(data), "more_body": True})
 
     await send(start)
     if isinstance(response, WerkzeugResponse):
@@ -340,10 +340,6 @@ def _takes_task(method: t.Any) -> bool:
         return False
     found = inspect.signature(method).parameters.values()
     return sum(parameter.kind.name.startswith("POSITIONAL") for parameter in found) == 3
-
-
-def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def _normalise_path(path: str, root_path: str) -> str:

@@ -19,8 +19,10 @@ from .._concurrency.threads import Lane
 from .._concurrency.threads import to_thread
 from .._current import activate
 from .._current import call_with_context
-from .._dispatch.response import HEAD_BODY
-from .._dispatch.response import length_line
+from .._http.headers import latin_lines
+from .._http.outgoing import HEAD_BODY
+from .._http.outgoing import length_line
+from .._http.outgoing import Outgoing
 from .._loopback import is_loopback
 from .._loopback import PROXIES
 from .._tracebacks import is_full
@@ -30,7 +32,6 @@ from ..debugger import kind_of
 from ..debugger import Place
 from ..debugger import render_problem
 from ..debugger import render_traceback
-from ..typing import Answer
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Message
@@ -70,7 +71,7 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
     exchange.send = started.send
     on_loop = False
     try:
-        on_loop = context.run(exchange.begin)
+        on_loop = context.run(exchange.flow.enter, exchange.ctx)
         await _run(exchange, context, on_loop)
         await started.begin()
     except Exception as error:
@@ -100,8 +101,8 @@ async def run_tested(exchange: t.Any, context: Context) -> None:
 
     exchange.send = note_begin
     try:
-        if context.run(exchange.begin):
-            await within(context, exchange.on_loop(), exchange)
+        if context.run(exchange.flow.enter, exchange.ctx):
+            await exchange.on_loop(context)
         else:
             await exchange.in_thread(context)
     except Exception as error:
@@ -127,8 +128,8 @@ async def _run(exchange: t.Any, context: Context, on_loop: bool | None = None) -
 
 
 async def _run_in_lane(exchange: t.Any, context: Context, on_loop: bool | None) -> None:
-    if context.run(exchange.begin) if on_loop is None else on_loop:
-        await within(context, exchange.on_loop(), exchange, watched(exchange, context))
+    if context.run(exchange.flow.enter, exchange.ctx) if on_loop is None else on_loop:
+        await exchange.on_loop(context, watched(exchange, context))
     else:
         await exchange.in_thread(context)
 
@@ -192,7 +193,7 @@ async def run_websocket_debugged(exchange: t.Any, context: Context) -> None:
     not as a server does: its client has been told by the close."""
     try:
         watch_calls(exchange.app, exchange.ctx.websocket)
-        if context.run(exchange.begin):
+        if context.run(exchange.enter):
             run = watched(exchange, context)
             await within(context, exchange.on_loop(), exchange, run)
         else:
@@ -276,9 +277,9 @@ async def _ask_debugger(exchange: t.Any) -> bool:
     return answer is not None
 
 
-def _raw(answer: tuple[int, list[tuple[str, str]], bytes]) -> Answer:
+def _raw(answer: tuple[int, list[tuple[str, str]], bytes]) -> Outgoing:
     status, headers, data = answer
-    lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+    lines = latin_lines(headers)
     if not any(name == b"content-length" for name, _ in lines):
         lines.append(length_line(len(data)))
     return status, lines, data
@@ -298,7 +299,7 @@ async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception, plac
     await send_answer(send, (status, headers, b"" if conn.method == "HEAD" else body))
 
 
-def _tell(app: t.Any, conn: Conn, error: Exception, place: Place) -> Answer:
+def _tell(app: t.Any, conn: Conn, error: Exception, place: Place) -> Outgoing:
     """Return the page of an exception, or what else the client takes."""
     headers = [(b"content-type", KINDS[kind := kind_of(_accept(conn))])]
     full = is_full(app.config["TRACEBACKS"])

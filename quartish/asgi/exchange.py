@@ -11,23 +11,20 @@ from werkzeug.exceptions import BadRequest
 
 from .._concurrency.coroutines import SERVER_STOPS
 from .._concurrency.coroutines import Shelter
-from .._concurrency.coroutines import unwrapped
 from .._concurrency.coroutines import Watch
 from .._concurrency.threads import Lane
 from .._concurrency.threads import ThreadsEnd
 from .._dispatch.flow import Flow
-from .._dispatch.hooks import HookThread
 from .._http.body import Body
 from .._http.inbox import HttpInbox
 from .._http.inbox import Inbox
+from .._http.outgoing import Outgoing
 from .._lazy import lazy
 from ..ctx import AppContext
-from ..typing import Answer
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Message
 from ..wrappers.connection import Conn
-from .wsgi_face import as_wsgi_says
 
 MOMENT = 0.1
 """Seconds in which a handler that knows, or will find, that its client left may end by itself."""
@@ -124,6 +121,7 @@ class IdleTimer:
 class Exchange(Watch):
     """A connection, its context and the flow that answers it."""
 
+    inbox_class: t.ClassVar[type[Inbox]] = HttpInbox
     #: The task of the app call, once it is known.
     task: asyncio.Task[t.Any] | None = None
     #: The stay in a worker thread, while there is one.
@@ -164,7 +162,7 @@ class Exchange(Watch):
         #: Whether anybody has asked for the client's messages, or waited for anything.
         self.has_inbox: bool = False
         #: What is left to be sent when the loop lane is done.
-        self.answer: Answer | None = None
+        self.answer: Outgoing | None = None
 
     @lazy
     def inbox(self) -> Inbox:
@@ -173,13 +171,12 @@ class Exchange(Watch):
 
     def open_inbox(self) -> Inbox:
         """Make the inbox and return it. PERF(0.1 us): for who knows that there is none yet."""
-        inbox = self.inbox = self.ctx.conn.inbox = self.make_inbox()
-        self.has_inbox = True
-        return inbox
-
-    def make_inbox(self) -> Inbox:
-        inbox = HttpInbox(self.receive, self.app.to_file_thread, self)
+        ctx = self.ctx
+        inbox = self.inbox = self.inbox_class(self.receive, self.app.to_file_thread, self)
         inbox.config = self.app.config
+        conn = ctx.conn if ctx.made is None else ctx.made
+        conn.inbox = inbox
+        self.has_inbox = True
         return inbox
 
     def know_task(self) -> None:
@@ -250,48 +247,6 @@ class Exchange(Watch):
             self._lose_patience()
         else:
             self._doubt(stops)
-
-    def begin(self) -> bool:
-        """Match the URL in the connection's own Context; say whether the loop lane is taken."""
-        ctx, flow = self.ctx, self.flow
-        if "_quart._preserve_context" in ctx.scope:  # a test client's
-            self._keep()
-        on_loop = flow.enter(ctx)
-        if on_loop and flow.plan.settings.SYNC_HOOKS_IN_THREAD:
-            ctx.hook_thread = HookThread(self.app.hook_pool)
-        return on_loop
-
-    def _keep(self) -> None:
-        """Hand the context to a test client in a `with` block, which keeps it open."""
-        keep = self.ctx.scope["_quart._preserve_context"]
-        if callable(keep):
-            keep(self.ctx)
-
-    async def respond(self) -> t.Any:
-        """Run the flow and end the context; return the response."""
-        ctx = self.ctx
-        try:
-            response = await self.flow.handle(ctx)
-            if getattr(response, "speaks_wsgi", False):
-                response = as_wsgi_says(ctx.conn, response)
-            return response
-        except BaseException as error:
-            ctx.error = unwrapped(error)
-            raise
-        finally:
-            await self.end()
-
-    async def end(self) -> None:
-        """End the context. Its end is let happen even when the client has left."""
-        ctx = self.ctx
-        if ctx.error is not None and self.app.should_ignore_error(ctx.error):
-            ctx.error = None
-        if self.lane is not None:
-            self.lane.spared = True
-        await self.flow.end(ctx)
-        self.answered = True
-        if self.lane is not None:
-            self.lane.spared = False
 
     def send_timed(self, response: t.Any) -> ASGISend:
         """Return a `send` for a response that takes its time: when nothing was sent for
@@ -413,6 +368,11 @@ class Exchange(Watch):
         task = asyncio.current_task()
         return task is not None and task.cancelling() == 0
 
+    def forgives(self, error: BaseException) -> bool:
+        """Say whether the app call ends without an error: it was cancelled by us, or by its own
+        code."""
+        return isinstance(error, asyncio.CancelledError) and (self.took_back() or self.is_its_own())
+
     def stop(self) -> None:
         """Stop the timers, and count our cancellations no more."""
         if self.idle is not None:
@@ -423,7 +383,8 @@ class Exchange(Watch):
             self.patience.cancel()
         if self.doubt is not None:
             self.doubt.cancel()
-        self.took_back()
+        if self.cancels:
+            self.took_back()
 
     async def close(self) -> None:
         """Leave nothing behind: no timer, no reader, no count of our cancellations."""

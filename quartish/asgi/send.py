@@ -19,18 +19,19 @@ from werkzeug.wsgi import FileWrapper
 
 from .._concurrency.coroutines import Apart
 from .._concurrency.coroutines import awaited
-from .._concurrency.coroutines import is_awaitable
 from .._concurrency.threads import Stay
-from .._dispatch.response import AT_ONCE
-from .._dispatch.response import BODILESS
-from .._dispatch.response import HEAD_BODY
-from .._dispatch.response import length_line
-from .._dispatch.response import plain_answer
 from .._dispatch.response import propagates
 from .._http.headers import raw_lines
+from .._http.outgoing import as_bytes
+from .._http.outgoing import AT_ONCE
+from .._http.outgoing import BODILESS
+from .._http.outgoing import close_response
+from .._http.outgoing import HEAD_BODY
+from .._http.outgoing import length_line
+from .._http.outgoing import Outgoing
+from .._http.outgoing import plain_error
 from .._werkzeug import on_close_functions
 from ..ctx import AppContext
-from ..typing import Answer
 from ..typing import ASGISend
 from ..typing import Message
 from ..typing import RawHeaders
@@ -38,8 +39,10 @@ from ..wrappers.response_bodies import FileBody
 from ..wrappers.response_bodies import IterableBody
 from .exchange import Exchange
 from .unfinished import cut_off
+from .wsgi_face import as_wsgi_says
 
 _END: t.Any = object()
+_UNREAD = frozenset([413, 414, 431])
 FILE_PIECE = 262144
 """Bytes of a file that are read and sent in one piece."""
 CHUNKS_PER_TURN = 256
@@ -55,17 +58,19 @@ def raw_headers(ctx: AppContext, response: t.Any, status: int, length: int | Non
         if status == 304:
             remove_entity_headers(headers)
         length = None
-    locate = partial(_location, ctx.conn, response)
-    raw, has_length = raw_lines(list(iter(headers)), locate, ctx.checked)
+    raw, has_length = raw_lines(list(iter(headers)), partial(_location, ctx, response), ctx.checked)
     if length is not None and not has_length:
         raw.append(length_line(length))
+    if status in _UNREAD and ctx.kind == "request" and ctx.conn.http_version < "2":
+        # What the client still sends of the body will not be read.
+        raw.append((b"connection", b"close"))
     return raw
 
 
-def _location(conn: t.Any, response: t.Any, name: str, value: str) -> str:
+def _location(ctx: AppContext, response: t.Any, name: str, value: str) -> str:
     """Return a URL as a header has it: a URI; absolute, where Werkzeug's class wants it."""
     if getattr(response, "autocorrect_location_header", False):
-        value = response.get_wsgi_headers(conn.environ)[name]
+        value = response.get_wsgi_headers(ctx.conn.environ)[name]
     return iri_to_uri(value)
 
 
@@ -113,52 +118,43 @@ class ClientGone(Exception):
     """The client left while a response was sent: nothing to tell anybody."""
 
 
-def as_answer(ctx: AppContext, response: t.Any) -> Answer | None:
-    """Return what is sent of a response; None where that takes its time, or where something has
-    to be closed after it."""
-    if on_close_functions(response):
-        return None
-    data = body_in_memory(response)
-    if data is None or len(data) > AT_ONCE:
-        return None
-    status: int = response.status_code
-    headers = _head(ctx, response, status, len(data))
-    conn = ctx.conn
-    bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
-    return status, headers, b"" if bodiless or status in BODILESS else data
+def is_bodiless(ctx: AppContext, status: int) -> bool:
+    """Say whether the body of a response is not sent: to HEAD, and by its status."""
+    scope = ctx.scope
+    return status in BODILESS or (scope["method"] == "HEAD" and HEAD_BODY not in scope)
 
 
-def answer_of(exchange: Exchange, response: t.Any) -> Answer | None:
-    """Return what `as_answer` does, and a plain 500 where that fails."""
+def outgoing_of(ctx: AppContext, response: t.Any) -> t.Any:
+    """Return what is to be sent of a response: its answer, or itself where that takes its time, or
+    where something has to be closed after it; a plain 500 where it cannot be sent."""
+    if getattr(response, "speaks_wsgi", False):
+        response = as_wsgi_says(ctx, response)
     try:
-        return as_answer(exchange.ctx, response)
+        if on_close_functions(response):
+            return response
+        data = body_in_memory(response)
+        if data is None or len(data) > AT_ONCE:
+            return response
+        status: int = response.status_code
+        headers = raw_headers(ctx, response, status, len(data))
+        return status, headers, b"" if is_bodiless(ctx, status) else data
     except Exception as error:
-        return failed_answer(exchange, error)
+        return failed_answer(ctx, error)
 
 
-def failed_answer(exchange: Exchange, error: Exception) -> Answer:
+def failed_answer(ctx: AppContext, error: Exception) -> Outgoing:
     """Return what is sent in place of a response that cannot be sent, and log that; raise the
     error where that is asked for."""
-    if propagates(exchange.app):
+    app = ctx.app
+    if propagates(app):
         raise error
-    exchange.app.logger.error(
-        "The response of %s cannot be sent",
-        exchange.flow.plan.describe(exchange.ctx),
-        exc_info=error,
+    app.logger.error(
+        "The response of %s cannot be sent", ctx.flow.plan.describe(ctx), exc_info=error
     )
-    return plain_answer(exchange.ctx.conn.method != "HEAD")
+    return plain_error(ctx.conn.method != "HEAD")
 
 
-def as_bytes(chunk: t.Any) -> bytes:
-    """Return a piece of a response's body. Raises TypeError where it is none."""
-    if isinstance(chunk, str):
-        return chunk.encode()
-    if isinstance(chunk, (bytes, bytearray, memoryview)):
-        return bytes(chunk)
-    raise TypeError(f"A response consists of str and bytes, not of {type(chunk).__name__}.")
-
-
-async def send_answer(send: ASGISend, answer: Answer) -> None:
+async def send_answer(send: ASGISend, answer: Outgoing) -> None:
     """Send an answer, on the loop."""
     status, headers, data = answer
     try:
@@ -168,9 +164,8 @@ async def send_answer(send: ASGISend, answer: Answer) -> None:
         pass
 
 
-async def send_answer_of(exchange: Exchange, send: ASGISend, answer: Answer) -> None:
+async def send_answer_of(exchange: Exchange, send: ASGISend, answer: Outgoing) -> None:
     """Send an answer as `send_answer` does, unless the client has left meanwhile."""
-    exchange.answered = True
     try:
         if not (exchange.has_inbox and exchange.inbox.gone):
             await send_answer(send, answer)
@@ -196,12 +191,12 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
         try:
             status: int = response.status_code
             data = body_in_memory(response)
-            headers = _head(exchange.ctx, response, status, None if data is None else len(data))
+            length = None if data is None else len(data)
+            headers = raw_headers(exchange.ctx, response, status, length)
         except Exception as error:
-            await send_answer(send, failed_answer(exchange, error))
+            await send_answer(send, failed_answer(exchange.ctx, error))
             return
-        bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
-        payload = b"" if bodiless or status in BODILESS else data
+        payload = b"" if is_bodiless(exchange.ctx, status) else data
         if payload is None or len(payload) > AT_ONCE:
             send = exchange.send_timed(response)
         path = None if payload is not None else _path_of(conn, response)
@@ -233,22 +228,8 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
         raise
     finally:
         inbox.listener = None  # after the end a server may say so of any client
-        if data is None and isinstance(response, WerkzeugResponse):
-            aclose = getattr(response.response, "aclose", None)  # Werkzeug knows `close` only
-            if aclose is not None:
-                await aclose()
         if data is None or on_close_functions(response):
-            closed: t.Any = response.close()
-            if is_awaitable(closed):
-                await closed
-
-
-def _head(ctx: AppContext, response: t.Any, status: int, length: int | None) -> RawHeaders:
-    headers = raw_headers(ctx, response, status, length)
-    if status in (413, 414, 431) and ctx.conn.http_version < "2":
-        # What the client still sends of the body will not be read.
-        headers.append((b"connection", b"close"))
-    return headers
+            await close_response(response)
 
 
 async def _send_from_threads(exchange: Exchange, response: t.Any, send: ASGISend) -> None:
@@ -294,20 +275,19 @@ def _chunks_here(response: t.Any) -> t.Iterator[bytes]:
 
 async def send_here(exchange: Exchange, response: t.Any) -> None:
     """Send a synchronous stream from the thread that runs its request."""
-    conn, inbox, send = exchange.ctx.conn, exchange.inbox, exchange.send_timed(response)
+    inbox, send = exchange.inbox, exchange.send_timed(response)
     status: int = response.status_code
     _read_more_at_once(response)
     try:
         try:
             headers = raw_headers(exchange.ctx, response, status, None)
         except Exception as error:
-            await awaited(send_answer(send, failed_answer(exchange, error)))
+            await awaited(send_answer(send, failed_answer(exchange.ctx, error)))
             return
         start = {"type": "http.response.start", "status": status, "headers": headers}
         await awaited(_send(send, start))
         exchange.unfinished = True
-        bodiless = conn.method == "HEAD" and HEAD_BODY not in conn.scope
-        if not (bodiless or status in BODILESS):
+        if not is_bodiless(exchange.ctx, status):
             for chunk in _chunks_here(response):
                 if inbox.gone is not None:
                     return
@@ -318,15 +298,7 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
         exchange.unfinished = False
     finally:
         inbox.listener = None
-        assert exchange.lane is not None
-        exchange.lane.spared = True
-        try:
-            if isinstance(response.response, IterableBody):
-                response.response.close_here()
-        finally:
-            closed: t.Any = response.close()
-            if is_awaitable(closed):
-                await awaited(closed)
+        await close_response(response)
 
 
 async def _send_chunk(send: ASGISend, data: bytes, more: bool = True) -> None:

@@ -19,14 +19,16 @@ from .._concurrency.coroutines import within
 from .._concurrency.threads import Lane
 from .._concurrency.threads import to_thread
 from .._current import is_current
-from .._dispatch.response import drop_response
 from .._http.head import cut
 from .._http.inbox import Inbox
+from .._http.outgoing import as_bytes
+from .._http.outgoing import close_response
 from ..debugger import shows_errors
 from ..debugger import traceback_response
 from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
+from ..wrappers.connection import hand_down
 from .debug import log
 from .debug import run_websocket_debugged
 from .exchange import Exchange
@@ -35,6 +37,7 @@ from .send import body_in_memory
 from .send import is_sync_stream
 from .send import raw_headers
 from .stopping import when_it_stops
+from .wsgi_face import as_wsgi_says
 
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
@@ -65,23 +68,23 @@ async def handle_websocket(
     if server is not None:  # PERF(0.1 us): it is Hypercorn, perhaps
         when_it_stops(app, server, partial(_end_all, app))
     websocket = app.websocket_class.from_scope(scope)
-    websocket.json_module, websocket.config_of_app = app.json, app.config
+    hand_down(app, websocket)
     if app.plain or not flow.plan.makes_context:
         ctx = app.context_class(app, websocket=websocket)
     else:
         ctx = app.websocket_context(websocket)
     ctx.scope = scope
     context = copy_context()
-    exchange = WebsocketExchange(app, ctx, app.flow_of(ctx), receive, send)
+    exchange = WebsocketExchange(app, ctx, flow, receive, send)
     exchange.know_task()
     ctx.took_back = exchange.took_back
-    inbox = exchange.inbox
+    inbox = exchange.open_inbox()
     websocket.connect(inbox, send)
     app.websockets.add(exchange)
     try:
         if app.config["DEBUG"]:
             await run_websocket_debugged(exchange, context)
-        elif context.run(exchange.begin):
+        elif context.run(exchange.enter):
             await within(context, exchange.on_loop(), exchange)
         else:
             await exchange.in_thread(context)
@@ -112,19 +115,21 @@ class WebsocketExchange(Exchange):
 
     #: Whether the server stops.
     restarting: bool = False
+    inbox_class = Inbox
     lane: Lane | None
 
-    def make_inbox(self) -> Inbox:
-        return Inbox(self.receive, self.app.to_file_thread, self)
-
-    def begin(self) -> bool:
-        takes_loop = super().begin()
-        config, conn = self.app.config, self.ctx.conn
+    def enter(self) -> bool:
+        """Match the URL, and refuse origins that may not open a websocket; say whether the loop
+        lane is taken."""
+        ctx = self.ctx
+        takes_loop = self.flow.enter(ctx)
+        config, conn = self.app.config, ctx.made
         origins = config["WEBSOCKET_ALLOWED_ORIGINS"]
         if origins is None:
             origins = config["WEBSOCKET_ORIGINS"]
         if origins is not None and not _is_allowed(conn.headers, origins):
             conn.routing_exception = Forbidden("This origin may not open a websocket here.")
+            ctx.view = None
         return takes_loop
 
     # --- the end, from outside ----------------------------------------------------------------
@@ -174,15 +179,16 @@ class WebsocketExchange(Exchange):
 
     async def on_loop(self) -> None:
         async with self.closing(None):
-            await self.finish(await self.respond())
+            await self.flow.run(self.ctx, True, as_wsgi_says)
+            await self.finish(self.ctx.take_outcome())
 
     async def in_thread(self, context: t.Any) -> None:
         self.lane = Lane(self.inbox.watch)
         self.lane.grace = self.app.config["DISCONNECT_GRACE"]
-        work = partial(drive, self.respond(), context)
+        work = partial(drive, self.flow.run(self.ctx, False, as_wsgi_says), context)
         async with self.closing(context):
-            response = await to_thread(self.app.view_pool, None, work, lane=self.lane)
-            await within(context, self.finish(response))
+            await to_thread(self.app.view_pool, None, work, lane=self.lane)
+            await within(context, self.finish(self.ctx.take_outcome()))
 
     @asynccontextmanager
     async def closing(self, context: t.Any) -> t.AsyncIterator[None]:
@@ -218,6 +224,7 @@ class WebsocketExchange(Exchange):
 
     async def finish(self, response: t.Any) -> None:
         """Reject the handshake with the response, or close what was accepted."""
+        self.answered = True
         websocket = self.ctx.websocket
         if response is None or websocket.accepted:
             failed = response is not None and response.status_code >= 500
@@ -234,9 +241,9 @@ class WebsocketExchange(Exchange):
                 chunks = response.iter_encoded()
                 data = await to_thread(self.app.view_pool, copy_context(), b"".join, chunks)
             elif data is None:
-                data = b"".join([_encoded(chunk) async for chunk in response.response])
+                data = b"".join([as_bytes(chunk) async for chunk in response.response])
         finally:
-            await drop_response(response)
+            await close_response(response)
         status = response.status_code
         headers = raw_headers(self.ctx, response, status, len(data))
         start = {"type": "websocket.http.response.start", "status": status}
@@ -271,7 +278,3 @@ def _is_allowed(headers: t.Any, origins: str | t.Collection[str | None]) -> bool
     host = headers.get("Host", "").lower()
     port = PORTS.get(scheme)
     return port is not None and place.removesuffix(port) == host.removesuffix(port) != ""
-
-
-def _encoded(chunk: str | bytes) -> bytes:
-    return chunk.encode() if isinstance(chunk, str) else bytes(chunk)

@@ -11,6 +11,8 @@ import typing as t
 
 from werkzeug.wrappers import Response
 
+from ..ctx import AppContext
+
 
 class _Chunks:
     """The chunks of a WSGI response, which is closed once, however often that is asked for."""
@@ -30,12 +32,15 @@ class _Chunks:
             closes()
 
 
-def as_wsgi_says(conn: t.Any, response: t.Any) -> Response:
-    """Return what is sent of a response whose class redefines how it is sent by WSGI."""
-    environ = conn.environ
+def as_wsgi_says(ctx: AppContext, response: t.Any) -> t.Any:
+    """Return what is sent of a response: itself, unless its class redefines how it is sent by
+    WSGI."""
+    if not getattr(response, "speaks_wsgi", False):
+        return response
+    environ = ctx.conn.environ
     if hasattr(response.response, "__aiter__"):  # nothing that WSGI could iterate here
         response.headers = response.get_wsgi_headers(environ)
-        return t.cast(Response, response)
+        return response
     begun: list[t.Any] = []
     written: list[bytes] = []
 

@@ -253,23 +253,25 @@ class TaggedJSONSerializer:
         # PERF(1.5 us): what most sessions hold is written as it is.
         if type(value) is not dict or not self._is_plain(value):
             value = self.tag(value)
-        if _past_provider():
+        ctx = find_context()
+        if ctx is None:
+            return dumps(value, separators=(",", ":"))
+        if _past_provider(ctx):
             return _write(value)
-        return dumps(value, separators=(",", ":"))
+        return t.cast(str, ctx.app.json.dumps(value, separators=(",", ":")))
 
     def loads(self, value: str) -> t.Any:
         """Return what `dumps` was given."""
-        data = _json.loads(value) if _past_provider() else loads(value)
+        data = _json.loads(value) if _past_provider(find_context()) else loads(value)
         # PERF(2 us): where no text begins with a space, nothing is tagged.
         if self._spaced and type(value) is str and '" ' not in value and '"\\u0020' not in value:
             return data
         return self._untag_scan(data)
 
 
-def _past_provider() -> bool:
+def _past_provider(ctx: t.Any) -> bool:
     """Say whether the app's provider is not asked: *Quart's* sessions are JSON by the standard
     library, whatever else the app writes."""
-    ctx = find_context()
     return ctx is not None and not ctx.app.plain
 
 

@@ -15,7 +15,7 @@ from .._concurrency.coroutines import is_async_callable
 from .._concurrency.threads import to_thread
 from .._concurrency.threads import Workers
 from .._defaults import DEFAULTS
-from .._dispatch.response import length_line
+from .._http.outgoing import length_line
 from .._lazy import lazy
 from ..asgi.through_wsgi import handle_through_wsgi
 from ..typing import ASGIApp

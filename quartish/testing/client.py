@@ -15,7 +15,8 @@ from werkzeug.test import ClientRedirectError
 from werkzeug.test import TestResponse
 
 from .._concurrency.coroutines import is_awaitable
-from .._dispatch.response import HEAD_BODY
+from .._dispatch.response import PRESERVE
+from .._http.outgoing import HEAD_BODY
 from .._werkzeug import Cookie
 from ..sessions import SessionMixin
 from ..typing import AppLike
@@ -31,7 +32,6 @@ from .utils import HeadersLike
 from .utils import make_test_body_with_headers
 from .utils import make_test_headers_path_and_query_string
 from .utils import make_test_scope
-from .utils import PRESERVE
 from .utils import sentinel
 
 PLAIN_CLIENT = ("127.0.0.1", 50000)

@@ -20,6 +20,7 @@ from werkzeug.sansio.multipart import MultipartEncoder
 from werkzeug.sansio.multipart import Preamble
 from werkzeug.urls import iri_to_uri
 
+from .._dispatch.response import PRESERVE
 from ..json import dumps
 from ..typing import AppLike
 from ..typing import Scope
@@ -32,9 +33,6 @@ Auth = t.Union[Authorization, tuple[str, str], None]
 
 sentinel: t.Any = object()
 """Stands for JSON that was not given, where None means null."""
-
-PRESERVE = "_quart._preserve_context"
-"""Key of the scope: what is called with the context that a client keeps after the request."""
 
 _BOUNDARY = "----QuartBoundary"
 

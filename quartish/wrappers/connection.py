@@ -27,6 +27,7 @@ from .._lazy import lazy
 from .._observed import PartType
 from .._werkzeug import form_class
 from .._werkzeug import headers_of
+from ..typing import ASGISend
 from ..typing import Scope
 
 
@@ -341,10 +342,12 @@ class Conn(SansioRequest, metaclass=PartType):
         return [] if name is None else split_blueprint_path(name)
 
 
-def hand_down(app: t.Any, conn: t.Any) -> None:
-    """Give a connection what it needs of the app that makes it."""
-    conn.json_module = app.json
-    conn.config_of_app = app.config
+def hand_down(app: t.Any, conn: t.Any, send: ASGISend | None = None) -> None:
+    """Give a connection what it needs of the app that makes it; and a request of the awaitable
+    colour what it may send by."""
+    conn.json_module, conn.config_of_app = app.json, app.config
+    if send is not None and not app.plain:
+        conn.asgi_send = send
 
 
 class _Titles(dict[bytes, str]):

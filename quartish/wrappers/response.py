@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .. import json
 from .._concurrency.coroutines import from_thread
 from .._current import find_context
+from .._http.outgoing import as_bytes
 from .._observed import PartType
 from .._werkzeug import KNOWS_RESPONSES
 from .._werkzeug import set_up
@@ -172,7 +173,7 @@ def iterate_async(chunks: t.AsyncIterable[str | bytes]) -> t.Iterator[bytes]:
     iterator = aiter(chunks)
     try:
         while (chunk := from_thread(_next(iterator))) is not None:
-            yield chunk.encode() if isinstance(chunk, str) else chunk
+            yield as_bytes(chunk)
     finally:
         aclose = getattr(iterator, "aclose", None)
         if aclose is not None:

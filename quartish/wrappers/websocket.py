@@ -14,6 +14,7 @@ from .._concurrency.coroutines import mark_async
 from .._concurrency.coroutines import Turns
 from .._concurrency.threads import in_lane
 from .._concurrency.threads import this_thread
+from .._http.headers import accepted_lines
 from .._http.headers import check_token
 from .._http.inbox import give_way
 from .._http.inbox import Inbox
@@ -33,7 +34,6 @@ from .websocket_messages import as_async
 from .websocket_messages import Buffer as Buffer
 from .websocket_messages import LONGEST_REASON
 from .websocket_messages import NO_STATUS
-from .websocket_messages import raw_lines
 from .websocket_messages import sendable
 from .websocket_messages import UNSENT
 from .websocket_messages import WebSocketDisconnect as WebSocketDisconnect
@@ -241,7 +241,7 @@ class Websocket(JSONMessages):
             await asyncio.sleep(0)  # who does nothing but this, in a loop, keeps nobody waiting
         else:
             try:
-                raw_lines(lines := Headers(headers))
+                accepted_lines(lines := Headers(headers))
                 if subprotocol is not None:
                     check_token("subprotocol", subprotocol)
             except (TypeError, ValueError):
@@ -418,7 +418,7 @@ class Websocket(JSONMessages):
         await self._answer({"type": "websocket.send", kind: data})
 
     async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
-        raw = raw_lines(headers)
+        raw = accepted_lines(headers)
         await self._answer({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw})
 
     async def _close(self, code: int, reason: str) -> None:

@@ -10,6 +10,7 @@ from asyncio import _get_running_loop
 from .._concurrency.coroutines import from_thread
 from .._concurrency.coroutines import mark_async
 from .._concurrency.threads import in_lane
+from .._concurrency.threads import this_thread
 from .._current import find_context
 from .._http.inbox import give_way
 from .._http.inbox import Inbox
@@ -33,7 +34,8 @@ def waited_for_in_threads(
     @mark_async
     @functools.wraps(func)
     def call(*args: P.args, **kwargs: P.kwargs) -> t.Any:
-        return waited_for(func(*args, **kwargs))
+        coro = func(*args, **kwargs)
+        return coro if this_thread.lane is None else waited_for(coro)
 
     return call
 

@@ -5,13 +5,6 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from werkzeug.datastructures import Headers
-
-from .._http.headers import breaks
-from .._http.headers import raw_name
-from .._http.headers import raw_value
-from .._http.headers import Unsendable
-from ..typing import RawHeaders
 from .connection import ClientDisconnectedError
 
 NO_STATUS = 1005
@@ -68,14 +61,6 @@ class Buffer:
     def disconnect(self) -> None:
         """Say that no message comes any more."""
         self._messages.put_nowait(None)
-
-
-def raw_lines(headers: Headers) -> RawHeaders:
-    """Return headers as ASGI wants them. Raises Unsendable where no server could send them."""
-    for name, value in headers:
-        if breaks(value):
-            raise Unsendable(f"The header {name!r} has a line break or a NUL in its value.")
-    return [(raw_name(name), raw_value(value)) for name, value in headers]
 
 
 def sendable(data: t.Any) -> str | bytes:

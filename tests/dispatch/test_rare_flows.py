@@ -14,10 +14,10 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 
 import quartish
+from quartish import _context
 from quartish import appcontext_pushed
 from quartish import copy_current_request_context
 from quartish import has_app_context
-from quartish._context import _making
 from quartish._quart.contexts import RequestContext
 from quartish.ctx import AppContext
 from tests._peer import ask
@@ -220,21 +220,32 @@ def test_contexts_of_a_subclass_are_known_by_it() -> None:
     assert not isinstance(stock, Own)
 
 
-async def test_two_threads_that_ask_for_a_request_get_one() -> None:
+async def test_two_threads_that_ask_for_a_request_get_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     app = quartish.Flask("app")
     found: list[t.Any] = []
+    made: list[t.Any] = []
+    both = threading.Barrier(2, timeout=5)
+    hand_down = _context.hand_down
+
+    def wait_for_other(app: t.Any, request: t.Any, *args: t.Any) -> None:
+        hand_down(app, request, *args)
+        made.append(request)
+        both.wait()
+
+    monkeypatch.setattr(_context, "hand_down", wait_for_other)
 
     @app.get("/")
     async def view() -> str:
         ctx: t.Any = quartish.globals.request_ctx._get_current_object()  # type: ignore[attr-defined]
-        with _making:
-            asking = [threading.Thread(target=lambda: found.append(ctx.conn)) for _ in range(2)]
-            for thread in asking:
-                thread.start()
-            await asyncio.sleep(0.02)  # both wait for who makes it
+        asking = [threading.Thread(target=lambda: found.append(ctx.conn)) for _ in range(2)]
+        for thread in asking:
+            thread.start()
         for thread in asking:
             await asyncio.to_thread(thread.join)
         return "view"
 
     await ask(app)
+    assert len(made) == 2 and made[0] is not made[1]  # both had made one
     assert len(found) == 2 and found[0] is found[1]

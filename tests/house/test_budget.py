@@ -22,13 +22,13 @@ PACKAGE = str(Path(__file__).parents[2] / "quartish")
 #: Calls of quartish's functions until the view's first line, and from there to the end, in the
 #: plain colour and in the awaitable one. They may go down, never up.
 TRIPS = {
-    "hello": ((10, 1), (10, 1)),
-    "hooks": ((24, 48), (24, 49)),
-    "session": ((10, 86), (10, 84)),
-    "form": ((34, 26), (20, 31)),
-    "thread": ((38, 48), (46, 52)),
-    "websocket": ((48, 49), (49, 49)),
-    "wsgi": ((29, 45), None),
+    "hello": ((9, 1), (9, 1)),
+    "hooks": ((21, 32), (21, 33)),
+    "session": ((9, 72), (9, 72)),
+    "form": ((31, 23), (19, 28)),
+    "thread": ((37, 35), (45, 36)),
+    "websocket": ((35, 34), (36, 34)),
+    "wsgi": ((27, 21), None),
 }
 
 SCOPE = http_scope(headers=[(b"host", b"localhost"), (b"accept", b"*/*")])

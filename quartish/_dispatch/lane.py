@@ -1,0 +1,85 @@
+"""Where the code of a request runs: the context is made active, the URL matched, and the lane is
+found by the view, before the first step of the flow."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._concurrency.coroutines import is_async_callable
+from ..ctx import AppContext
+from .hooks import HookThread
+from .life import begin
+from .match import match_scope
+from .match import match_url
+from .own_contexts import is_own
+from .own_contexts import takes_loop
+from .plan import Plan
+from .response import PRESERVE
+
+#: What is known of a view that was not looked at.
+_UNKNOWN: tuple[t.Any, bool, t.Any] = (object(), False, None)
+
+
+class Colours(t.Protocol):
+    """A flow, as its lanes see it."""
+
+    #: The view of an endpoint, when it was last looked at, whether it is an `async def`, and the
+    #: view again if it is and nothing but hooks may have a word in its call. PERF(0.5 us): to find
+    #: out takes a call or two.
+    colours: dict[str, tuple[t.Any, bool, t.Any]]
+
+    @property
+    def plan(self) -> Plan: ...
+
+
+def enter(flow: Colours, ctx: AppContext) -> bool:
+    """Make a connection's context active, match the URL, and say whether the loop lane is taken:
+    its view is an `async def`, and no step was overridden by a `def`. Without a view (a 404) the
+    hooks decide. A context with methods of its own is pushed by the flow.
+
+    The view is left as `ctx.view` where nobody has a word in its call or takes part before it; and
+    as `ctx.reads_ahead` whether the body is to be read before it: plain colour, loop lane.
+    """
+    plan, scope, ctx.flow = flow.plan, ctx.scope, flow
+    if scope is not None and PRESERVE in scope:
+        keep = scope[PRESERVE]
+        if callable(keep):  # a test client in a `with` block keeps it open
+            keep(ctx)
+    if plan.own_contexts and is_own(plan, ctx):
+        on_loop = takes_loop(plan, ctx)
+    else:
+        begin(plan, ctx)
+        try:
+            if not match_scope(plan, ctx):
+                match_url(plan, ctx)
+        except Exception as error:  # a converter's own fault, too: dispatched like a view's
+            ctx.conn.routing_exception = error
+        conn = ctx.made
+        if plan.overridden:
+            on_loop = False
+        elif conn is not None and conn.routing_exception is not None:
+            on_loop = plan.misses_on_loop(ctx)
+        else:
+            rule = ctx.url_rule if conn is None else conn.url_rule
+            view: t.Any = plan.app.view_functions.get(rule.endpoint)
+            known, on_loop, bare = flow.colours.get(rule.endpoint, _UNKNOWN)
+            if known is not view:
+                adapted = plan.adapt is not None  # to what is awaited, as its base does
+                on_loop = view is None or adapted or is_async_callable(view)
+                bare = None
+                if on_loop and not adapted and plan.direct and not plan.replaced:
+                    bare = view
+                flow.colours[rule.endpoint] = view, on_loop, bare
+            if not (
+                plan.before or plan.preprocessors or plan.starting or ctx.unsettled is not None
+            ):
+                # OPTIONS has no view where it is answered automatically.
+                method = scope["method"] if conn is None else conn.method
+                ctx.view = bare if method != "OPTIONS" else None
+    if on_loop and scope is not None:
+        conn = ctx.made
+        if plan.reads_ahead and conn is not None and conn.body is not None:
+            ctx.reads_ahead = plan.may_read(ctx)
+        if plan.settings.SYNC_HOOKS_IN_THREAD:
+            ctx.hook_thread = HookThread(plan.app.hook_pool)  # type: ignore[attr-defined]
+    return on_loop
