@@ -353,7 +353,8 @@ class Websocket(JSONMessages):
                 raise
         else:
             send: t.Any = self.asgi_send
-            key = "text" if isinstance(data, str) else "bytes"
+            # PERF(0.02 us): most are of that very type.
+            key = "text" if kind is str or isinstance(data, str) else "bytes"
             try:
                 await send({"type": "websocket.send", key: data})
             except OSError as error:
