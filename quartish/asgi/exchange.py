@@ -265,8 +265,7 @@ class Exchange(Watch):
     def _stalled(self) -> None:
         assert self.idle is not None
         self.stalled = True
-        if self.has_inbox:
-            self.inbox.over = True
+        self.inbox.over = True
         self.app.logger.warning(
             "The response of %s was given up: nothing of it was sent for %s seconds"
             " (RESPONSE_TIMEOUT, response.timeout)",
