@@ -160,7 +160,8 @@ class Flow:
         else:
             conn = ctx.made
             if answer is None or (conn is not None and conn.needs_close) or any(plan.at_end):
-                await self.run(ctx, True, take, ended(rv))
+                # What has no answer here has none there.
+                await self.run(ctx, answer is not None, take, ended(rv))
             else:
                 ctx.outcome = answer
                 ctx.pushes -= 1
