@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass
 
 from blacksheep import Application
 from blacksheep import FromJSON
@@ -10,6 +11,7 @@ from blacksheep import FromQuery
 from blacksheep import json as json_response
 from blacksheep import Request
 from blacksheep import Response
+from blacksheep import Router
 from blacksheep import StreamedContent
 from blacksheep import text
 from blacksheep import WebSocket
@@ -19,7 +21,6 @@ from .content import chunks_async
 from .content import HELLO
 from .content import ROUTES
 from .typed_views import Database
-from .typed_views import Order
 from .typed_views import Settings
 
 
@@ -67,6 +68,20 @@ def small(_: t.Any) -> t.Any:
     return app
 
 
+@dataclass
+class PostedLine:
+    sku: str
+    quantity: int
+    price: float
+
+
+@dataclass
+class Posted:
+    id: int
+    customer: str
+    lines: list[PostedLine]
+
+
 class Found:
     """The user; components of BlackSheep's are made by their classes."""
 
@@ -75,14 +90,14 @@ class Found:
 
 
 def typed(_: t.Any) -> t.Any:
-    app = Application(show_error_details=False)
+    app = Application(show_error_details=False, router=Router())  # not the process's one
     route = app.router
     app.services.add_transient(Settings)
     app.services.add_transient(Database)
     app.services.add_transient(Found)
 
     @route.post("/order")
-    async def order(data: FromJSON[Order]) -> Response:
+    async def order(data: FromJSON[Posted]) -> Response:
         return json_response({"lines": len(data.value.lines)})
 
     @route.get("/search")

@@ -10,6 +10,7 @@ import http
 import types
 import typing as t
 
+import msgspec
 from werkzeug.sansio.response import Response as SansioResponse
 
 from .annotations import is_struct
@@ -29,6 +30,8 @@ _FLASKS = (str, bytes, bytearray, object, t.Any, t.NoReturn, t.Never)
 _STREAMS = (cabc.Iterator, cabc.AsyncIterator, cabc.Generator, cabc.AsyncGenerator, cabc.Callable)
 _PLAIN = (str, int, float, bool, type(None), dict, list, cabc.Mapping, cabc.Sequence, t.Any, object)
 _NONE = type(None)
+#: What a codec raises for what is not of its type.
+_REFUSED = (ValueError, msgspec.MsgspecError)
 
 
 class WrongReturn(TypeError):
@@ -87,7 +90,7 @@ class Returns:
         if not self._is_exact(body):
             try:
                 body = self.codec.from_own(body)
-            except ValueError as error:
+            except _REFUSED as error:
                 raise self._wrong(error) from error
         data = self.codec.to_json(body)
         if not rest:
@@ -111,7 +114,7 @@ class Returns:
         assert self.codec is not None
         try:
             self.codec.check(body if self._is_exact(body) else self.codec.from_own(body))
-        except (ValueError, TypeError) as error:
+        except (*_REFUSED, TypeError) as error:
             raise self._wrong(error) from error
 
     def _wrong(self, error: Exception) -> WrongReturn:

@@ -27,6 +27,9 @@ from .faults import faults_of_model
 from .faults import missing
 from .faults import MOST
 
+#: What decoding raises beside `ValidationError`. Bytes that are no UTF-8 are a ValueError before
+#: msgspec 0.20.
+_DECODING = (msgspec.DecodeError, RecursionError, ValueError, TypeError)
 #: Values that are looked at one by one for more faults than the first.
 _SEARCHED = 1000
 #: What msgspec says of a float in the place of another number.
@@ -111,7 +114,7 @@ class StructCodec:
         except msgspec.ValidationError as error:
             try:
                 value = msgspec.json.decode(data)
-            except (msgspec.DecodeError, RecursionError) as whole:
+            except _DECODING as whole:
                 raise Undecodable(_told(whole)) from whole
             if _FLOAT in str(error):
                 value = _with_integers(value)
@@ -120,7 +123,7 @@ class StructCodec:
                 except msgspec.ValidationError:
                     pass
             raise Refused(self._faults(value, where, [], error, True)) from error
-        except (msgspec.DecodeError, RecursionError) as error:
+        except _DECODING as error:
             raise Undecodable(_told(error)) from error
 
     def from_msgpack(self, data: bytes, where: str) -> t.Any:
@@ -129,10 +132,10 @@ class StructCodec:
         except msgspec.ValidationError as error:
             try:
                 value = msgspec.msgpack.decode(data, ext_hook=_refuse_ext)
-            except (msgspec.DecodeError, RecursionError, ValueError, TypeError) as whole:
+            except _DECODING as whole:
                 raise Undecodable(_told(whole)) from whole
             raise Refused(self._faults(value, where, [], error, True)) from error
-        except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        except _DECODING as error:
             raise Undecodable(_told(error)) from error
 
     def from_text(self, value: t.Any, where: str, path: list[str | int]) -> t.Any:
@@ -259,7 +262,7 @@ class ModelCodec:
     def from_msgpack(self, data: bytes, where: str) -> t.Any:
         try:
             value = msgspec.msgpack.decode(data, ext_hook=_refuse_ext)
-        except (msgspec.DecodeError, RecursionError, ValueError, TypeError) as error:
+        except _DECODING as error:
             raise Undecodable(_told(error)) from error
         return self.from_object(value, where)
 
