@@ -22,6 +22,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "checkout",
+    "drawings",
     "names",
     "tables",
     "plain",

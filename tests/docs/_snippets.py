@@ -1,0 +1,95 @@
+"""The code blocks of the site and what is to be done with each; CONTRIBUTING.md has the rules.
+
+python -m tests.docs._snippets    # counts them
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+#: Pages whose blocks a test of their own runs.
+ELSEWHERE = {
+    "README.md": "tests/docs/test_readme.py",
+    "docs/development.md": "tests/docs/test_development.py",
+    "docs/mistakes.md": "tests/docs/test_mistakes.py",
+    "docs/port.md": "tests/port/test_docs.py",
+    "docs/typed.md": "tests/docs/test_typed.py",
+}
+#: Languages that show something, with the reason why nothing is done with them.
+SHOWN = {
+    "text": "what something says, or a drawing",
+    "nginx": "tests/examples/test_deploy.py runs examples/deploy",
+    "ini": "tests/examples/test_deploy.py runs examples/deploy",
+}
+#: Blocks of MyST's own.
+_DIRECTIVE = re.compile(r"\{[\w:-]+\}")
+_FENCE = re.compile(
+    r"(?P<marks>(?:^<!-- (?:test|file): [^\n]* -->\n+)*)"
+    r"^(?P<fence>```+)(?P<language>[^\n`]*)\n(?P<source>.*?)^(?P=fence)[ ]*$",
+    re.MULTILINE | re.DOTALL,
+)
+_MARK = re.compile(r"<!-- (test|file): (.*?) -->")
+
+
+@dataclasses.dataclass
+class Block:
+    """A code block: `marks` are what the comments above it say."""
+
+    page: str
+    line: int
+    language: str
+    source: str
+    marks: dict[str, str]
+
+    @property
+    def place(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    @property
+    def skipped(self) -> str | None:
+        """Return why nothing is done with the block, or None."""
+        word, _, reason = self.marks.get("test", "").partition(" ")
+        if word == "skip":
+            return reason or None
+        return SHOWN.get(self.language)
+
+
+def pages() -> list[Path]:
+    """Return the pages of the site whose blocks are run here."""
+    found = sorted(DOCS.rglob("*.md"))
+    return [path for path in found if str(path.relative_to(ROOT)) not in ELSEWHERE]
+
+
+def blocks_of(path: Path) -> list[Block]:
+    text = path.read_text()
+    found = []
+    for match in _FENCE.finditer(text):
+        language = match["language"].strip()
+        if _DIRECTIVE.match(language):
+            continue
+        line = text.count("\n", 0, match.start("fence")) + 2
+        marks = dict(_MARK.findall(match["marks"]))
+        found.append(Block(str(path.relative_to(ROOT)), line, language, match["source"], marks))
+    return found
+
+
+def count() -> str:
+    everywhere = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+    run: collections.Counter[str] = collections.Counter()
+    left: collections.Counter[str] = collections.Counter()
+    for path in everywhere:
+        for block in blocks_of(path):
+            (left if block.skipped else run)[block.language] += 1
+    lines = [f"{len(everywhere)} pages, README.md among them"]
+    lines += [f"{run.total()} blocks are run or checked: {dict(run.most_common())}"]
+    lines += [f"{left.total()} are shown: {dict(left.most_common())}"]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(count())
