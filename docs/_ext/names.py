@@ -32,7 +32,7 @@ MODULES = (
     *("quartish.production", "quartish.sessions", "quartish.templating", "quartish.testing"),
     *("quartish.views", "quartish.wrappers", "quartish.routing", "quartish.signals"),
     *("quartish.typing", "quartish.cli", "quartish.serving", "quartish.datastructures"),
-    *("quartish.streaming", "quartish.typed", "quartish.typed.openapi"),
+    *("quartish.streaming", "quartish.typed", "quartish.typed.openapi", "quartish.groups"),
 )
 #: Whose members are told of again where a class of ours inherits them.
 _WRITTEN_ON = ("quartish", "werkzeug")
