@@ -60,6 +60,7 @@ napoleon_custom_sections = ["Flask", "Quart", "Source"]
 
 html_theme = "furo"
 html_title = "quartish"
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["quartish.css"]
 html_show_sphinx = False

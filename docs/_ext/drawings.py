@@ -99,7 +99,8 @@ def lanes() -> Drawing:
             d.arrow(40 + 178 * number - 32, 90, 40 + 178 * number, 90)
     d.word(20, 164, "The thread lane: a def view, or a def decorator around an async def one")
     d.frame(20, 176, 720, 82, "event loop")
-    d.frame(20, 276, 720, 92, "one worker thread, one Context")
+    d.box(20, 276, 720, 92, kind="frame")
+    d.word(730, 296, "one worker thread, one Context", "end", "small")
     d.box(40, 206, 90, 40, "request")
     d.arrow(85, 246, 85, 310)
     d.box(40, 312, 120, 40, "hooks", "two")
@@ -197,7 +198,8 @@ def bars(title: str, column: str) -> Drawing:
     place = columns.index(column) + 1
     shown = [(row[0], row[place]) for row in rows if row[place] != "–"]
     values = [float(text.split(" ")[0].replace(",", "")) for _, text in shown]
-    left, unit = 290, 380 / max(values)
+    left = 24 + 7 * max(len(name.strip("*")) for name, _ in shown)
+    unit = (670 - left) / max(values)
     d = Drawing(760, 16 + 30 * len(shown), f"{title}: {column}")
     for number, ((name, text), value) in enumerate(zip(shown, values, strict=True)):
         y = 8 + 30 * number

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import quartish
 from tests.docs._snippets import DOCS
+from tests.docs._snippets import ROOT
 
 TREE = re.compile(r"(?ms)^```\{toctree\}\n(.*?)^```")
 PUBLIC = re.compile(r"```+\{public\} ([\w.]+)")
@@ -58,7 +59,7 @@ def test_figures_are_those_that_were_measured() -> None:
         head, _, *rows = table[1].splitlines()
         place = [cell.strip() for cell in head.split("|")].index(column)
         [line] = [each for each in rows if each.split("|")[1].strip().strip("*") == row]
-        return float(line.split("|")[place].strip().replace(",", ""))
+        return float(line.split("|")[place].split("(")[0].strip().replace(",", ""))
 
     inside, threads = "Microseconds for a request", "What Flask has and others may not"
     waiting, rate = "A ported Flask app and gunicorn", "requests per second"
@@ -88,3 +89,24 @@ def test_figures_are_those_that_were_measured() -> None:
         text = re.search(said, " ".join(page.read_text().split()))
         assert text, said
         assert abs(float(text[1].replace(",", "")) / figure - 1) < 1 / 6, (said, figure)
+    readme = (ROOT / "README.md").read_text()
+    wire = "On uvicorn"
+    for title, label, column in [
+        (inside, "`Hello, World!`, µs", "hello"),
+        (inside, "a form, µs", "form"),
+        (wire, "JSON on uvicorn, a second", "/json"),
+    ]:
+        [line] = re.findall(rf"(?m)^\| {re.escape(label)} \|(.*)\|$", readme)
+        said_there = [cell.strip().replace(",", "") for cell in line.split("|")]
+        names = ["quartish.Flask", "Quart", "Starlette", "FastAPI", "Flask"]
+        for name, cell in zip(names, said_there, strict=True):
+            if cell != "–":
+                figure = measured(title, name, column)
+                assert abs(float(cell) / figure - 1) < 1 / 6, (label, name, figure)
+
+
+def test_the_session_of_the_readme_is_the_one_that_is_played() -> None:
+    """tests/docs/test_development.py plays it."""
+    [session] = re.findall(r"(?ms)^```console\n(.*?)^```$", (ROOT / "README.md").read_text())
+    [played] = re.findall(r"(?ms)^```console\n(.*?)^```$", (DOCS / "development.md").read_text())
+    assert played.startswith(session)
