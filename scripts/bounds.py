@@ -1,4 +1,4 @@
-"""Print what quartish depends on: with the lowest release that each bound allows, or as it is.
+"""Print what quartish and its extra `port` need: the lowest release of each bound, or as it is.
 
 python scripts/bounds.py          # werkzeug==3.1
 python scripts/bounds.py names    # werkzeug>=3.1,!=3.1.7,<3.2
@@ -13,7 +13,8 @@ from pathlib import Path
 
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
-for requirement in tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]["dependencies"]:
+project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
+for requirement in (*project["dependencies"], *project["optional-dependencies"]["port"]):
     if sys.argv[1:] == ["names"]:
         print(requirement)
     else:

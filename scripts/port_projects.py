@@ -63,7 +63,12 @@ PLACES = {
     "ported": ("ported-requirements.txt",),
     "plugin": ("ported-plugin-requirements.txt",),
     "further": ("further-requirements.txt",),
+    "more-apps": ("ported-more-requirements.txt",),
 }
+#: What of searxng is its web application; the rest asks servers.
+SEARXNG = " ".join(
+    f"tests/unit/test_{part}.py" for part in ("webapp", "webadapter", "webutils", "preferences")
+)
 APPLICATIONS = {
     "flaskr": Application(
         "3.1.3", "-p no:asyncio tests", folder="examples/tutorial", distribution="flask"
@@ -75,6 +80,9 @@ APPLICATIONS = {
     "functions-framework": Application(
         "3.10.2", checkout="GoogleCloudPlatform/functions-framework-python"
     ),
+    # Its web part.
+    "beets": Application("2.14.1", "test/plugins/test_web.py", place="more-apps"),
+    "searxng": Application("2026.8.22", SEARXNG, checkout="searxng/searxng", place="more-apps"),
     "ihatemoney": Application("7.2.1", "ihatemoney/tests", place="plugin", plugins=True),
 }
 
@@ -129,7 +137,11 @@ def run(name: str, checkout: Path | None, side: str) -> Outcome:
     application = APPLICATIONS[name]
     place = application.place
     distribution = application.distribution or name
-    root = suites.unpack(distribution, application.release, f"port-{side}", checkout)
+    if checkout:
+        root = suites.unpack(distribution, application.release, f"port-{side}", checkout)
+    else:
+        home = CACHE / "suites" / f"port-{side}" / name
+        root = suites.unpack_release(distribution, application.release, home)
     root /= application.folder
     options = SIDES[side]
     python = environment(place, flask=options is None)
@@ -210,7 +222,7 @@ def main() -> int:
     rows: dict[str, str] = {}
     wrong = False
     for name in names:
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(len(SIDES)) as pool:
             found = pool.map(partial(run, name, paths.get(name)), SIDES)
         outcomes = dict(zip(SIDES, found, strict=True))
         rows[name] = row(name, outcomes)

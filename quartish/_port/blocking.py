@@ -162,7 +162,8 @@ _STDLIB = (
     " os.environ os.getenv os.getpid os.path.basename os.path.dirname os.path.join os.path.splitext"
     " os.path.split os.path.normpath os.path.abspath os.path.isabs os.path.relpath"
     " os.path.expanduser os.path.commonprefix os.urandom os.sep os.name os.cpu_count"
-    " os.fspath pathlib.Path pathlib.PurePath pathlib.PurePosixPath posixpath platform pprint"
+    " os.fspath os.fsdecode os.fsencode os.linesep os.pathsep"
+    " pathlib.Path pathlib.PurePath pathlib.PurePosixPath posixpath platform pprint"
     " random re reprlib secrets shlex statistics string struct sys textwrap time.time"
     " time.monotonic"
     " time.perf_counter time.process_time time.strftime time.strptime time.gmtime time.localtime"
@@ -197,6 +198,10 @@ _APP = (
     " permanent_session_lifetime instance_path jinja_env response_class request_class"
     " ensure_sync redirect aborter has_static_folder url_for"
 )
+_RESPONSE = (
+    "set_cookie delete_cookie headers status status_code mimetype content_type set_data get_data"
+    " set_etag add_etag cache_control vary last_modified expires mimetype_params"
+)
 #: What they return holds, or is, what they were given.
 _CARRIERS = frozenset(
     (
@@ -219,9 +224,12 @@ METHODS = frozenset(
         " casefold startswith endswith encode decode isdigit isalpha isalnum isnumeric split"
         " rsplit partition rpartition splitlines format format_map replace zfill ljust rjust"
         " center setdefault isoformat strftime timestamp date weekday total_seconds groupdict"
-        " group join removeprefix removesuffix translate swapcase hex"
+        " group join removeprefix removesuffix translate swapcase hex isspace isidentifier islower"
+        " isupper istitle isprintable isdecimal isascii expandtabs utcoffset"
     ).split()
 )
+#: Of these, what files, threads and databases have, too.
+AMBIGUOUS = frozenset(("join", "replace", "insert"))
 
 
 class Table:
@@ -239,6 +247,7 @@ class Table:
             for name in ("json", "raise_for_status", "headers", "text")
         ]
         names += [f"flask.Flask().{name}" for name in _APP.split()]
+        names += [f"flask.Flask().make_response().{name}" for name in _RESPONSE.split()]
         self._harmless = frozenset((*names, *harmless))
         self._own = frozenset((*(blocking or {}), *harmless))
 

@@ -15,18 +15,19 @@ from .blocking import Table
 from .colours import is_awaitable
 from .extensions import EXTENSIONS
 from .follow import Follower
+from .index import Index
+from .records import Decorator
 from .records import Function
 from .records import Use
 from .records import View
 from .registered import Registered
-from .resolve import Project
 
 #: Decorators that return what they are given.
 _SAME = frozenset(
     (
         *("flask_wtf.CSRFProtect().exempt", "flask_limiter.Limiter().exempt"),
         *("flask_wtf.csrf.CSRFProtect().exempt", "flasgger.swag_from", "typing.no_type_check"),
-        "functools.wraps",
+        *("functools.wraps", "functools.partial"),
     )
 )
 _METHOD_KINDS = ("builtins.staticmethod", "builtins.classmethod")
@@ -46,11 +47,11 @@ class Decision:
 
 
 class Decider(Follower):
-    """Decides for one project."""
+    """Decides for one project, once."""
 
     def __init__(
         self,
-        project: Project,
+        index: Index,
         table: Table,
         flags: t.Collection[str] = (),
         every: bool = False,
@@ -60,25 +61,15 @@ class Decider(Follower):
     ) -> None:
         """`flags` name what is rewritten; `every` turns what blocks, too; `awaits` inserts what
         the awaitable colour awaits; without `views` only what has to be is turned."""
-        super().__init__(project, table, flags)
+        super().__init__(index, table, flags)
         self.every = every
         self.awaits = awaits
         self.views = views
         self.hooks_in_thread = any(
             name == "SYNC_HOOKS_IN_THREAD" and value
-            for fact in project.facts
+            for fact in self.project.facts
             for name, value, _ in fact.settings
         )
-        self.calls: dict[str, list[tuple[Function, Use]]] = {}
-        self.references: dict[str, list[tuple[Function, Use]]] = {}
-        self._index()
-
-    def _index(self) -> None:
-        for _, function, use in self.project.uses():
-            for end in self.project.expand_all(use.paths):
-                if end in self.project.functions:
-                    table = self.calls if use.kind == "call" else self.references
-                    table.setdefault(end, []).append((function, use))
 
     # --- what is turned -----------------------------------------------------------------------
 
@@ -122,7 +113,7 @@ class Decider(Follower):
             if name in found:
                 continue
             found.add(name)
-            callers = self.calls.get(name, ())
+            callers = self.index.calls.get(name, ())
             todo += [one.dotted for one, _ in callers if one.name != "<module>" and not one.test]
         return found
 
@@ -144,9 +135,11 @@ class Decider(Follower):
             return "it is defined more than once"
         if function.generator:
             return "it is a generator"
+        if one is not None and one.library:
+            return f"{one.library} calls it, by a `def` of its own in a worker thread"
         if one is not None and not one.known:
             return f"what `{one.by}` belongs to is not known"
-        if one is None and not self.calls.get(name):
+        if one is None and not self.index.calls.get(name):
             return "nothing in the project calls it"
         if one is None and function.decorators:
             return "a decorator may look at what it returns"
@@ -162,7 +155,7 @@ class Decider(Follower):
         )
 
     def _called(self, name: str) -> str:
-        for caller, use in self.calls.get(name, ()):
+        for caller, use in self.index.calls.get(name, ()):
             if use.awaited:
                 continue
             if caller.dotted not in self.turned or not use.may_await:
@@ -171,10 +164,13 @@ class Decider(Follower):
         return ""
 
     def _taken(self, name: str, one: Registered | None) -> str:
-        for user, use in self.references.get(name, ()):
+        for user, use in self.index.references.get(name, ()):
             context, _, argument = use.context.rpartition("(")
             by = context.rpartition(".")[2]
+            by = by.removesuffix("()")
             if one is not None and by in ("add_url_rule", "register_error_handler", one.by):
+                continue
+            if one is not None and (user.file, use.span) in one.places:
                 continue
             if context.endswith("url_for") or (use.context == "receiver" and not argument):
                 continue
@@ -182,7 +178,14 @@ class Decider(Follower):
         return ""
 
     def _decorators(self, function: Function, one: Registered) -> str:
-        for decorator in function.decorators:
+        klass = self.project.classes.get(function.owner)
+        of_class = klass.names.get("decorators", ()) if klass and one.kind == "class view" else ()
+        every = [
+            *function.decorators,
+            *one.through,
+            *(Decorator((path.removesuffix("()"),), 0, path.endswith("()")) for path in of_class),
+        ]
+        for decorator in every:
             ends = self.project.expand_all(decorator.paths)
             if any(self._registers(path) for path in decorator.paths):
                 continue
@@ -199,10 +202,6 @@ class Decider(Follower):
             if "looks" in effects:
                 return f"its decorator `{name}` uses what the view returns"
             return f"nothing is known of its decorator `{name}`"
-        klass = self.project.classes.get(function.owner)
-        decorators = klass.names.get("decorators", ()) if klass else ()
-        if decorators and not self.every:
-            return f"its class has the decorator `{decorators[0].rpartition('.')[2]}`"
         return ""
 
     def _registers(self, path: str) -> bool:

@@ -170,6 +170,8 @@ def _by_rules(project: Project) -> t.Iterator[Finding]:
     for fact, _, use in project.uses():
         if not fact.test:
             for path in _ends(project, use):
+                if path.partition(".")[0] in project.modules:  # its own, of the same name
+                    continue
                 for rule in RULES:
                     if use.kind in rule.kinds.split() and _matches(rule, path):
                         yield _finding(rule, fact, use.span.line, path)

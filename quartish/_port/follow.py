@@ -5,19 +5,16 @@ What is not known counts as blocking. The table is that of `blocking`.
 
 from __future__ import annotations
 
-import re
 import typing as t
 
+from .blocking import AMBIGUOUS
 from .blocking import METHODS
 from .blocking import Table
 from .extensions import EXTENSIONS
-from .extensions import find_extensions
+from .index import Index
 from .records import Function
 from .records import Use
-from .registered import find_registered
 from .requests_calls import is_alike
-from .requests_calls import is_foreign
-from .resolve import Project
 
 #: Proxies that ask a database when one looks at them.
 _PROXIES = (
@@ -26,7 +23,6 @@ _PROXIES = (
 )
 _TO_THREADS = ("run_sync", "to_thread", "run_in_executor", "Thread", "Timer", "submit")
 _TEMPLATES = ("flask.render_template", "flask.stream_template")
-_FILLS = re.compile(r"\.jinja_env\.(globals|filters|tests)")
 #: Bases that have no constructor of which anything is feared.
 _BASES = ("builtins.", "enum.", "typing.", "abc.", "collections.", "flask.views.", "werkzeug.")
 
@@ -40,23 +36,15 @@ def in_thread(use: Use) -> bool:
 class Follower:
     """Says of the functions of one project whether they block."""
 
-    def __init__(self, project: Project, table: Table, flags: t.Collection[str] = ()) -> None:
+    def __init__(self, index: Index, table: Table, flags: t.Collection[str] = ()) -> None:
         """`flags` name what is rewritten, and so blocks no more in what is turned."""
-        self.project = project
+        self.index = index
+        self.project = index.project
         self.table = table
         self.flags = frozenset(flags)
-        self.registered = find_registered(project)
+        self.registered = index.registered
         self._views = {one.function.dotted for one in self.registered}
-        self.extensions = find_extensions(project)
-        #: Where functions are put into the environment of templates, or "".
-        self._fills_templates = ""
-        #: Whether something of requests' answers is used that httpx's have not.
-        self._foreign = "httpx" in self.flags and any(
-            is_foreign(end) for _, _, use in project.uses() for end in project.expand_all(use.paths)
-        )
-        for fact, _, use in project.uses():
-            if not fact.test and any(_FILLS.search(path) for path in use.paths):
-                self._fills_templates = f"{fact.file}:{use.span.line}"
+        self.extensions = index.extensions
         #: The functions that become `async def`.
         self.turned: set[str] = set()
         #: What was found out, as long as `turned` stays as it is.
@@ -69,7 +57,7 @@ class Follower:
         entry = self.table.blocks(use.paths[0])
         if entry is None or entry.path != use.paths[0]:
             return ""
-        if entry.flag == "httpx" and (self._foreign or not is_alike(use)):
+        if entry.flag == "httpx" and (self.index.foreign or not is_alike(use)):
             return ""
         return entry.flag if entry.flag in self.flags else ""
 
@@ -149,7 +137,9 @@ class Follower:
         if self.table.harmless(end):
             return ""
         if end.startswith("?"):
-            if end.rpartition(".")[2] in METHODS and "." in end:
+            root, last = end.partition(".")[0].lstrip("?"), end.rpartition(".")[2]
+            own = root in function.parameters and function.dotted in self._views
+            if "." in end and last in METHODS and (own or last not in AMBIGUOUS):
                 return ""
         if self.project.inherits(end, "builtins.Exception", "builtins.BaseException"):
             return ""
@@ -170,8 +160,8 @@ class Follower:
                 why = self.blocks(one.function, seen)
                 if why:
                     return f"renders templates, whose `{one.function.name}` {why}"
-        if self._fills_templates:
-            return f"renders templates, which get functions at {self._fills_templates}"
+        if self.index.fills_templates:
+            return f"renders templates, which get functions at {self.index.fills_templates}"
         for name in self.extensions:
             entry = EXTENSIONS.get(name)
             if entry is not None and entry.templates:

@@ -72,26 +72,34 @@ def must_keep(tree: ast.Module, module: str) -> bool:
     return False
 
 
+def bound_by(tree: ast.Module, modules: t.Container[str]) -> set[str]:
+    """Return which of the modules an `import` binds by their own names."""
+    return {
+        root
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.asname is None and (root := alias.name.partition(".")[0]) in modules
+    }
+
+
 class ImportRule(cst.CSTTransformer):
     """Rewrites imports of `modules` and uses of their names; subclasses do the rest."""
 
     def __init__(
-        self, modules: dict[str, str], keep: bool, rename: dict[str, str] | None = None
+        self,
+        modules: dict[str, str],
+        keep: bool,
+        rename: dict[str, str],
+        bound: t.Collection[str],
     ) -> None:
+        """`bound` has the names that a plain `import flask` binds in the file."""
         super().__init__()
         self.modules = modules
         self.keep = keep
-        self.rename = rename or {}
+        self.rename = rename
         self._no_uses: set[int] = set()
-        #: Names that a plain `import flask` bound in this file.
-        self._bound: set[str] = set()
-
-    def prepare(self, module: cst.Module) -> None:
-        """Look for what `import flask` binds, before anything is rewritten."""
-        for node in _imports(module):
-            for alias in node.names:
-                if alias.asname is None and root_of(alias.name) in self.modules:
-                    self._bound.add(root_of(alias.name))
+        self._bound = bound
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
         self._no_uses.add(id(node.attr))
@@ -186,17 +194,3 @@ class ImportRule(cst.CSTTransformer):
         if id(original_node) in self._no_uses:
             return updated_node
         return updated_node.with_changes(value=to)
-
-
-def _imports(module: cst.Module) -> t.Iterator[cst.Import]:
-    todo: list[cst.CSTNode] = [module]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, cst.Import):
-            yield node
-        elif isinstance(node, cst.BaseSmallStatement):
-            continue
-        elif isinstance(node, cst.BaseStatement | cst.Module | cst.BaseSuite | cst.Else
-                        | cst.Finally | cst.ExceptHandler | cst.MatchCase
-                        | cst.ExceptStarHandler):  # fmt: skip
-            todo.extend(node.children)

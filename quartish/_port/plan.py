@@ -23,6 +23,8 @@ FIRST = "import quartish.as_flask  # noqa: F401  isort: skip (extensions import 
 _HTTPX = "it asks by httpx now, which knows no proxies by environment but its own"
 _NEEDED = "add httpx to the requirements, and look at what its tests replace"
 _NAMED = re.compile(r"(.+)\.(flask|quart)(?=[.(\[]|$)")
+#: What Quart awaits of an answer.
+_ANSWERS_CALLED, _ANSWERS_READ = ("get_data", "get_json"), ("data", "json")
 #: What is given a module's name in a string.
 _TAKES_NAMES = ("patch", "patched", "setattr", "delattr", "import_module", "importorskip",
                 "__import__", "find_spec", "import_string", "reload", "resolve_name")  # fmt: skip
@@ -192,19 +194,40 @@ def _first_imports(project: Project) -> set[str]:
 
 
 def _drop_awaits(project: Project, changes: dict[str, Changes]) -> t.Iterator[Finding]:
-    """Take out what the plain colour does not await."""
+    """Take out what the plain colour does not await. Tests go on as they are, by the client that
+    is awaited in either colour."""
     for fact, _, use in project.uses():
-        if use.awaited and not fact.test and _quart_awaits(project, use):
+        if use.awaited and (
+            _quart_awaits(project, use) or (fact.test and _of_answer(project, use))
+        ):
             changes[fact.file].drop_await.add(use.span)
+        elif fact.test and use.kind == "call" and _makes_client(use):
+            changes[fact.file].methods[use.span] = "async_test_client"
     for fact in project.facts:
         if fact.test and any(one.dotted.partition(".")[0] == "quart" for one in fact.imports):
             yield Finding(
                 fact.file,
                 1,
                 "plain-tests",
-                "the test client of the plain colour is synchronous",
-                "take the awaits out, or use `app.async_test_client()`",
+                "its client is that of `app.async_test_client()`, and is awaited as before; what an"
+                " answer has is not",
+                "look for an `await` before what an answer has, for what it imports of quart, and"
+                " give `test_request_context` its form as `data=`",
             )
+
+
+def _of_answer(project: Project, use: Use) -> bool:
+    """Say whether this is what Quart's tests await of an answer: its data, its JSON."""
+    names = _ANSWERS_CALLED if use.kind == "call" else _ANSWERS_READ
+    return all(
+        end.rpartition(".")[2] in names and (end.startswith("?") or "test_client()" in end)
+        for end in project.expand_all(use.paths)
+    )
+
+
+def _makes_client(use: Use) -> bool:
+    """Say whether this makes a test client by an app; that of `test_app` is awaited anyway."""
+    return all(path.endswith(".test_client") and "test_app()" not in path for path in use.paths)
 
 
 def _quart_awaits(project: Project, use: Use) -> bool:

@@ -9,14 +9,16 @@ import tokenize
 import typing as t
 from pathlib import Path
 
+from .places import parse
+from .places import Places
 from .records import Class
 from .records import Decorator
 from .records import Facts
 from .records import Function
 from .records import Imported
 from .records import Paths
-from .records import Span
 from .records import Use
+from .records import Wrapped
 from .scopes import bind_annotated
 from .scopes import collect
 from .scopes import Definition
@@ -45,13 +47,13 @@ def read_file(root: Path, source: Source) -> Facts:
     facts = Facts(source.file, source.module, source.test, source.package)
     try:
         text = read_text(root / source.file)
-        tree = ast.parse(text, source.file)
+        tree, places = parse(text, source.file)
     except (SyntaxError, ValueError, RecursionError) as error:
         facts.error = f"{type(error).__name__}: {error}".partition("\n")[0]
         return facts
     facts.lines = text.count("\n") + 1
     try:
-        _Reader(facts, Module(source.module, source.package, source.siblings), text).read(tree)
+        _Reader(facts, Module(source.module, source.package, source.siblings), places).read(tree)
     except RecursionError:
         facts = Facts(source.file, source.module, source.test, source.package)
         facts.error = "RecursionError: an expression is nested too deeply"
@@ -59,10 +61,10 @@ def read_file(root: Path, source: Source) -> Facts:
 
 
 class _Reader:
-    def __init__(self, facts: Facts, module: Module, text: str) -> None:
+    def __init__(self, facts: Facts, module: Module, places: Places) -> None:
         self.facts = facts
         self.module = module
-        self.wide = [] if text.isascii() else text.splitlines()
+        self.places = places
         self.function = Function("<module>", f"{module.name}.<module>", facts.file, 1)
         self.scope = Scope(module.name, "module", None, module)
         self.may_await = False
@@ -76,19 +78,6 @@ class _Reader:
         self.statements(tree.body)
         for name in self.scope.names:
             self.facts.names[name] = self.scope.own(name, deep=True)
-
-    def span(self, node: ast.expr) -> Span:
-        end_line = node.end_lineno or node.lineno
-        start, end = node.col_offset, node.end_col_offset or 0
-        if self.wide:  # ast counts bytes
-            start = self.characters(node.lineno, start)
-            end = self.characters(end_line, end)
-        return Span(node.lineno, start, end_line, end)
-
-    def characters(self, line: int, column: int) -> int:
-        if line > len(self.wide):
-            return column
-        return len(self.wide[line - 1].encode()[:column].decode(errors="replace"))
 
     # --- statements ---------------------------------------------------------------------------
 
@@ -287,7 +276,9 @@ class _Reader:
         context: str = "",
         arguments: dict[str, Paths] | None = None,
     ) -> None:
-        use = Use(paths, self.span(node), kind, awaited, self.may_await, arguments or {}, context)
+        use = Use(
+            paths, self.places.span(node), kind, awaited, self.may_await, arguments or {}, context
+        )
         use.returned = context == "return" and not self.within
         self.function.uses.append(use)
 
@@ -309,7 +300,7 @@ class _Reader:
                 self.comprehension(node)
             case ast.Constant(value=str(text)):
                 if _MODULE_STRING.fullmatch(text):
-                    self.facts.strings.append((text, self.span(node), context))
+                    self.facts.strings.append((text, self.places.span(node), context))
             case ast.IfExp():
                 self.expression(node.test)
                 self.expression(node.body, context=context)
@@ -362,10 +353,29 @@ class _Reader:
                 if called.endswith((".config.update", ".from_mapping", "builtins.dict")):
                     self.facts.settings.append((name, value.value, value.lineno))
         self.use(paths, node, "call", awaited, context, arguments)
+        for name, value in values:
+            if isinstance(value, ast.Call):
+                self.function.uses[-1].wrapped[name] = self.wrapped(value)
         if isinstance(node.func, ast.Attribute):
             self.receiver(node.func.value)
         elif not isinstance(node.func, ast.Name):
             self.expression(node.func)
+
+    def wrapped(self, node: ast.expr) -> Wrapped:
+        """Return what is in the middle of calls, each of which is given the next first."""
+        by: list[Decorator] = []
+        while isinstance(node, ast.Call) and node.args:
+            called = isinstance(node.func, ast.Call)
+            target = node.func.func if isinstance(node.func, ast.Call) else node.func
+            paths = self.scope.paths(target)
+            by.append(Decorator(paths, node.lineno, called))
+            node = node.args[0]
+            if any(path.endswith(".as_view") for path in paths):  # was given a name
+                by.pop()
+                return Wrapped(
+                    join(f"{path}()" for path in paths), self.places.span(node), tuple(by)
+                )
+        return Wrapped(self.scope.paths(node), self.places.span(node), tuple(by))
 
     def receiver(self, node: ast.expr) -> None:
         """Read what a method is called on."""
@@ -383,7 +393,8 @@ class _Reader:
 
     def load(self, node: ast.Attribute | ast.Name, awaited: bool, context: str) -> None:
         paths = self.scope.paths(node)
-        if any(not path.startswith(_UNKNOWN) for path in paths) or "builtins.open" in paths:
+        known = any(not path.startswith(_UNKNOWN) for path in paths)
+        if known or awaited or "builtins.open" in paths:
             self.use(paths, node, "load", awaited, context)
         if isinstance(node, ast.Attribute):
             self.receiver(node.value)

@@ -23,6 +23,15 @@ class Span(t.NamedTuple):
     end_column: int
 
 
+class Wrapped(t.NamedTuple):
+    """What is in the middle of calls that wrap it: `login_required(limit("5/m")(view))`."""
+
+    paths: Paths
+    span: Span
+    #: What wraps it, outermost first.
+    by: tuple[Decorator, ...]
+
+
 @dataclass(slots=True)
 class Use:
     """A value that is read, called or entered: a name, an attribute, a call, a `with`."""
@@ -38,6 +47,8 @@ class Use:
     arguments: dict[str, Paths] = field(default_factory=dict)
     #: Of a load: the call that it is given to, or a word on where else it stands.
     context: str = ""
+    #: Of a call: the arguments that are calls themselves, which may wrap what is in them.
+    wrapped: dict[str, Wrapped] = field(default_factory=dict)
     #: Whether it is what the function returns, and nothing is around it that an end of it
     #: would reach: no `try`, no `with`.
     returned: bool = False
@@ -174,6 +185,8 @@ class Changes:
     replace: dict[Span, str] = field(default_factory=dict)
     #: Calls that become calls of another function.
     calls: dict[Span, str] = field(default_factory=dict)
+    #: Calls of methods that are of another name.
+    methods: dict[Span, str] = field(default_factory=dict)
     #: Calls of requests that become calls of httpx, and their method: "GET", or "" if they say.
     requests: dict[Span, str] = field(default_factory=dict)
     #: Imports to add, such as `import asyncio`.
@@ -189,3 +202,20 @@ class Changes:
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
+
+    def spans(self) -> set[Span]:
+        """Return the places of the expressions that change."""
+        return self.make_await | self.drop_await | self.replace.keys() | self.methods.keys()
+
+    def only(self, moved: t.Mapping[Span, Span]) -> Changes:
+        """Return those of the changes that are at some places, which are told anew."""
+        return Changes(
+            make_await={moved[span] for span in self.make_await & moved.keys()},
+            drop_await={moved[span] for span in self.drop_await & moved.keys()},
+            replace={moved[span]: to for span, to in self.replace.items() if span in moved},
+            calls={moved[span]: to for span, to in self.calls.items() if span in moved},
+            methods={moved[span]: to for span, to in self.methods.items() if span in moved},
+            requests={moved[span]: to for span, to in self.requests.items() if span in moved},
+            modules=self.modules,
+            rename=self.rename,
+        )

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
+from dataclasses import field
 
+from .class_views import CLASSES
+from .class_views import EXPOSING
+from .class_views import methods_of
+from .records import Decorator
 from .records import Function
 from .records import Paths
+from .records import Span
+from .records import Use
 from .resolve import Project
 
 #: What registers -> the kind of what is registered.
@@ -41,7 +48,6 @@ _TELLING = frozenset(
     name for name in KINDS if name not in ("get", "post", "put", "delete", "patch")
 )
 _SHORT = frozenset(("app", "bp", "blueprint", "application", "flask_app", "self.app"))
-_VERBS = ("get", "post", "put", "delete", "patch", "head", "options")
 APPS = ("flask.Flask", "flask.Blueprint")
 
 
@@ -59,6 +65,12 @@ class Registered:
     known: bool
     #: The line of the decorator, or 0 where it was a call.
     line: int = 0
+    #: What wraps it where it is registered.
+    through: tuple[Decorator, ...] = ()
+    #: The places where it is named to be registered: file and span.
+    places: set[tuple[str, Span]] = field(default_factory=set)
+    #: The library that calls it by a `def` of its own, or "".
+    library: str = ""
 
 
 def find_registered(project: Project) -> list[Registered]:
@@ -70,17 +82,28 @@ def find_registered(project: Project) -> list[Registered]:
                 found += _by_decorators(project, function)
     for fact, _, use in project.uses():
         if not fact.test and use.kind == "call":
-            found += _by_call(project, use.paths, use.arguments)
+            found += _by_call(project, fact.file, use)
     found += _class_views(project)
     order: dict[tuple[str, int, str], Registered] = {}
     for one in found:
-        order.setdefault((one.function.file, one.function.line, one.kind), one)
+        first = order.setdefault((one.function.file, one.function.line, one.kind), one)
+        if first is not one:
+            first.through += one.through
+            first.places |= one.places
+            first.library = first.library or one.library
     return [order[key] for key in sorted(order)]
 
 
 def _by_decorators(project: Project, function: Function) -> t.Iterator[Registered]:
     for decorator in function.decorators:
         for path in decorator.paths:
+            library = EXPOSING.get(path)
+            if library and function.owner:
+                yield Registered(
+                    function, "class view", "expose", "", False, True, decorator.line,
+                    library=library,
+                )  # fmt: skip
+                break
             registrar, _, by = path.rpartition(".")
             if by not in KINDS or not registrar:
                 continue
@@ -104,34 +127,57 @@ def _registrar(project: Project, path: str) -> tuple[bool, bool, bool]:
     return known, blueprint, refused
 
 
-def _by_call(project: Project, paths: Paths, arguments: dict[str, Paths]) -> t.Iterator[Registered]:
-    for path in paths:
-        registrar, _, by = path.rpartition(".")
-        if by == "add_url_rule":
-            kind, given = "view", arguments.get("view_func") or arguments.get("2", ())
-        elif by == "register_error_handler":
-            kind, given = "error handler", arguments.get("f") or arguments.get("1", ())
-        elif KINDS.get(by) in ("hook", "template function"):
-            kind, given = KINDS[by], arguments.get("f") or arguments.get("0", ())
+def _by_call(project: Project, file: str, use: Use) -> t.Iterator[Registered]:
+    """Yield what a call registers: `app.add_url_rule("/", view_func=view)`, `app.get("/")(view)`,
+    `app.before_request(hook)`."""
+    for path in use.paths:
+        called = path.endswith("()")  # what a decorator is, that was made with arguments
+        registrar, _, by = path.removesuffix("()").rpartition(".")
+        if by == "add_url_rule" and not called:
+            kind, names = "view", ("view_func", "2")
+        elif by == "register_error_handler" and not called:
+            kind, names = "error handler", ("f", "1")
+        elif by in KINDS and (called or KINDS[by] in ("hook", "template function")):
+            kind, names = KINDS[by], ("f", "0")
         else:
             continue
-        known, blueprint, _ = _registrar(project, registrar)
+        known, blueprint, refused = _registrar(project, registrar)
+        if not registrar or refused or (called and not (known or by in _TELLING)):
+            continue
         origin = project.origin(registrar)
-        for end in project.expand_all(given):
-            if end in project.functions:
-                yield Registered(project.functions[end], kind, by, origin, blueprint, known)
+        for name in names:
+            inner = use.wrapped.get(name)
+            given = inner.paths if inner else use.arguments.get(name, ())
+            for function, of_class in _functions(project, given):
+                shown = "class view" if of_class else kind
+                one = Registered(function, shown, by, origin, blueprint, known)
+                if inner:
+                    one.through = inner.by
+                    one.places = {(file, inner.span)}
+                yield one
+
+
+def _functions(project: Project, given: Paths) -> t.Iterator[tuple[Function, bool]]:
+    """Yield what is registered by these paths: functions, and the methods of class views, and
+    which of the two it is."""
+    for end in project.expand_all(given):
+        if end in project.functions:
+            yield project.functions[end], False
+    for path in given:
+        if path.endswith(".as_view()"):
+            for klass in project.expand(path.removesuffix(".as_view()")):
+                for name in methods_of(project, klass):
+                    yield project.functions[name], True
 
 
 def _class_views(project: Project) -> t.Iterator[Registered]:
-    for name, klass in project.classes.items():
+    for name in project.classes:
         ancestry = project.ancestry(name)
-        for view, methods in (
-            ("flask.views.View", ("dispatch_request",)),
-            ("flask.views.MethodView", _VERBS),
-        ):
-            if view not in ancestry:
-                continue
-            for method in methods:
-                function = project.functions.get(klass.methods.get(method, ""))
-                if function is not None and not function.test:
-                    yield Registered(function, "class view", "as_view", "", False, True)
+        library = next((CLASSES[base] for base in ancestry if base in CLASSES), None)
+        if library is not None:
+            for method in methods_of(project, name, inherited=False):
+                function = project.functions[method]
+                if not function.test:
+                    yield Registered(
+                        function, "class view", "as_view", "", False, True, library=library
+                    )

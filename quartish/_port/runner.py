@@ -22,6 +22,7 @@ from .configs import port_config
 from .decide import Decider
 from .decide import Decision
 from .findings import find
+from .index import Index
 from .plan import Options
 from .plan import plan
 from .read import read_file
@@ -153,14 +154,16 @@ def port(path: Path, options: Options, progress: Progress | None = None) -> Repo
 
 
 def _decide(project: Project, table: Table, options: Options) -> tuple[Decision, dict[str, int]]:
+    index = Index(project)
+
     def count(flags: t.Collection[str], in_thread: bool) -> int:
-        decider = Decider(project, table, flags)
+        decider = Decider(index, table, flags)
         decider.hooks_in_thread |= in_thread
         return sum(view.turned for view in decider.decide().views)
 
     awaits = options.colour == "awaitable"
     decider = Decider(
-        project, table, options.rewrite, options.every, awaits=awaits, views=options.views
+        index, table, options.rewrite, options.every, awaits=awaits, views=options.views
     )
     decision = decider.decide()
     turned = sum(view.turned for view in decision.views)
@@ -232,7 +235,7 @@ def _words(changes: Changes) -> list[str]:
         (len(changes.make_await), "`await` put in"),
         (len(changes.drop_await), "`await` taken out"),
         (len(changes.calls) + len(changes.requests), "calls rewritten"),
-        (len(changes.replace), "names replaced"),
+        (len(changes.replace) + len(changes.methods), "names replaced"),
     ):
         if number:
             done.append(f"{number} {what}")

@@ -89,6 +89,10 @@ class Scope:
                 return join(f"super:{path}()" for path in self.paths(klass))
             case ast.Call(func=ast.Name(id=name), args=[_, *_]) if name in _CARRIERS:
                 return self._carried(name, node)
+            case ast.Call(func=ast.Attribute(attr="cast"), args=[_, value]):
+                if self.paths(node.func) == ("typing.cast",):
+                    return self.paths(value)
+                return join(f"{path}()" for path in self.paths(node.func))
             case ast.Call():
                 return join(f"{path}()" for path in self.paths(node.func))
             case ast.Subscript():
@@ -253,7 +257,17 @@ def bind_annotated(scope: Scope, name: str, annotation: ast.expr | None) -> None
     if isinstance(annotation, ast.BinOp):  # X | None
         annotation = annotation.left
     if isinstance(annotation, ast.Subscript):
-        annotation = annotation.value
+        outer = annotation.value
+        name_of = outer.attr if isinstance(outer, ast.Attribute) else getattr(outer, "id", "")
+        if name_of in ("Optional", "Annotated"):
+            inner = annotation.slice
+            inner = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
+            bind_annotated(scope, name, inner)
+            return
+        if name_of == "Union":
+            annotation = None
+        else:
+            annotation = outer
     if isinstance(annotation, ast.Name) and annotation.id in _PLAIN:
         scope.bind(name, "<value>")
     elif isinstance(annotation, ast.Name | ast.Attribute):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+import types
+import typing as t
 from textwrap import dedent
 
 import pytest
@@ -118,10 +122,101 @@ def test_the_class_of_a_module_that_was_imported_whole(ported: Porting) -> None:
     )
 
 
-def test_tests_of_a_quart_app_are_told_of(ported: Porting) -> None:
-    files = {"app.py": QUART, "tests/test_app.py": "from quart import Quart\n"}
-    assert ported(files, colour="plain").found("plain-tests") == [1]
-    assert not ported(files).found("plain-tests")
+TESTS = dedent(
+    """
+    import asyncio
+
+    from quart import Quart, request
+    from quart.testing import *
+
+    from app import app
+
+
+    def make_client(app):
+        return app.test_client()
+
+
+    async def test_form():
+        async with app.test_client() as client:
+            response = await client.post("/", form={"name": "Ann"})
+            assert (await response.get_data(as_text=True)) == "Ann Ann"
+            assert await response.data == b"Ann Ann"
+
+
+    async def test_json():
+        client = make_client(app)
+        response = await client.post("/json", json=[1])
+        assert await response.get_json() == [1]
+        assert (await response.json)[0] == 1
+        async with app.test_app() as test_app:
+            again = await test_app.test_client().post("/json", json=[2])
+            assert (await again.get_json()) == [2]
+        async with app.test_request_context("/?a=b"):
+            assert (await request.values)["a"] == "b"
+        assert await other(client) == [3]
+
+
+    async def other(client):
+        answer = await client.post("/json", json=[3])
+        return await answer.get_json()
+    """
+)
+TESTED = dedent(
+    """
+    from quart import Quart, render_template_string, request
+
+    app = Quart(__name__)
+
+
+    @app.post("/")
+    async def form():
+        form = await request.form
+        return await render_template_string("{{ a }} {{ a }}", a=form["name"])
+
+
+    @app.post("/json")
+    async def json():
+        return await request.get_json()
+    """
+)
+
+
+def test_tests_of_a_quart_app_go_on(ported: Porting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They pass on the plain colour, by the client that is awaited."""
+    project = ported({"app.py": TESTED, "tests/test_app.py": TESTS}, colour="plain")
+    after = project.after["tests/test_app.py"]
+    assert after.count("await") == TESTS.count("await") - 7
+    assert after.count(".async_test_client()") == 2 and after.count(".test_client()") == 1
+    assert project.found("plain-tests") == [1]
+    assert not project.again()
+    app = types.ModuleType("app")
+    exec(compile(project.after["app.py"], "app.py", "exec"), app.__dict__)
+    monkeypatch.setitem(sys.modules, "app", app)
+    tests: dict[str, t.Any] = {"__name__": "test_app"}
+    exec(compile(after, "test_app.py", "exec"), tests)
+    asyncio.run(tests["test_form"]())
+    asyncio.run(tests["test_json"]())
+
+
+def test_tests_of_a_quart_app_that_stays_awaitable(ported: Porting) -> None:
+    project = ported({"app.py": TESTED, "tests/test_app.py": TESTS})
+    assert project.after["tests/test_app.py"] == TESTS.lstrip().replace(
+        "from quart", "from quartish.quart"
+    )
+    assert not project.found("plain-tests")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import httpx\nasync def test_x():\n    return await httpx.AsyncClient().get('x').data",
+        "async def test_x(fetch):\n    return await fetch.text()",
+        "from aiohttp import x\nasync def test_x():\n    return await x.test_client.get_data_of()",
+    ],
+)
+def test_what_others_await_in_tests_stays(ported: Porting, code: str) -> None:
+    project = ported({"app.py": TESTED, "tests/test_app.py": f"{code}\n"}, colour="plain")
+    assert project.after["tests/test_app.py"] == f"{code}\n"
 
 
 REQUESTS = dedent(

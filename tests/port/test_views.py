@@ -25,6 +25,18 @@ TURNED = {
     "a generator": "@app.get('/')\ndef view():\n    def rows():\n        yield 'a'\n"
     "    return rows()",
     "awaits of others": "async def other(): ...\n\n@app.get('/')\ndef view():\n    return ''",
+    "a response's cookie": "@app.get('/')\ndef view():\n    r = app.make_response('x')\n"
+    "    r.set_cookie('a', 'b')\n    return r",
+    "a cast": "import typing\nreq = typing.cast('X', request)\n@app.get('/')\ndef view():\n"
+    "    return req.args.get('a')",
+    "an optional parameter": "import typing as t\n"
+    "def helper(x: t.Optional[str], y: 'dict[str, int]'):\n"
+    "    return str(x.strip()) + str(y.get('a'))\n"
+    "@app.get('/')\ndef view():\n"
+    "    return helper('a', {})",
+    "strings of a list": "@app.get('/')\ndef view():\n"
+    "    return ''.join(p.strip() for i, p in enumerate(request.args['a']) if not p.isspace())",
+    "a part of the path": "@app.get('/<name>')\ndef view(name):\n    return name.replace('a', 'b')",
     "a decorator that registers": "ALL = []\ndef listed(f):\n    ALL.append(f)\n    return f\n\n"
     "@app.get('/')\n@listed\ndef view():\n    return ''",
 }
@@ -88,6 +100,14 @@ LEFT = {
         "class C:\n    @property\n    def p(self):\n        return open('x')\nc = C()\n"
         "@app.get('/')\ndef view():\n    return c.p",
         "a file",
+    ),
+    "what may be a path": (
+        "def helper(x):\n    x.replace('y')\n@app.get('/')\ndef view():\n    helper(g.path)",
+        "nothing is known",
+    ),
+    "what may be a thread": (
+        "import acme\nworker = acme.Worker()\n@app.get('/')\ndef view():\n    worker.join()",
+        "nothing is known",
     ),
     "called": (
         "@app.get('/')\ndef view():\n    return ''\n\ndef other():\n    return view()",
@@ -246,6 +266,49 @@ def test_class_views(ported: Porting) -> None:
     project = ported(HEAD + dedent(code))
     views = {view.line: view.turned for view in project.report.views}
     assert list(views.values()) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("decorators", "turned", "every"),
+    [
+        ("[same]", True, True),
+        ("(factory(1), same)", True, True),
+        ("[same, passing]", False, True),
+        ("[looking]", False, False),
+        ("[acme.wrap]", False, False),
+    ],
+)
+def test_decorators_of_a_class(ported: Porting, decorators: str, turned: bool, every: bool) -> None:
+    code = f"""
+    import acme
+    from flask.views import MethodView
+
+    def same(f):
+        return f
+
+    def factory(n):
+        def wrap(f):
+            return f
+        return wrap
+
+    def passing(f):
+        def inner(*a):
+            return f(*a)
+        return inner
+
+    def looking(f):
+        def inner(*a):
+            return f(*a) + "x"
+        return inner
+
+    class Class(MethodView):
+        decorators = {decorators}
+
+        def get(self):
+            return ""
+    """
+    assert bool(ported(HEAD + dedent(code)).turned()) is turned
+    assert bool(ported(HEAD + dedent(code), every=True).turned()) is every
 
 
 def test_a_class_view_that_another_calls_stays(ported: Porting) -> None:
