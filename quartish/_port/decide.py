@@ -233,6 +233,8 @@ class Decider(Follower):
         if wrapper.is_async:
             return "async"
         calls = [use for use in wrapper.uses if use.kind == "call" and given in use.paths]
+        if not calls:  # it goes some other way, such as by a parameter's annotation
+            return ""
         return "passes" if all(use.returned for use in calls) else "looks"
 
     def _returned(self, function: Function) -> Function | None:

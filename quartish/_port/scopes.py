@@ -264,10 +264,14 @@ def bind_annotated(scope: Scope, name: str, annotation: ast.expr | None) -> None
             inner = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
             bind_annotated(scope, name, inner)
             return
-        if name_of == "Union":
+        if name_of in ("Union", "Callable"):  # of several, or of what returns something
             annotation = None
         else:
             annotation = outer
+    if isinstance(annotation, ast.Attribute) and annotation.attr == "Callable":
+        annotation = None
+    if isinstance(annotation, ast.Name) and annotation.id == "Callable":
+        annotation = None
     if isinstance(annotation, ast.Name) and annotation.id in _PLAIN:
         scope.bind(name, "<value>")
     elif isinstance(annotation, ast.Name | ast.Attribute):

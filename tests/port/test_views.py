@@ -124,6 +124,18 @@ LEFT = {
         "@app.get('/')\n@wrap\ndef view():\n    return ''",
         "uses what the view returns",
     ),
+    "an annotated wrapper that looks": (
+        "from typing import Callable, Any\ndef wrap(f: Callable[[], Any]) -> Any:\n"
+        "    def inner():\n        return [f()]\n    return inner\n"
+        "@app.get('/')\n@wrap\ndef view():\n    return ''",
+        "uses what the view returns",
+    ),
+    "a wrapper of which the parameter is of a type": (
+        "from typing import TypeVar\nF = TypeVar('F')\ndef wrap(f: F) -> F:\n"
+        "    def inner():\n        return [f()]\n    return inner\n"
+        "@app.get('/')\n@wrap\ndef view():\n    return ''",
+        "nothing is known",
+    ),
     "others' wrapper": (
         "from acme import wrap\n@app.get('/')\n@wrap\ndef view():\n    return ''",
         "its decorator `wrap`",
@@ -181,7 +193,16 @@ def test_left(ported: Porting, kind: str) -> None:
     assert not project.again()
 
 
-BREAK = ("called", "taken", "a wrapper that looks", "others' wrapper", "a generator", "twice")
+BREAK = (
+    "called",
+    "taken",
+    "a wrapper that looks",
+    "an annotated wrapper that looks",
+    "a wrapper of which the parameter is of a type",
+    "others' wrapper",
+    "a generator",
+    "twice",
+)
 
 
 @pytest.mark.parametrize("kind", LEFT)
