@@ -192,8 +192,8 @@ def test_each_name_of_each_rule(ported: Porting) -> None:
             wanted.append((len(lines), rule.name))
     code = "\n".join(lines) + "\n"
     project = ported(code)
-    for line, rule in wanted:
-        assert line in project.found(rule), (rule, lines[line - 1])
+    for line, name in wanted:
+        assert line in project.found(name), (name, lines[line - 1])
     roots = {line.split()[1].partition(".")[0] for line in lines if line[:4] in ("from", "impo")}
     own = {f"{root}/__init__.py": "" for root in roots}
     project = ported({"app.py": code, **own})
