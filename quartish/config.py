@@ -241,13 +241,14 @@ class Config(dict[str, t.Any]):
         super().__setitem__(key, value)
         self._tell(key)
 
-    __delitem__ = _telling(dict.__delitem__)
-    __ior__ = _telling(dict.__ior__)
-    clear = _telling(dict.clear)
-    pop = _telling(dict.pop)
-    popitem = _telling(dict.popitem)
-    setdefault = _telling(dict.setdefault)
-    update = _telling(dict.update)
+    if not t.TYPE_CHECKING:  # to checkers they are what they are of a dict
+        __delitem__ = _telling(dict.__delitem__)
+        __ior__ = _telling(dict.__ior__)
+        clear = _telling(dict.clear)
+        pop = _telling(dict.pop)
+        popitem = _telling(dict.popitem)
+        setdefault = _telling(dict.setdefault)
+        update = _telling(dict.update)
 
 
 class QuartConfig(Config):

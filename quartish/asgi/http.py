@@ -149,7 +149,7 @@ class HttpExchange(Exchange):
     calls: set[asyncio.Task[t.Any]] | None = None
 
     def know_task(self) -> None:
-        self.task = asyncio.current_task()  # PERF(0.05 us): `super`, without a call
+        self.task: asyncio.Task[t.Any] | None = asyncio.current_task()  # `super`, without a call
         stream = getattr(self.send, "__self__", None)
         if self.calls is None and hasattr(stream, "context"):  # it is Hypercorn's, perhaps
             self.calls = calls_of(stream)

@@ -48,7 +48,7 @@ class Member:
     """
 
     def __init__(self, groups: Groups, group: str) -> None:
-        self.id = uuid4().hex
+        self.id: str = uuid4().hex
         self.group = group
         self._groups = groups
 

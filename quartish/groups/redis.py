@@ -26,7 +26,7 @@ from .messages import unpack
 
 T = t.TypeVar("T")
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 PASSING = 100_000
 """Messages of all groups that are kept for processes that do not reach Redis."""

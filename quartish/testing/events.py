@@ -23,7 +23,7 @@ class EventParser:
     """
 
     def __init__(self) -> None:
-        self.last_event_id = ""
+        self.last_event_id: str = ""
         self.retry: int | None = None
         self._text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
         self._rest = ""
