@@ -98,6 +98,15 @@ class Folder(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
+def name_as_in_checkout(app: Sphinx, document: nodes.document) -> None:
+    """Take the place of the checkout out of the two lines that a difference begins with."""
+    for block in document.findall(nodes.literal_block):
+        if block.get("language") == "udiff":
+            text = block.astext().replace(f"{ROOT}{os.sep}", "")
+            block.rawsource = text
+            block[:] = [nodes.Text(text)]
+
+
 def mend_source(app: Sphinx, docname: str, content: list[str]) -> None:
     page = f"{docname}.md"
     content[0] = mend(content[0], (DOCS / page).parent, page)
@@ -112,5 +121,6 @@ def mend_included(app: Sphinx, path: Path, parent: str, content: list[str]) -> N
 def setup(app: Sphinx) -> dict[str, t.Any]:
     app.add_directive("folder", Folder)
     app.connect("source-read", mend_source)
+    app.connect("doctree-read", name_as_in_checkout)
     app.connect("include-read", mend_included)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

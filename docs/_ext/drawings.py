@@ -100,7 +100,7 @@ def lanes() -> Drawing:
     d.word(20, 164, "The thread lane: a def view, or a def decorator around an async def one")
     d.frame(20, 176, 720, 82, "event loop")
     d.box(20, 276, 720, 92, kind="frame")
-    d.word(730, 296, "one worker thread, one Context", "end", "small")
+    d.word(100, 296, "one worker thread, one Context", kind="small")
     d.box(40, 206, 90, 40, "request")
     d.arrow(85, 246, 85, 310)
     d.box(40, 312, 120, 40, "hooks", "two")

@@ -169,7 +169,15 @@ class Name(SphinxRole):
         return [link], []
 
 
+def skip_modules(
+    app: Sphinx, what: str, name: str, value: t.Any, skip: bool, options: t.Any
+) -> bool | None:
+    """Leave out attributes that are modules: their value is a path of this machine."""
+    return True if isinstance(value, types.ModuleType) else None
+
+
 def setup(app: Sphinx) -> dict[str, t.Any]:
     app.add_directive("public", Public)
     app.add_role("name", Name())
+    app.connect("autodoc-skip-member", skip_modules)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -62,6 +62,7 @@ def test_the_site_is_built_and_has_every_public_name() -> None:
     assert sorted(expected - there.keys()) == []
     assert {"quartish.Flask.route", "quartish.Request.args", "quartish.helpers.url_for"} <= {*there}
     for page in (ROOT / "build" / "docs").rglob("*.html"):
+        assert str(ROOT) not in page.read_text(), page
         assert not re.search(
             r'(?:src|href)="(?:https?:)?//[^"]+\.(?:js|css|woff2?)', page.read_text()
         )
