@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import typing as t
 
@@ -24,6 +25,15 @@ def no_context_left() -> t.Iterator[None]:
     assert find_context() is None, "a context is active before the test"
     yield
     assert find_context() is None, "the test left a context active"
+
+
+@pytest.fixture(autouse=True)
+def loggers_that_speak() -> t.Iterator[None]:
+    """Let a test disable a logger for itself alone: those of apps go by name, and are shared."""
+    yield
+    for logger in [*logging.Logger.manager.loggerDict.values()]:
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.fixture(autouse=True)
