@@ -6,6 +6,8 @@ import collections.abc as cabc
 import functools
 import typing as t
 from asyncio import _get_running_loop
+from types import AsyncGeneratorType
+from types import GeneratorType
 from urllib.parse import quote
 
 from werkzeug.datastructures import Headers
@@ -23,6 +25,7 @@ from .._current import find_context
 from ..sansio.app import Core
 
 _BODIES = (str, bytes, bytearray, cabc.Iterator, cabc.AsyncIterator)
+_STREAMS = (AsyncGeneratorType, GeneratorType)
 _KINDS = (
     "The return type must be a string, dict, list, tuple with headers or status,"
     " Response instance, or WSGI callable"
@@ -47,6 +50,8 @@ def make_response(app: Core, rv: t.Any) -> t.Any:
     headers: t.Any = None
     if isinstance(rv, tuple):
         rv, status, headers = unpacked(rv)
+    if type(rv) in _STREAMS:  # PERF(1 us): what is asked below asks abstract classes
+        return response_class(rv, status=status, headers=headers)
     if rv is None:
         raise TypeError(
             f"The view function{_of_endpoint()} did not return a valid response. The function"

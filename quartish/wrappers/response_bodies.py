@@ -120,10 +120,10 @@ class IterableBody(ResponseBody):
         self.source: t.Any
         self.iter: t.AsyncIterator[t.Any]
         self.is_sync: bool = not isinstance(iterable, cabc.AsyncIterable)
-        if isinstance(iterable, cabc.AsyncIterable):
-            self.source = self.iter = aiter(iterable)
+        if not self.is_sync:
+            self.source = self.iter = aiter(t.cast("t.AsyncIterable[t.Any]", iterable))
         else:
-            source = iter(iterable)
+            source = iter(t.cast("t.Iterable[t.Any]", iterable))
             if hasattr(source, "close") and not inspect.isgenerator(source):
                 source = _closing(source)
                 next(source)
@@ -134,6 +134,8 @@ class IterableBody(ResponseBody):
         return self.iter
 
     async def close(self) -> None:
+        if self.source is None:
+            return  # it was closed
         aclose = getattr(self.iter, "aclose", None)
         if aclose is not None:
             await aclose()  # of a plain iterator that was begun: closes that, in its thread
