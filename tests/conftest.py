@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import typing as t
 
 import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names that are others in each process: several processes could not share the tests."""
+    named = [item.nodeid for item in items if re.search(r" at 0x[0-9a-f]{6}", item.nodeid)]
+    if named:
+        raise pytest.UsageError(f"Name it by `ids=` without an address: {named[0]}")
 
 
 @pytest.fixture(params=["plain", "awaitable"])
