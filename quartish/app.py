@@ -31,6 +31,7 @@ from ._quart.contexts import RequestContext
 from ._quart.contexts import WebsocketContext
 from .asgi.connections import ASGIHTTPConnection
 from .asgi.connections import ASGIWebsocketConnection
+from .asgi.connections import off_loop
 from .config import Config
 from .config import QuartConfig
 from .ctx import AppContext
@@ -467,7 +468,7 @@ class Quart(QuartApp):
         async with self.request_context(request) as ctx:
             if KEEP in request.scope:
                 request.scope[KEEP](ctx)
-            return await Flow.handle(self.http_flow, ctx)
+            return await off_loop(self.http_flow, ctx, Flow.handle(self.http_flow, ctx))
 
     @default
     async def handle_websocket(self, websocket: wrappers.Websocket) -> AwaitableResponse | None:
@@ -476,7 +477,7 @@ class Quart(QuartApp):
         if ctx is not None:
             return await Flow.handle(self.websocket_flow, ctx)
         async with self.websocket_context(websocket) as ctx:
-            return await Flow.handle(self.websocket_flow, ctx)
+            return await off_loop(self.websocket_flow, ctx, Flow.handle(self.websocket_flow, ctx))
 
 
 Quartish = Quart

@@ -11,13 +11,20 @@ import asyncio
 import inspect
 import typing as t
 import warnings
+from contextvars import copy_context
 from functools import partial
 
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from .._concurrency.coroutines import carry
+from .._concurrency.coroutines import drive
+from .._concurrency.coroutines import is_async_callable
+from .._concurrency.threads import to_thread
+from .._dispatch.flow import Flow
 from .._http.headers import latin_lines
 from .._http.outgoing import as_bytes
+from ..ctx import AppContext
 from ..debugger import KEEP
 from ..debugger import traceback_response
 from ..typing import ASGIReceive
@@ -32,9 +39,26 @@ from .http import handle_http
 from .lifespan import ASGILifespan as ASGILifespan
 from .websocket import handle_websocket
 
+T = t.TypeVar("T")
 Task = asyncio.Task[None]
 
 NORMAL_CLOSURE = 1000
+
+
+async def off_loop(flow: Flow, ctx: AppContext, handle: t.Coroutine[t.Any, t.Any, T]) -> T:
+    """Await what handles a connection of an app's own class; in a worker thread where its view is
+    a `def`, which *Quart* gives a thread, too."""
+    app: t.Any = flow.app
+    rule = ctx.conn.url_rule
+    view = None if rule is None else app.view_functions.get(rule.endpoint)
+    if view is None or flow.plan.adapt is not None or is_async_callable(view):
+        return await handle
+    before = copy_context()
+    context = before.copy()
+    try:
+        return await to_thread(app.view_pool, None, drive, handle, context)
+    finally:
+        carry(context, before)
 
 
 class _Connection:
