@@ -169,7 +169,9 @@ def check_quartish(words: list[str], block: Block) -> None:
     """Let click read the options, of the group and of the command."""
     try:
         ctx = cli.make_context("quartish", words, resilient_parsing=True)
-        name, *rest = [*ctx._protected_args, *ctx.args] or [""]
+        known = vars(ctx)  # by the one name since click 8.2, by the other before
+        protected = known.get("_protected_args", known.get("protected_args", []))
+        name, *rest = [*protected, *ctx.args] or [""]
         command = {**cli.commands, **cli._own}.get(name)
         if command is None:
             assert name in ("", "init-db") or name.startswith("<"), (
