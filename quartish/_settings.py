@@ -72,11 +72,11 @@ class Settings:
             config = self._config
             values = [_MISSING] if config is None else [config.get(n, _MISSING) for n in NAMES]
             if _MISSING in values:
-                self.__class__ = _LiveSettings
+                t.cast(t.Any, self).__class__ = _LiveSettings
                 return
             for name, value in zip(NAMES, values, strict=True):
                 _KEPT[name].__set__(self, value)
-            self.__class__ = Settings
+            t.cast(t.Any, self).__class__ = Settings
 
 
 class _LiveSettings(Settings):

@@ -74,7 +74,9 @@ def enter(flow: Colours, ctx: AppContext) -> bool:
                 plan.before or plan.preprocessors or plan.starting or ctx.unsettled is not None
             ):
                 # OPTIONS has no view where it is answered automatically.
-                method = scope["method"] if conn is None else conn.method
+                # Where there is no request yet, there is a scope.
+                asked: t.Any = scope if conn is None else conn
+                method = asked["method"] if conn is None else asked.method
                 ctx.view = bare if method != "OPTIONS" else None
     if on_loop and scope is not None:
         conn = ctx.made
