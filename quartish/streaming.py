@@ -147,10 +147,8 @@ def sse(
     Source:
         WHATWG HTML, "Server-sent events".
     """
-    if source is None:
-        return partial(sse, heartbeat=heartbeat, retry=retry)
-    if callable(source):
-        return _as_view(source, partial(sse, heartbeat=heartbeat, retry=retry))
+    if source is None or callable(source):
+        return _as_decorator(source, partial(sse, heartbeat=heartbeat, retry=retry))
     _check(source, "sse")
     if heartbeat is not None and isinstance(source, AsyncIterable):
         source = Heartbeats(aiter(source), heartbeat)
@@ -196,10 +194,8 @@ def stream_json(source: t.Any = None, /, *, sequence: bool = False) -> t.Any:
     Source:
         RFC 7464 for `sequence`.
     """
-    if source is None:
-        return partial(stream_json, sequence=sequence)
-    if callable(source):
-        return _as_view(source, partial(stream_json, sequence=sequence))
+    if source is None or callable(source):
+        return _as_decorator(source, partial(stream_json, sequence=sequence))
     _check(source, "stream_json")
     dumps = current_context(NO_REQUEST).app.json.dumps
     begin = "\x1e" if sequence else ""
@@ -223,8 +219,11 @@ def _check(source: object, name: str) -> None:
         )
 
 
-def _as_view(function: t.Any, respond: Callable[[t.Any], Response]) -> t.Any:
-    """Return a view of what a generator function yields, in the lane of that function."""
+def _as_decorator(function: t.Any, respond: Callable[[t.Any], Response]) -> t.Any:
+    """Return a view of what a generator function yields, in the lane of that function; without one
+    what makes it."""
+    if function is None:
+        return respond
     if isasyncgenfunction(function):
 
         async def async_view(*args: t.Any, **kwargs: t.Any) -> Response:
@@ -240,13 +239,13 @@ def _as_view(function: t.Any, respond: Callable[[t.Any], Response]) -> t.Any:
 
 def _stream(source: t.Any, encode: Callable[[t.Any], bytes], opening: bytes, kind: str) -> Response:
     ctx = current_context(NO_REQUEST)
+    # Nobody leaves a HEAD, so that one which goes on would never end.
+    ended = ctx.request.method == "HEAD"
     stream: t.Any
     if isinstance(source, AsyncIterable):
-        stream = _AsyncStream(source, encode)
+        stream = _AsyncStream(aiter(source), encode, opening, ended)
     else:
-        stream = _Stream(source, encode)
-    # Nobody leaves a HEAD, so that one which goes on would never end.
-    stream.opening, stream.ended = opening, ctx.request.method == "HEAD"
+        stream = _Stream(iter(source), encode, opening, ended)
     app = ctx.app
     response: t.Any = app.response_class(
         stream_with_context(stream), headers=_HEADERS, content_type=kind
@@ -258,26 +257,32 @@ def _stream(source: t.Any, encode: Callable[[t.Any], bytes], opening: bytes, kin
 # Classes, and no generators: closing a generator that nobody began would leave its source open.
 
 
-class _Stream:
-    """The pieces of a sync source: an opening, then each item encoded."""
+class _Pieces:
+    """What both kinds of stream know: an opening, then each item encoded; nothing once `ended`."""
 
-    opening: bytes
-    ended: bool
-
-    def __init__(self, source: Iterable[t.Any], encode: Callable[[t.Any], bytes]) -> None:
-        self._source = iter(source)
+    def __init__(
+        self, source: t.Any, encode: Callable[[t.Any], bytes], opening: bytes, ended: bool
+    ) -> None:
+        self._source = source
         self._encode = encode
+        self._opening = opening
+        self._ended = ended
+
+    def _take_opening(self) -> bytes:
+        opening, self._opening = self._opening, b""
+        return opening
+
+
+class _Stream(_Pieces):
+    """The pieces of a sync source."""
 
     def __iter__(self) -> t.Self:
         return self
 
     def __next__(self) -> bytes:
-        if self.ended:
+        if self._ended:
             raise StopIteration
-        if self.opening:
-            opening, self.opening = self.opening, b""
-            return opening
-        return self._encode(next(self._source))
+        return self._take_opening() or self._encode(next(self._source))
 
     def close(self) -> None:
         """Close the source."""
@@ -286,26 +291,16 @@ class _Stream:
             close()
 
 
-class _AsyncStream:
+class _AsyncStream(_Pieces):
     """The pieces of an async source."""
-
-    opening: bytes
-    ended: bool
-
-    def __init__(self, source: AsyncIterable[t.Any], encode: Callable[[t.Any], bytes]) -> None:
-        self._source = aiter(source)
-        self._encode = encode
 
     def __aiter__(self) -> t.Self:
         return self
 
     async def __anext__(self) -> bytes:
-        if self.ended:
+        if self._ended:
             raise StopAsyncIteration
-        if self.opening:
-            opening, self.opening = self.opening, b""
-            return opening
-        return self._encode(await anext(self._source))
+        return self._take_opening() or self._encode(await anext(self._source))
 
     async def aclose(self) -> None:
         """Close the source."""

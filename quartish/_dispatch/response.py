@@ -217,6 +217,9 @@ def build_url(
     except BuildError as error:
         values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
         return app.handle_url_build_error(error, endpoint, values)
-    if anchor is not None:
-        url += "#" + quote(anchor, safe="%!#$&'()*+,/:;=?@")
-    return url
+    return url if anchor is None else with_anchor(url, anchor)
+
+
+def with_anchor(url: str, anchor: str) -> str:
+    """Return a URL that leads to a place in its page."""
+    return url + "#" + quote(anchor, safe="%!#$&'()*+,/:;=?@")

@@ -72,9 +72,10 @@ class _Queue:
 
     async def after(self, last: str) -> AsyncIterator[Message]:
         """Yield the messages after that one, those to come as well."""
+        seen = order(last)
         while True:
             message = await self._messages.get()
-            if order(message.id) > order(last):
+            if order(message.id) > seen:
                 yield message
 
 

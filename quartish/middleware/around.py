@@ -7,7 +7,6 @@ across.
 from __future__ import annotations
 
 import typing as t
-from urllib.parse import quote
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed
@@ -16,6 +15,7 @@ from werkzeug.routing import BuildError
 from werkzeug.routing import RequestRedirect
 from werkzeug.routing.exceptions import WebsocketMismatch
 
+from .._dispatch.response import with_anchor
 from ..sansio.app import Core
 from ..sansio.scaffold import setupmethod
 from ..typing import ASGIApp
@@ -166,13 +166,25 @@ class Composed(Core):
     # --- URLs -----------------------------------------------------------------------------------
 
     def _url_below(self, error: BuildError, endpoint: str, values: dict[str, t.Any]) -> str | None:
-        """Return the URL of a mounted app's endpoint, or None."""
+        return self.url_of_mounted(error, _script(error), endpoint, values)
+
+    def url_of_mounted(
+        self, error: BuildError, script: str, endpoint: str, values: dict[str, t.Any]
+    ) -> str | None:
+        """Return the URL of a mounted app's endpoint, or None.
+
+        Args:
+            error: That this app has no such endpoint, or another.
+            script: Where this app is found.
+            endpoint: Of any of them, or behind a name and a colon of that one.
+            values: As `handle_url_build_error` is given them.
+        """
         name, colon, rest = endpoint.rpartition(":")
         for mounted in self.mounted:
             if colon and mounted.name != name:
                 continue
-            script = _script(error) + mounted.prefix.rstrip("/")
-            url = _build(_inside(mounted.app), error, script, rest if colon else endpoint, values)
+            there = script + mounted.prefix.rstrip("/")
+            url = _build(_inside(mounted.app), error, there, rest, values)
             if url is not None:
                 return url
         return None
@@ -191,12 +203,7 @@ class _Above:
             return None  # it is served by itself
         script = script.removesuffix(self.prefix)
         url = _build(self.app, error, script, endpoint, values)
-        for mounted in self.app.mounted:
-            name, _, rest = endpoint.rpartition(":")
-            if url is None and name in ("", mounted.name):
-                below = script + mounted.prefix.rstrip("/")
-                url = _build(_inside(mounted.app), error, below, rest, values)
-        return url
+        return url or self.app.url_of_mounted(error, script, endpoint, values)
 
 
 def _inside(app: t.Any) -> t.Any:
@@ -233,8 +240,7 @@ def _build(
     except BuildError:
         return None
     anchor = values.get("_anchor")
-    return url if anchor is None else f"{url}#{quote(anchor, safe=_IN_ANCHOR)}"
+    return url if anchor is None else with_anchor(url, anchor)
 
 
 _OPTIONS = ("_anchor", "_method", "_scheme", "_external")
-_IN_ANCHOR = "%!#$&'()*+,/:;=?@"
