@@ -25,7 +25,7 @@ from ._concurrency.coroutines import own_loop
 from ._concurrency.coroutines import unwrapped
 from ._concurrency.threads import in_lane
 from ._current import _cv_app
-from ._dispatch.response import propagates
+from ._dispatch.response import report_unsendable
 from ._http.outgoing import as_bytes
 from ._werkzeug import on_close_functions
 from .ctx import AppContext
@@ -93,10 +93,7 @@ class _Call:
         try:
             body: t.Iterable[bytes] = response(self._environ, self._start_response)
         except Exception as error:
-            if propagates(ctx.app):
-                raise
-            name = ctx.flow.plan.describe(ctx)
-            ctx.app.logger.error("The response of %s cannot be sent", name, exc_info=error)
+            report_unsendable(ctx, error)
             return list(InternalServerError()(self._environ, self._start_response))
         if (
             type(response.response) is list

@@ -22,6 +22,7 @@ from werkzeug.sansio.response import Response as SansioResponse
 from .._concurrency.coroutines import from_thread
 from .._concurrency.coroutines import is_awaitable
 from .._current import find_context
+from ..ctx import AppContext
 from ..sansio.app import Core
 
 _BODIES = (str, bytes, bytearray, cabc.Iterator, cabc.AsyncIterator)
@@ -118,6 +119,15 @@ def propagates(app: t.Any) -> bool:
     """Say whether errors are raised to the server, or to a test, and not answered."""
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
     return bool(propagate or (propagate is None and (app.testing or app.debug)))
+
+
+def report_unsendable(ctx: AppContext, error: Exception) -> None:
+    """Log that a response cannot be sent; raise the error where that is asked for."""
+    app = ctx.app
+    if propagates(app):
+        raise error
+    name = ctx.flow.plan.describe(ctx)
+    app.logger.error("The response of %s cannot be sent", name, exc_info=error)
 
 
 def _coerce(app: Core, rv: t.Any) -> t.Any:

@@ -20,7 +20,7 @@ from werkzeug.wsgi import FileWrapper
 from .._concurrency.coroutines import Apart
 from .._concurrency.coroutines import awaited
 from .._concurrency.threads import Stay
-from .._dispatch.response import propagates
+from .._dispatch.response import report_unsendable
 from .._http.headers import raw_lines
 from .._http.outgoing import as_bytes
 from .._http.outgoing import AT_ONCE
@@ -143,14 +143,8 @@ def outgoing_of(ctx: AppContext, response: t.Any) -> t.Any:
 
 
 def failed_answer(ctx: AppContext, error: Exception) -> Outgoing:
-    """Return what is sent in place of a response that cannot be sent, and log that; raise the
-    error where that is asked for."""
-    app = ctx.app
-    if propagates(app):
-        raise error
-    app.logger.error(
-        "The response of %s cannot be sent", ctx.flow.plan.describe(ctx), exc_info=error
-    )
+    """Return what is sent in place of a response that cannot be sent, and report that."""
+    report_unsendable(ctx, error)
     return plain_error(ctx.conn.method != "HEAD")
 
 
