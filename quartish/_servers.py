@@ -54,10 +54,13 @@ class Calls:
         #: `told(scope, status, seconds)` is called after each call.
         self._told = told
         self._running: dict[asyncio.Task[t.Any], str] = {}
+        #: The lifespan's call, while it starts up; and whether that was given up.
+        self._starting: asyncio.Task[t.Any] | None = None
+        self.gave_up = False
 
     async def __call__(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
         if scope["type"] == "lifespan":
-            return await self._app(scope, receive, send)
+            return await self._live(scope, receive, send)
         if self._most is not None and len(self._running) >= self._most:
             return await _refuse(scope, receive, send)
         task = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
@@ -84,6 +87,31 @@ class Calls:
             await self._app(scope, receive, noting)
         finally:
             told(scope, status, monotonic() - began)
+
+    async def _live(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+        async def answer(message: Message) -> None:
+            self._starting = None
+            await send(message)
+
+        self._starting = task = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
+        try:
+            await self._app(scope, receive, answer)
+        except asyncio.CancelledError:
+            if not self.gave_up:
+                raise
+            task.uncancel()
+            await send({"type": "lifespan.startup.failed", "message": "The server was stopped."})
+        finally:
+            self._starting = None
+
+    def give_start_up(self) -> bool:
+        """Cancel the lifespan if it has not started up, as no server does by itself that is to
+        stop; say whether that was so."""
+        if self._starting is None:
+            return False
+        self.gave_up = True
+        self._starting.cancel(SERVER_STOPS)
+        return True
 
     def cancel(self, kind: str | None = None) -> None:
         """Cancel what runs, because the server stops; of one kind of scopes, or of all."""
@@ -132,11 +160,17 @@ async def serve_by_uvicorn(calls: Calls, config: t.Any, triggered: Trigger) -> N
     """Serve by uvicorn, at `config.listeners`."""
     import uvicorn
 
+    begun = asyncio.Event()
+
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> t.Iterator[None]:
             """Leave signals alone: it would raise them again when all is done."""
             yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            begun.set()
 
     settings = uvicorn.Config(
         t.cast(t.Any, calls),
@@ -161,6 +195,7 @@ async def serve_by_uvicorn(calls: Calls, config: t.Any, triggered: Trigger) -> N
 
     async def stop() -> None:
         await triggered()
+        await begun.wait()  # else it would leave what has started without its shutdown
         server.should_exit = True
         asyncio.get_running_loop().call_later(config.graceful_timeout, calls.cancel)
 

@@ -19,12 +19,14 @@ import typing as t
 from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Sequence
+from functools import partial
 
 from .._access_log import tell_access
 from .._asgi_or_wsgi import check_served
 from .._servers import Calls
 from .._servers import serve_by_hypercorn
 from .._servers import SERVERS
+from .._servers import StartUpError
 from ..typing import ASGIApp
 from ..typing import Scope
 
@@ -122,16 +124,41 @@ async def serve(
     by_hypercorn = config.server == "hypercorn"
     calls = Calls(app, config.max_connections, None if by_hypercorn else config.tell)
     theirs = config.to_hypercorn() if by_hypercorn else config
+    # Beside the server, which looks whether it is to stop when it has started.
+    trigger = asyncio.ensure_future(triggered())
+    trigger.add_done_callback(partial(_count_down, calls, config))
 
     async def stopped() -> None:
-        await triggered()
+        await asyncio.shield(trigger)
         theirs.graceful_timeout = config.graceful_timeout
         if config.is_followed:
             await _answer_last(config, theirs)
         if not config.websockets_wait:  # now: who is told by that has to ask another server
             calls.cancel("websocket")
 
-    await SERVERS[config.server](calls, theirs, stopped)
+    try:
+        await SERVERS[config.server](calls, theirs, stopped)
+    except StartUpError:
+        if not calls.gave_up:
+            raise
+    finally:
+        trigger.cancel()
+
+
+def _count_down(calls: Calls, config: ServerConfig, trigger: asyncio.Future[t.Any]) -> None:
+    """Give a start-up the grace to end, once the server is to stop."""
+
+    def give_up() -> None:
+        if calls.give_start_up() and config.errorlog is not None:
+            config.errorlog.warning(
+                "The start-up was cancelled: it went on for %s seconds after the server was to stop"
+                " (graceful_timeout)",
+                grace,
+            )
+
+    if not trigger.cancelled():
+        grace = config.graceful_timeout
+        trigger.get_loop().call_later(grace, give_up)
 
 
 async def _answer_last(ours: ServerConfig, theirs: t.Any) -> None:
