@@ -203,7 +203,7 @@ async def as_coroutine(awaitable: t.Awaitable[T]) -> T:
 async def settled(rv: t.Any) -> t.Any:
     """Return what code of the user's returned; await it first, as `awaited` does, if it is an
     awaitable and no response."""
-    if type(rv) is types.CoroutineType or (is_awaitable(rv) and not isinstance(rv, SansioResponse)):
+    if hasattr(type(rv), "__await__") and not isinstance(rv, SansioResponse):
         rv = await awaited(rv)
     return rv
 

@@ -111,11 +111,13 @@ class Flow:
         on_loop: bool = False,
         take: Take | None = None,
         view: Coming | None = None,
+        direct: bool = False,
     ) -> None:
         """Run the whole of a request that was entered, and end its context. Leave as
-        `ctx.outcome` the response; on the loop lane its answer, if nobody looks at the response
-        before it is sent; where the door has a say, what `take(ctx, response)` returns, which is
-        called before the teardown functions. `view` as `handle` has it.
+        `ctx.outcome` the response; its answer, if that will do (`direct`) and nobody looks at the
+        response before it is sent; where the door has a say, what `take(ctx, response)` returns,
+        which is called before the teardown functions. `on_loop` says that a loop drives this;
+        `view` as `handle` has it.
 
         Raises what went wrong where `PROPAGATE_EXCEPTIONS`, testing or debugging say so.
         """
@@ -123,10 +125,10 @@ class Flow:
         try:
             unpushed = await push_own(plan, ctx) if plan.own_contexts else None
             if unpushed is None:
-                outcome = await self.handle(ctx, on_loop, view)
+                outcome = await self.handle(ctx, on_loop, view, direct)
             else:
                 outcome = await self.fail(ctx, unpushed)
-            if take is not None and type(outcome) is not tuple:
+            if take is not None and outcome is not None and type(outcome) is not tuple:
                 outcome = take(ctx, outcome)
             ctx.outcome = outcome
         except BaseException as error:
@@ -154,20 +156,24 @@ class Flow:
         try:
             rv = ctx.view(**(ctx.view_args if conn is None else conn.view_args))
             rv = await (rv if type(rv) is CoroutineType else settled(rv))
-            answer = direct_answer(plan, ctx, rv)
+            answer = None if ctx.touched else direct_answer(plan, ctx, rv)
         except BaseException as error:
-            await self.run(ctx, True, take, ended(None, error))
+            await self.run(ctx, True, take, ended(None, error), True)
         else:
             conn = ctx.made
             if answer is None or (conn is not None and conn.needs_close) or any(plan.at_end):
                 # What has no answer here has none there.
-                await self.run(ctx, answer is not None, take, ended(rv))
+                await self.run(ctx, True, take, ended(rv), answer is not None)
             else:
                 ctx.outcome = answer
                 ctx.pushes -= 1
 
     async def handle(
-        self, ctx: AppContext, on_loop: bool = False, view: Coming | None = None
+        self,
+        ctx: AppContext,
+        on_loop: bool = False,
+        view: Coming | None = None,
+        direct: bool = False,
     ) -> t.Any:
         """Return the response to a request, or its answer, as `run` says, whose context the
         caller ends. `view` is awaited in the place of all that would come before the view."""
@@ -180,7 +186,7 @@ class Flow:
                     await open_session(plan, ctx)
                     if view is None and "full_dispatch" in plan.replaced:
                         return await self.full_dispatch(ctx)
-                return await Flow.full_dispatch(self, ctx, on_loop, view)
+                return await Flow.full_dispatch(self, ctx, on_loop, view, direct)
             except Exception as error:
                 return await self.fail(ctx, error)
         except (CancelledError, BaseExceptionGroup) as end:
@@ -192,7 +198,11 @@ class Flow:
             return await self.handle(ctx, False, ended(None, others))
 
     async def full_dispatch(
-        self, ctx: AppContext, on_loop: bool = False, view: Coming | None = None
+        self,
+        ctx: AppContext,
+        on_loop: bool = False,
+        view: Coming | None = None,
+        direct: bool = False,
     ) -> t.Any:
         app, plan = self.app, self.plan
         if not app._got_first_request:
@@ -201,7 +211,7 @@ class Flow:
             rv = await (self.produce(ctx, on_loop) if view is None else view)
         except Exception as error:
             rv = await self.recover(ctx, error)
-        answer = direct_answer(plan, ctx, rv) if on_loop and plan.unchanged else None
+        answer = direct_answer(plan, ctx, rv) if direct and plan.unchanged else None
         return answer or await self.finalize(ctx, rv)
 
     async def produce(self, ctx: AppContext, on_loop: bool) -> t.Any:

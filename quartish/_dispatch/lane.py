@@ -24,7 +24,7 @@ class Colours(t.Protocol):
     """A flow, as its lanes see it."""
 
     #: The view of an endpoint, when it was last looked at, whether it is an `async def`, and the
-    #: view again if it is and nothing but hooks may have a word in its call. PERF(0.5 us): to find
+    #: view again if nothing but hooks may have a word in its call. PERF(0.5 us): to find
     #: out takes a call or two.
     colours: dict[str, tuple[t.Any, bool, t.Any]]
 
@@ -37,8 +37,9 @@ def enter(flow: Colours, ctx: AppContext) -> bool:
     its view is an `async def`, and no step was overridden by a `def`. Without a view (a 404) the
     hooks decide. A context with methods of its own is pushed by the flow.
 
-    The view is left as `ctx.view` where nobody has a word in its call or takes part before it; and
-    as `ctx.reads_ahead` whether the body is to be read before it: plain colour, loop lane.
+    The view is left as `ctx.view` where nobody has a word in its call or takes part before it, in
+    either lane; and as `ctx.reads_ahead` whether the body is to be read before it: plain colour,
+    loop lane.
     """
     plan, scope, ctx.flow = flow.plan, ctx.scope, flow
     if scope is not None and PRESERVE in scope:
@@ -66,9 +67,7 @@ def enter(flow: Colours, ctx: AppContext) -> bool:
             if known is not view:
                 adapted = plan.adapt is not None  # to what is awaited, as its base does
                 on_loop = view is None or adapted or is_async_callable(view)
-                bare = None
-                if on_loop and not adapted and plan.direct and not plan.replaced:
-                    bare = view
+                bare = view if plan.direct and not (adapted or plan.replaced) else None
                 flow.colours[rule.endpoint] = view, on_loop, bare
             if not (
                 plan.before or plan.preprocessors or plan.starting or ctx.unsettled is not None

@@ -267,12 +267,13 @@ class Plan:
         #: Whether contexts leave matching to the flow.
         self.matches: bool = self.context_class.match_request is AppContext.match_request
         #: Whether nobody has a word in what a scope's path and method are.
-        self.takes_scope: bool = (
-            self.matches
-            and self.late_request
-            and self.url_map is not None
-            and self.request_class.trusted_hosts is None
-        )
+        self.takes_scope: bool = self.matches and self.url_map is not None
+        if kind is WEBSOCKET:
+            self.takes_scope = self.takes_scope and not t.cast(t.Any, app).websocket_class.redefined
+        else:
+            self.takes_scope = (
+                self.takes_scope and self.late_request and self.request_class.trusted_hosts is None
+            )
 
     def of_interface(self, func: t.Any) -> t.Any:
         """Return what is called for a method of the session interface: *Quart* puts the same
@@ -286,7 +287,8 @@ class Plan:
 
     def serves_file(self, ctx: AppContext) -> bool:
         """Say whether the view only sends a static file: blocked views must not delay it."""
-        return getattr(self._view(ctx), "__name__", "") == "send_static_file"
+        view = self._view(ctx) if ctx.view is None else ctx.view
+        return getattr(view, "__name__", "") == "send_static_file"
 
     def may_read(self, ctx: AppContext) -> bool:
         """Say whether somebody may ask for the body: the view, unless its route says
@@ -320,8 +322,8 @@ class Plan:
         return f"view {conn.endpoint!r} [{conn.method} {conn.log_path}]"
 
     def _view(self, ctx: AppContext) -> t.Any:
-        endpoint = ctx.conn.endpoint
-        return None if endpoint is None else self.app.view_functions.get(endpoint)
+        rule = (ctx if ctx.made is None else ctx.made).url_rule
+        return None if rule is None else self.app.view_functions.get(rule.endpoint)
 
     # --- who wants to see it ---------------------------------------------------------------
 

@@ -38,8 +38,10 @@ def is_long(scope: Scope, raw: dict[bytes, bytes]) -> bool:
 def cut(scope: Scope, config: t.Mapping[str, t.Any]) -> Scope:
     """Return the scope, or one without what is too long in it, which says so (`REFUSAL`)."""
     path, query = scope["path"], scope.get("query_string") or b""
-    size = len(b"".join(chain.from_iterable(scope["headers"])))
-    refusal = _refusal(config, size, len(path) + len(query))
+    size, url_size = len(_JOIN(chain.from_iterable(scope["headers"]))), len(path) + len(query)
+    if size <= PASSES and url_size <= PASSES:
+        return scope
+    refusal = _refusal(config, size, url_size)
     if refusal is None:
         return scope
     # Without a path: nothing may find a rule for what is left.

@@ -72,8 +72,6 @@ def latin_lines(headers: t.Iterable[tuple[str, str]]) -> RawHeaders:
 def accepted_lines(headers: Headers) -> RawHeaders:
     """Return the headers of a handshake as ASGI wants them. Raises Unsendable where no server could
     send them."""
-    if not headers:
-        return []
     for name, value in headers:
         if breaks(value):
             raise Unsendable(f"The header {name!r} has a line break or a NUL in its value.")

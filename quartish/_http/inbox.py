@@ -255,7 +255,10 @@ class Inbox:
     def watch(self) -> None:
         """Read ahead from now on, unless somebody reads or enough was read."""
         if self.free or (
-            self._messages and self.reader is None and self.gone is None and self._has_room()
+            self._messages
+            and self.reader is None
+            and self.gone is None
+            and (self.drops or self._has_room())
         ):
             self._start()
         elif self._held >= SPOOL_SIZE:
@@ -265,8 +268,7 @@ class Inbox:
         """Read on, and drop what there is no room for: nobody will ask for it. Hypercorn puts the
         disconnect into the queue that the rest fills, and waits for room in our last `send`."""
         self.drops = True
-        if self.free or (self._messages and self.reader is None and self.gone is None):
-            self._start()
+        Inbox.watch(self)
 
     async def drain(self) -> None:
         """Drop what a server's queue may hold after the end, unless it pauses before."""

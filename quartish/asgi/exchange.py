@@ -186,6 +186,10 @@ class Exchange(Watch):
         """
         self.task = asyncio.current_task()
 
+    def thread_waits(self) -> None:
+        """A thread waits for an async piece: notice when the client leaves meanwhile."""
+        self.inbox.watch()
+
     def suspended(self, waiting: t.Any) -> t.Any:
         """The app call waits for something: notice when the client leaves meanwhile. What it
         waits for after that, to clean up, is sheltered from the server."""

@@ -82,8 +82,10 @@ async def handle_http(
         await exchange.complete(exchange.in_thread(context))
         return
     bare = ctx.view is not None and not ctx.reads_ahead
-    run = flow.straight(ctx, outgoing_of) if bare else flow.run(ctx, True, outgoing_of)
-    steps = run.__await__()
+    if bare:
+        steps = flow.straight(ctx, outgoing_of).__await__()
+    else:
+        steps = flow.run(ctx, True, outgoing_of, direct=True).__await__()
     try:
         waiting = context.run(next, steps, DONE)
     except BaseException as error:
@@ -103,7 +105,7 @@ async def handle_http(
         # Outside of the request's Context: tasks that a server begins meanwhile, such as
         # Hypercorn's timer of an idle connection, would keep it. Nothing of it is kept here.
         status, headers, data = answer
-        del exchange, request, ctx, context, run, steps
+        del exchange, request, ctx, context, steps
         try:  # PERF(0.6 us of 14 under Hypercorn): `send_answer` here
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": data})
@@ -199,7 +201,7 @@ class HttpExchange(Exchange):
         run = run or context.run
         try:
             if begun is None:
-                steps = self.flow.run(self.ctx, True, outgoing_of).__await__()
+                steps = self.flow.run(self.ctx, True, outgoing_of, direct=True).__await__()
                 begun = steps, run(next, steps, DONE)
             steps, waiting = begun
             if waiting is not DONE:
@@ -212,10 +214,10 @@ class HttpExchange(Exchange):
     async def in_thread(self, context: Context) -> None:
         """Run the flow in a worker thread, and send what came of it."""
         self.know_task()
-        self.lane = lane = Lane(self.inbox.watch)
+        self.lane = lane = Lane(self.thread_waits)
         lane.grace = self.app.config["DISCONNECT_GRACE"]
-        conn, plan = self.ctx.conn, self.flow.plan
-        if conn.body is not None and plan.plain:
+        conn, plan = self.ctx.made, self.flow.plan
+        if conn is not None and conn.body is not None and plan.plain:
             reader = BodyReader(conn.body, lambda: conn.max_content_length, lane)
             if plan.may_read(self.ctx):
                 lane.prepare = reader.prepare
@@ -237,7 +239,7 @@ class HttpExchange(Exchange):
 
     def work(self, context: Context) -> None:
         """Run the flow; send what has to be iterated in this thread."""
-        drive(self.flow.run(self.ctx, False, outgoing_of), context)
+        drive(self.flow.run(self.ctx, False, outgoing_of, direct=True), context)
         assert self.lane is not None
         self.lane.prepare = None  # an upload that nobody read does not delay the answer
         if type(self.ctx.outcome) is not tuple and streams_here(self.ctx.outcome):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import typing as t
-from contextlib import asynccontextmanager
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
@@ -73,7 +72,7 @@ async def handle_websocket(
         ctx = app.context_class(app, websocket=websocket)
     else:
         ctx = app.websocket_context(websocket)
-    ctx.scope = scope
+    ctx.scope, ctx.raw_headers = scope, websocket.raw_headers
     context = copy_context()
     exchange = WebsocketExchange(app, ctx, flow, receive, send)
     exchange.know_task()
@@ -88,7 +87,9 @@ async def handle_websocket(
             await within(context, exchange.on_loop(), exchange)
         else:
             await exchange.in_thread(context)
-        if inbox.pending and inbox.gone is None:
+        if inbox.gone is None and inbox.pending:
+            if inbox.drops:
+                inbox.watch()
             await inbox.drain()
     finally:
         app.websockets.discard(exchange)
@@ -178,44 +179,47 @@ class WebsocketExchange(Exchange):
     # --- the lanes ------------------------------------------------------------------------------
 
     async def on_loop(self) -> None:
-        async with self.closing(None):
+        try:
             await self.flow.run(self.ctx, True, as_wsgi_says)
             await self.finish(self.ctx.take_outcome())
+        except (asyncio.CancelledError, Exception) as error:
+            if not await self.close_after(error):
+                raise
 
     async def in_thread(self, context: t.Any) -> None:
         self.lane = Lane(self.inbox.watch)
         self.lane.grace = self.app.config["DISCONNECT_GRACE"]
         work = partial(drive, self.flow.run(self.ctx, False, as_wsgi_says), context)
-        async with self.closing(context):
+        try:
             await to_thread(self.app.view_pool, None, work, lane=self.lane)
             await within(context, self.finish(self.ctx.take_outcome()))
+        except (asyncio.CancelledError, Exception) as error:
+            if not await self.close_after(error, context):
+                raise
 
-    @asynccontextmanager
-    async def closing(self, context: t.Any) -> t.AsyncIterator[None]:
-        """Close the websocket whatever happens: with 1011 after an error, with 1012 where the
-        server stops. A handler that raises a cancellation of its own has failed, but for the log;
-        where it had not accepted, nothing is sent, as in *Quart*, and the server answers 500.
-        Who calls from outside of the handler's Context gives it."""
-        try:
-            yield
-        except asyncio.CancelledError:
-            if self.took_back():
-                await self.close_with(NORMAL_CLOSURE)
-                return
-            if self.is_its_own():
-                if self.ctx.websocket.accepted:
-                    await self.close_with(INTERNAL_ERROR)
-                return
-            with suppress(OSError, TimeoutError):
-                async with asyncio.timeout(LAST_WORD):
-                    await self.close_with(SERVICE_RESTART)
-            raise
-        except Exception as error:
+    async def close_after(self, error: BaseException, context: t.Any = None) -> bool:
+        """Close the websocket after what was raised: with 1011 after an error, with 1012 where the
+        server stops; say whether that was all. A handler that raises a cancellation of its own has
+        failed, but for the log; where it had not accepted, nothing is sent, as in *Quart*, and the
+        server answers 500. Who calls from outside of the handler's Context gives it."""
+        if isinstance(error, Exception):
             if not shows_errors(self.app):
                 await self.close_with(INTERNAL_ERROR)
-                raise
+                return False
             shown = self.show(error)
             await (shown if context is None else within(context, shown))
+            return True
+        if self.took_back():
+            await self.close_with(NORMAL_CLOSURE)
+            return True
+        if self.is_its_own():
+            if self.ctx.websocket.accepted:
+                await self.close_with(INTERNAL_ERROR)
+            return True
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(LAST_WORD):
+                await self.close_with(SERVICE_RESTART)
+        return False
 
     async def show(self, error: Exception) -> None:
         """Log an error, and reject the handshake with its traceback, or close."""
@@ -257,7 +261,10 @@ class WebsocketExchange(Exchange):
             code = SERVICE_RESTART
         if not websocket.closed and self.inbox.gone is None:
             websocket.closed = True
-            self.inbox.drop()
+            if self.lane is None:
+                self.inbox.drops = True  # from when the server lets `send` wait: `suspended`
+            else:
+                self.inbox.drop()
             await self.send({"type": "websocket.close", "code": code, "reason": ""})
 
 

@@ -241,7 +241,9 @@ class Websocket(JSONMessages):
             await asyncio.sleep(0)  # who does nothing but this, in a loop, keeps nobody waiting
         else:
             try:
-                accepted_lines(lines := Headers(headers))
+                lines = Headers(headers)
+                if lines:
+                    accepted_lines(lines)
                 if subprotocol is not None:
                     check_token("subprotocol", subprotocol)
             except (TypeError, ValueError):
@@ -419,7 +421,7 @@ class Websocket(JSONMessages):
         await self._answer({"type": "websocket.send", kind: data})
 
     async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
-        raw = accepted_lines(headers)
+        raw = accepted_lines(headers) if headers else []
         await self._answer({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw})
 
     async def _close(self, code: int, reason: str) -> None:
