@@ -61,8 +61,6 @@ class AppContext(metaclass=PartType):
     error: BaseException | None
     #: Whether the body is to be read before the view: plain colour, loop lane.
     reads_ahead: bool
-    #: Whether the session, or a function of `after_this_request`, may change the response.
-    touched: bool
     #: `conn`, if it has been made: a request that came by ASGI is when somebody asks for it.
     made: t.Any
     #: The dispatch flow for what it was made for, once that was asked for.
@@ -134,11 +132,11 @@ class AppContext(metaclass=PartType):
         self.raw_headers = _NO_HEADERS
         self.flow = self.scope = self.url_rule = self.view_args = None
         self.view = self.error = self.unsettled = self.outcome = None
-        self.reads_ahead = self.touched = False
+        self.reads_ahead = False
         self.pushes = 0
         if session is not None:
             self._session = session
-            self.session_opened = self.touched = True
+            self.session_opened = True
 
     @classmethod
     def of_scope(cls, flow: t.Any, scope: Scope, send: ASGISend) -> t.Self:
@@ -155,7 +153,7 @@ class AppContext(metaclass=PartType):
                 self._made_first = []
                 self.made = self.url_rule = self.view_args = self.view = self.error = None
                 self.outcome = self.unsettled = None
-                self.reads_ahead = self.touched = False
+                self.reads_ahead = False
                 self.pushes = 0
                 return self
         request = app.request_class.from_scope(scope)
@@ -241,7 +239,7 @@ class AppContext(metaclass=PartType):
     def _after_request_functions(self) -> list[t.Callable[[t.Any], t.Any]]:
         """What `after_this_request` was given."""
         if self.after is None:
-            self.after, self.touched = [], True
+            self.after = []
         return self.after
 
     @lazy
@@ -255,7 +253,7 @@ class AppContext(metaclass=PartType):
         session = interface.load(self.app, conn)
         if session is None:
             session = interface.null_session_class()
-        self.session_opened = self.touched = True
+        self.session_opened = True
         return session  # type: ignore[no-any-return]
 
     @property
@@ -279,7 +277,7 @@ class AppContext(metaclass=PartType):
     def keep_session(self, session: SessionMixin) -> None:
         """Have this session from now on."""
         self._session = session
-        self.session_opened = self.touched = True
+        self.session_opened = True
 
     @lazy
     def entered(self) -> list[tuple[AppContext | None, AppContext | None, bool, Token[t.Any]]]:

@@ -19,6 +19,7 @@ from .._http.outgoing import Outgoing
 from .._werkzeug import STATUS_LINES
 from ..ctx import AppContext
 from ..json.provider import is_own
+from ..sessions.cookie import is_set_plainly
 from ..typing import RawHeaders
 from ..wrappers.response import content_type
 from .plan import Plan
@@ -33,11 +34,12 @@ _LOOKED_AT = frozenset([b"content-length", b"location", b"content-location"])
 
 def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Outgoing | None:
     """Return what would be sent of `make_response(rv)`. None: a response has to be made,
-    as somebody wants to see or change it (an after function, the session, a receiver of
-    the signal), or only a response knows what is sent."""
-    if ctx.touched or plan.after or plan.finishing or not plan.unchanged:
+    as somebody wants to see or change it (an after function, a session that is no plain one, a
+    receiver of the signal), or only a response knows what is sent."""
+    if ctx.after or plan.after or plan.finishing or not plan.unchanged:
         return None
-    if b"cookie" in ctx.raw_headers and plan.saves_session(ctx):
+    saves = ctx.session_opened or (b"cookie" in ctx.raw_headers and plan.saves_session(ctx))
+    if saves and not plan.lazy_session:
         return None
     app, response_class = plan.app, plan.response_class
     mimetype: str | None
@@ -90,10 +92,29 @@ def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Outgoing | None:
     if lines is None:
         return None
     lines = [*lines, length_line(len(data))]
+    if saves:
+        session_lines = _session_lines(plan, ctx, lines)
+        if session_lines is None:
+            return None
+        lines += session_lines
     scope = ctx.scope
     if scope["method"] == "HEAD" and HEAD_BODY not in scope:
         data = b""
     return status, lines, data
+
+
+def _session_lines(plan: Plan, ctx: AppContext, lines: RawHeaders) -> RawHeaders | None:
+    """Return the headers that save the session, after these; None: a response has to be made."""
+    interface: t.Any = plan.app.session_interface
+    if b"vary" in dict(lines) or not is_set_plainly(plan.response_class):
+        return None
+    try:
+        session = ctx._session
+        if type(session) is not interface.session_class:
+            return None
+        return t.cast("RawHeaders | None", interface.lines(plan.app, session))
+    except Exception:
+        return None  # as above
 
 
 @functools.lru_cache(maxsize=256)

@@ -156,17 +156,17 @@ class Flow:
         try:
             rv = ctx.view(**(ctx.view_args if conn is None else conn.view_args))
             rv = await (rv if type(rv) is CoroutineType else settled(rv))
-            answer = None if ctx.touched else direct_answer(plan, ctx, rv)
         except BaseException as error:
             await self.run(ctx, True, take, ended(None, error), True)
+            return
+        conn = ctx.made
+        more = (conn is not None and conn.needs_close) or any(plan.at_end)
+        answer = None if more else direct_answer(plan, ctx, rv)
+        if answer is None:  # what has no answer here has none there
+            await self.run(ctx, True, take, ended(rv), more)
         else:
-            conn = ctx.made
-            if answer is None or (conn is not None and conn.needs_close) or any(plan.at_end):
-                # What has no answer here has none there.
-                await self.run(ctx, True, take, ended(rv), answer is not None)
-            else:
-                ctx.outcome = answer
-                ctx.pushes -= 1
+            ctx.outcome = answer
+            ctx.pushes -= 1
 
     async def handle(
         self,

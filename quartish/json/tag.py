@@ -242,37 +242,31 @@ class TaggedJSONSerializer:
             return [self._untag_scan(item) for item in value]
         return value
 
-    def _is_plain(self, value: dict[str, t.Any]) -> bool:
-        """Say whether a dict holds nothing but scalars, and does not look like a tag."""
-        return self._untagged.issuperset(map(type, value.values())) and not (
-            len(value) == 1 and next(iter(value)) in self.tags
-        )
-
     def dumps(self, value: t.Any) -> str:
         """Return `value` as tagged, compact JSON."""
-        # PERF(1.5 us): what most sessions hold is written as it is.
-        if type(value) is not dict or not self._is_plain(value):
+        # PERF(1.5 us): what most sessions hold is written as it is: scalars, in no dict that looks
+        # like a tag.
+        if (
+            type(value) is not dict
+            or not self._untagged.issuperset(map(type, value.values()))
+            or (len(value) == 1 and next(iter(value)) in self.tags)
+        ):
             value = self.tag(value)
         ctx = find_context()
         if ctx is None:
             return dumps(value, separators=(",", ":"))
-        if _past_provider(ctx):
+        if not ctx.app.plain:  # *Quart:* no provider is asked, whatever else the app writes
             return _write(value)
         return t.cast(str, ctx.app.json.dumps(value, separators=(",", ":")))
 
     def loads(self, value: str) -> t.Any:
         """Return what `dumps` was given."""
-        data = _json.loads(value) if _past_provider(find_context()) else loads(value)
+        ctx = find_context()
+        data = loads(value) if ctx is None or ctx.app.plain else _json.loads(value)
         # PERF(2 us): where no text begins with a space, nothing is tagged.
         if self._spaced and type(value) is str and '" ' not in value and '"\\u0020' not in value:
             return data
         return self._untag_scan(data)
-
-
-def _past_provider(ctx: t.Any) -> bool:
-    """Say whether the app's provider is not asked: *Quart's* sessions are JSON by the standard
-    library, whatever else the app writes."""
-    return ctx is not None and not ctx.app.plain
 
 
 #: What writes JSON as the standard library does for who asks no provider.

@@ -13,7 +13,10 @@ from werkzeug.http import http_date
 from werkzeug.sansio.response import Response as SansioResponse
 
 from .._werkzeug import append_line
-from ..wrappers.connection import Conn
+
+
+#: What of a request may be redefined, and changes what its cookies are.
+_PARTS = frozenset(["cookies", "dict_storage_class"])
 
 
 def find_cookie(request: t.Any, name: str) -> str | None:
@@ -21,12 +24,9 @@ def find_cookie(request: t.Any, name: str) -> str | None:
 
     PERF(2 to 8 us): the others need not be parsed, where nobody changed what is parsed.
     """
-    state, kind = request.__dict__, type(request)
-    if (
-        "headers" in state
-        or "cookies" in state
-        or getattr(kind, "cookies", None) is not Conn.cookies
-        or kind.dict_storage_class is not Conn.dict_storage_class
+    state = request.__dict__
+    if "headers" in state or "cookies" in state or not _PARTS.isdisjoint(
+        getattr(type(request), "redefined", _PARTS)
     ):
         found: str | None = request.cookies.get(name)
         return found
@@ -44,11 +44,11 @@ def find_cookie(request: t.Any, name: str) -> str | None:
     return found
 
 
-def _expiry(expires: datetime | str | float | None) -> str | None:
+def _expiry(expires: datetime | str | float) -> str:
     """Return when a cookie expires as its header says it."""
     if type(expires) is datetime and expires.tzinfo is UTC:
         return _date_of_second(int(expires.timestamp() // 1))
-    return expires if expires is None or isinstance(expires, str) else http_date(expires)
+    return expires if isinstance(expires, str) else http_date(expires)
 
 
 # PERF(5 us): within a second it is the same for all.
@@ -71,6 +71,20 @@ def _cookie_frame(expires: str | None, key: str, *options: t.Any) -> tuple[str, 
 _SET_COOKIE = SansioResponse.set_cookie
 
 
+def cookie_line(
+    value: str, expires: datetime | str | float | None, options: dict[str, t.Any]
+) -> str:
+    """Return the `Set-Cookie` header for a `value` that needs no quotes."""
+    at = None if expires is None else _expiry(expires)
+    before, after = _cookie_frame(at, *options.values())
+    return f"{before}{value}{after}"
+
+
+def is_set_plainly(response_class: t.Any) -> bool:
+    """Say whether responses of a class set cookies as Werkzeug's do."""
+    return getattr(response_class, "set_cookie", None) is _SET_COOKIE
+
+
 def set_cookie(
     response: t.Any, value: str, expires: datetime | str | float | None, options: dict[str, t.Any]
 ) -> None:
@@ -78,12 +92,11 @@ def set_cookie(
     quotes."""
     headers = response.headers
     if (
-        getattr(type(response), "set_cookie", None) is _SET_COOKIE
+        is_set_plainly(type(response))
         and "set_cookie" not in response.__dict__
         and type(headers) is Headers
     ):
-        before, after = _cookie_frame(_expiry(expires), *options.values())
-        line = f"{before}{value}{after}"
+        line = cookie_line(value, expires, options)
         if len(line) <= response.max_cookie_size:
             append_line(headers, "Set-Cookie", line)
             return

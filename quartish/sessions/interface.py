@@ -20,6 +20,8 @@ from .._observed import Watched
 from .._settings import Settings
 from ..json.tag import TaggedJSONSerializer
 from ..typing import AnyApp
+from ..typing import RawHeaders
+from .cookie import cookie_line
 from .cookie import find_cookie
 from .cookie import set_cookie
 from .cookie import vary_by_cookie
@@ -31,6 +33,7 @@ from .signing import lazy_sha1
 from .signing import SigningSerializer
 
 T = t.TypeVar("T")
+_VARY = (b"vary", b"Cookie")
 
 
 class SessionInterface(Watched):
@@ -239,6 +242,24 @@ class SecureCookieSessionInterface(SessionInterface):
         session.accessed = accessed  # reading it here was none of the view's doing
         if varies:
             vary_by_cookie(response)
+
+    def lines(self, app: AnyApp, session: SessionMixin) -> RawHeaders | None:
+        """Return what `store` adds to the headers of a response that has no `Vary` yet, as it is
+        sent, of an interface that `is_stock`. None where it does more: then nothing was done."""
+        settings: Settings = t.cast(t.Any, app)._settings
+        accessed, items = session.accessed, items_of(session)
+        if not items and session.modified:
+            return None
+        if items and self.should_set_cookie(app, session):
+            expires = self.get_expiration_time(app, session)
+            serializer: t.Any = self.get_signing_serializer(app)
+            line = cookie_line(serializer.dumps(items), expires, _stock_options(settings))
+            session.accessed = accessed
+            if not line.isascii() or len(line) > settings.MAX_COOKIE_SIZE:
+                return None
+            return [(b"set-cookie", line.encode()), _VARY]
+        session.accessed = accessed
+        return [_VARY] if accessed else []
 
     def _cookie_options(self, app: AnyApp) -> dict[str, t.Any]:
         return {  # in the order in which `_cookie_frame` takes them

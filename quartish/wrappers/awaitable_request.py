@@ -218,7 +218,7 @@ class Request(Limits):
         """Seconds in which more of the body has to come (`BODY_TIMEOUT`); 408 past it."""
         timeout = self._body_timeout
         if timeout is None:
-            timeout = self._configured("BODY_TIMEOUT")
+            timeout = self.config_of_app["BODY_TIMEOUT"]
         return timeout
 
     @body_timeout.setter

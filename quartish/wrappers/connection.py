@@ -62,8 +62,8 @@ class Conn(SansioRequest, metaclass=PartType):
     routing_exception: HTTPException | None = None
     #: The app's JSON provider.
     json_module: t.Any = None
-    #: The app's config, where it was the app that made the connection.
-    config_of_app: t.Mapping[str, t.Any] | None = None
+    #: The config of the app that made the connection.
+    config_of_app: t.Mapping[str, t.Any]
     #: Whether `close` has anything to do: something was opened, or a subclass has its own.
     needs_close = False
 

@@ -16,24 +16,29 @@ from ..json._long import has_more_parts
 from .connection import Conn
 
 
+class _CurrentConfig(dict[str, t.Any]):
+    """The config of the current app; without one, Werkzeug's limits."""
+
+    def __missing__(self, key: str) -> t.Any:
+        ctx = find_context()
+        return _WERKZEUGS.get(key) if ctx is None else ctx.app.config[key]
+
+
+_WERKZEUGS = {
+    "MAX_FORM_MEMORY_SIZE": WerkzeugRequest.max_form_memory_size,
+    "MAX_FORM_PARTS": WerkzeugRequest.max_form_parts,
+}
+
+
 class Limits(Conn):
     """The limits of a request. Each may be set on the request, in the route, in the config."""
 
+    #: That of the app that made the request, else of the current app.
+    config_of_app: t.Mapping[str, t.Any] = _CurrentConfig()
     _max_content_length: int | None = None
     _max_form_memory_size: int | None = None
     _max_form_parts: int | None = None
     _max_json_parts: int | None = None
-
-    def _configured(self, key: str, default: t.Any = None) -> t.Any:
-        """Return what the config says under `key`: that of the app which made the request, else
-        the current app's."""
-        config = self.config_of_app
-        if config is None:
-            ctx = find_context()
-            if ctx is None:
-                return default
-            config = ctx.app.config
-        return config[key]
 
     @property
     def max_content_length(self) -> int | None:
@@ -45,7 +50,7 @@ class Limits(Conn):
             except AttributeError:  # no rule, or one of Werkzeug's own
                 pass
             if limit is None:
-                limit = self._configured("MAX_CONTENT_LENGTH")
+                limit = self.config_of_app["MAX_CONTENT_LENGTH"]
         return limit
 
     @max_content_length.setter
@@ -62,8 +67,7 @@ class Limits(Conn):
             except AttributeError:
                 pass
             if limit is None:
-                default = WerkzeugRequest.max_form_memory_size
-                limit = self._configured("MAX_FORM_MEMORY_SIZE", default)
+                limit = self.config_of_app["MAX_FORM_MEMORY_SIZE"]
         return limit
 
     @max_form_memory_size.setter
@@ -80,7 +84,7 @@ class Limits(Conn):
             except AttributeError:
                 pass
             if limit is None:
-                limit = self._configured("MAX_FORM_PARTS", WerkzeugRequest.max_form_parts)
+                limit = self.config_of_app["MAX_FORM_PARTS"]
         return limit
 
     @max_form_parts.setter
@@ -97,7 +101,7 @@ class Limits(Conn):
             except AttributeError:
                 pass
             if limit is None:
-                limit = self._configured("MAX_JSON_PARTS")
+                limit = self.config_of_app["MAX_JSON_PARTS"]
         return limit
 
     @max_json_parts.setter
