@@ -293,43 +293,30 @@ class Flow:
         return func(*args)
 
     async def finalize(self, ctx: AppContext, rv: t.Any, from_error_handler: bool = False) -> t.Any:
-        if self.plan.kind is WEBSOCKET:
+        kind, response = self.plan.kind, None
+        if kind is WEBSOCKET:
             ctx.ending = True
-            if rv is None:
-                return await self.finish(ctx, from_error_handler)
-        response = self.plan.make(rv)
-        if type(response) is CoroutineType:  # an `async def` override
-            response = await awaited(response)
+        if rv is not None or kind is HTTP:  # else a websocket's handler has done its work
+            response = self.plan.make(rv)
+            if type(response) is CoroutineType:  # an `async def` override
+                response = await awaited(response)
         try:
             response = await self.postprocess(ctx, response)
             if self.plan.finishing:
-                await self.send(self.plan.kind.finished, response=response)
-            ctx.checked = check_sendable(response, ctx.scope is not None)
+                await self.send(kind.finished, response=response)
+            if rv is not None or kind is HTTP:
+                ctx.checked = check_sendable(response, ctx.scope is not None)
         except BaseException as error:
             if not (from_error_handler and isinstance(error, Exception)):
-                await close_response(response)
+                if response is not None:
+                    await close_response(response)
                 raise
             self.app.logger.exception(
-                "Request finalizing failed with an error while handling an error"
+                "%s finalizing failed with an error while handling an error", kind.name
             )
             if isinstance(error, Unsendable):
                 response = failed_response(self.app)
         return response
-
-    async def finish(self, ctx: AppContext, from_error_handler: bool) -> t.Any:
-        """Finalize a websocket whose handler has returned nothing: it has done its work."""
-        rv = None
-        try:
-            rv = await self.postprocess(ctx, None)
-            if self.plan.finishing:
-                await self.send(self.plan.kind.finished, response=rv)
-        except Exception:
-            if not from_error_handler:
-                raise
-            self.app.logger.exception(
-                "Websocket finalizing failed with an error while handling an error"
-            )
-        return rv
 
     async def postprocess(self, ctx: AppContext, response: t.Any) -> t.Any:
         app = self.app

@@ -51,6 +51,7 @@ _FROM_SCOPE: t.Any = vars(Conn)["from_scope"].__func__
 class Kind:
     """What requests and websockets have by other names."""
 
+    name: str
     #: The app's registries of the hooks: before, after, teardown.
     hooks: tuple[str, str, str]
     #: The app's methods around the flow, and that make its contexts, if it has them.
@@ -68,6 +69,7 @@ class Kind:
 
 
 HTTP = Kind(
+    name="Request",
     hooks=("before_request_funcs", "after_request_funcs", "teardown_request_funcs"),
     handler="handle_request",
     context="request_context",
@@ -90,6 +92,7 @@ HTTP = Kind(
     tearing_down=request_tearing_down,
 )
 WEBSOCKET = Kind(
+    name="Websocket",
     hooks=("before_websocket_funcs", "after_websocket_funcs", "teardown_websocket_funcs"),
     handler="handle_websocket",
     context="websocket_context",

@@ -14,7 +14,6 @@ from werkzeug.sansio.response import Response as SansioResponse
 
 from .._werkzeug import append_line
 
-
 #: What of a request may be redefined, and changes what its cookies are.
 _PARTS = frozenset(["cookies", "dict_storage_class"])
 
@@ -25,8 +24,10 @@ def find_cookie(request: t.Any, name: str) -> str | None:
     PERF(2 to 8 us): the others need not be parsed, where nobody changed what is parsed.
     """
     state = request.__dict__
-    if "headers" in state or "cookies" in state or not _PARTS.isdisjoint(
-        getattr(type(request), "redefined", _PARTS)
+    if (
+        "headers" in state
+        or "cookies" in state
+        or not _PARTS.isdisjoint(getattr(type(request), "redefined", _PARTS))
     ):
         found: str | None = request.cookies.get(name)
         return found

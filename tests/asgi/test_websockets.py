@@ -586,6 +586,30 @@ async def test_a_slow_view_bounds_what_is_read_ahead(colour: App) -> None:
     assert got == messages
 
 
+async def test_who_waits_with_the_close_is_read_on(colour: App) -> None:
+    """As Hypercorn, which takes nothing more while what it has received is not asked for."""
+    app = make(colour)
+
+    @app.websocket("/<path:lane>")
+    async def loop(lane: str) -> None:
+        await websocket.receive()
+
+    @app.websocket("/thread")
+    def thread() -> None:
+        websocket.receive()
+
+    for path in ("/loop", "/thread"):
+        async with WebsocketPeer(app, path) as peer:
+            await peer.until(1)
+            peer.takes.clear()
+            peer.say(*"abcd")
+            async with asyncio.timeout(5):
+                while peer.received < 5:
+                    await asyncio.sleep(0)
+            peer.takes.set()
+        assert peer.types == ["accept", "close"] and peer.error is None
+
+
 # --- other tasks ----------------------------------------------------------------------------------
 
 

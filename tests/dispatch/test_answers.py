@@ -7,6 +7,7 @@ import asyncio
 import gc
 import typing as t
 import weakref
+from datetime import datetime
 
 import flask
 import pytest
@@ -23,6 +24,7 @@ from quartish import request
 from quartish import request_finished
 from quartish import session
 from quartish.json.provider import DefaultJSONProvider
+from quartish.json.tag import TaggedJSONSerializer
 from tests._scopes import http_scope
 
 Messages = list[dict[str, t.Any]]
@@ -67,12 +69,16 @@ def app(colour: type[t.Any]) -> t.Iterator[t.Any]:
     cls.look()
 
 
-def answer_with(app: t.Any, rv: t.Any) -> None:
-    @app.get("/")
-    async def view() -> t.Any:
+def answer_with(app: t.Any, rv: t.Any, lane: str = "loop") -> None:
+    def in_thread() -> t.Any:
         if isinstance(rv, Exception):
             raise rv
         return rv
+
+    async def on_loop() -> t.Any:
+        return in_thread()
+
+    app.get("/")(on_loop if lane == "loop" else in_thread)
 
 
 AT_HAND: list[t.Any] = [
@@ -110,10 +116,11 @@ LOOKED_AT: list[t.Any] = [
 ]
 
 
+@pytest.mark.parametrize("lane", ["loop", "thread"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("rv", [*AT_HAND, *LOOKED_AT], ids=repr)
-async def test_as_a_response_is_sent(app: t.Any, method: str, rv: t.Any) -> None:
-    answer_with(app, rv)
+async def test_as_a_response_is_sent(app: t.Any, method: str, rv: t.Any, lane: str) -> None:
+    answer_with(app, rv, lane)
     answered = await ask(app, method)
     made = len(app.responses)
 
@@ -122,6 +129,102 @@ async def test_as_a_response_is_sent(app: t.Any, method: str, rv: t.Any) -> None
     assert answered == responded
     assert len(app.responses) > made
     assert (made == 0) == (rv in AT_HAND)
+
+
+def changes_inside() -> None:
+    session["nested"].append(1)
+    session.modified = True
+
+
+#: What a view does with its session, and whether the lines that save it are told at once.
+SESSIONS: dict[str, tuple[t.Callable[[], t.Any], bool]] = {
+    "leaves it": (lambda: None, True),
+    "reads": (lambda: session.get("n"), True),
+    "asks for it": (lambda: session.modified, True),
+    "writes": (lambda: session.update(n="ü", m=[1, (2,)]), True),
+    "makes it permanent": (lambda: setattr(session, "permanent", True), True),
+    "makes it pass": (lambda: setattr(session, "permanent", False), True),
+    "changes inside": (changes_inside, True),
+    "clears": (lambda: session.clear(), False),
+    "writes much": (lambda: session.update(n=[*map(str, range(5000))]), False),
+    "writes what is none": (lambda: session.update(n=object()), False),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The 'session' cookie is too large")
+@pytest.mark.parametrize("rv", ["text", ("text", {"vARY": "Accept"}), ("t", {"Set-Cookie": "a=b"})])
+@pytest.mark.parametrize("came", [None, {"nested": []}, {"nested": [], "_permanent": True}, "bad"])
+@pytest.mark.parametrize("does", SESSIONS)
+async def test_a_session_is_saved_as_with_a_response(
+    app: t.Any, does: str, came: t.Any, rv: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.5)
+    app.logger.disabled = True
+    app.config.update(SESSION_COOKIE_SAMESITE="Lax", PERMANENT_SESSION_LIFETIME=10**9)
+    headers = {}
+    if came is not None:
+        serializer = app.session_interface.get_signing_serializer(app)
+        signed = came if came == "bad" else serializer.dumps(came)
+        headers["cookie"] = f"a=b; session={signed}"
+    what, at_once = SESSIONS[does]
+
+    @app.get("/")
+    async def view() -> t.Any:
+        what()
+        return rv
+
+    monkeypatch.setattr("quartish.sessions.interface.datetime", Clock)
+    answered = await ask(app, **headers)
+    made = len(app.responses)
+    app.after_request_funcs.setdefault(None, []).append(lambda response: response)
+    assert answered == await ask(app, **headers)
+    if answered[0]["status"] == 200 and "vARY" not in str(rv):
+        assert (made == 0) is at_once
+    assert (answered[0]["status"] == 500) is (
+        does == "writes what is none" or (does == "changes inside" and came in (None, "bad"))
+    )
+
+
+class Clock(datetime):
+    """Stands still."""
+
+    @classmethod
+    def now(cls, tz: t.Any = None) -> t.Self:
+        return cls.fromtimestamp(1_700_000_000, tz)
+
+
+async def test_a_session_is_saved_once(app: t.Any) -> None:
+    """Also where the request has an end of its own, which is not the short way's."""
+    written: list[t.Any] = []
+
+    class Provider(DefaultJSONProvider):
+        def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
+            written.append(obj)
+            return super().dumps(obj, **kwargs)
+
+    app.json = Provider(app)
+    app.session_interface.serializer = Tagged()
+
+    @app.get("/")
+    async def view() -> str:
+        session["n"] = 1
+        return "text"
+
+    await ask(app)  # a serializer writes a trial value when it is made
+    for ends in (False, True):
+        written.clear()
+        if ends:
+            app.teardown_request_funcs[None] = [lambda error: None]
+        start, _ = await ask(app)
+        assert b"set-cookie" in dict(start["headers"])
+        assert written == [{"n": 1}] and not app.responses
+
+
+class Tagged(TaggedJSONSerializer):
+    """Asks the provider of the app in both colours."""
+
+    def dumps(self, value: t.Any) -> str:
+        return str(quartish.json.dumps(value))
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 import typing as t
@@ -23,6 +24,8 @@ from quartish.globals import app_ctx
 from quartish.routing import Map
 from tests._peer import ask
 from tests._scopes import http_scope
+from tests._scopes import websocket_scope
+from tests._scripted import Peer
 
 
 @pytest.fixture
@@ -398,3 +401,96 @@ async def test_the_lane_of_what_a_context_of_the_apps_own_matches(is_async: bool
     app.context_class = Own
     found = (await ask(app, "/elsewhere")).text
     assert (found == threading.current_thread().name) is is_async
+
+
+# --- websockets are matched by their scope, too -------------------------------------------------
+
+#: Headers with which a scope is not enough.
+LONG_WAY = [(b"x-twice", b"1"), (b"x-twice", b"2")]
+
+
+def websockets(app: t.Any) -> list[t.Any]:
+    """Give an app websockets; return what their handlers find."""
+    found: list[t.Any] = []
+
+    async def note(**arguments: t.Any) -> None:
+        conn = quartish.websocket
+        found.append((conn.url_rule.rule, conn.view_args, conn.path, conn.routing_exception))  # type: ignore[union-attr]
+        await conn.accept()
+
+    for rule in ("/", "/w", "/w/<int:number>", "/dir/", "/<path:rest>/end", "/ä"):
+        app.add_websocket(rule, rule, view_func=note)
+    app.add_url_rule("/http", "http", lambda: "")
+    app.add_url_rule("/w/both", "both", lambda: "")
+    app.add_websocket("/w/both", "other", view_func=note)
+
+    @app.errorhandler(404)
+    @app.errorhandler(400)
+    async def refuse(error: t.Any) -> tuple[str, int]:
+        found.append((type(error).__name__, quartish.websocket.routing_exception is error))
+        return "", error.code
+
+    return found
+
+
+@pytest.mark.parametrize("root", ["", "/r"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/w", "/w/", "/w/7", "/w/x", "/dir", "/dir/", "/a/b/end", "/ä", "/http", "/w/both"),
+        *("//w", "/w//7", "w", "", "/none", "/a\udc80/end"),
+    ],
+)
+async def test_a_websocket_is_matched_as_by_the_long_way(app: t.Any, path: str, root: str) -> None:
+    found = websockets(app)
+    sent: list[t.Any] = []
+    for more in ([], [], LONG_WAY):  # the host is looked at the first time
+        headers = [(b"host", b"localhost"), *more]
+        scope = websocket_scope(path, headers, root_path=root)
+        scope["extensions"] = {"websocket.http.response": {}}
+        begun: list[t.Any] = []
+        messages = iter([{"type": "websocket.connect"}])
+
+        async def receive(messages: t.Any = messages) -> t.Any:
+            for message in messages:
+                return message
+            await asyncio.Event().wait()
+
+        async def send(message: t.Any, begun: t.Any = begun) -> None:
+            begun.append(message)
+
+        await app(scope, receive, send)
+        sent.append((begun, [*found]))
+        found.clear()
+    assert sent[0] == sent[1] == sent[2]
+    assert sent[0][0]
+
+
+@pytest.mark.parametrize("host", [b"localhost", b"elsewhere", b"bad host", b"", None])
+@pytest.mark.parametrize("trusted", [None, ["localhost"]])
+async def test_the_host_of_a_websocket_is_looked_at(
+    app: t.Any, host: t.Any, trusted: t.Any
+) -> None:
+    found = websockets(app)
+    app.config.update(TRUSTED_HOSTS=trusted)
+    headers = [] if host is None else [(b"host", host)]
+    for more in ([], [], LONG_WAY):
+        async with Peer(app, websocket_scope("/w", [*headers, *more])) as peer:
+            peer.put({"type": "websocket.connect"})
+        good = host != b"bad host" and (trusted is None or host in (b"localhost", None))
+        assert peer.types == (["accept", "close"] if good else ["close"])
+        assert good or found[-1][0] == "SecurityError"
+
+
+async def test_a_class_of_websockets_that_finds_its_own_path_is_asked(app: t.Any) -> None:
+    found = websockets(app)
+
+    class Moved(app.websocket_class):  # type: ignore[misc, name-defined]
+        @classmethod
+        def from_scope(cls, scope: t.Any, *more: t.Any) -> t.Self:
+            return super().from_scope({**scope, "path": "/w/9"}, *more)
+
+    app.websocket_class = Moved
+    async with Peer(app, websocket_scope("/w")) as peer:
+        peer.put({"type": "websocket.connect"})
+    assert found == [("/w/<int:number>", {"number": 9}, "/w/9", None)]
