@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 import typing as t
+from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
 from types import FrameType
@@ -204,6 +205,30 @@ async def test_a_body_in_memory_is_one_message(app: t.Any) -> None:
     assert dict(start["headers"])[b"content-length"] == str(len(body["body"])).encode()
 
 
+@contextmanager
+def tasks_made() -> t.Iterator[list[str]]:
+    """Note the tasks that are made meanwhile."""
+    made: list[str] = []
+    loop = asyncio.get_running_loop()
+
+    def factory(loop: t.Any, coro: t.Any, **options: t.Any) -> asyncio.Task[t.Any]:
+        made.append(repr(coro))
+        return asyncio.Task(coro, loop=loop, **options)
+
+    loop.set_task_factory(factory)
+    try:
+        yield made
+    finally:
+        loop.set_task_factory(None)
+
+
+async def test_no_task_is_made_for_a_websocket_that_need_not_wait(app: t.Any) -> None:
+    view_of(app, "websocket")
+    with tasks_made() as made:
+        await travel(app, "websocket")
+    assert made == []
+
+
 async def test_no_task_is_made(app: t.Any) -> None:
     seen: list[set[asyncio.Task[t.Any]]] = []
 
@@ -216,21 +241,8 @@ async def test_no_task_is_made(app: t.Any) -> None:
         seen.append(asyncio.all_tasks())
         return "Hello"
 
-    made: list[str] = []
-    loop = asyncio.get_running_loop()
-
-    def factory(loop: t.Any, coro: t.Any, **options: t.Any) -> asyncio.Task[t.Any]:
-        made.append(repr(coro))
-        return asyncio.Task(coro, loop=loop, **options)
-
-    loop.set_task_factory(factory)
-    try:
+    with tasks_made() as made:
         await call(app)
-        assert made == []
-        view_of(app, "websocket")
-        await travel(app, "websocket")  # whose close need not wait: nothing is read meanwhile
-    finally:
-        loop.set_task_factory(None)
     only = {asyncio.current_task()}
     assert seen == [only, only]
     assert made == []
