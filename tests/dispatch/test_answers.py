@@ -203,6 +203,7 @@ async def test_a_session_is_saved_once(app: t.Any) -> None:
             return super().dumps(obj, **kwargs)
 
     app.json = Provider(app)
+    app.session_interface = type(app.session_interface)()
     app.session_interface.serializer = Tagged()
 
     @app.get("/")
