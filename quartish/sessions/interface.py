@@ -118,6 +118,17 @@ class SessionInterface(Watched):
         """Save `session` for `app`, after `response` was made; that is None for a websocket."""
         raise NotImplementedError
 
+    def _cookie_options(self, app: AnyApp) -> dict[str, t.Any]:
+        return {  # in the order in which `_cookie_frame` takes them
+            "key": self.get_cookie_name(app),
+            "domain": self.get_cookie_domain(app),
+            "path": self.get_cookie_path(app),
+            "secure": self.get_cookie_secure(app),
+            "partitioned": self.get_cookie_partitioned(app),
+            "samesite": self.get_cookie_samesite(app),
+            "httponly": self.get_cookie_httponly(app),
+        }
+
     def _changed(self, name: str) -> None:
         if name in _STOCK[0]:  # apps may have taken it for the stock one
             tell_all("session_interface")
@@ -260,17 +271,6 @@ class SecureCookieSessionInterface(SessionInterface):
             return [(b"set-cookie", line.encode()), _VARY]
         session.accessed = accessed
         return [_VARY] if accessed else []
-
-    def _cookie_options(self, app: AnyApp) -> dict[str, t.Any]:
-        return {  # in the order in which `_cookie_frame` takes them
-            "key": self.get_cookie_name(app),
-            "domain": self.get_cookie_domain(app),
-            "path": self.get_cookie_path(app),
-            "secure": self.get_cookie_secure(app),
-            "partitioned": self.get_cookie_partitioned(app),
-            "samesite": self.get_cookie_samesite(app),
-            "httponly": self.get_cookie_httponly(app),
-        }
 
 
 def _in_colour(app: AnyApp, value: T) -> T | t.Awaitable[T]:

@@ -36,6 +36,17 @@ class SessionMixin(MutableMapping[str, t.Any]):
     def permanent(self, value: bool) -> None:
         self["_permanent"] = bool(value)
 
+    def regenerate(self) -> None:
+        """Give the session a new id, where the server keeps it: to be called when somebody logs in,
+        so that an id which was planted before is worth nothing.
+
+        Raises:
+            NotImplementedError: This kind of session does not say how.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no way to get another id by itself: ask its interface."
+        )
+
 
 def _note_change(session: SecureCookieSession) -> None:
     session.accessed = session.modified = True
@@ -64,6 +75,9 @@ class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):
     def __contains__(self, key: object, /) -> bool:
         self.accessed = True
         return dict.__contains__(self, key)
+
+    def regenerate(self) -> None:
+        """Do nothing: what the cookie holds is all there is, and no id to be planted."""
 
     def __setitem__(self, key: str, value: t.Any) -> None:
         dict.__setitem__(self, key, value)

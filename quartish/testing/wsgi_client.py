@@ -17,6 +17,8 @@ from werkzeug.test import TestResponse
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from .._cli.find_app import ScriptInfo
+from .._concurrency.coroutines import drive
+from .._concurrency.coroutines import settled
 from .._werkzeug import CookieClient
 from ..sansio.app import Core
 from ..sessions import SessionMixin
@@ -106,7 +108,7 @@ class FlaskClient(CookieClient):
         self.lend_cookies(ctx.request.environ)
         ctx.request.raw_cookie = ctx.request.environ.get("HTTP_COOKIE", "")
         with ctx:
-            session = interface.open_session(app, ctx.request)
+            session: t.Any = drive(settled(interface.open_session(app, ctx.request)))
         if session is None:
             raise RuntimeError("Session backend did not open a session.")
         yield session
@@ -114,7 +116,7 @@ class FlaskClient(CookieClient):
             return
         response = app.response_class()
         with ctx:
-            interface.save_session(app, session, response)
+            drive(settled(interface.save_session(app, session, response)))
         self.take_cookies(
             ctx.request.host.partition(":")[0],
             ctx.request.path,

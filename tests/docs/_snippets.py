@@ -18,6 +18,7 @@ ELSEWHERE = {
     "docs/development.md": "tests/docs/test_development.py",
     "docs/mistakes.md": "tests/docs/test_mistakes.py",
     "docs/port.md": "tests/port/test_docs.py",
+    "docs/sessions.md": "tests/docs/test_sessions.py",
     "docs/typed.md": "tests/docs/test_typed.py",
 }
 #: Languages that show something, with the reason why nothing is done with them.

@@ -1,0 +1,155 @@
+"""Sessions in a Redis server, each in a hash: what a request changed is written in one step.
+
+*Source:* Redis, "EVAL"; it needs Redis 5 or later, or Valkey, and no cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import typing as t
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from datetime import timedelta
+from datetime import UTC
+
+from .stored import ServerSideSessionInterface
+from .stored import SessionChange
+
+#: Keys: where the session is to be, where it is, the user's sessions, those of the user before.
+#: Values: milliseconds, both ids, whether all goes, how many items go, these, then names and texts.
+_WRITE = """
+local target, source, index = KEYS[1], KEYS[2], KEYS[3]
+if source ~= '' then
+    if redis.call('EXISTS', source) == 0 then return 0 end
+    if ARGV[4] == '1' then redis.call('DEL', source)
+    elseif source ~= target then redis.call('RENAME', source, target) end
+end
+local first = 6 + tonumber(ARGV[5])
+for n = 6, first - 1 do redis.call('HDEL', target, ARGV[n]) end
+for n = first, #ARGV, 2 do redis.call('HSET', target, ARGV[n], ARGV[n + 1]) end
+redis.call('PEXPIRE', target, ARGV[1])
+if KEYS[4] ~= '' then redis.call('ZREM', KEYS[4], ARGV[3]) end
+if index ~= '' then
+    local clock = redis.call('TIME')
+    local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+    redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
+    redis.call('ZADD', index, now + ARGV[1], ARGV[2])
+    redis.call('PEXPIRE', index, math.max(ARGV[1], redis.call('PTTL', index)))
+end
+return 1
+"""
+
+
+class RedisSessionInterface(ServerSideSessionInterface):
+    """Keeps sessions in a Redis server: `app.session_interface = RedisSessionInterface(url)`.
+
+    Each event loop has connections of its own, which end with it. A server that cannot be
+    reached is SessionUnavailable (503) for those who touch their session, and nothing for others.
+
+    Args:
+        redis: The address of the server, or a `redis.asyncio.Redis` of yours, which works on one
+            event loop: `redis://`, `rediss://` or `unix://`.
+        prefix: What all keys in Redis begin with.
+        user_key: The item that says whose the session is; `_user_id` is Flask-Login's.
+        **options: What `redis.asyncio.BlockingConnectionPool.from_url` takes. By default there
+            are 50 connections, and 5 seconds for each answer.
+
+    Raises:
+        ModuleNotFoundError: `redis` is not installed.
+        ValueError: The address is not one of Redis.
+    """
+
+    def __init__(
+        self,
+        redis: t.Any = "redis://localhost",
+        *,
+        prefix: str = "session:",
+        user_key: str = "_user_id",
+        **options: t.Any,
+    ) -> None:
+        super().__init__(prefix=prefix, user_key=user_key)
+        try:
+            self._library: t.Any = importlib.import_module("redis.asyncio")
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "Sessions in Redis need the package 'redis': pip install 'quartish[redis]'.",
+                name=error.name,
+            ) from error
+        self.errors = (importlib.import_module("redis.exceptions").RedisError, OSError)
+        self._url: str | None = redis if isinstance(redis, str) else None
+        self._given: t.Any = None if isinstance(redis, str) else redis
+        if self._url and not self._url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError(f"Sessions are kept at 'redis://...', not {redis!r}.")
+        if self._given is not None and not isinstance(self._given, self._library.Redis):
+            raise ValueError(f"Sessions need a redis.asyncio.Redis or a URL, not {redis!r}.")
+        self._options = {"socket_timeout": 5, "socket_connect_timeout": 5, "timeout": 5, **options}
+        self._connected_by = f"{self._url} {sorted(self._options.items())!r}"
+
+    async def read(self, id: str) -> tuple[dict[str, str], datetime] | None:
+        """Return the items of a session as text, and when it expires; None if there is none."""
+        key = self.prefix + id
+        async with (await self._client()).pipeline(transaction=True) as asked:
+            fields, left = await asked.hgetall(key).pttl(key).execute()
+        if not fields:
+            return None
+        expires = datetime.now(UTC) + timedelta(milliseconds=left)
+        return {name.decode(*_AS): text.decode() for name, text in fields.items()}, expires
+
+    async def write(self, change: SessionChange) -> bool:
+        """Write a change; say False, and write nothing, where the session has ended meanwhile."""
+        keys = [
+            self.prefix + change.id,
+            "" if change.before is None else self.prefix + change.before,
+            self._index(change.user),
+            self._index(change.user_before),
+        ]
+        given: list[t.Any] = [int(change.seconds * 1000), change.id, change.before or ""]
+        given += [int(change.cleared), len(change.removed)]
+        given += [name.encode(*_AS) for name in change.removed]
+        for name, text in change.changed.items():
+            given += [name.encode(*_AS), text]
+        return bool(await (await self._client()).register_script(_WRITE)(keys, given))
+
+    async def delete(self, id: str) -> bool:
+        """Delete a session; say whether there was one."""
+        return bool(await (await self._client()).delete(self.prefix + id))
+
+    async def ids_of(self, user: str) -> list[str]:
+        """Return the ids of the sessions of a user; some of them may have ended."""
+        found = await (await self._client()).zrange(self._index(user), 0, -1)
+        return [id.decode() for id in found]
+
+    def _index(self, user: str | None) -> str:
+        return "" if user is None else f"{self.prefix}of:{user}"
+
+    # --- connections ----------------------------------------------------------------------------
+
+    async def _client(self) -> t.Any:
+        """Return this event loop's client."""
+        if self._given is not None:
+            return self._given
+        loop = asyncio.get_running_loop()
+        found = _clients.get((loop, self._connected_by))
+        if found is None:
+            for key in [key for key in _clients if key[0].is_closed()]:
+                del _clients[key]
+            held = self._hold((loop, self._connected_by))
+            found = _clients[loop, self._connected_by] = (await anext(held), held)
+        return found[0]
+
+    async def _hold(self, key: t.Any) -> AsyncGenerator[t.Any, None]:
+        """Have a client until the loop ends: it ends its async generators then."""
+        pool = self._library.BlockingConnectionPool.from_url(self._url, **self._options)
+        client = self._library.Redis.from_pool(pool)
+        try:
+            yield client
+        finally:
+            _clients.pop(key, None)
+            await client.aclose()
+
+
+_AS = ("utf-8", "surrogatepass")
+#: By event loop, and by where and how they are connected: clients, and who closes each. They live
+#: as long as their loop, and interfaces of the same server share them.
+_clients: dict[tuple[t.Any, str], tuple[t.Any, t.Any]] = {}
