@@ -15,7 +15,7 @@ from .scaffold import setupmethod
 
 T = t.TypeVar("T")
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
-ComponentScope = t.Literal["app", "request"]
+ComponentScope = t.Literal["app", "request", "message"]
 
 _SCOPES = t.get_args(ComponentScope)
 
@@ -61,7 +61,8 @@ class Components(Scaffold):
             factory: A function, `def` or `async def`, or a generator that yields once and closes
                 after that. It may ask for what a typed view may.
             scope: "request": made once in each that asks. "app": made when first asked for, closed
-                when serving ends; one for each event loop if it is async.
+                when serving ends; one for each event loop if it is async. "message": made for
+                each message of a websocket, closed when it was handled.
 
         Raises:
             TypeError: The factory cannot be called.
@@ -116,7 +117,7 @@ def _component(factory: t.Any, scope: ComponentScope) -> Component:
         )
     if scope not in _SCOPES:
         where = place_of(factory) if inspect.isfunction(factory) else repr(factory)
-        raise ValueError(f"The scope of {where} is {scope!r}: it has to be 'app' or 'request'.")
+        raise ValueError(f"The scope of {where} is {scope!r}: it has to be one of {_SCOPES}.")
     return Component(factory, scope)
 
 

@@ -17,16 +17,19 @@ from .faults import Problem
 from .faults import RequestValidationError
 from .faults import UndecodableBody
 from .faults import WrongMediaType
+from .faults import WrongMessage
 from .marks import Body
 from .marks import Cookie
 from .marks import Depends
 from .marks import File
 from .marks import Form
 from .marks import Header
+from .marks import Message
 from .marks import Path
 from .marks import Query
 from .marks import Status
 from .marks import typed
+from .messages import Messages
 from .plans import Unresolvable
 from .views import Typed
 
@@ -38,6 +41,8 @@ __all__ = [
     "File",
     "Form",
     "Header",
+    "Message",
+    "Messages",
     "Path",
     "Problem",
     "Query",
@@ -47,6 +52,7 @@ __all__ = [
     "UndecodableBody",
     "Unresolvable",
     "WrongMediaType",
+    "WrongMessage",
     "WrongReturn",
     "typed",
 ]

@@ -13,6 +13,7 @@ import typing as t
 import msgspec
 from werkzeug.datastructures import FileStorage
 
+from .marks import Given
 from .marks import Mark
 
 _LISTS = (list, set, frozenset, tuple, cabc.Sequence, cabc.Set, cabc.MutableSequence)
@@ -53,20 +54,22 @@ def has_marks(func: t.Any) -> bool:
             try:
                 annotation = eval(annotation, names)  # noqa: S307 (as `get_type_hints` does)
             except Exception:
-                if "Annotated[" not in annotation:
-                    continue
                 # A class that is defined below the view, or seen by type checkers alone.
                 if _names_a_mark(annotation, names):
                     return True
                 continue
-        if marks_in(annotation):
+        if marks_in(annotation) or is_given(annotation):
             return True
     return False
 
 
 def _names_a_mark(annotation: str, names: t.Mapping[str, t.Any]) -> bool:
     return any(
-        isinstance(value, type) and issubclass(value, Mark) and f"{name}(" in annotation
+        isinstance(value, type)
+        and (
+            ("Annotated[" in annotation and issubclass(value, Mark) and f"{name}(" in annotation)
+            or (issubclass(value, Given) and f"{name}[" in annotation)
+        )
         for name, value in list(names.items())
         if isinstance(name, str)
     )
@@ -83,6 +86,13 @@ def split(annotation: t.Any) -> tuple[t.Any, list[t.Any]]:
 def marks_in(annotation: t.Any) -> list[Mark]:
     """Return the marks of an annotation."""
     return [extra for extra in split(annotation)[1] if isinstance(extra, Mark)]
+
+
+def is_given(annotation: t.Any) -> bool:
+    """Say whether a view is given something of ours for its type alone."""
+    bare = split(annotation)[0]
+    cls = t.get_origin(bare) or bare
+    return isinstance(cls, type) and issubclass(cls, Given)
 
 
 def without_marks(annotation: t.Any) -> t.Any:

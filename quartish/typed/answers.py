@@ -32,6 +32,7 @@ _PLAIN = (str, int, float, bool, type(None), dict, list, cabc.Mapping, cabc.Sequ
 _NONE = type(None)
 #: What a codec raises for what is not of its type.
 _REFUSED = (ValueError, msgspec.MsgspecError)
+_ANYTHING = codec_of(t.Any)
 
 
 class WrongReturn(TypeError):
@@ -84,15 +85,10 @@ class Returns:
                 return (body, *rest) if rest else (body, self.status)
             raise WrongReturn(f"{self.where} says that it returns None, but returned {body!r:.80}.")
         if check:
-            self._check(body)
+            self.check(body)
         if not self.writes:
             return rv if rest or self.status == 200 else (body, self.status)
-        if not self._is_exact(body):
-            try:
-                body = self.codec.from_own(body)
-            except _REFUSED as error:
-                raise self._wrong(error) from error
-        data = self.codec.to_json(body)
+        data = self.codec.to_json(self._exactly(body, self.codec))
         if not rest:
             return data, self.status, JSON_HEADERS
         if len(rest) == 2 or isinstance(rest[0], (dict, list, cabc.Mapping)):
@@ -104,14 +100,40 @@ class Returns:
             return data, status, headers
         return data, rest[0], JSON_HEADERS
 
+    def message(self, value: t.Any, check: bool, binary: bool) -> str | bytes:
+        """Return the message that says `value`: JSON, or MessagePack for who talks `binary`. Text
+        and bytes of no type stay as they are."""
+        codec = self.codec
+        if codec is None:
+            if self.nothing:
+                raise WrongReturn(f"{self.where} says that it sends nothing, but {value!r:.80}.")
+            if isinstance(value, (str, bytes)):
+                return value
+            codec = _ANYTHING
+        elif check:
+            self.check(value)
+        made = self._exactly(value, codec)
+        return codec.to_msgpack(made) if binary else codec.to_json(made).decode()
+
+    def _exactly(self, body: t.Any, codec: Codec) -> t.Any:
+        """Return a value of the very type for one with the same attributes."""
+        if self._is_exact(body):
+            return body
+        try:
+            return codec.from_own(body)
+        except _REFUSED as error:
+            raise self._wrong(error) from error
+
     def _is_exact(self, body: t.Any) -> bool:
         kind = type(body)
         if self._exact is not None:
             return kind is self._exact
         return self._item is not None and kind is list and all(type(x) is self._item for x in body)
 
-    def _check(self, body: t.Any) -> None:
-        assert self.codec is not None
+    def check(self, body: t.Any) -> None:
+        """Raise WrongReturn where something is not of the type."""
+        if self.codec is None:
+            return
         try:
             self.codec.check(body if self._is_exact(body) else self.codec.from_own(body))
         except (*_REFUSED, TypeError) as error:

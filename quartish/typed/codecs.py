@@ -85,6 +85,7 @@ class Codec(t.Protocol):
         same attributes. Raises ValueError."""
 
     def to_json(self, value: t.Any) -> bytes: ...
+    def to_msgpack(self, value: t.Any) -> bytes: ...
     def check(self, value: t.Any) -> None:
         """Raise ValueError where a value is not what the annotation says, however deep."""
 
@@ -159,6 +160,9 @@ class StructCodec:
 
     def to_json(self, value: t.Any) -> bytes:
         return self._encode(value)
+
+    def to_msgpack(self, value: t.Any) -> bytes:
+        return msgspec.msgpack.encode(value)
 
     def check(self, value: t.Any) -> None:
         self._convert(msgspec.to_builtins(value))
@@ -280,6 +284,9 @@ class ModelCodec:
 
     def to_json(self, value: t.Any) -> bytes:
         return t.cast(bytes, self.adapter.dump_json(value))
+
+    def to_msgpack(self, value: t.Any) -> bytes:
+        return msgspec.msgpack.encode(self.adapter.dump_python(value, mode="json"))
 
     def check(self, value: t.Any) -> None:
         self.adapter.validate_python(self.adapter.dump_python(value, warnings=False))

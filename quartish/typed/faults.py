@@ -15,6 +15,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import UnprocessableEntity
 from werkzeug.exceptions import UnsupportedMediaType
 
+from ..wrappers.websocket_messages import LONGEST_REASON
+
 PROBLEM = "application/problem+json"
 #: Faults that are told of one request.
 MOST = 100
@@ -67,6 +69,37 @@ class RequestValidationError(Problem, UnprocessableEntity):
     """What came could be read, and is not what the view takes (422)."""
 
 
+class WrongMessage(RequestValidationError):
+    """A message of a websocket's is not what the view takes; it was no HTTP request's, so this is
+    no answer, but what a handler is told and the websocket is closed with.
+
+    Args:
+        description: What is wrong, in words.
+        errors: Each fault.
+        close_code: 1007 for what is not of its type, 1003 for text where bytes are taken.
+
+    Source:
+        RFC 6455, section 7.4.1.
+    """
+
+    def __init__(
+        self, description: str, errors: t.Sequence[Fault] = (), close_code: int = 1007
+    ) -> None:
+        super().__init__(description, errors)
+        #: 1007: it is not of its type. 1003: it is text where bytes are taken, or the other way.
+        self.close_code = close_code
+
+    @property
+    def reason(self) -> str:
+        """What a close frame says."""
+        said = self.description or ""
+        if self.errors:
+            first = self.errors[0]
+            place = ".".join(map(str, first.path))
+            said = f"{place}: {first.detail}" if place else first.detail
+        return said.encode()[:LONGEST_REASON].decode(errors="ignore")
+
+
 class UndecodableBody(Problem, BadRequest):
     """The body is not of the media type that it is said to be (400)."""
 
@@ -112,6 +145,10 @@ def faults_of_model(error: t.Any, where: str, path: list[str | int]) -> list[Fau
 
 def refused(faults: list[Fault]) -> RequestValidationError:
     """Return what tells of faults."""
-    count = len(faults)
-    words = "One thing is" if count == 1 else f"{count} things are"
-    return RequestValidationError(f"{words} not what this takes.", faults)
+    return RequestValidationError(words_of(faults), faults)
+
+
+def words_of(faults: list[Fault]) -> str:
+    """Return a sentence that says how many faults there are."""
+    words = "One thing is" if len(faults) == 1 else f"{len(faults)} things are"
+    return f"{words} not what this takes."

@@ -137,6 +137,25 @@ class Body(Parameter):
         self.media_type = media_type
 
 
+class Message(Parameter):
+    """A message of the websocket's: the view is called for each, and what it returns is sent.
+
+    Args:
+        keep_open: Whether the client is told of a wrong message by a problem document, and the
+            next one waited for. Otherwise the websocket is closed, with 1007 and the reason.
+    """
+
+    where = "message"
+
+    def __init__(self, *, keep_open: bool = False) -> None:
+        super().__init__()
+        self.keep_open = keep_open
+
+
+class Given:
+    """What a type is that a view is given without a mark, and is known to be typed by."""
+
+
 class Depends(Mark):
     """What a factory makes for the request: `Annotated[User, Depends(current_user)]`.
 

@@ -8,6 +8,8 @@ The rules, for each parameter of the view, and of a factory:
 3. An uploaded file is a file of the form, a type with fields is the body, anything else a value of
    the query. Not so in a class, or in a factory that the app provides for a type: what has no mark
    there keeps its default, and no client can set it.
+
+Of a websocket's view a type with fields is the message that it is called for.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from .._mistakes import place_of
 from ..sansio.components import Component
 from .annotations import hints_of
 from .annotations import is_file
+from .annotations import is_given
 from .annotations import is_struct
 from .annotations import item_of
 from .annotations import marks_in
@@ -29,6 +32,8 @@ from .annotations import split
 from .annotations import without_none
 from .answers import Returns
 from .bodies import BodyPlan
+from .codecs import Codec
+from .codecs import codec_of
 from .marks import Body
 from .marks import Cookie
 from .marks import Depends
@@ -36,6 +41,7 @@ from .marks import File
 from .marks import Form
 from .marks import Header
 from .marks import Mark
+from .marks import Message
 from .marks import Operation
 from .marks import Parameter
 from .marks import Path
@@ -44,6 +50,9 @@ from .parameters import NOTHING
 from .parameters import Value
 from .scopes import Argument
 from .scopes import Step
+
+#: How long things live, the longer the more.
+_LIVES = {"message": 0, "request": 1, "app": 2}
 
 
 class Unresolvable(TypeError):
@@ -54,11 +63,22 @@ class Plan:
     """What one view, or one method of a class view, needs."""
 
     def __init__(
-        self, app: t.Any, func: t.Any, names: frozenset[str], operation: Operation | None
+        self,
+        app: t.Any,
+        func: t.Any,
+        names: frozenset[str],
+        operation: Operation | None,
+        websocket: bool = False,
     ) -> None:
         self.version: int = app.components_version
         self.func = func
         self.operation = operation
+        self.websocket = websocket
+        #: The message that the view is called for, and the one that it sends.
+        self.message: Value | None = None
+        self.answers: Returns
+        #: What a view talks by as it likes: its slot, and what reads and writes.
+        self.talk: tuple[int, Codec, Returns] | None = None
         self.path: list[Value] = []
         self.query: list[Value] = []
         self.headers: list[Value] = []
@@ -71,17 +91,29 @@ class Plan:
         self.size = 0
         builder = _Builder(self, app, names)
         self.arguments: list[Argument] = builder.arguments_of(func, place_of(func), top=True)
+        if self.message is None and (short := [s for s in self.steps if s.scope == "message"]):
+            raise Unresolvable(
+                f"{place_of(func)} asks for {_name(short[0].key)}, which is made for each message,"
+                " and for no message: take them one by one, as `Annotated[..., Message()]`."
+            )
         self.has_body = bool(self.body)
         #: Variables of the URL's that components alone ask for.
         self.taken: list[str] = builder.taken_from(func)
-        self.order = _in_order(self.steps)
+        self.order = _in_order([step for step in self.steps if step.scope != "message"])
+        #: Components that are made for each message.
+        self.message_order: list[Step | tuple[Step, ...]] = _in_order(
+            [step for step in self.steps if step.scope == "message"]
+        )
         annotation = hints_of(func).get("return", t.Any)
+        where = f"The view {place_of(func)},"
         try:
-            self.returns: Returns = Returns(annotation, operation, f"The view {place_of(func)},")
+            self.answers = self.returns = Returns(annotation, operation, where)
         except TypeError as error:
             raise Unresolvable(f"The view {place_of(func)} returns {annotation!r}: {error}") from (
                 error
             )
+        if websocket:
+            self.returns = Returns(t.Any, None, where)
 
 
 class _Builder:
@@ -92,6 +124,8 @@ class _Builder:
         self.made: dict[t.Any, Step] = {}
         #: The components that are being looked at, each asked for by the one before.
         self.chain: list[t.Any] = []
+        #: How long values live that are there for less than a request, by slot.
+        self.short: dict[int, str] = {}
         #: Whether a class or something that the app provides is looked at. Its parameters are the
         #: app's own business, so no client may set one that is not marked.
         self.inward = False
@@ -112,6 +146,8 @@ class _Builder:
                 f"{self.told(place)}: {error}. Annotations of typed views are evaluated where"
                 " their module is: name what stands there, and not below TYPE_CHECKING alone."
             ) from error
+        except TypeError as error:  # too few arguments of a generic class, and the like
+            raise Unresolvable(f"{self.told(place)}: {error}") from error
         if parameters and parameters[0].name in ("self", "cls") and top:
             parameters = parameters[1:]
         found = []
@@ -149,6 +185,8 @@ class _Builder:
         """Return where the value of a parameter is kept; None: the view has it otherwise."""
         name = parameter.name
         default = NOTHING if parameter.default is parameter.empty else parameter.default
+        if is_given(annotation):
+            return self.messages(split(annotation)[0], name, top)
         marks = marks_in(annotation)
         for mark in marks:
             if isinstance(mark, Depends):
@@ -166,7 +204,8 @@ class _Builder:
         if is_file(annotation):
             return self.value(name, annotation, File(), default)
         if is_struct(annotation):
-            return self.value(name, annotation, Body(), default)
+            mark = Message() if self.plan.websocket else Body()
+            return self.value(name, annotation, mark, default)
         if not needs_pydantic(annotation) and _is_foreign(annotation):
             if default is not NOTHING:
                 return None
@@ -179,10 +218,29 @@ class _Builder:
         return self.value(name, annotation, Query(), default)
 
     def value(self, name: str, annotation: t.Any, mark: Parameter, default: t.Any) -> int:
+        plan, body = self.plan, self.plan.body
+        if isinstance(mark, Message) is not plan.websocket and isinstance(
+            mark, (Message, Body, Form, File)
+        ):
+            raise Unresolvable(
+                f"{self.told(place_of(plan.func))} asks for '{name}', a {type(mark).__name__},"
+                + (
+                    " and a websocket's handshake has no body. Mark it as a Message()."
+                    if plan.websocket
+                    else " and is no websocket's: register it with `app.websocket`."
+                )
+            )
         value = Value(name, annotation, mark, default)
         value.slot = self.slot()
-        plan, body = self.plan, self.plan.body
-        if isinstance(mark, Body):
+        if isinstance(mark, Message):
+            if plan.message is not None or plan.talk is not None:
+                raise Unresolvable(
+                    f"{self.told(place_of(plan.func))} asks for its messages twice, the second"
+                    f" time as '{name}'."
+                )
+            plan.message = value
+            self.short[value.slot] = "message"
+        elif isinstance(mark, Body):
             if body.whole is not None:
                 raise Unresolvable(
                     f"{self.told(place_of(plan.func))} asks for two bodies,"
@@ -202,6 +260,24 @@ class _Builder:
             )
         return value.slot
 
+    def messages(self, annotation: t.Any, name: str, top: bool) -> int:
+        plan, told = self.plan, self.told(place_of(self.plan.func))
+        arguments = t.get_args(annotation)
+        if len(arguments) != 2:
+            raise Unresolvable(f"{told}: '{name}' has to say both types: Messages[Order, Receipt].")
+        if not plan.websocket:
+            raise Unresolvable(
+                f"{told} asks for '{name}', the messages of a websocket, and is no websocket's:"
+                " register it with `app.websocket`."
+            )
+        if plan.message is not None or plan.talk is not None or not top:
+            raise Unresolvable(
+                f"{told} asks for its messages twice, or a component for them, as '{name}'."
+            )
+        where = f"The view {place_of(plan.func)},"
+        plan.talk = self.slot(), codec_of(arguments[0]), Returns(arguments[1], None, where)
+        return plan.talk[0]
+
     def component(self, cls: t.Any, mark: Depends, name: str) -> int:
         key = mark.dependency or cls
         if mark.use_cache and key in self.made:
@@ -216,20 +292,28 @@ class _Builder:
             raise Unresolvable(f"{place_of(self.plan.func)}: components in a circle: {circle}")
         step = Step(key, found.factory, found.scope, self.slot())
         self.chain.append(key)
-        before, count, outer = self.plan.size, len(self.plan.steps), self.inward
+        outer = self.inward
         self.inward = isinstance(key, type)
         step.arguments = self.arguments_of(found.factory, place_of(found.factory))
         self.inward = outer
-        if step.scope == "app":
-            short = [s for s in self.plan.steps[count:] if s.scope != "app"]
-            if short or self.plan.size - before > len(self.plan.steps) - count:
-                what = _name(short[0].key) if short else "something of a request's"
-                raise Unresolvable(
-                    f"{self.told(place_of(self.plan.func))} lives as long as the app, and asks for"
-                    f" {what}, which does not."
-                )
-        self.chain.pop()
         by_slot = {one.slot: one for one in self.plan.steps}
+        for argument in step.arguments:
+            other = by_slot.get(argument.slot)
+            scope = other.scope if other else self.short.get(argument.slot, "request")
+            if key == mark.dependency and key not in self.app.components and scope == "message":
+                step.scope = "message"  # as what it asks for
+            if _LIVES[scope] < _LIVES[step.scope]:
+                what = _name(other.key) if other else f"'{argument.name}'"
+                raise Unresolvable(
+                    f"{self.told(place_of(self.plan.func))} lives as long as the {step.scope}, and"
+                    f" asks for {what}, which does not."
+                )
+        if step.scope == "message" and not self.plan.websocket:
+            raise Unresolvable(
+                f"{self.told(place_of(self.plan.func))} is made for each message of a websocket,"
+                " and this is none."
+            )
+        self.chain.pop()
         needed = [by_slot[a.slot].level for a in step.arguments if a.slot in by_slot]
         step.level = 1 + max(needed, default=-1)
         self.plan.steps.append(step)

@@ -16,6 +16,7 @@ from asyncio import _get_running_loop
 
 from .._concurrency.coroutines import awaited
 from .._concurrency.coroutines import drive
+from .._concurrency.threads import spare
 
 PLAIN, ASYNC, GENERATOR, ASYNC_GENERATOR = range(4)
 
@@ -98,6 +99,9 @@ async def close_all(opened: list[t.Any], error: BaseException | None = None) -> 
     """Close generators, the last one first. Each sees the error, which goes on all the same;
     what one raises of its own is raised when all are closed."""
     own: BaseException | None = None
+    cancelled = isinstance(error, asyncio.CancelledError)
+    if cancelled:
+        spare(True)  # what they await to clean up is not cancelled as well
     while opened:
         generator = opened.pop()
         try:
@@ -108,6 +112,8 @@ async def close_all(opened: list[t.Any], error: BaseException | None = None) -> 
         except BaseException as raised:
             if raised is not error:
                 own = own or raised
+    if cancelled:
+        spare(False)
     if own is not None:
         raise own
 

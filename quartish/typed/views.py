@@ -42,6 +42,7 @@ from .faults import Fault
 from .faults import Problem
 from .faults import refused
 from .marks import operation_of
+from .messages import talk
 from .parameters import NOTHING
 from .parameters import read_all
 from .plans import Plan
@@ -83,8 +84,9 @@ class TypedView:
             *(rule.arguments for rule in app.url_map.iter_rules(self.endpoint))
         )
         whole = operation_of(self.func)
+        websocket = any(rule.websocket for rule in app.url_map.iter_rules(self.endpoint))
         self.plans = {
-            method: Plan(app, func, names, operation_of(func) or whole)
+            method: Plan(app, func, names, operation_of(func) or whole, websocket)
             for method, func in functions_of(self.func).items()
         }
 
@@ -132,15 +134,18 @@ class TypedView:
                 await open_all(plan.order, slots, opened, app)
             for name in plan.taken:
                 values.pop(name, None)
-            for name, slot in plan.arguments:
-                value = slots[slot]
-                if value is not NOTHING:
-                    values[name] = value
-            rv = self.func(**values)
-            if type(rv) is types.CoroutineType or (
-                is_awaitable(rv) and not isinstance(rv, SansioResponse)
-            ):
-                rv = await awaited(rv)
+            if plan.websocket:
+                rv: t.Any = await talk(plan, self.func, slots, values, app, conn)
+            else:
+                for name, slot in plan.arguments:
+                    value = slots[slot]
+                    if value is not NOTHING:
+                        values[name] = value
+                rv = self.func(**values)
+                if type(rv) is types.CoroutineType or (
+                    is_awaitable(rv) and not isinstance(rv, SansioResponse)
+                ):
+                    rv = await awaited(rv)
             returns: Returns = plan.returns
             answer = rv if returns.idle else returns.make(rv, app.debug or app.testing)
         except BaseException as error:

@@ -13,6 +13,7 @@ from quartish.testing.app import LifespanError
 from quartish.typed import Depends
 from quartish.typed import Header
 from quartish.typed import Query
+from tests._scripted import HttpPeer
 from tests.typed._ways import each_way
 from tests.typed._ways import faults
 from tests.typed._ways import Way
@@ -261,6 +262,42 @@ async def _text(response: t.Any) -> str:
     return t.cast(str, await data if hasattr(data, "__await__") else data)
 
 
+async def open_slowly() -> t.AsyncIterator[Pool]:
+    try:
+        yield Pool()
+    finally:
+        await asyncio.sleep(0.001)
+        log.append("closed slowly")
+
+
+async def waits(pool: Annotated[Pool, Depends()]) -> None:
+    log.append("waits")
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("kind", ["async", "def"])
+async def test_they_are_closed_when_the_client_leaves_meanwhile(
+    colour: type[t.Any], kind: str
+) -> None:
+    """What one awaits to clean up is not cancelled as well, in a worker thread either."""
+    app = colour(__name__)
+    app.provide(Pool, open_slowly)
+
+    def view(waited: Annotated[None, Depends(waits)]) -> str:
+        return ""
+
+    async def async_view(waited: Annotated[None, Depends(waits)]) -> str:
+        return ""
+
+    app.add_url_rule("/", view_func=view if kind == "def" else async_view)
+    async with HttpPeer(app) as peer:
+        async with asyncio.timeout(5):
+            while "waits" not in log:
+                await asyncio.sleep(0.001)
+        peer.leave()
+    assert (peer.error, log) == (None, ["waits", "closed slowly"])
+
+
 # --- mistakes --------------------------------------------------------------------------------
 
 
@@ -403,7 +440,7 @@ def test_what_is_no_factory(colour: type[t.Any]) -> None:
     app = colour(__name__)
     with pytest.raises(TypeError, match="lambda: it"):
         app.provide(Database, Database())
-    with pytest.raises(ValueError, match="'app' or 'request'"):
+    with pytest.raises(ValueError, match="one of"):
         app.provide(Database, Database, scope="session")
 
 
