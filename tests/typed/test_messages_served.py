@@ -28,8 +28,10 @@ def test_messages_over_hypercorn(name: str) -> None:
                     except ConnectionClosed as error:
                         assert error.rcvd is not None
                         return [*found, (error.rcvd.code, error.rcvd.reason)]
-                    read = json.loads if isinstance(said, str) else msgspec.msgpack.decode
-                    found.append(read(said))
+                    if isinstance(said, str):
+                        found.append(json.loads(said))
+                    else:
+                        found.append(msgspec.msgpack.decode(said))
             return found
 
         order, packed = '{"sku": "a", "quantity": 3}', msgspec.msgpack.encode({"sku": "b"})
