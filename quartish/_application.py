@@ -44,8 +44,6 @@ from ._observed import Watched
 from ._observed import WatchedType
 from ._serving.pages import code_of
 from ._serving.pages import pages_of
-from .asgi.background import BackgroundTasks
-from .asgi.background import report
 from .asgi.http import handle_http
 from .asgi.lifespan import ASGILifespan
 from .asgi.lifespan import Serving
@@ -67,6 +65,8 @@ from .sansio.scaffold import setupmethod
 from .serving import resolve_address
 from .serving import run as _serve
 from .serving import show_server_banner
+from .tasks.background import Tasks
+from .tasks.of_app import WithTasks
 from .typing import AfterServingCallable
 from .typing import ASGIReceive
 from .typing import ASGISend
@@ -144,7 +144,7 @@ class _AsyncLooking:
         return type(app).__call__(app, *args)
 
 
-class App(Composed, Watched, metaclass=AppType):
+class App(WithTasks, Composed, Watched, metaclass=AppType):
     """What both colours share. Use `Flask` or `Quart`."""
 
     #: Whether request and response attributes are plain values (Flask) or awaitable (Quart).
@@ -165,7 +165,7 @@ class App(Composed, Watched, metaclass=AppType):
         #: Open websockets; they are closed with 1012 at shutdown.
         self.websockets: set[t.Any] = set()
         self.serving_loop: asyncio.AbstractEventLoop | None = None
-        self._background = BackgroundTasks(weakref.ref(self))
+        self._background = Tasks(weakref.ref(self))
         self._serving = Serving(weakref.ref(self))
 
     def __setattr__(self, name: str, value: t.Any) -> None:
@@ -413,6 +413,7 @@ class App(Composed, Watched, metaclass=AppType):
         self.shutdown_event = self.event_class()
         try:
             await self._serving.start()
+            self._background.open()
         except BaseException:
             await self._background.stop(0)
             self.serving_loop = None
@@ -428,26 +429,6 @@ class App(Composed, Watched, metaclass=AppType):
             await self._serving.stop()
         finally:
             self.serving_loop = None
-
-    @property
-    def background_tasks(self) -> set[asyncio.Task[t.Any]]:
-        """The background tasks that run."""
-        return self._background.tasks
-
-    def add_background_task(
-        self, func: t.Callable[..., t.Any], *args: t.Any, name: str | None = None, **kwargs: t.Any
-    ) -> t.Any:
-        """Start `func(*args, **kwargs)` beside the request, in an app context; return its
-        task, which can be awaited, named and cancelled.
-
-        A `def` runs in a worker thread. What it raises is logged with its name.
-        Quart's returns None.
-        """
-        return self._background.add(func, *args, name=name, **kwargs)
-
-    async def handle_background_exception(self, error: Exception) -> None:
-        """Tell of what a background task raised: by the signal, and in the log."""
-        await report(self, error)
 
     def run(
         self,

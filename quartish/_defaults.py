@@ -55,6 +55,10 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         "READ_AHEAD_SIZE": 1024**3,
         "RESPONSE_TIMEOUT": 60,
         "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": 5,
+        # Background tasks with names of the user's that are remembered, the ended ones included.
+        "BACKGROUND_TASK_HISTORY": 100,
+        # A Redis ("redis://...") by which one process runs a periodic task; None: each does.
+        "BACKGROUND_TASK_LOCK_URL": None,
         # Origins that may open a websocket, such as "https://example.org", or "same" for the
         # host that was asked, or a list of such; None in it: clients without one. None: all.
         "WEBSOCKET_ALLOWED_ORIGINS": None,

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from .._current import current_context
 from .._current import NO_WEBSOCKET
+from .._redis import is_redis_url
 from .memory import Broker
 from .memory import MemoryBroker
 from .messages import Message
@@ -113,7 +114,7 @@ class Groups:
         self._broker: Broker
         if url is None:
             self._broker = MemoryBroker(self._deliver, history)
-        elif url.startswith(("redis://", "rediss://", "unix://")):
+        elif is_redis_url(url):
             self._broker = RedisBroker(self._deliver, url, history, prefix, patience)
         else:
             raise ValueError(f"Groups are kept in memory (None) or at 'redis://...', not {url!r}.")

@@ -11,7 +11,6 @@ group, and believed while the process that said so says that it lives.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import logging
 import typing as t
@@ -20,6 +19,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from uuid import uuid4
 
+from .._redis import connect
+from .._redis import redis_error
 from .messages import Message
 from .messages import pack
 from .messages import unpack
@@ -63,16 +64,8 @@ class RedisBroker:
         patience: float,
     ) -> None:
         self._deliver = deliver
-        try:
-            client: t.Any = importlib.import_module("redis.asyncio")
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"Groups at {url.partition('//')[0]}// need the package 'redis':"
-                " pip install 'quartish[redis]'.",
-                name=error.name,
-            ) from error
-        self._redis = client.from_url(url)
-        self._error: type[Exception] = importlib.import_module("redis.exceptions").RedisError
+        self._redis = connect(url, "Groups")
+        self._error = redis_error()
         self._history = history
         self._prefix = prefix
         self._patience = patience

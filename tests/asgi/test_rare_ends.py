@@ -20,10 +20,10 @@ from werkzeug.exceptions import ClientDisconnected
 
 import quartish
 from quartish._concurrency.coroutines import mark_async
-from quartish.asgi.background import _end_loop
 from quartish.asgi.connections import ASGIHTTPConnection
 from quartish.asgi.stopping import when_it_stops
 from quartish.asgi.unfinished import reset
+from quartish.tasks.background import _end_loop
 from quartish.views import survives_disconnect
 from tests._peer import ask
 from tests._scopes import http_scope

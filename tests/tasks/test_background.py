@@ -201,7 +201,7 @@ async def test_shutdown_waits_no_longer_than_it_is_told(
 async def test_shutdown_does_not_wait_for_a_thread_without_end(
     colour: App, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quartish.asgi.background.LAST_CALL", 0.05)
+    monkeypatch.setattr("quartish.tasks.background.LAST_CALL", 0.05)
     app = colour("app")
     app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 0.05
     go = threading.Event()
@@ -297,7 +297,7 @@ def test_the_end_of_the_process_waits_for_them(timeout: float, takes: float, say
 async def test_a_task_that_catches_everything_is_given_up(
     colour: App, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quartish.asgi.background.LAST_CALL", 0.05)
+    monkeypatch.setattr("quartish.tasks.background.LAST_CALL", 0.05)
     app = colour("app")
     app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 0.05
     log: list[str] = []

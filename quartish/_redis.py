@@ -1,0 +1,35 @@
+"""Redis by its address: the client, or what to install."""
+
+from __future__ import annotations
+
+import importlib
+import typing as t
+
+_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+def is_redis_url(url: str) -> bool:
+    """Say whether a URL is one of Redis."""
+    return url.startswith(_SCHEMES)
+
+
+def connect(url: str, who: str) -> t.Any:
+    """Return an async client, which connects when it is first asked; `who` ("Groups") needs it.
+
+    Raises ModuleNotFoundError where the package is not installed.
+    """
+    try:
+        client: t.Any = importlib.import_module("redis.asyncio")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{who} at {url.partition('//')[0]}// need the package 'redis':"
+            " pip install 'quartish[redis]'.",
+            name=error.name,
+        ) from error
+    return client.from_url(url)
+
+
+def redis_error() -> type[Exception]:
+    """Return the class of what a client raises."""
+    error: type[Exception] = importlib.import_module("redis.exceptions").RedisError
+    return error

@@ -1,0 +1,345 @@
+"""Background tasks: work that an app starts and that outlives the request it came from.
+
+A failure is logged with the task's name, whether or not anybody awaits the task, and raised
+to who does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import threading
+import typing as t
+import weakref
+from asyncio import _get_running_loop
+from collections import deque
+from collections.abc import Iterator
+from contextvars import copy_context
+from functools import partial
+
+from .._concurrency.coroutines import from_thread
+from .._concurrency.coroutines import is_async_callable
+from .._concurrency.coroutines import is_awaitable
+from .._concurrency.coroutines import under
+from .._concurrency.coroutines import Watch
+from .._concurrency.threads import lane_loop
+from .._concurrency.threads import to_thread
+from .._current import call_with_context
+from .._mistakes import explain
+from ..logging import folding
+from ..signals import got_background_exception
+from .periodic import Periodic
+from .periodic import Schedule
+from .task import current_task
+from .task import enter
+from .task import Task
+
+LAST_CALL = 1.0
+"""Seconds that a cancelled task may take to end."""
+MOMENT = 0.1
+"""Seconds in which one that is given up ends."""
+
+
+class Tasks:
+    """The background tasks of one app, `app.tasks`: those that run, the oldest first.
+
+    They run on the loop of whoever starts them: the one that runs, that of the request which
+    a worker thread serves, or the server's. Where there is none (the WSGI door) they run on a
+    loop in a thread that belongs to the app and ends with it.
+    """
+
+    def __init__(self, app: weakref.ref[t.Any]) -> None:
+        self._app = app
+        #: Those that run, for who looks for Quart's.
+        self.running: set[asyncio.Task[t.Any]] = set()
+        self._watches: dict[asyncio.Task[t.Any], Watch] = {}
+        self._tasks: dict[asyncio.Task[t.Any], Task] = {}
+        self._named: deque[Task] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        self._lock = threading.Lock()
+        self._schedule = Schedule()
+
+    @property
+    def app(self) -> t.Any:
+        """The app."""
+        app = self._app()
+        assert app is not None, "used after its app was gone"
+        return app
+
+    # --- which there are --------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(list(self._tasks.values()))
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __bool__(self) -> bool:
+        return True  # an app has tasks also while none runs
+
+    def named(self, name: str) -> list[Task]:
+        """Return those of a name that run, the oldest first: names need not be unique."""
+        return [task for task in self if task.get_name() == name]
+
+    def get(self, name: str) -> Task | None:
+        """Return the task of that name: the youngest that runs, or else the last that was named so
+        and has ended (`BACKGROUND_TASK_HISTORY`), or None."""
+        kept = [task for task in list(self._named) if task.get_name() == name]
+        return next(reversed([*kept, *self.named(name)]), None)
+
+    def __getitem__(self, name: str) -> Task:
+        """Return the task of that name, as `get` does. Raises KeyError."""
+        task = self.get(name)
+        if task is None:
+            names = ", ".join(sorted({repr(task.get_name()) for task in self})) or "none"
+            raise KeyError(f"No background task is named {name!r}; there run: {names}.")
+        return task
+
+    def cancel(self, name: str) -> int:
+        """Cancel all tasks of that name, and return how many there were."""
+        return sum(task.cancel() for task in self.named(name))
+
+    async def wait(self, *names: str, timeout: float | None = None) -> bool:
+        """Wait for the tasks of these names, or for all that run, but not for the one that asks.
+
+        Returns whether all have ended, within `timeout` seconds where that is given. What they
+        raise is raised to who awaits them, not here.
+        """
+        tasks = [task for task in self if not names or task.get_name() in names]
+        waits = [asyncio.ensure_future(k.ended()) for k in tasks if k is not current_task()]
+        try:
+            if waits:
+                await asyncio.wait(waits, timeout=timeout)
+            return all(each.done() for each in waits)
+        finally:
+            for each in waits:
+                each.cancel()
+
+    @property
+    def periodic(self) -> list[Periodic]:
+        """What `app.every` registered."""
+        return list(self._schedule.periodic.values())
+
+    # --- their lives ------------------------------------------------------------------------------
+
+    def add(
+        self, func: t.Callable[..., t.Any], *args: t.Any, **kwargs: t.Any
+    ) -> asyncio.Task[t.Any] | Task:
+        """Start `func(*args, **kwargs)` in an app context and return its task."""
+        name: str | None = None
+        if "name" in kwargs and not takes_name(func, args):
+            name = kwargs.pop("name")
+        handle = Task(name or name_of(func))
+        if name:
+            self._keep(handle)
+        if _get_running_loop() is not None:
+            return self._start(handle, func, args, kwargs)
+
+        def start() -> None:
+            if handle.cancelled():
+                handle._end()  # noqa: SLF001 (this package's)
+            else:
+                self._start(handle, func, args, kwargs)
+
+        loop = lane_loop() or self.app.serving_loop or self._own_loop()
+        loop.call_soon_threadsafe(start)
+        return handle
+
+    def _keep(self, task: Task) -> None:
+        """Remember the latest that have names of the user's."""
+        self._named.append(task)
+        while len(self._named) > self.app.config["BACKGROUND_TASK_HISTORY"]:
+            self._named.popleft()
+
+    def _start(
+        self, handle: Task, func: t.Callable[..., t.Any], args: t.Any, kwargs: t.Any
+    ) -> asyncio.Task[t.Any]:
+        watch = Watch()
+        coro = _run(self.app, handle, watch, func, args, kwargs)
+        task = asyncio.get_running_loop().create_task(coro)
+        handle._begin(task)  # noqa: SLF001
+        self.running.add(task)
+        self._watches[task] = watch
+        self._tasks[task] = handle
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[t.Any]) -> None:
+        self.running.discard(task)
+        del self._watches[task]
+        # This asks for what it raised, too, which was logged: asyncio need not complain.
+        self._tasks.pop(task)._end(task)  # noqa: SLF001
+
+    def _own_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._process != os.getpid():  # it has no such thread
+                loop = self._loop = asyncio.new_event_loop()
+                self._process = os.getpid()
+                threading.Thread(
+                    target=_run_loop, args=[loop], name="quartish-background", daemon=True
+                ).start()
+                # Also at the end of the process, where tasks may still run.
+                weakref.finalize(
+                    self, _end_loop, loop, self._watches, self.app.config, self._process
+                )
+            return self._loop
+
+    def add_periodic(self, each: Periodic) -> None:
+        """Register what runs every so often. Raises ValueError where its name is another's."""
+        self._schedule.add(each)
+
+    def open(self) -> None:
+        """Begin with what is periodic."""
+        self._schedule.open(self.app, self._run_periodic)
+
+    async def _run_periodic(self, each: Periodic) -> None:
+        task = self._start(Task(each.name), each.func, (), {})
+        await asyncio.wait([task])
+
+    async def stop(self, timeout: float) -> None:
+        """Begin nothing periodic any more; wait `timeout` seconds for the tasks, then cancel those
+        that still run."""
+        self._schedule.stop()
+        loop = asyncio.get_running_loop()
+        tasks = {k: watch for k, watch in self._watches.items() if k.get_loop() is loop}
+        tasks.pop(t.cast("asyncio.Task[t.Any]", asyncio.current_task()), None)
+        for task in await _stop(tasks, timeout):
+            self.app.logger.warning(
+                "Background task %s was cancelled: it ran on %s seconds after shutdown began"
+                " (BACKGROUND_TASK_SHUTDOWN_TIMEOUT)%s",
+                task.get_name(),
+                timeout,
+                " and still runs in its thread"
+                if not task.done()
+                else ", and given up: it catches every cancellation"
+                if tasks[task].given_up
+                else "",
+            )
+        await self._schedule.close(LAST_CALL)
+
+
+def name_of(func: t.Callable[..., t.Any]) -> str:
+    """Return what a task of a function is called where nobody says."""
+    while isinstance(func, partial):
+        func = func.func
+    return str(getattr(func, "__qualname__", repr(func)))
+
+
+def takes_name(func: t.Callable[..., t.Any], args: t.Sequence[t.Any]) -> bool:
+    """Say whether `func(*args, name=...)` is a call that `func` takes: then `name` is its own.
+
+    What only passes everything on, as decorators do, takes what is behind it takes.
+    """
+    while True:
+        try:
+            signature = inspect.signature(func, follow_wrapped=False)
+        except (TypeError, ValueError):  # written in C
+            return False
+        try:
+            signature.bind_partial(*args, name=None)
+        except TypeError:
+            return False
+        inner = getattr(func, "__wrapped__", None)
+        if inner is None or "name" in signature.parameters:
+            return True
+        func = inner
+
+
+async def _run(
+    app: t.Any,
+    handle: Task,
+    watch: Watch,
+    func: t.Callable[..., t.Any],
+    args: t.Any,
+    kwargs: t.Any,
+) -> t.Any:
+    enter(handle)
+
+    def call() -> t.Any:
+        with app.app_context():  # its teardown runs in this thread too
+            rv = func(*args, **kwargs)
+            return from_thread(rv) if is_awaitable(rv) else rv
+
+    try:
+        if not is_async_callable(func):
+            return await to_thread(app.view_pool, copy_context(), call)
+        async with app.app_context():
+            return await under(watch, func(*args, **kwargs))
+    except Exception as error:
+        ctx = app.app_context()  # the task's own has ended
+        try:
+            await call_with_context(app.handle_background_exception, error, ctx=ctx)
+        except Exception as failure:
+            _log(app, error)
+            app.logger.error(
+                "Exception in what was to handle that of background task %s",
+                handle.get_name(),
+                exc_info=failure,
+                extra=folding(app),
+            )
+        raise
+
+
+async def report(app: t.Any, error: Exception) -> None:
+    """Tell receivers of the signal, and the log, what the background task that runs raised."""
+    for _, rv in got_background_exception.send(
+        app, _async_wrapper=app.ensure_sync, exception=error
+    ):
+        if is_awaitable(rv):
+            await rv
+    explain(error, app.app_context())
+    _log(app, error)
+
+
+def _log(app: t.Any, error: Exception) -> None:
+    task = asyncio.current_task()
+    app.logger.error(
+        "Exception in background task %s",
+        task and task.get_name(),
+        exc_info=(type(error), error, error.__traceback__),
+        extra=folding(app),
+    )
+
+
+async def _stop(
+    tasks: t.Mapping[asyncio.Task[t.Any], Watch], timeout: float
+) -> set[asyncio.Task[t.Any]]:
+    """Wait for tasks, then cancel them; return those that were cancelled."""
+    if not tasks:
+        return set()
+    _, running = await asyncio.wait(tasks, timeout=timeout)
+    for task in running:
+        task.cancel()
+    if running:
+        _, stubborn = await asyncio.wait(running, timeout=LAST_CALL)
+        for task in stubborn:
+            tasks[task].give_up()
+        if stubborn:  # but those in threads end
+            await asyncio.wait(stubborn, timeout=MOMENT)
+    return running
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+def _end_loop(
+    loop: asyncio.AbstractEventLoop,
+    tasks: t.Mapping[asyncio.Task[t.Any], Watch],
+    config: t.Mapping[str, t.Any],
+    process: int,
+) -> None:
+    if process != os.getpid():
+        return  # a forked process, in which the loop does not run
+
+    async def stop() -> None:
+        await _stop(dict(tasks), config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
+
+    if _get_running_loop() is not loop:  # the garbage collector may be anywhere
+        asyncio.run_coroutine_threadsafe(stop(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)

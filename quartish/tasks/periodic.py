@@ -1,0 +1,231 @@
+"""Tasks that run every so often: when, one run at a time, from the app's start to its shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import math
+import random
+import time
+import typing as t
+from collections.abc import Awaitable
+from collections.abc import Callable
+from contextvars import Context
+from datetime import datetime
+from datetime import UTC
+from functools import partial
+from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfoNotFoundError
+
+from .lock import Lock
+
+Run = Callable[["Periodic"], Awaitable[None]]
+
+LONGEST_NAP = 60.0
+"""Seconds after which the clock is looked at again: it may have been set."""
+INSTANT = 1e-6
+
+
+class Periodic:
+    """What `app.every` registered.
+
+    Attributes:
+        name: What its runs are called.
+        func: The function.
+        next: When it runs next, in UTC; None while the app does not serve.
+        runs: How often it has run in this process.
+    """
+
+    def __init__(
+        self,
+        func: Callable[..., t.Any],
+        name: str,
+        *,
+        seconds: float | None,
+        cron: str | None,
+        timezone: str,
+        jitter: float,
+        at_start: bool,
+        lock: bool | str,
+    ) -> None:
+        if (seconds is None) == (cron is None):
+            raise TypeError(
+                f"{name!r} runs every so many seconds, or by cron: say seconds=60, or"
+                " cron='*/5 * * * *'."
+            )
+        if seconds is not None and not 0 < seconds < math.inf:
+            raise ValueError(f"{name!r} runs every seconds={seconds!r}: more than 0, please.")
+        if not 0 <= jitter < (seconds or math.inf):
+            raise ValueError(
+                f"jitter={jitter!r} of {name!r}: 0 or more, and less than from run to run."
+            )
+        self.name = name
+        self.func = func
+        self.seconds = seconds
+        self.jitter = jitter
+        self.at_start = at_start
+        self.lock = lock
+        self.next: datetime | None = None
+        self.runs = 0
+        self._cron = None if cron is None else _cron(name, cron, timezone)
+
+    def __repr__(self) -> str:
+        return f"<Periodic {self.name!r} next={self.next}>"
+
+    def after(self, moment: float) -> float:
+        """Return when it is due first after a moment, both in seconds since 1970: by cron, or at
+        whole multiples of its seconds, which are the same ones in every process."""
+        if self._cron is not None:
+            return self._cron(moment)
+        assert self.seconds is not None
+        return (math.floor(moment / self.seconds) + 1) * self.seconds
+
+
+def _cron(name: str, expression: str, timezone: str) -> Callable[[float], float]:
+    """Return what says when a cron expression is due after a moment."""
+    try:
+        croniter: t.Any = importlib.import_module("croniter").croniter
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"cron={expression!r} of {name!r} needs the package 'croniter':"
+            " pip install 'quartish[cron]'.",
+            name=error.name,
+        ) from error
+    if not croniter.is_valid(expression):
+        raise ValueError(
+            f"cron={expression!r} of {name!r} is no cron expression: minute, hour, day, month and"
+            " day of the week, such as '30 4 * * mon-fri'."
+        )
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(
+            f"timezone={timezone!r} of {name!r} is not known here: such as 'Europe/Berlin'."
+        ) from error
+
+    def after(moment: float) -> float:
+        due: datetime = croniter(expression, datetime.fromtimestamp(moment, zone)).get_next(
+            datetime
+        )
+        return due.timestamp()
+
+    try:
+        after(time.time())
+    except ValueError as error:  # croniter's own, too
+        raise ValueError(f"cron={expression!r} of {name!r} is at no date.") from error
+    return after
+
+
+class Schedule:
+    """The periodic tasks of an app, and what waits for their times."""
+
+    def __init__(self) -> None:
+        self.periodic: dict[str, Periodic] = {}
+        self._loops: dict[asyncio.Task[None], bool] = {}  # whether it waits for its time
+        self._locks: dict[str, Lock] = {}
+        self._stopping = False
+
+    def add(self, each: Periodic) -> None:
+        if each.name in self.periodic:
+            raise ValueError(
+                f"Two periodic tasks are named {each.name!r}: give one of them another name=."
+            )
+        self.periodic[each.name] = each
+
+    def open(self, app: t.Any, run: Run) -> None:
+        """Begin. Waits for nothing, and so never keeps the app from starting."""
+        if not self.periodic:
+            return
+        self._stopping = False
+        self._locks.clear()
+        self._loops.clear()  # of another loop, which was not told of its shutdown
+        for each in self.periodic.values():
+            url = app.config["BACKGROUND_TASK_LOCK_URL"] if each.lock is True else each.lock
+            lock = None
+            if url:
+                lock = self._locks.setdefault(url, Lock(url, app.name, app.logger))
+            coro = self._go_on(each, lock, run, app.logger)
+            # Not in the Context of who starts the app.
+            loop = asyncio.get_running_loop()
+            task = loop.create_task(coro, name=f"every {each.name}", context=Context())
+            self._loops[task] = True
+
+    async def _go_on(
+        self, each: Periodic, lock: Lock | None, run: Run, log: logging.Logger
+    ) -> None:
+        me = t.cast("asyncio.Task[None]", asyncio.current_task())
+        # The clock on the wall jumps, when it is set: only those look at it who have to.
+        by_wall = lock is not None or each.seconds is None
+        clock = time.time if by_wall else time.monotonic
+        begun, late = clock(), False
+        due = begun if each.at_start else _next(each, begun, by_wall, begun)
+        try:
+            while not self._stopping:
+                self._loops[me] = True
+                await _until(each, due + random.uniform(0, each.jitter), clock)  # noqa: S311
+                self._loops[me] = False
+                each.next = None
+                if lock is None:
+                    each.runs += 1
+                    await run(each)
+                else:
+                    slot = due if due > begun else each.after(due - _length(each))
+                    each.runs += await lock.run(each.name, slot, _length(each), partial(run, each))
+                # A little later: what is counted in floats may lie before what it is.
+                planned = _next(each, due + INSTANT, by_wall, begun)
+                due = _next(each, max(due, clock()) + INSTANT, by_wall, begun)
+                if due > planned and not late:
+                    late = True
+                    log.warning(
+                        "Periodic task %s took longer than the time between two of its runs, of"
+                        " which some are left out (this is said once)",
+                        each.name,
+                    )
+        except Exception:
+            log.exception("Periodic task %s is given up", each.name)
+        finally:
+            each.next = None
+
+    def stop(self) -> None:
+        """Begin no run any more."""
+        self._stopping = True
+        for task, waits in self._loops.items():
+            if waits:
+                task.cancel()
+
+    async def close(self, timeout: float) -> None:
+        """Wait for what was told to end with the runs."""
+        if self._loops:
+            _, late = await asyncio.wait(self._loops, timeout=timeout)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=timeout)
+            self._loops.clear()
+        for lock in self._locks.values():
+            await lock.close()
+        self._locks.clear()
+
+
+def _next(each: Periodic, moment: float, by_wall: bool, begun: float) -> float:
+    """Return when it is due after a moment."""
+    if by_wall:
+        return each.after(moment)
+    assert each.seconds is not None
+    return begun + (math.floor((moment - begun) / each.seconds) + 1) * each.seconds
+
+
+def _length(each: Periodic) -> float:
+    """Return about how many seconds lie between two runs."""
+    if each.seconds is not None:
+        return each.seconds
+    once = each.after(time.time())
+    return each.after(once) - once
+
+
+async def _until(each: Periodic, due: float, clock: Callable[[], float]) -> None:
+    """Sleep until `due`, and say so in `next`."""
+    while (rest := due - clock()) > 0:
+        each.next = datetime.fromtimestamp(time.time() + rest, UTC)
+        await asyncio.sleep(min(rest, LONGEST_NAP))
