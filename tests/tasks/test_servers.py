@@ -1,4 +1,4 @@
-"""Tasks under real servers: from their start until they are told to stop; and under the reloader."""
+"""Tasks under real servers: from their start until they are told to stop; and the reloader."""
 
 from __future__ import annotations
 
