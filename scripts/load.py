@@ -2,7 +2,8 @@
 
 Parts: idle (websockets that say nothing), marked (requests side by side, each with a mark), blocked
 (a static file beside blocked views), slow (the same beside clients that read and write slowly, and
-the memory that these take), raw and form (an upload; how much memory it takes).
+the memory that these take), raw and form (an upload; how much memory it takes), reset (a static
+file beside HTTP/2 streams that are reset as soon as they are opened; behind Hypercorn).
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+
+from scripts.soak import APPS
 from scripts.soak import Client
 from scripts.soak import frame
 from scripts.soak import read_frame
@@ -25,7 +30,6 @@ from scripts.soak import state
 from tests._processes import Process
 from tests._processes import serve
 
-APPS = ("plain", "awaitable", "quart", "starlette")
 PIECE = bytes(1 << 16)
 LONG = 300.0
 
@@ -133,6 +137,42 @@ async def blocked(server: Process, count: int) -> str:
     return f"{longest * 1000:.0f} ms"
 
 
+async def reset(server: Process, count: int) -> str:
+    """Fetch a file while streams are opened and reset at once, 90 of a connection; what is left.
+
+    *Source:* CVE-2023-44487, "HTTP/2 Rapid Reset".
+    """
+    client = Client(server, 1)
+    await longest_fetch(client, 0.1)
+    before = await state(server, 1)
+
+    async def attack(streams: int) -> None:
+        connection = H2Connection(H2Configuration(header_encoding="utf-8"))
+        connection.initiate_connection()
+        for number in range(streams):
+            stream = connection.get_next_available_stream_id()
+            path = ("/pieces", "/block?mark=m", "/mark?mark=m")[number % 3]
+            head = [(":method", "GET"), (":scheme", "http"), (":path", path)]
+            connection.send_headers(stream, [*head, (":authority", "a")], end_stream=True)
+            connection.reset_stream(stream)
+        _, writer = await client.open()
+        writer.write(connection.data_to_send())
+        await writer.drain()
+        await asyncio.sleep(0.5)
+        writer.transport.abort()
+
+    fetching = asyncio.create_task(longest_fetch(client, 5))
+    for start in range(0, count, 90):
+        await attack(min(90, count - start))
+    longest = await fetching
+    after = await state(server, 8)  # Hypercorn keeps a connection for 5 s
+    left = {key: after[key] - before[key] for key in ("tasks", "files", "memory")}
+    return (
+        f"{longest * 1000:.0f} ms, {left['tasks']} tasks and {left['files']} files left,"
+        f" {left['memory'] / 1024:+.1f} MB"
+    )
+
+
 async def upload(server: Process, size: int, *, form: bool) -> str:
     client = Client(server, 1)
     head, end = b"", b""
@@ -171,6 +211,7 @@ def main() -> None:
     parser.add_argument("--marked", type=int, default=6_000)
     parser.add_argument("--blocked", type=int, nargs="+", default=[60, 400])
     parser.add_argument("--slow", type=int, default=400)
+    parser.add_argument("--reset", type=int, default=900)
     parser.add_argument("--upload", type=int, default=1_000, help="MB")
     parser.add_argument(
         "parts", nargs="*", default=["marked", "blocked", "slow", "raw", "form", "idle"]
@@ -197,6 +238,11 @@ def main() -> None:
                 part,
                 lambda server: slow(server, options.slow),
             )
+        elif part == "reset":
+            work[f"file beside {options.reset} streams that are reset"] = (
+                part,
+                lambda server: reset(server, options.reset),
+            )
         elif part == "idle":
             work[f"{options.idle} idle websockets"] = (
                 part,
@@ -212,7 +258,9 @@ def main() -> None:
     for name, (_, func) in work.items():
         found = []
         for app in options.apps:
-            with serve(options.server, f"scripts.loaded:{app}", MALLOC_ARENA_MAX="1") as server:
+            with serve(
+                options.server, "scripts.loaded:app", APP=app, MALLOC_ARENA_MAX="1"
+            ) as server:
                 try:
                     found.append(asyncio.run(asyncio.wait_for(func(server), LONG)))
                 except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import time
 import typing as t
 from pathlib import Path
@@ -113,13 +114,14 @@ def starlette_app() -> t.Any:
     )
 
 
-def __getattr__(name: str) -> t.Any:
-    """Make the app that a server asks for, and no other."""
+def make(name: str) -> t.Any:
+    """Return the app of that name in `soak.APPS`, and import no other's framework."""
     if name == "starlette":
         return starlette_app()
     if name == "quart":
         return flask_like(importlib.import_module("quart"), "Quart")
-    if name in ("plain", "awaitable"):
-        module = importlib.import_module("quartish")
-        return flask_like(module, "Flask" if name == "plain" else "Quart")
-    raise AttributeError(name)
+    return flask_like(importlib.import_module("quartish"), "Flask" if name == "plain" else "Quart")
+
+
+if "APP" in os.environ:
+    app = make(os.environ["APP"])

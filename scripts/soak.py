@@ -28,6 +28,7 @@ from tests._processes import is_installed
 from tests._processes import Process
 from tests._processes import serve
 
+APPS = ("plain", "awaitable", "quart", "starlette")
 CLIENTS = 16
 FAULTS = 0.4
 MEMORY = 2048  # kB that may be added after the first quarter
@@ -345,15 +346,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__)
     parser.add_argument("seconds", nargs="?", type=float, default=60, help="in all (60)")
     parser.add_argument("servers", nargs="*", default=[*COMMANDS], help=", ".join(COMMANDS))
+    parser.add_argument("--apps", nargs="+", choices=APPS, default=APPS[:2])
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     servers = [name for name in options.servers if is_installed(name)]
     for name in set(options.servers) - set(servers):
         print(f"{name} is not installed: skipped")
-    runs = [(name, colour) for name in servers for colour in ("plain", "awaitable")]
+    runs = [(name, colour) for name in servers for colour in options.apps]
     names = (
         "server",
-        "colour",
+        "app",
         "requests",
         "faults",
         "wrong",
@@ -366,7 +368,7 @@ def main() -> None:
     print(f"seed {options.seed}\n" + COLUMNS.format(*names))
     failed = False
     for name, colour in runs:
-        with serve(name, f"scripts.soaked:{colour}", MALLOC_ARENA_MAX="1") as server:
+        with serve(name, "scripts.soaked:app", APP=colour, MALLOC_ARENA_MAX="1") as server:
             seconds = options.seconds / len(runs)
             clients, states = asyncio.run(soak(server, seconds, options.seed))
             found = judge(name, server, clients, states)

@@ -124,6 +124,45 @@ def test_fuzzing_by_coverage() -> None:
 
 
 @pytest.mark.slow
+def test_soak_of_others() -> None:
+    """The same app in Quart and Starlette answers as right; what they log and keep is theirs."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the soak reads /proc")
+    done = subprocess.run(
+        [
+            *(sys.executable, "scripts/soak.py", "16", "uvicorn", "--seed", "1"),
+            *("--apps", "quart", "starlette"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    for name in ("quart", "starlette"):
+        found = re.search(rf"uvicorn +{name} +(\d+) +(\d+) +0 ", done.stdout)
+        assert found and int(found[1]) > int(found[2]) > 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_load_of_streams_that_are_reset() -> None:
+    """In each of the frameworks the file comes, and no task stays."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the load reads /proc")
+    done = subprocess.run(
+        [sys.executable, "scripts/load.py", "--server", "hypercorn", "--reset", "180", "reset"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    row = done.stdout.splitlines()[-1].split("|")[2:-1]
+    assert len(row) == 4, done.stdout + done.stderr
+    for app in row:
+        found = re.fullmatch(r" (\d+) ms, (-?\d+) tasks and (-?\d+) files left, .*", app)
+        assert found and int(found[2]) <= 0 and int(found[3]) <= 0, row
+
+
+@pytest.mark.slow
 def test_load() -> None:
     """A little of it, of one framework: nothing is answered wrongly."""
     if not Path("/proc/self/status").exists():

@@ -186,7 +186,7 @@ def read_all(client: socket.socket) -> bytes:
 @pytest.mark.parametrize("colour", ["plain", "awaitable"])
 def test_cve_2023_44487_streams_that_are_reset_at_once(colour: str) -> None:
     """HTTP/2: each stream that was opened and reset went on costing, and others waited."""
-    with serve("hypercorn", f"scripts.soaked:{colour}") as server:
+    with serve("hypercorn", "scripts.soaked:app", APP=colour) as server:
         before = httpx.get(f"{server.http}/state").json()
         config = H2Configuration(header_encoding="utf-8")
         longest = 0.0
