@@ -53,6 +53,10 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         # Bytes of a body that a view leaves unread which go to a temporary file, so that a client
         # that leaves is noticed, where MAX_CONTENT_LENGTH says nothing: a full disk is nobody's.
         "READ_AHEAD_SIZE": 1024**3,
+        # Whether bodies that come compressed are read decoded, and the bytes that they may have
+        # then: 413 past it.
+        "DECODE_BODY": False,
+        "MAX_DECODED_CONTENT_LENGTH": 64 * 1024 * 1024,
         "RESPONSE_TIMEOUT": 60,
         "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": 5,
         # Background tasks with names of the user's that are remembered, the ended ones included.

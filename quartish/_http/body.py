@@ -71,7 +71,7 @@ class Body:
         timeout: float | None = None,
         announced: int | None = None,
     ) -> None:
-        self._inbox = inbox
+        self.inbox = inbox
         #: Bytes that the headers announce, 0 where they do not say. None: who made it did not look.
         self.announced = announced
         #: `offload(func, *args)` runs file operations off the loop.
@@ -133,7 +133,7 @@ class Body:
         if self._begun is not None:
             return None
         while not self.complete:
-            steps = self._inbox.fetch().__await__()
+            steps = self.inbox.fetch().__await__()
             waiting = next(steps, DONE)
             if waiting is not DONE:
                 self._begun = steps, waiting
@@ -145,20 +145,24 @@ class Body:
 
     def _take(self) -> bytes:
         """Return what the message that was fetched holds of the body, b"" if nothing."""
-        message = self._inbox.message
+        message = self.inbox.message
         if message["type"] == "http.disconnect":
-            if self._inbox.listener is not None:
-                self._inbox.listener.tell()
+            if self.inbox.listener is not None:
+                self.inbox.listener.tell()
                 self.refusals += 1  # a cancellation is on its way: let it arrive
             raise ClientDisconnected()
         chunk: bytes = message.get("body") or b""
         self.received += len(chunk)
-        self._inbox.taken = self.received
+        self.inbox.taken = self.received
         self.complete = not message.get("more_body", False)
         if self.limit is not None and self.received > self.limit:
             self._held = chunk
-            self.check(self.limit)
+            self.check_limit()
         return chunk
+
+    def check_limit(self) -> None:
+        """Raise RequestEntityTooLarge (413) when more than the body's own limit was received."""
+        self.check(self.limit)
 
     def check(self, limit: int | None) -> None:
         """Raise RequestEntityTooLarge (413) when more than `limit` bytes were received."""
@@ -167,7 +171,7 @@ class Body:
 
     def is_here(self) -> bool:
         """Say whether nobody has to be waited for, as all of it was received or read ahead."""
-        return self.complete or self._inbox.complete
+        return self.complete or self.inbox.complete
 
     def take_whole(self) -> bytes | None:
         """Return the whole body where it comes at once, in one message and short enough for
@@ -289,7 +293,7 @@ class BodyReader(io.RawIOBase):
         if self._file is not None:
             return self._file.read(size)
         self._body.limit = self._limit()
-        self._body.check(self._body.limit)
+        self._body.check_limit()
         if _get_running_loop() is None:
             return self._lane.run(self._body.next(), copy_context())  # in any thread
         if may_pause():

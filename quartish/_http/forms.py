@@ -10,7 +10,6 @@ Source: RFC 7578 and RFC 2046, section 5.1; the WHATWG URL standard, section 5.
 from __future__ import annotations
 
 import asyncio
-import re
 import typing as t
 from operator import methodcaller
 from tempfile import SpooledTemporaryFile
@@ -25,41 +24,27 @@ from werkzeug.formparser import FormDataParser as WerkzeugFormDataParser
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data
 from werkzeug.sansio.multipart import Epilogue
-from werkzeug.sansio.multipart import Event
 from werkzeug.sansio.multipart import Field
 from werkzeug.sansio.multipart import File
 from werkzeug.sansio.multipart import NeedData
-from werkzeug.sansio.multipart import Preamble
 from werkzeug.sansio.multipart import State
 
 from .._concurrency.coroutines import drive
 from .._concurrency.coroutines import Turns
-from .._werkzeug import Decoder
 from ..datastructures import FileStorage
 from .inbox import SPOOL_SIZE
+from .multipart import Decoder
+from .multipart import MAX_BOUNDARY
+from .multipart import SLICE
 from .percent import decoded
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 FORMS = frozenset([MULTIPART, URLENCODED])
-SLICE = 64 * 1024
-"""Bytes that the decoder is given at once; it searches what it holds again and again."""
 FILE_SLICE = 256 * 1024
 """Bytes that are read from a file, and may be written to one, at once. PERF(1 ms for 10 MB)"""
-MAX_HEADERS = 8 * 1024
-"""Bytes of a part's headers, and of what precedes the first part: they are parsed at once."""
-MAX_BOUNDARY = 100
-"""Characters of a boundary: RFC 2046 (section 5.1.1) allows 70, and the test client of Werkzeug's
-has a few more now and then. One of a megabyte takes seconds to find."""
-PADDING = 32
-"""White space that may follow a boundary; what is followed by more is none."""
-ROOM = MAX_BOUNDARY + PADDING + 8
-"""As many bytes as a boundary has with its line breaks, dashes and padding."""
 MANY = 16 * 1024
 """Bytes of a form above which it is not parsed on the loop at one go: that may take 10 ms."""
-_LINE_ENDS = (b"\r", b"\n")
-_LINE_BREAK = rb"(?:\r\n|\n|\r)"
-_AFTER_BOUNDARY = rb"(--[^\S\r\n]{0,%d}%s?|[^\S\r\n]{0,%d}%s)" % ((PADDING, _LINE_BREAK) * 2)
 _CHARSETS = {"ascii", "us-ascii", "utf-8", "iso-8859-1"}
 
 Form = tuple[MultiDict[str, str], MultiDict[str, t.Any]]
@@ -138,7 +123,7 @@ class FormDataParser:
         try:
             return await func(self, body, mimetype, content_length, options)
         except ValueError as error:
-            raise _damaged(error) from error
+            raise damaged(error) from error
 
     def get_parse_func(self, mimetype: str, options: t.Mapping[str, str]) -> ParseFunc | None:
         """Return what parses bodies of a type: of `parse_functions`, None where nothing does."""
@@ -164,7 +149,7 @@ class FormDataParser:
         boundary = options.get("boundary", "").encode("ascii")
         if len(boundary) > MAX_BOUNDARY:
             raise ValueError("its boundary is too long")
-        decoder = _Decoder(boundary, max_parts=self.max_form_parts)
+        decoder = Decoder(boundary, max_parts=self.max_form_parts)
         parts = _Parts(self, content_length)
         empty = True
         try:
@@ -231,7 +216,8 @@ async def read_whole(body: t.Any, limit: int | None) -> bytes:
     return data
 
 
-def _damaged(error: ValueError) -> BadRequest:
+def damaged(error: ValueError) -> BadRequest:
+    """Return the answer to a form that is none."""
     return BadRequest(f"The form data is damaged: {error}")
 
 
@@ -259,7 +245,7 @@ def parse_urlencoded(
     try:
         text = data.decode()
     except ValueError as error:
-        raise _damaged(error) from error
+        raise damaged(error) from error
     if "+" in text:
         text = text.replace("+", " ")
     parts: list[tuple[str, str, str]] = list(map(_parted, filter(None, text.split("&"))))
@@ -340,62 +326,6 @@ def _read_file(file: t.IO[bytes], limit: int | None) -> bytes:
     return data
 
 
-class _Decoder(Decoder):
-    """Werkzeug's decoder, which else takes the CR before a closing boundary that comes in two
-    chunks for data (its issue 3285).
-
-    However a body is cut, it says the same: a CR at the end of a piece waits for what follows,
-    since it may be half of a line break; there is an end to the padding of a boundary.
-    """
-
-    def __init__(self, boundary: bytes, **limits: t.Any) -> None:
-        super().__init__(boundary, **limits)
-        delimiter = b"--" + re.escape(boundary) + _AFTER_BOUNDARY
-        self.preamble_re = re.compile(_LINE_BREAK + b"?" + delimiter)
-        self.boundary_re = re.compile(_LINE_BREAK + delimiter)
-        self._held = b""
-
-    def receive_data(self, data: bytes | None) -> None:
-        """Take a piece of the body; None: it has ended."""
-        if data is not None:
-            data = self._held + data
-            self._held = data[-1:] if data[-1:] == b"\r" else b""
-            super().receive_data(data[:-1] if self._held else data)
-            return
-        super().receive_data(self._held)
-        super().receive_data(None)
-
-    def next_event(self) -> Event:
-        """Return what is known by now. What may be the boundary after a part without data, whose
-        line break is the one that ends the headers, is not looked at before it is all there."""
-        if self.state is State.DATA_START and len(self.buffer) < ROOM and not self.complete:
-            return NeedData()
-        return super().next_event()
-
-    def split(self, data: bytes) -> tuple[bytes, bytes]:
-        """Return what belongs to the current part for sure, and the rest, which the decoder is
-        to be given.
-
-        PERF(20 us of 45 for 64 kB): most of a large file is passed on as it came.
-        """
-        if self.buffer or self._held:
-            data = bytes(self.buffer) + self._held + data
-            self.buffer.clear()
-            self._held = b""
-        if b"--" + self.boundary in data:
-            return b"", data
-        end = self.boundary_start(data)
-        return data[:end], data[end:]
-
-    def check_headers(self, size: int) -> None:
-        if size > MAX_HEADERS:
-            raise RequestEntityTooLarge("The headers of a part are too long.")
-
-    def boundary_start(self, data: bytes | bytearray) -> int:
-        window = max(0, len(data) - ROOM)
-        return min(at if (at := data.find(end, window)) >= 0 else len(data) for end in _LINE_ENDS)
-
-
 class _Parts:
     """The parts of one multipart form, filled as the decoder's events come in."""
 
@@ -411,7 +341,7 @@ class _Parts:
         self._file: t.IO[bytes] | None = None
         self._size = 0
 
-    async def feed(self, decoder: _Decoder, data: bytes) -> None:
+    async def feed(self, decoder: Decoder, data: bytes) -> None:
         """Take a piece of the body."""
         if self._file is not None and decoder.state is State.DATA:
             content, data = decoder.split(data)
@@ -425,7 +355,7 @@ class _Parts:
             decoder.receive_data(data[start : start + SLICE])
             await self.take(decoder)
 
-    async def take(self, decoder: _Decoder) -> None:
+    async def take(self, decoder: Decoder) -> None:
         """Take all that the decoder has by now."""
         while not isinstance(event := decoder.next_event(), (Epilogue, NeedData)):
             if isinstance(event, (Field, File)):
@@ -439,14 +369,9 @@ class _Parts:
                     await self._write(self._file, event.data)
                 if not event.more_data:
                     self._end()
-            elif isinstance(event, Preamble) and len(event.data) > MAX_HEADERS:
-                raise ValueError("its boundary is nowhere")
-        if decoder.state is State.PREAMBLE:
-            if len(decoder.buffer) > MAX_HEADERS + ROOM:
-                raise ValueError("its boundary is nowhere")
-            decoder.look_back(PADDING)
-        elif decoder.state is State.PART:
-            decoder.check_headers(len(decoder.buffer) - len(b"\r\n\r\n"))
+            else:
+                decoder.check_preamble(event)
+        decoder.check_room()
 
     def _begin(self, part: Field | File) -> None:
         if part.name is None:

@@ -123,6 +123,8 @@ class Inbox:
     _file: t.IO[bytes] | None = None
     #: Bytes in the file, and how many reads and writes of it are under way.
     _file_size = _busy = 0
+    #: Whether nothing goes to disk: where memory is full, the client waits for who reads.
+    in_memory = False
     #: Calls `_go_on` when memory is full.
     _later: asyncio.TimerHandle | None = None
     #: How often anybody had read when reading to disk began.
@@ -293,7 +295,7 @@ class Inbox:
         # What was read is not taken out of the file before all of it was.
         if self.limit is not None and max(self._ahead, self._file_size) > self.limit:
             return False
-        return self._held < SPOOL_SIZE or self._spooling == self.reads
+        return self._held < SPOOL_SIZE or (self._spooling == self.reads and not self.in_memory)
 
     async def _read_ahead(self) -> None:
         if self._messages is None:
@@ -431,7 +433,7 @@ class HttpInbox(Inbox):
                 return False
         elif self.taken + self._ahead > limit:
             return False
-        return self._held < SPOOL_SIZE or self._spooling == self.reads
+        return self._held < SPOOL_SIZE or (self._spooling == self.reads and not self.in_memory)
 
     async def _keep(self, message: Message) -> None:
         if self.complete:

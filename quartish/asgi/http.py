@@ -218,7 +218,7 @@ class HttpExchange(Exchange):
         lane.grace = self.app.config["DISCONNECT_GRACE"]
         conn, plan = self.ctx.made, self.flow.plan
         if conn is not None and conn.body is not None and plan.plain:
-            reader = BodyReader(conn.body, lambda: conn.max_content_length, lane)
+            reader = BodyReader(conn.open_body(), lambda: conn.max_content_length, lane)
             if plan.may_read(self.ctx):
                 lane.prepare = reader.prepare
             conn.receive_input(io.BufferedReader(reader))

@@ -44,6 +44,8 @@ class Rule(LazilyBuilt):
     `stream_body=True` hands an `async def` view of the plain colour its body unread.
     `max_content_length`, `max_form_memory_size` (bytes), `max_form_parts` and `max_json_parts` are
     the limits of requests to this rule, before the app's and after a request's own.
+    `decode_body` says whether bodies that come compressed are read decoded, and
+    `max_decoded_content_length` how many bytes they may have then.
     """
 
     provide_automatic_options: bool = False
@@ -57,6 +59,8 @@ class Rule(LazilyBuilt):
         max_form_memory_size: int | None = None,
         max_form_parts: int | None = None,
         max_json_parts: int | None = None,
+        decode_body: bool | None = None,
+        max_decoded_content_length: int | None = None,
         provide_automatic_options: bool | None = None,
         **options: t.Any,
     ) -> None:
@@ -67,6 +71,8 @@ class Rule(LazilyBuilt):
         self.max_form_memory_size = max_form_memory_size
         self.max_form_parts = max_form_parts
         self.max_json_parts = max_json_parts
+        self.decode_body = decode_body
+        self.max_decoded_content_length = max_decoded_content_length
         super().__init__(string, *args, **options)
 
     def get_empty_kwargs(self) -> dict[str, t.Any]:
@@ -77,6 +83,8 @@ class Rule(LazilyBuilt):
             "max_form_memory_size": self.max_form_memory_size,
             "max_form_parts": self.max_form_parts,
             "max_json_parts": self.max_json_parts,
+            "decode_body": self.decode_body,
+            "max_decoded_content_length": self.max_decoded_content_length,
         }
 
 

@@ -27,6 +27,7 @@ from .._http.forms import parse_urlencoded
 from .._http.forms import URLENCODED
 from .._http.inbox import give_way
 from .._http.inbox import Inbox
+from .._http.parts import Parts
 from .._lazy import lazy
 from .._werkzeug import form_class
 from ..datastructures import FileStorage
@@ -36,6 +37,7 @@ from ..typing import ASGISend
 from ..typing import Scope
 from .connection import Conn
 from .limits import Limits
+from .limits import PARTS_TAKEN
 from .request_body import Body as Body
 from .request_body import Turn
 from .unawaited import Pending
@@ -172,6 +174,8 @@ class Request(Limits):
         """The body, unparsed: `await request.body`, or `async for chunk in request.body`."""
         body: t.Any = self._body
         if body is None:
+            if b"content-encoding" in self.raw_headers and self._incoming is not None:
+                self._incoming = self.decoded(self._incoming)
             plain = self.body_class is Body
             body = self._body = Body.of(self._incoming) if plain else self._fill_body()
         limit = self.max_content_length
@@ -308,6 +312,29 @@ class Request(Limits):
             sources.append(await self.form)
         return CombinedMultiDict(sources)
 
+    @lazy
+    def parts(self) -> Parts:
+        """The parts of a multipart form as they come, each to be read before the next: nothing is
+        kept of them, in memory or on disk. `async for part in request.parts`.
+
+        Raises:
+            BadRequest (400): The form is damaged; raised where it is seen.
+            RequestEntityTooLarge (413): It has more than `max_form_parts` parts, or the body is
+                longer than `max_content_length`.
+            RequestTimeout (408): Nothing more came for `body_timeout` seconds.
+            UnsupportedMediaType (415): The body is no multipart form.
+        """
+        if self._form is not None:
+            raise RuntimeError("The form was parsed already: its parts are gone.")
+        chunks, incoming = aiter(self.body), self._incoming
+        if incoming is not None:
+            incoming.inbox.in_memory = True
+
+        async def pull() -> bytes:
+            return await anext(chunks, b"")
+
+        return Parts(self.make_part_reader(pull, incoming.offload if incoming else None))
+
     def make_form_data_parser(self) -> FormDataParser:
         """Return a parser with this request's limits."""
         parser = self.form_data_parser_class(
@@ -355,6 +382,8 @@ class Request(Limits):
         return Turn()
 
     async def _parse_in_turn(self) -> None:
+        if "parts" in self.__dict__:
+            raise RuntimeError(PARTS_TAKEN)
         turn = self._parsing
         await turn.wait()  # two tasks may want it at once
         if self._form is None:

@@ -7,13 +7,23 @@ import functools
 import typing as t
 
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from .._current import find_context
+from .._http.body import Body
+from .._http.codings import DecodedBody
+from .._http.codings import Decoder
+from .._http.forms import MULTIPART
+from .._http.parts import Offload
+from .._http.parts import PartReader
+from .._http.parts import Pull
 from .._lazy import lazy
 from ..json._long import has_more_parts
 from .connection import Conn
+
+PARTS_TAKEN = "The body is read by `request.parts`: take the fields of the form from there."
 
 
 class _CurrentConfig(dict[str, t.Any]):
@@ -39,6 +49,8 @@ class Limits(Conn):
     _max_form_memory_size: int | None = None
     _max_form_parts: int | None = None
     _max_json_parts: int | None = None
+    _max_decoded_content_length: int | None = None
+    _decode_body: bool | None = None
 
     @property
     def max_content_length(self) -> int | None:
@@ -108,6 +120,61 @@ class Limits(Conn):
     def max_json_parts(self, value: int | None) -> None:
         self._max_json_parts = value
         vars(self).pop("read_json", None)  # what was read ahead, within another limit
+
+    @property
+    def decode_body(self) -> bool:
+        """Whether a body that comes compressed (`Content-Encoding`) is read decoded. Set it before
+        the body is touched; in the plain colour, in the route or the config (`DECODE_BODY`).
+
+        *Flask:* bodies are read as they come.
+        """
+        decode = self._decode_body
+        if decode is None:
+            decode = getattr(self.url_rule, "decode_body", None)
+            if decode is None:
+                decode = bool(self._configured("DECODE_BODY"))
+        return decode
+
+    @decode_body.setter
+    def decode_body(self, value: bool | None) -> None:
+        self._decode_body = value
+
+    @property
+    def max_decoded_content_length(self) -> int | None:
+        """Bytes that a body may have when it is decoded; more is answered 413. None: no limit."""
+        limit = self._max_decoded_content_length
+        if limit is None:
+            limit = getattr(self.url_rule, "max_decoded_content_length", None)
+            if limit is None:
+                limit = self._configured("MAX_DECODED_CONTENT_LENGTH")
+        return limit
+
+    @max_decoded_content_length.setter
+    def max_decoded_content_length(self, value: int | None) -> None:
+        self._max_decoded_content_length = value
+
+    def make_decoder(self) -> Decoder | None:
+        """Return what decodes the body; None where it is to be read as it comes."""
+        if b"content-encoding" not in self.raw_headers or not self.decode_body:
+            return None
+        names = ",".join(self.headers.getlist("Content-Encoding")).split(",")
+        applied = [name.strip() for name in names if name.strip().lower() not in ("", "identity")]
+        if not applied:
+            return None
+        return Decoder(", ".join(applied), lambda: self.max_decoded_content_length)
+
+    def decoded(self, body: Body) -> Body:
+        """Return a body as it is to be read."""
+        decoder = self.make_decoder()
+        return body if decoder is None else DecodedBody(body, decoder)
+
+    def make_part_reader(self, pull: Pull, offload: Offload | None) -> PartReader:
+        """Return what reads the form by parts. UnsupportedMediaType (415) for what is no form of
+        parts."""
+        if self.mimetype != MULTIPART:
+            raise UnsupportedMediaType(f"The body has to be {MULTIPART}.")
+        boundary = self.mimetype_params.get("boundary", "")
+        return PartReader(pull, boundary, self.max_form_parts, self.max_form_memory_size, offload)
 
     def check_json(self, data: bytes, most: int | None) -> None:
         """Raise RequestEntityTooLarge (413) where JSON has more than so many lists and objects."""

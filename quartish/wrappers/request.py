@@ -18,12 +18,16 @@ from .._current import find_context
 from .._http.body import AsyncInput
 from .._http.body import Body
 from .._http.body import LimitedInput
+from .._http.codings import DecodedBody
+from .._http.codings import DecodedFile
 from .._http.environ import build_environ
 from .._http.forms import BlockingFormDataParser
 from .._http.forms import FORMS
 from .._http.forms import MANY
 from .._http.forms import parse_urlencoded
 from .._http.forms import URLENCODED
+from .._http.multipart import SLICE
+from .._http.parts import Parts
 from .._lazy import lazy
 from .._werkzeug import BodyRequest
 from .._werkzeug import form_class
@@ -34,6 +38,7 @@ from ..json._long import LONG
 from ..json.provider import reads_long
 from ..typing import Scope
 from .limits import Limits
+from .limits import PARTS_TAKEN
 
 GUESSED = 16 << 20
 """Bytes of a body up to which it is read as JSON off the loop although nothing says that it is
@@ -122,10 +127,14 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
                 limit = self.max_content_length
                 if limit is not None and "wsgi.input_terminated" in self.environ:
                     stream = LimitedInput(self.environ["wsgi.input"], limit)
+                decoder = self.make_decoder()
+                if decoder is not None:
+                    stream = io.BufferedReader(DecodedFile(stream, decoder))
                 streamed = getattr(self.url_rule, "stream_body", False)
                 return AsyncInput(stream) if streamed else stream
-            self.body.limit = self.max_content_length  # raised by who iterates, in his turn
-            return self.body
+            body = self.open_body()
+            body.limit = self.max_content_length  # raised by who iterates, in his turn
+            return body
         self._check_limit()
         return file
 
@@ -136,7 +145,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         if limit is None:
             return
         if self.body is not None:
-            self.body.check(limit)
+            self.body.check_limit()
         if (self.content_length or 0) > limit:
             raise RequestEntityTooLarge()
 
@@ -146,8 +155,8 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         assert body is not None
         if self._whole is not None or self._file is not None:
             return True
-        if self.max_content_length is not None:  # there is more to be looked at
-            return False
+        if self.max_content_length is not None or b"content-encoding" in self.raw_headers:
+            return False  # there is more to be looked at
         whole = body.take_whole()
         if whole is None:
             return False
@@ -161,8 +170,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         Where it is too large, raise RequestEntityTooLarge (413) only the `last` time: until
         then a before function may raise `max_content_length`, and reading goes on.
         """
-        body = self.body
-        assert body is not None
+        body = self.open_body()
         if self._whole is None and self._file is None:
             try:
                 self._check_limit()
@@ -219,6 +227,14 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
     def receive_body(self, body: Body) -> None:
         """Take the body that the server is about to hand over."""
         self.body = body
+
+    def open_body(self) -> Body:
+        """Return the body that comes from the server, decoded from now on where it is to be."""
+        body = self.body
+        assert body is not None
+        if b"content-encoding" in self.raw_headers and type(body) is not DecodedBody:
+            body = self.body = self.decoded(body)
+        return body
 
     def receive_input(self, stream: t.IO[bytes]) -> None:
         """Take the body that was read before the view (or a file that pulls it)."""
@@ -294,6 +310,36 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
             state["files"] = form_class(self)()
         return state["files"]  # type: ignore[no-any-return]
 
+    @lazy
+    def parts(self) -> Parts:
+        """The parts of a multipart form as they come, each to be read before the next: nothing is
+        kept of them, in memory or on disk. `for part in request.parts` in a `def` view; in an
+        `async def` view, of a route with `stream_body=True`, `async for part in request.parts`.
+
+        Raises:
+            BadRequest (400): The form is damaged; raised where it is seen.
+            RequestEntityTooLarge (413): It has more than `max_form_parts` parts, or the body is
+                longer than `max_content_length`.
+            UnsupportedMediaType (415): The body is no multipart form.
+        """
+        if "form" in self.__dict__:
+            raise RuntimeError("The form was parsed already: its parts are gone.")
+        file, body = self.stream, self.body
+        if body is not None:
+            body.inbox.in_memory = True
+        if isinstance(file, Body):
+            return Parts(self.make_part_reader(file.next, file.offload))
+        read_some = getattr(file, "read1", file.read)
+
+        def read() -> bytes:
+            return t.cast(bytes, read_some(SLICE))
+
+        async def pull() -> bytes:
+            return await body.offload(read) if body is not None else read()
+
+        offload = None if body is None else body.offload
+        return Parts(self.make_part_reader(pull, offload), read)
+
     def parse_ahead(self) -> None:
         """Parse the form now, in a thread, leaving the raw body to be read as well.
 
@@ -314,6 +360,8 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         state: t.Any = self.__dict__
         if "form" in state:
             return
+        if "parts" in state:
+            raise RuntimeError(PARTS_TAKEN)
         if isinstance(self._parsed, RequestEntityTooLarge) and self._parsed_within not in (
             None,
             (self.max_form_memory_size, self.max_form_parts),

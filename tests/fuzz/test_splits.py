@@ -12,6 +12,9 @@ from hypothesis import example
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
 
 import quartish
 from quartish._concurrency.coroutines import drive
@@ -74,6 +77,41 @@ def make_app(cls: type[t.Any], lane: str) -> t.Any:
             ]
         )
 
+    async def parts() -> t.Any:
+        """Tell of a form by its parts what `form` tells of it."""
+        fields, files, memory = MultiDict[str, t.Any](), MultiDict[str, t.Any](), 20_000
+        by_one = quartish.request.parts
+
+        def add(part: t.Any, data: bytes) -> None:
+            if part.filename is None:
+                content_type = parse_options_header(part.content_type)[1]
+                charset = content_type.get("charset", "").lower()
+                known = charset in ("ascii", "us-ascii", "utf-8", "iso-8859-1")
+                fields.add(part.name, data.decode(charset if known else "utf-8", "replace"))
+            else:
+                headers = sorted(part.headers)
+                files.add(part.name, (part.name, part.filename, part.mimetype, headers, data))
+
+        if lane == "thread" and app.plain:
+            for part in by_one:
+                limit = None if part.filename is not None else memory
+                data = part.read(limit)
+                memory -= len(data) if part.filename is None else 0
+                add(part, data)
+        else:
+            async for each in by_one:
+                data = b""
+                async for chunk in each:
+                    data += chunk
+                if each.filename is None:
+                    memory -= len(data)
+                    if memory < 0:
+                        raise RequestEntityTooLarge
+                add(each, data)
+        return repr(
+            [list(fields.items(multi=True)), [found for _, found in files.items(multi=True)]]
+        )
+
     async def json() -> t.Any:
         return repr(await value(quartish.request.get_json()))
 
@@ -86,8 +124,8 @@ def make_app(cls: type[t.Any], lane: str) -> t.Any:
             return body.read()  # type: ignore[union-attr]
         return b"".join([piece async for piece in body])  # type: ignore[union-attr]
 
-    def add(view: t.Any, **options: t.Any) -> None:
-        name = view.__name__
+    def add(view: t.Any, name: str | None = None, **options: t.Any) -> None:
+        name = name or view.__name__
 
         def in_thread() -> t.Any:
             return drive(view()) if app.plain else app.ensure_sync(view)()
@@ -95,8 +133,9 @@ def make_app(cls: type[t.Any], lane: str) -> t.Any:
         func = in_thread if lane == "thread" else view
         app.add_url_rule(f"/{name}", name, func, methods=["POST"], **options)
 
-    for view in (form, json, raw):
+    for view in (form, json, raw, parts):
         add(view)
+    add(parts, **({"stream_body": True} if app.plain else {}), name="unread")
     add(stream, **({"stream_body": True} if app.plain else {}))
     app.register_error_handler(400, lambda error: ("400", 400))
     app.register_error_handler(413, lambda error: ("413", 413))
@@ -182,6 +221,10 @@ def parted(*parts: bytes, end: bytes = b"--x--\r\n") -> bytes:
 @example(parted(HEAD + b"\r\n\r\nv") + b"after" * 5000, [])
 def test_multipart(tell: Tell, body: bytes, places: list[int]) -> None:
     check(tell, "/form", MULTIPART, body, places)
+    form = tell("/form", MULTIPART, [body])
+    for path in ("/parts", "/unread"):  # however it is read, it says the same
+        check(tell, path, MULTIPART, body, places)
+        assert tell(path, MULTIPART, [body]).items() <= form.items(), (path, body)
 
 
 @few

@@ -20,8 +20,8 @@ import quartish
 from quartish import request
 from quartish._http.body import SPOOL_SIZE
 from quartish._http.forms import FormDataParser
-from quartish._http.forms import MAX_HEADERS
 from quartish._http.forms import SLICE
+from quartish._http.multipart import MAX_HEADERS
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"

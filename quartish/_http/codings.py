@@ -1,0 +1,294 @@
+"""Bodies that come compressed: gzip, deflate, and Brotli and Zstandard where those are installed.
+
+What is decoded comes in pieces of bounded size, however small the bytes that say it, and is counted
+against a limit of its own: a few kilobytes may stand for gigabytes.
+
+Source: RFC 9110, sections 8.4, 12.5.3 and 15.5.16; RFC 9659 for the window of zstd.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import typing as t
+import zlib
+from functools import partial
+
+from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import UnsupportedMediaType
+
+from .._concurrency.coroutines import Turns
+from .body import Body
+from .inbox import give_way
+
+PIECE = 64 * 1024
+"""Bytes that are decoded at once, about."""
+WINDOW = 23
+"""The binary logarithm of the largest window that a zstd body may ask for: 8 MB (RFC 9659)."""
+
+Limit = t.Callable[[], int | None]
+
+
+def _imported(*names: str) -> t.Any:
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            pass
+    return None
+
+
+_brotli: t.Any = _imported("brotli")
+_zstd: t.Any = _imported("compression.zstd", "backports.zstd")
+
+
+class UnsupportedCoding(UnsupportedMediaType):
+    """A Content-Encoding that is not read here (415). The answer names those that are."""
+
+    def get_headers(self, *args: t.Any, **kwargs: t.Any) -> list[tuple[str, str]]:
+        return [*super().get_headers(*args, **kwargs), ("Accept-Encoding", ", ".join(CODINGS))]
+
+
+class Decoding(t.Protocol):
+    """What decodes one body."""
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came."""
+
+    def take(self) -> bytes:
+        """Return a piece of what they say; b"" where that needs more of them."""
+        ...
+
+    def is_whole(self) -> bool:
+        """Say whether the bytes that came may be all."""
+        ...
+
+
+class _Stream:
+    """A body by a decoder that is asked for so many bytes, for one stream after the other."""
+
+    _decoder: t.Any = None
+    _rest = b""
+    #: Whether the decoder may hold more of what it was given.
+    _holds = False
+
+    def __init__(self, make: t.Callable[[], t.Any]) -> None:
+        self._make = make
+
+    def feed(self, data: bytes) -> None:
+        self._rest += data
+
+    def take(self) -> bytes:
+        while self._rest or self._holds:
+            if self._decoder is None:
+                self._decoder = self._make()
+            piece = self._decode(self._decoder)
+            self._holds = bool(piece) and self._decoder is not None
+            if piece:
+                return piece
+        return b""
+
+    def _decode(self, decoder: t.Any) -> bytes:
+        raise NotImplementedError
+
+    def _end(self, after: bytes) -> None:
+        """Take what follows for another stream, as gzip and zstd have it; zeros are padding."""
+        self._decoder, self._rest = None, after.lstrip(b"\0")
+
+    def is_whole(self) -> bool:
+        return self._decoder is None
+
+
+class _Deflated(_Stream):
+    def _decode(self, decoder: t.Any) -> bytes:
+        piece: bytes = decoder.decompress(self._rest, PIECE)
+        self._rest = decoder.unconsumed_tail
+        if decoder.eof:
+            self._end(decoder.unused_data)
+        return piece
+
+
+class _Zstd(_Stream):
+    def _decode(self, decoder: t.Any) -> bytes:
+        data, self._rest = self._rest, b""
+        piece: bytes = decoder.decompress(data, PIECE)
+        if decoder.eof:
+            self._end(decoder.unused_data)
+        return piece
+
+
+class _Brotli(_Stream):
+    def _decode(self, decoder: t.Any) -> bytes:
+        data, self._rest = self._rest, b""
+        return t.cast(bytes, decoder.process(data, output_buffer_limit=PIECE))
+
+    def is_whole(self) -> bool:
+        return self._decoder is None or self._decoder.is_finished()
+
+
+def _zstd_decoder() -> t.Any:
+    return _zstd.ZstdDecompressor(options={_zstd.DecompressionParameter.window_log_max: WINDOW})
+
+
+def _makers() -> dict[str, t.Callable[[], Decoding]]:
+    makers: dict[str, t.Callable[[], Decoding]] = {
+        "gzip": partial(_Deflated, partial(zlib.decompressobj, 31)),
+        "deflate": partial(_Deflated, zlib.decompressobj),
+    }
+    if hasattr(_brotli, "Decompressor") and hasattr(
+        _brotli.Decompressor, "can_accept_more_data"
+    ):  # since 1.2; before, what a piece says has no bound
+        makers["br"] = partial(_Brotli, _brotli.Decompressor)
+    if _zstd is not None:
+        makers["zstd"] = partial(_Zstd, _zstd_decoder)
+    return makers
+
+
+#: By Content-Encoding: what makes a decoder of one body.
+CODINGS: t.Mapping[str, t.Callable[[], Decoding]] = _makers()
+_ERRORS: tuple[type[Exception], ...] = (
+    zlib.error,
+    *([_brotli.error] if "br" in CODINGS else []),
+    *([_zstd.ZstdError] if "zstd" in CODINGS else []),
+)
+
+
+class Decoder:
+    """Decodes one body whose Content-Encoding is `header`, up to `limit()` bytes.
+
+    Nothing is lost by a 413: under a higher limit it goes on where it stopped.
+    """
+
+    def __init__(self, header: str, limit: Limit) -> None:
+        name = header.strip().lower()
+        self._coding = {"x-gzip": "gzip"}.get(name, name)
+        self._limit = limit
+        self._decoding: Decoding | None = None
+        self._piece = b""
+        #: Bytes that were decoded.
+        self.decoded = 0
+
+    def take(self) -> bytes:
+        """Return a piece of the decoded body; b"" where more has to be fed.
+
+        Raises BadRequest (400) for what is damaged, RequestEntityTooLarge (413) for what is more
+        than the limit, UnsupportedMediaType (415) for a coding that is not known.
+        """
+        if self._coding not in CODINGS:
+            raise UnsupportedCoding(
+                f"The Content-Encoding {self._coding!r} is not read here, as"
+                f" {', '.join(CODINGS)} are."
+            )
+        if not self._piece and self._decoding is not None:
+            try:
+                self._piece = self._decoding.take()
+            except _ERRORS as error:
+                raise self._damaged() from error
+            self.decoded += len(self._piece)
+        limit = self._limit()
+        if limit is not None and self.decoded > limit:
+            raise RequestEntityTooLarge(
+                f"The body is more than {limit} bytes when decoded (MAX_DECODED_CONTENT_LENGTH)."
+            )
+        piece, self._piece = self._piece, b""
+        return piece
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came; b"": that was all. BadRequest (400) where it was not."""
+        if data:
+            if self._decoding is None:
+                self._decoding = CODINGS[self._coding]()
+            self._decoding.feed(data)
+        elif self._decoding is not None and not self._decoding.is_whole():
+            raise self._damaged()
+
+    def _damaged(self) -> BadRequest:
+        return BadRequest(f"The body is no whole {self._coding}, as its Content-Encoding says.")
+
+
+class DecodedBody(Body):
+    """A body as it is when decoded. What it has `received` are decoded bytes; `limit` counts
+    those that came."""
+
+    def __init__(self, raw: Body, decoder: Decoder) -> None:
+        self._raw = raw
+        self._decoder = decoder
+        super().__init__(raw.inbox, raw.limit, raw.offload, raw.timeout, raw.announced)
+
+    @property
+    def limit(self) -> int | None:
+        return self._raw.limit
+
+    @limit.setter
+    def limit(self, value: int | None) -> None:
+        self._raw.limit = value
+
+    @property
+    def timeout(self) -> float | None:
+        return self._raw.timeout
+
+    @timeout.setter
+    def timeout(self, value: float | None) -> None:
+        self._raw.timeout = value
+
+    async def next(self) -> bytes:
+        if self._turns is None:
+            self._turns = Turns()
+        else:
+            await self._turns.give()
+        try:
+            while (piece := self.pull()) is None:
+                self._take_raw(await self._raw.next())
+        except HTTPException:
+            await give_way(self)
+            raise
+        return piece
+
+    def pull(self) -> bytes | None:
+        while not self.complete:
+            piece = self._decoder.take()
+            self.received = self._decoder.decoded
+            if piece:
+                return piece
+            raw = self._raw.pull()
+            if raw is None:
+                return None
+            self._take_raw(raw)
+        return b""
+
+    def _take_raw(self, raw: bytes) -> None:
+        self._decoder.feed(raw)
+        self.complete = not raw
+
+    def check_limit(self) -> None:
+        self._raw.check_limit()
+
+    def is_here(self) -> bool:
+        return self.complete or self._raw.is_here()
+
+
+class DecodedFile(io.RawIOBase):
+    """A binary file as it is when decoded."""
+
+    def __init__(self, file: t.IO[bytes], decoder: Decoder) -> None:
+        self._file = file
+        self._decoder = decoder
+        self._rest = memoryview(b"")
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        while not self._rest and not self._ended:
+            self._rest = memoryview(self._decoder.take())
+            if not self._rest:
+                raw = self._file.read(PIECE)
+                self._decoder.feed(raw)
+                self._ended = not raw
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
