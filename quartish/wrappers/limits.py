@@ -132,7 +132,7 @@ class Limits(Conn):
         if decode is None:
             decode = getattr(self.url_rule, "decode_body", None)
             if decode is None:
-                decode = bool(self._configured("DECODE_BODY"))
+                decode = bool(self.config_of_app["DECODE_BODY"])
         return decode
 
     @decode_body.setter
@@ -146,7 +146,7 @@ class Limits(Conn):
         if limit is None:
             limit = getattr(self.url_rule, "max_decoded_content_length", None)
             if limit is None:
-                limit = self._configured("MAX_DECODED_CONTENT_LENGTH")
+                limit = self.config_of_app["MAX_DECODED_CONTENT_LENGTH"]
         return limit
 
     @max_decoded_content_length.setter
