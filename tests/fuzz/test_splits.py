@@ -124,7 +124,7 @@ def make_app(cls: type[t.Any], lane: str) -> t.Any:
             return body.read()  # type: ignore[union-attr]
         return b"".join([piece async for piece in body])  # type: ignore[union-attr]
 
-    def add(view: t.Any, name: str | None = None, **options: t.Any) -> None:
+    def add(view: t.Any, name: str = "", /, **options: t.Any) -> None:
         name = name or view.__name__
 
         def in_thread() -> t.Any:
@@ -135,7 +135,7 @@ def make_app(cls: type[t.Any], lane: str) -> t.Any:
 
     for view in (form, json, raw, parts):
         add(view)
-    add(parts, **({"stream_body": True} if app.plain else {}), name="unread")
+    add(parts, "unread", **({"stream_body": True} if app.plain else {}))
     add(stream, **({"stream_body": True} if app.plain else {}))
     app.register_error_handler(400, lambda error: ("400", 400))
     app.register_error_handler(413, lambda error: ("413", 413))

@@ -223,7 +223,7 @@ async def test_limits_of_the_route_and_the_request(colour: str) -> None:
 
     async def view() -> str:
         quartish.request.max_decoded_content_length = int(quartish.request.args["most"])
-        data = quartish.request.get_data()
+        data: t.Any = quartish.request.get_data()
         return str(len(data if app.plain else await data))
 
     app.post("/", decode_body=True, max_decoded_content_length=20_000)(view)
