@@ -1,14 +1,17 @@
-"""Tables that are made of the code: configuration values, commands."""
+"""Tables that are made of code and data: configuration values, commands, patterns."""
 
 from __future__ import annotations
 
+import os
 import re
+import tomllib
 import typing as t
 from datetime import timedelta
 from pathlib import Path
 
 import click
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
@@ -18,6 +21,7 @@ from quartish._defaults import QUART_DEFAULTS
 from quartish.cli import cli
 
 SETTINGS = Path(__file__).parents[1] / "settings.md"
+PATTERNS = Path(__file__).parents[1] / "howto" / "patterns.toml"
 #: Defaults that differ from machine to machine.
 BY_MACHINE = {"FILE_THREADS": "4 more than there are processors, 32 at most"}
 _ROW = re.compile(r"(?m)^\| `([A-Z_]+)` \| (.*) \|$")
@@ -92,7 +96,29 @@ class Commands(SphinxDirective):
         return [*lines, ""]
 
 
+class Patterns(SphinxDirective):
+    """The patterns of another framework's documentation, and the pages that they have here."""
+
+    required_arguments = 1
+    option_spec = {"title": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(PATTERNS))
+        lines = [f"| {self.options['title']} | here |", "| --- | --- |"]
+        for name, page in tomllib.loads(PATTERNS.read_text())[self.arguments[0]].items():
+            if isinstance(page, str):
+                docname = os.path.normpath(PATTERNS.parent / page)
+                title = self.title_of(Path(f"{docname}.md"))
+                lines.append(f"| `{name}` | [{title}]({page}.md) |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+    def title_of(self, path: Path) -> str:
+        self.env.note_dependency(str(path))
+        return path.read_text().partition("\n")[0].removeprefix("# ")
+
+
 def setup(app: Sphinx) -> dict[str, t.Any]:
     app.add_directive("settings", Settings)
     app.add_directive("commands", Commands)
+    app.add_directive("patterns", Patterns)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

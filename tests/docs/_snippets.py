@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import os
 import re
+import subprocess
+import sys
+import typing as t
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -52,6 +58,11 @@ class Block:
         return f"{self.page}:{self.line}"
 
     @property
+    def word(self) -> str:
+        """Return what is to be done with it, where a comment says so."""
+        return self.marks.get("test", "").partition(" ")[0]
+
+    @property
     def skipped(self) -> str | None:
         """Return why nothing is done with the block, or None."""
         word, _, reason = self.marks.get("test", "").partition(" ")
@@ -77,6 +88,34 @@ def blocks_of(path: Path) -> list[Block]:
         marks = dict(_MARK.findall(match["marks"]))
         found.append(Block(str(path.relative_to(ROOT)), line, language, match["source"], marks))
     return found
+
+
+def marked(word: str) -> list[t.Any]:
+    """Return the blocks of which a comment says so, as parameters of a test."""
+    found = [block for page in pages() for block in blocks_of(page) if block.word == word]
+    return [pytest.param(block, id=block.place) for block in found]
+
+
+def play(block: Block, folder: Path, python: str | Path = sys.executable, **environ: str) -> None:
+    """Run a block as a program of its own, with the tests that are in it."""
+    for other in blocks_of(ROOT / block.page):
+        if "file" in other.marks:
+            path = folder / other.marks["file"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(other.source)
+    # Empty lines in front make a traceback point at the line of the page.
+    (folder / "page.py").write_text((block.line - 1) * "\n" + block.source)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        [python, Path(__file__).with_name("_play.py"), "page.py"],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, f"{block.place}\n{done.stdout}{done.stderr}"
+    assert "passed" in done.stdout and "ERROR" not in done.stderr, done.stderr
 
 
 def count() -> str:

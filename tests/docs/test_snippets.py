@@ -32,8 +32,12 @@ PATIENCE = 20  # seconds, for one test of a snippet
 #: Commands of others, of which only the name is known here.
 FOREIGN = frozenset(
     ". pip hypercorn uvicorn granian gunicorn pytest python curl nginx docker systemctl eval kill"
-    " pre-commit mkdir cd source cat ab psql redis-server openssl".split()
+    " opentelemetry-instrument pre-commit mkdir cd source cat ab psql redis-server openssl".split()
 )
+SCOPE = "asyncio_default_fixture_loop_scope=function"
+#: Blocks that other tests run, beside servers or in an environment with more packages, and what
+#: is said behind the word.
+PLAYED = {"packages": ("", "postgresql"), "redis": ("",)}
 PAGES = [path for path in pages() if blocks_of(path)]
 
 
@@ -69,7 +73,10 @@ class Page:
             self.in_process(block)
         elif word == "pytest":
             self.in_process(block, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-        elif block.language == "python" and "file" in block.marks:
+        elif word == "pytest asyncio":
+            plugin = ("-p", "pytest_asyncio.plugin", "-o", SCOPE)
+            self.in_process(block, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin)
+        elif block.word in PLAYED or (block.language == "python" and "file" in block.marks):
             compile(block.source, block.place, "exec")
         else:
             CHECKS[block.language](self, block)
@@ -213,6 +220,9 @@ def test_pages_that_are_run_elsewhere_are_there() -> None:
 def test_marks_are_known() -> None:
     for path in pages():
         for block in blocks_of(path):
-            word, _, rest = block.marks.get("test", "").partition(" ")
-            assert word in ("", "skip", "fresh", "output", "process", "pytest"), block.place
-            assert (word == "skip") == bool(rest), block.place
+            rest = block.marks.get("test", "").partition(" ")[2]
+            if block.word == "skip":
+                assert rest, block.place
+                continue
+            known = {"": ("",), "fresh": ("",), "output": ("",), "process": ("",), **PLAYED}
+            assert rest in {**known, "pytest": ("", "asyncio")}[block.word], block.place
