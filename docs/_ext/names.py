@@ -33,7 +33,7 @@ MODULES = (
     *("quartish.views", "quartish.wrappers", "quartish.routing", "quartish.signals"),
     *("quartish.typing", "quartish.cli", "quartish.serving", "quartish.datastructures"),
     *("quartish.streaming", "quartish.typed", "quartish.typed.openapi", "quartish.groups"),
-    "quartish.tasks",
+    *("quartish.tasks", "quartish.tasks.taskiq", "quartish.tasks.celery"),
 )
 #: Whose members are told of again where a class of ours inherits them.
 _WRITTEN_ON = ("quartish", "werkzeug")

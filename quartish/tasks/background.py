@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from contextvars import copy_context
 from functools import partial
 
-from .._concurrency.coroutines import from_thread
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.coroutines import is_awaitable
 from .._concurrency.coroutines import under
@@ -29,6 +28,7 @@ from .._current import call_with_context
 from .._mistakes import explain
 from ..logging import folding
 from ..signals import got_background_exception
+from .jobs import in_app_context
 from .periodic import Periodic
 from .periodic import Schedule
 from .task import current_task
@@ -60,6 +60,8 @@ class Tasks:
         self._process = 0
         self._lock = threading.Lock()
         self._schedule = Schedule()
+        #: Whether this process runs what is periodic, from its start on; workers of jobs do not.
+        self.runs_periodic = True
 
     @property
     def app(self) -> t.Any:
@@ -192,7 +194,8 @@ class Tasks:
 
     def open(self) -> None:
         """Begin with what is periodic."""
-        self._schedule.open(self.app, self._run_periodic)
+        if self.runs_periodic:
+            self._schedule.open(self.app, self._run_periodic)
 
     async def _run_periodic(self, each: Periodic) -> None:
         task = self._start(Task(each.name), each.func, (), {})
@@ -257,14 +260,10 @@ async def _run(
 ) -> t.Any:
     enter(handle)
 
-    def call() -> t.Any:
-        with app.app_context():  # its teardown runs in this thread too
-            rv = func(*args, **kwargs)
-            return from_thread(rv) if is_awaitable(rv) else rv
-
     try:
         if not is_async_callable(func):
-            return await to_thread(app.view_pool, copy_context(), call)
+            call = in_app_context(app, func)
+            return await to_thread(app.view_pool, copy_context(), partial(call, *args, **kwargs))
         async with app.app_context():
             return await under(watch, func(*args, **kwargs))
     except Exception as error:
