@@ -46,6 +46,7 @@ from ._serving.pages import code_of
 from ._serving.pages import pages_of
 from .asgi.http import handle_http
 from .asgi.lifespan import ASGILifespan
+from .asgi.lifespan import Phase
 from .asgi.lifespan import Serving
 from .asgi.websocket import end_websockets
 from .asgi.websocket import handle_websocket
@@ -407,14 +408,23 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
         """Set when shutdown begins."""
         return self.event_class()
 
+    @property
+    def serving_phase(self) -> Phase | None:
+        """How far the app is: "starting", "serving" or "stopping"; None where no server says so, by
+        WSGI or without a lifespan."""
+        return self._serving.phase
+
     async def startup(self) -> None:
         """Get ready to serve, as the server's lifespan start-up does."""
         self.serving_loop = asyncio.get_running_loop()
         self.shutdown_event = self.event_class()
+        self._serving.phase = "starting"
         try:
             await self._serving.start()
             self._background.open()
+            self._serving.phase = "serving"
         except BaseException:
+            self._serving.phase = "stopping"
             await self._background.stop(0)
             self.serving_loop = None
             raise
@@ -422,6 +432,7 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
     async def shutdown(self) -> None:
         """End serving: websockets are closed (1012), background tasks waited for
         `BACKGROUND_TASK_SHUTDOWN_TIMEOUT` seconds, then the serving hooks run."""
+        self._serving.phase = "stopping"
         self.shutdown_event.set()
         await end_websockets(list(self.websockets), self.config["DISCONNECT_GRACE"])
         await self._background.stop(self.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])

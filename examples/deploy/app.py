@@ -25,6 +25,12 @@ async def index() -> t.Any:
     return jsonify(client=request.remote_addr, url=request.url, style=url_for_style())
 
 
+@app.get("/process")
+async def process() -> str:
+    """Which of several processes this is."""
+    return str(os.getpid())
+
+
 @app.get("/slow")
 async def slow() -> str:
     """Takes its time, and is let finish when the server stops."""

@@ -17,6 +17,8 @@ from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Scope
 
+Phase = t.Literal["starting", "serving", "stopping"]
+
 
 async def handle_lifespan(app: t.Any, receive: ASGIReceive, send: ASGISend) -> None:
     """Answer the server's start-up and shutdown events."""
@@ -58,6 +60,9 @@ class Serving:
     def __init__(self, app: weakref.ref[t.Any]) -> None:
         self._app = app
         self._running: list[t.Any] = []
+        #: "starting", "serving" or "stopping"; None where nobody has begun: by WSGI, or under a
+        #: server without a lifespan.
+        self.phase: Phase | None = None
 
     @property
     def app(self) -> t.Any:

@@ -77,6 +77,8 @@ FLOORS = {
     "_dispatch": 4,
     "globals": 4,
     "groups": 4,
+    "health": 5,
+    "telemetry": 5,
     "testing": 4,
     "asgi": 5,
     "middleware": 5,

@@ -1,0 +1,223 @@
+"""Whether an app lives, and whether it is ready: two pages for those who watch it.
+
+    health = Health(app)
+
+    @health.check
+    async def database():
+        await pool.execute("SELECT 1")
+
+`/healthz` answers as long as the process does. `/readyz` answers 200 from the end of start-up to
+the beginning of shutdown, while all checks hold; 503 else, so that a load balancer sends requests
+elsewhere.
+
+Source: RFC 9110, section 15.6.4; Kubernetes, "Liveness, Readiness, and Startup Probes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import typing as t
+from time import monotonic
+
+from ._concurrency.coroutines import is_async_callable
+from ._concurrency.coroutines import is_awaitable
+from .globals import current_app
+from .globals import request
+from .typing import ASGIApp
+from .typing import ASGIReceive
+from .typing import ASGISend
+from .typing import Scope
+
+Check = t.Callable[[], t.Any]
+F = t.TypeVar("F", bound=Check)
+Answer = tuple[str, int, dict[str, str]]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+
+class _Checked(t.NamedTuple):
+    name: str
+    func: Check
+    timeout: float
+
+
+class Report(t.NamedTuple):
+    """What is known of an app: one word, and what each check has found."""
+
+    #: "ready", "starting", "stopping", "draining" or "failing".
+    status: str
+    #: By name of the check: "ok", "failed" or "timed out".
+    checks: dict[str, str]
+
+
+class Health:
+    """The pages, and the checks behind them.
+
+    By ASGI they are answered before anything of the app's: no hook, session, redirect to HTTPS or
+    `TRUSTED_HOSTS` is in the way of a probe, which asks by an address. By WSGI they are views.
+
+    Args:
+        app: The app; None: `init_app` is called later.
+        live: The path that answers while the process does; None for none.
+        ready: The path that answers 503 while the app is not ready; None for none.
+        timeout: Seconds that a check may take.
+        keep: Seconds in which checks are not run again, however often somebody asks.
+    """
+
+    def __init__(
+        self,
+        app: t.Any = None,
+        *,
+        live: str | None = "/healthz",
+        ready: str | None = "/readyz",
+        timeout: float = 5.0,
+        keep: float = 1.0,
+    ) -> None:
+        self.live = live
+        self.ready = ready
+        self.timeout = timeout
+        self.keep = keep
+        #: Whether `drain` was called.
+        self.draining: bool = False
+        self._checks: list[_Checked] = []
+        self._kept: tuple[float, dict[str, str]] | None = None
+        self._told: dict[str, str] = {}
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: t.Any) -> None:
+        """Give an app the pages, at the endpoints `health_live` and `health_ready`."""
+        app.extensions["health"] = self
+        app.add_middleware(_Probes, self, app)
+        if self.live is not None:
+            app.add_url_rule(self.live, "health_live", self._view)
+        if self.ready is not None:
+            app.add_url_rule(self.ready, "health_ready", self._view)
+
+    @t.overload
+    def check(self, func: F) -> F: ...
+    @t.overload
+    def check(
+        self, func: None = None, *, name: str | None = None, timeout: float | None = None
+    ) -> t.Callable[[F], F]: ...
+    def check(
+        self, func: F | None = None, *, name: str | None = None, timeout: float | None = None
+    ) -> F | t.Callable[[F], F]:
+        """Ask a function whether the app is ready: not if it raises, returns False, or takes too
+        long. A `def` is called in a worker thread, beside the event loop.
+
+        Args:
+            func: The function, where this is the decorator itself.
+            name: What the page calls it; its own name where nothing is said.
+            timeout: Seconds that it may take, in the place of those of all.
+        """
+
+        def register(func: F) -> F:
+            limit = self.timeout if timeout is None else timeout
+            self._checks.append(_Checked(name or func.__name__, func, limit))
+            return func
+
+        return register if func is None else register(func)
+
+    def needs_task(self, name: str) -> None:
+        """Be ready only while a background task of this name runs."""
+
+        async def runs() -> bool:
+            tasks = current_app.background_tasks
+            return any(task.get_name() == name and not task.done() for task in tasks)
+
+        self.check(name=name)(runs)
+
+    def drain(self) -> None:
+        """Be ready no more, while the app goes on to answer: before a stop that a load balancer
+        should see in time."""
+        self.draining = True
+
+    async def report(self) -> Report:
+        """Find out how the current app is."""
+        checks = await self._run()
+        phase: str | None = current_app.serving_phase
+        if self.draining:
+            return Report("draining", checks)
+        if phase in ("starting", "stopping"):
+            return Report(phase, checks)
+        failing = any(found != "ok" for found in checks.values())
+        return Report("failing" if failing else "ready", checks)
+
+    async def _run(self) -> dict[str, str]:
+        kept = self._kept
+        if kept is not None and monotonic() - kept[0] < self.keep:
+            return kept[1]
+        found = await asyncio.gather(*map(self._ask, self._checks))
+        checks = {check.name: word for check, word in zip(self._checks, found, strict=True)}
+        self._kept = monotonic(), checks
+        return checks
+
+    async def _ask(self, check: _Checked) -> str:
+        word, error = "ok", None
+        try:
+            async with asyncio.timeout(check.timeout):
+                if is_async_callable(check.func):
+                    held = await check.func()
+                else:
+                    held = await asyncio.to_thread(check.func)
+                    if is_awaitable(held):
+                        held = await held
+            if held is False:
+                word = "failed"
+        except TimeoutError as timeout:
+            word, error = "timed out", timeout
+        except Exception as failure:
+            word, error = "failed", failure
+        if self._told.get(check.name, "ok") != word:  # once, not at each probe
+            self._told[check.name] = word
+            if word == "ok":
+                log.info("Check %r is ok again", check.name)
+            else:
+                log.warning("Check %r %s: the app is not ready", check.name, word, exc_info=error)
+        return word
+
+    async def answer(self, path: str) -> Answer | None:
+        """Return the page at a path, if it is one of ours."""
+        if path == self.live:
+            return "ok\n", 200, {"Content-Type": "text/plain; charset=utf-8", **_UNSTORED}
+        if path == self.ready:
+            report = await self.report()
+            status = 200 if report.status == "ready" else 503
+            text = json.dumps(report._asdict()) + "\n"
+            return text, status, {"Content-Type": "application/json", **_UNSTORED}
+        return None
+
+    async def _view(self) -> t.Any:
+        return await self.answer(request.path)
+
+
+class _Probes:
+    """Answers probes before the app does."""
+
+    def __init__(self, inner: ASGIApp, health: Health, app: t.Any) -> None:
+        self._inner = inner
+        self._health = health
+        self._app = app
+        self._paths = {health.live, health.ready}
+
+    async def __call__(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+        path = scope["path"].removeprefix(scope.get("root_path", "")) if "path" in scope else None
+        if path in self._paths and scope.get("method") in ("GET", "HEAD"):
+            async with self._app.app_context():
+                answer = await self._health.answer(path)
+            if answer is not None:
+                text, status, named = answer
+                body = text.encode()
+                lines = {**named, "Content-Length": str(len(body))}
+                headers = [(name.lower().encode(), value.encode()) for name, value in lines.items()]
+                body = b"" if scope["method"] == "HEAD" else body
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                await send({"type": "http.response.body", "body": body})
+                return
+        await self._inner(scope, receive, send)
+
+
+_UNSTORED = {"Cache-Control": "no-store"}
