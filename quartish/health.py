@@ -125,7 +125,7 @@ class Health:
         """Be ready only while a background task of this name runs."""
 
         async def runs() -> bool:
-            tasks = current_app.background_tasks
+            tasks = _app().background_tasks
             return any(task.get_name() == name and not task.done() for task in tasks)
 
         self.check(name=name)(runs)
@@ -138,7 +138,7 @@ class Health:
     async def report(self) -> Report:
         """Find out how the current app is."""
         checks = await self._run()
-        phase: str | None = current_app.serving_phase
+        phase: str | None = _app().serving_phase
         if self.draining:
             return Report("draining", checks)
         if phase in ("starting", "stopping"):
@@ -156,7 +156,8 @@ class Health:
         return checks
 
     async def _ask(self, check: _Checked) -> str:
-        word, error = "ok", None
+        word = "ok"
+        error: Exception | None = None
         try:
             async with asyncio.timeout(check.timeout):
                 if is_async_callable(check.func):
@@ -204,7 +205,7 @@ class _Probes:
         self._paths = {health.live, health.ready}
 
     async def __call__(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-        path = scope["path"].removeprefix(scope.get("root_path", "")) if "path" in scope else None
+        path: str = scope.get("path", "").removeprefix(scope.get("root_path", ""))
         if path in self._paths and scope.get("method") in ("GET", "HEAD"):
             async with self._app.app_context():
                 answer = await self._health.answer(path)
@@ -218,6 +219,11 @@ class _Probes:
                 await send({"type": "http.response.body", "body": body})
                 return
         await self._inner(scope, receive, send)
+
+
+def _app() -> t.Any:
+    app: t.Any = current_app
+    return app
 
 
 _UNSTORED = {"Cache-Control": "no-store"}

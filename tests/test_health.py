@@ -121,7 +121,7 @@ async def test_checks(colour: type[t.Any], caplog: pytest.LogCaptureFixture) -> 
 async def test_a_check_that_blocks_holds_up_nobody(colour: type[t.Any]) -> None:
     app, health = make(colour, timeout=0.1)
     loop = asyncio.get_running_loop()
-    turns = []
+    turns: list[str] = []
 
     @health.check
     def blocks() -> None:
@@ -134,7 +134,7 @@ async def test_a_check_that_blocks_holds_up_nobody(colour: type[t.Any]) -> None:
 
 async def test_checks_do_not_run_at_each_probe(colour: type[t.Any]) -> None:
     app, health = make(colour, keep=60)
-    ran = []
+    ran: list[str] = []
     health.check(name="counted")(lambda: ran.append("ran"))
     for _ in range(5):
         assert (await ready(app))[0] == 200

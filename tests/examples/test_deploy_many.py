@@ -56,7 +56,7 @@ class Machine:
     def __init__(self, folder: Path, name: str, port: int, redis: str) -> None:
         command = [
             *(sys.executable, "-m", "gunicorn", "--workers", "2", "--graceful-timeout", "5"),
-            *("--worker-class", "uvicorn_worker.UvicornWorker", "app:app"),
+            *("--worker-class", "uvicorn_worker.UvicornWorker", "machine:app"),
             *("--bind", f"{MACHINES[name]}:{port}"),
         ]
         env = {

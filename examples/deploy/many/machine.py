@@ -13,24 +13,24 @@ from quartish.health import Health
 
 app = Flask(__name__)
 health = Health(app)
-redis: Redis = Redis.from_url(os.environ.get("REDIS_URL", "redis://localhost"))
+redis: t.Any = Redis.from_url(os.environ.get("REDIS_URL", "redis://localhost"))
 #: Which machine this is: what its operator calls it.
 MACHINE = os.environ.get("MACHINE", "one")
 
 
 @health.check
 async def kept() -> None:
-    await t.cast("t.Awaitable[bool]", redis.ping())
+    await redis.ping()
 
 
 @app.get("/")
 async def index() -> t.Any:
     """Ask as often as you like: nginx asks the other machine where this one has gone."""
-    return {"machine": MACHINE, "orders": await t.cast("t.Awaitable[int]", redis.scard("orders"))}
+    return {"machine": MACHINE, "orders": await redis.scard("orders")}
 
 
 @app.post("/orders/<name>")
 async def order(name: str) -> t.Any:
     """Keep an order. The client names it, so that it may be sent again without being two."""
-    added = await t.cast("t.Awaitable[int]", redis.sadd("orders", name))
+    added = await redis.sadd("orders", name)
     return {"machine": MACHINE, "added": added, "as": request.url}, 201
