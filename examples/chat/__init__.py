@@ -9,12 +9,13 @@ share them through Redis.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import typing as t
 from datetime import datetime
 from datetime import UTC
 
+from quartish.groups import Groups
+from quartish.groups import Message
 from quartish.quart import abort
 from quartish.quart import Blueprint
 from quartish.quart import current_app
@@ -26,14 +27,12 @@ from quartish.quart import url_for
 from quartish.quart import websocket
 from quartish.typing import ResponseReturnValue
 
-from .hub import Hub
-from .hub import MemoryHub
-from .hub import Queue
-
 ROOM = re.compile(r"[\w-]{1,40}")
 LONGEST = 2000  # characters of a message
-TRY_AGAIN_LATER = 1013  # RFC 6455's registry of close codes
-INVALID_DATA = 1007
+INVALID_DATA = 1007  # RFC 6455's registry of close codes
+BEHIND = 100  # messages that a slow client may be behind before it has to come again
+HISTORY = 200  # messages of a room that are kept
+CAUGHT_UP = '{"caught_up":true}'  # stands between the history and the news
 
 bp = Blueprint("chat", __name__)
 
@@ -45,25 +44,12 @@ def create_app(config: t.Mapping[str, t.Any] | None = None) -> Quart:
     app.config.from_prefixed_env("CHAT")
     app.config.from_mapping(config)
     app.register_blueprint(bp)
-
-    @app.while_serving
-    async def serve_hub() -> t.AsyncIterator[None]:
-        async with open_hub(app.config["REDIS"]) as app.extensions["hub"]:
-            yield
-
+    Groups(app, app.config["REDIS"], queue=BEHIND, history=HISTORY, prefix="chat", patience=60)
     return app
 
 
-def open_hub(url: str | None) -> Hub:
-    if url is None:
-        return MemoryHub()
-    from .redis_hub import RedisHub  # its client is a package of its own
-
-    return RedisHub(url)
-
-
-def hub() -> Hub:
-    return t.cast(Hub, current_app.extensions["hub"])
+def groups() -> Groups:
+    return t.cast(Groups, current_app.extensions["groups"])
 
 
 @bp.url_value_preprocessor
@@ -96,30 +82,20 @@ async def live(room: str) -> None:
     """Say what was said after message `?after=`, then what is being said; take what `?name=`
     says. Messages are JSON objects; a client's `key` comes back with its message."""
     name = websocket.args.get("name", "")[:40] or abort(400, "Say your name: ?name=...")
-    after = websocket.args.get("after", 0, type=int)
-    with hub().listen(room) as queue:
-        async with asyncio.TaskGroup() as group:
-            teller = group.create_task(tell(room, after, queue))
-            async for line in websocket:
-                try:
-                    said = current_app.json.loads(line)
-                    text, key = str(said["text"])[:LONGEST], str(said.get("key", ""))[:40]
-                except (ValueError, TypeError, KeyError, AttributeError):
-                    await websocket.close(INVALID_DATA, "a message is {text, key}")
-                    break
-                now = datetime.now(UTC).isoformat(timespec="seconds")
-                await hub().say(room, {"name": name, "text": text, "key": key, "at": now})
-            teller.cancel()
+    after = websocket.args.get("after", "")
+    async with groups().join(room, after=after, caught_up=CAUGHT_UP, encode=encode) as me:
+        async for line in me.messages():
+            try:
+                said = current_app.json.loads(line)
+                text, key = str(said["text"])[:LONGEST], str(said.get("key", ""))[:40]
+            except (ValueError, TypeError, KeyError, AttributeError):
+                await websocket.close(INVALID_DATA, "a message is {text, key}")
+                break
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            told = {"name": name, "text": text, "key": key, "at": now}
+            await groups().send(room, told)  # to the one who said it, too
 
 
-async def tell(room: str, last: int, queue: Queue) -> None:
-    """Send the history and then the news. `{"caught_up": true}` stands between them."""
-    for old in await hub().history(room, last):
-        last = old["id"]
-        await websocket.send_json(old)
-    await websocket.send_json(caught_up=True)
-    # None: some were lost. The client comes again and catches up.
-    while (message := await queue.get()) is not None:
-        if message["id"] > last:  # else it was in the history
-            await websocket.send_json(message)
-    await websocket.close(TRY_AGAIN_LATER, "catch up")
+def encode(message: Message) -> str:
+    """Return what a page is told: the id is what it asks for when it comes back."""
+    return current_app.json.dumps({"id": message.id, **message.data})

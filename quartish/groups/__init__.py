@@ -19,10 +19,15 @@ from uuid import uuid4
 from .._current import current_context
 from .._current import NO_WEBSOCKET
 from .._redis import is_redis_url
+from .incoming import keep_alive
+from .incoming import messages_of
+from .incoming import part
+from .incoming import size_of
 from .memory import Broker
 from .memory import MemoryBroker
 from .messages import Message
 from .messages import order
+from .messages import pack
 from .redis import RedisBroker
 
 if t.TYPE_CHECKING:
@@ -48,14 +53,28 @@ class Member:
         group: The group's name.
     """
 
-    def __init__(self, groups: Groups, group: str) -> None:
+    def __init__(self, groups: Groups, group: str, websocket: t.Any) -> None:
         self.id: str = uuid4().hex
         self.group = group
         self._groups = groups
+        self._websocket = websocket
 
     async def send(self, data: t.Any) -> None:
         """Send to all others in the group. See `Groups.send`."""
         await self._groups.send(self.group, data, but=self)
+
+    def messages(self, type: t.Any = None, *, limit: int | None = None) -> AsyncIterator[t.Any]:
+        """Iterate over what the client says, until it leaves: `async for said in me.messages():`.
+        Answers to the heartbeat are left out.
+
+        Args:
+            type: What JSON is read as, which needs `quartish[typed]`; None for text and bytes as
+                they come. A client that says anything else is closed with 1007.
+            limit: Bytes that a message may have, in place of the groups' `limit`. A client that
+                says more at once is closed with 1009.
+        """
+        most = self._groups.limit if limit is None else limit
+        return messages_of(self._websocket, type, most)
 
 
 class _Queue:
@@ -93,6 +112,11 @@ class Groups:
         history: Messages of each group that are kept for those who come back.
         prefix: What all keys in Redis begin with.
         patience: Seconds for which what is sent waits for a Redis that cannot be reached.
+        limit: Bytes that a message may have, of what is sent to groups and of what clients say to
+            `Member.messages`; None for any number.
+        heartbeat: Seconds after which a client that has said nothing is sent "ping", which it is
+            to answer by "pong" or anything else; one that says nothing for as long again is gone.
+            None for no heartbeat.
 
     Raises:
         ValueError: `url` is not one of Redis.
@@ -108,7 +132,12 @@ class Groups:
         history: int = 100,
         prefix: str = "quartish:groups",
         patience: float = 5.0,
+        limit: int | None = None,
+        heartbeat: float | None = None,
     ) -> None:
+        #: Bytes that a message may have.
+        self.limit = limit
+        self._heartbeat = heartbeat
         self._queue_size = queue
         self._queues: defaultdict[str, set[_Queue]] = defaultdict(set)
         self._broker: Broker
@@ -151,13 +180,22 @@ class Groups:
 
         Args:
             group: The group's name.
-            data: Text or bytes, sent as such; anything else is sent as JSON.
+            data: Text or bytes, sent as such; anything else is sent as JSON, dataclasses and
+                models of msgspec's and pydantic's too.
             but: A member that is not sent it.
 
         Raises:
             TypeError: JSON cannot say `data`.
+            ValueError: It has more bytes than `limit`.
             redis.RedisError: Redis was not there for `patience` seconds.
         """
+        if self.limit is not None:
+            text = data if isinstance(data, str | bytes) else pack(data)
+            if size_of(text) > self.limit:
+                raise ValueError(
+                    f"A message to {group!r} has {size_of(text)} bytes: more than its groups'"
+                    f" limit={self.limit}."
+                )
         await self._broker.publish(group, data, "" if but is None else but.id)
 
     async def members(self, group: str) -> list[t.Any]:
@@ -171,6 +209,7 @@ class Groups:
         *,
         info: t.Any = None,
         after: str | None = None,
+        caught_up: str | bytes | None = None,
         encode: Encode = Message.encode,
     ) -> AsyncIterator[Member]:
         """Make the current websocket a member of a group inside of `async with`: it is sent what
@@ -181,17 +220,19 @@ class Groups:
             info: What `members` tells of it: what JSON can say.
             after: The id of the last message that the client has seen, to begin with those that it
                 missed; None for nothing. What is no id begins with all that are kept.
+            caught_up: What is sent between what was missed and what is new; None for nothing.
             encode: Says what is sent of a message, in place of its data alone.
 
         Raises:
             RuntimeError: No websocket is active.
         """
         websocket = current_context(NO_WEBSOCKET).websocket
-        member = Member(self, group)
+        member = Member(self, group, websocket)
         async with self._listen(group) as queue:
             await self._broker.enter(group, member.id, info)
             try:
-                async with _beside(self._send_on(websocket, queue, member, after, encode)):
+                sending = self._send_on(websocket, queue, member, after, caught_up, encode)
+                async with _beside(sending):
                     yield member
             finally:
                 await self._broker.leave(group, member.id)
@@ -210,7 +251,7 @@ class Groups:
             after: As for `join`: `last_event_id()` of a request for server-sent events.
         """
         async with self._listen(group) as queue:
-            yield self._messages(group, queue, after)
+            yield _only_messages(self._messages(group, queue, after))
 
     @asynccontextmanager
     async def _listen(self, group: str) -> AsyncIterator[_Queue]:
@@ -230,40 +271,60 @@ class Groups:
 
     async def _messages(
         self, group: str, queue: _Queue, after: str | None
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncIterator[Message | None]:
+        """Yield what was missed, None, and what comes."""
         last = ""
         if after is not None:
             for message in await self._broker.replay(group, after):
                 last = message.id
                 yield message
+        yield None
         async for message in queue.after(last):
             if queue.overflowed.is_set():
                 raise TooSlow(f"A subscriber of {group!r} did not take what it was sent.")
             yield message
 
     async def _send_on(
-        self, websocket: t.Any, queue: _Queue, member: Member, after: str | None, encode: Encode
+        self,
+        websocket: t.Any,
+        queue: _Queue,
+        member: Member,
+        after: str | None,
+        caught_up: str | bytes | None,
+        encode: Encode,
     ) -> None:
         """Send what comes, until the member is too slow."""
 
         async def send() -> None:
             async for message in self._messages(member.group, queue, after):
-                if message.sender != member.id:
+                if message is None:
+                    if caught_up is not None:
+                        await websocket.send(caught_up)
+                elif message.sender != member.id:
                     await websocket.send(encode(message))
 
         sending = asyncio.create_task(send())
         slow = asyncio.create_task(queue.overflowed.wait())
+        tasks: list[asyncio.Task[t.Any]] = [sending, slow]
+        if self._heartbeat is not None:
+            tasks.append(asyncio.create_task(keep_alive(websocket, self._heartbeat)))
         try:
-            await asyncio.wait([sending, slow], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sending, slow):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait([sending, slow])
+            await asyncio.wait(tasks)
         error = None if sending.cancelled() else sending.exception()
         if queue.overflowed.is_set():
-            await websocket.close(TRY_AGAIN_LATER, "too slow")
+            await part(websocket, TRY_AGAIN_LATER, "too slow")
         elif error is not None:
             raise error
+
+
+async def _only_messages(items: AsyncIterator[Message | None]) -> AsyncIterator[Message]:
+    async for item in items:
+        if item is not None:
+            yield item
 
 
 @asynccontextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import sys
 import typing as t
 from dataclasses import dataclass
 
@@ -32,7 +34,20 @@ class Message:
 
 
 def _dumps(data: t.Any) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=_fields)
+
+
+def _fields(value: t.Any) -> t.Any:
+    """Return what JSON can say of a value that has fields: a dataclass, a model of pydantic's, or
+    what msgspec knows. Raises TypeError for any other."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    msgspec: t.Any = sys.modules.get("msgspec")  # who has a Struct has imported it
+    if msgspec is not None and hasattr(value, "__struct_fields__"):
+        return msgspec.to_builtins(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def pack(data: t.Any) -> bytes:

@@ -20,9 +20,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.exceptions import InvalidStatus
 
+from examples.chat import BEHIND
 from examples.chat import create_app
-from examples.chat.hub import BEHIND
-from examples.chat.hub import MemoryHub
+from quartish.groups.messages import order
 from tests._redis import free_port
 from tests._redis import Redis
 from tests._redis import redis_server
@@ -38,11 +38,11 @@ class Chat(t.NamedTuple):
     app: t.Any
     url: str
 
-    def live(self, name: str = "ada", room: str = "lobby", after: int = 0) -> t.Any:
+    def live(self, name: str = "ada", room: str = "lobby", after: str = "") -> t.Any:
         return talk(self.url, name, room, after)
 
 
-def talk(url: str, name: str = "ada", room: str = "lobby", after: int = 0) -> t.Any:
+def talk(url: str, name: str = "ada", room: str = "lobby", after: str = "") -> t.Any:
     """Connect to a room, as the page does."""
     return connect(f"{url.replace('http', 'ws')}/rooms/{room}/live?name={name}&after={after}")
 
@@ -89,7 +89,7 @@ async def test_everybody_in_the_room_hears_it(chat: Chat) -> None:
             ("ada", "é\n<b>", "key of é\n<b>"),
         ]
         assert [await hear(ada), await hear(ada)] == heard
-        assert heard[0]["id"] < heard[1]["id"]
+        assert order(heard[0]["id"]) < order(heard[1]["id"])
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(eve.recv(), 0.1)
 
@@ -125,20 +125,32 @@ async def test_what_is_no_message_closes(chat: Chat, line: str | bytes) -> None:
             await hear(socket)
     assert caught.value.rcvd is not None and caught.value.rcvd.code == 1007
     for _ in range(100):
-        if not chat.app.extensions["hub"].ears:
+        if not chat.app.extensions["groups"]._queues:
             return
         await asyncio.sleep(0.02)
     raise AssertionError("the room still listens for who has gone")
 
 
-async def test_a_client_that_is_too_far_behind_comes_again() -> None:
-    hub = MemoryHub()
-    with hub.listen("lobby") as queue:
-        for n in range(BEHIND + 5):
-            await hub.say("lobby", {"text": str(n)})
-        items = [queue.get_nowait() for _ in range(queue.qsize())]
-    assert len(items) == BEHIND + 1 and items[-1] is None
-    assert len(await hub.history("lobby", 0)) == BEHIND + 5
+async def test_a_client_that_is_too_far_behind_comes_again(chat: Chat) -> None:
+    """It takes nothing: it is closed, and nobody else waits for it."""
+    long, queues = "ü" * 1990, chat.app.extensions["groups"]._queues
+    url = f"{chat.url.replace('http', 'ws')}/rooms/lobby/live?name=eve"
+    async with connect(url, compression=None) as eve, chat.live("ada") as ada:
+        await catch_up(eve)
+        await catch_up(ada)
+        eve.transport.pause_reading()
+        for n in range(40 * BEHIND):
+            await say(ada, f"{n} {long}")
+            assert (await hear(ada))["text"].startswith(f"{n} ")
+            if any(queue.overflowed.is_set() for queue in queues["lobby"]):
+                break
+        else:
+            raise AssertionError("the room still waits for who takes nothing")
+        eve.transport.resume_reading()
+        with pytest.raises(ConnectionClosed) as caught:
+            while True:
+                await hear(eve)
+    assert caught.value.rcvd is not None and caught.value.rcvd.code == 1013
 
 
 def test_the_pages(chat: Chat) -> None:
@@ -289,20 +301,19 @@ async def test_two_processes_are_one_chat(redis: Redis) -> None:
 
 @pytest.mark.redis
 async def test_redis_goes_and_comes_again(redis: Redis) -> None:
+    """Nobody is cut off: what is said meanwhile waits for it."""
     with process_of(redis, free_port()) as url:
         async with talk(url) as ada:
             await catch_up(ada)
             await say(ada, "before")
-            last = (await hear(ada))["id"]
-            redis.stop()
-            with pytest.raises(ConnectionClosed) as caught:
-                await hear(ada)
-        assert caught.value.rcvd is not None and caught.value.rcvd.code == 1013
-        await asyncio.to_thread(redis.start)
-        async with talk(url, after=last) as ada:
-            assert await catch_up(ada) == []
+            assert (await hear(ada))["text"] == "before"
+            await asyncio.to_thread(redis.stop)
+            await say(ada, "meanwhile")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(ada.recv(), 0.3)
+            await asyncio.to_thread(redis.start)
             await say(ada, "after")
-            assert (await hear(ada))["text"] == "after"
+            assert [(await hear(ada))["text"] for _ in range(2)] == ["meanwhile", "after"]
 
 
 @pytest.mark.redis

@@ -1,0 +1,112 @@
+"""What a member's client says: messages within limits and of a type, and whether it is still there.
+
+ASGI has no ping: servers send theirs by themselves, or not at all, and some look at no answer. The
+heartbeat here is a message, which a page answers by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import typing as t
+from collections.abc import AsyncIterator
+
+from ..wrappers.websocket_messages import ABNORMAL_CLOSURE
+
+PING = "ping"
+"""What a client is sent that has said nothing for a while."""
+PONG = "pong"
+"""What it answers."""
+
+# Source: RFC 6455, section 7.4.1.
+INVALID_DATA = 1007
+TOO_BIG = 1009
+INTERNAL_ERROR = 1011
+
+LONGEST_REASON = 120
+PARTING = 5.0
+"""Seconds that a client has to take its close frame and to answer it."""
+
+
+def decoder(kind: t.Any) -> t.Callable[[str | bytes], t.Any] | None:
+    """Return what reads JSON as a type, None for no type. Raises ModuleNotFoundError."""
+    if kind is None:
+        return None
+    try:
+        msgspec: t.Any = importlib.import_module("msgspec")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "Messages of a type need the package 'msgspec': pip install 'quartish[typed]'.",
+            name=error.name,
+        ) from error
+    decode: t.Callable[[str | bytes], t.Any] = msgspec.json.Decoder(kind).decode
+    return decode
+
+
+def size_of(data: str | bytes) -> int:
+    """Return how many bytes a message has on the wire."""
+    return len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
+
+
+async def messages_of(websocket: t.Any, kind: t.Any, limit: int | None) -> AsyncIterator[t.Any]:
+    """Yield what the client says until it leaves, or says what it may not: then it is closed."""
+    decode = decoder(kind)
+    async for data in websocket:
+        if data == PONG:
+            continue
+        if limit is not None and size_of(data) > limit:
+            await websocket.close(TOO_BIG, f"a message has {limit} bytes at most")
+            return
+        if decode is not None:
+            try:
+                data = decode(data)
+            except ValueError as error:  # msgspec's own, too
+                reason = str(error).encode()[:LONGEST_REASON].decode(errors="ignore")
+                await websocket.close(INVALID_DATA, reason)
+                return
+        yield data
+
+
+async def keep_alive(websocket: t.Any, seconds: float) -> None:
+    """Send a ping whenever the client has said nothing for so long; where it says nothing for as
+    long again, it is gone: the handler ends as when a client leaves."""
+    inbox = websocket.inbox
+    heard, asked = -1, False
+    while True:
+        await asyncio.sleep(seconds)
+        now = inbox.reads + inbox.pending
+        if now != heard or inbox.pending:  # it speaks, or is not listened to
+            heard, asked = now, False
+            continue
+        if asked or not await _sent(websocket, seconds):
+            break
+        asked = True
+    await part(websocket, INTERNAL_ERROR, "no answer to the ping", seconds)
+
+
+async def part(websocket: t.Any, code: int, reason: str, seconds: float | None = None) -> None:
+    """Close a websocket; where the client does not take that, or answers nothing, end its handler
+    as when a client leaves. Who awaits this is cancelled when the handler ends by itself."""
+    inbox = websocket.inbox
+    try:
+        async with asyncio.timeout(PARTING if seconds is None else seconds):
+            await websocket.close(code, reason)
+            await asyncio.Event().wait()
+    except TimeoutError:
+        pass
+    if inbox.gone is None:
+        inbox.end({"type": "websocket.disconnect", "code": ABNORMAL_CLOSURE})
+        if inbox.waiting:
+            inbox.wake()
+        if inbox.listener is not None:
+            inbox.listener.left()
+
+
+async def _sent(websocket: t.Any, seconds: float) -> bool:
+    """Send a ping; return whether the client took it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await websocket.send(PING)
+    except TimeoutError:
+        return False
+    return True
