@@ -52,7 +52,7 @@ class AppContext(metaclass=PartType):
     """
 
     # What every request asks for is set in `__init__`, and has no default in the class.
-    # PERF(0.01 us each time): that alone would keep the interpreter from its fast way.
+    # That alone would keep the interpreter from looking it up its fast way.
     #: What it was made for: "request", "websocket", or None.
     kind: t.Literal["request", "websocket"] | None
     #: The `async def` view that matched, where nobody has a word in how it is called.
@@ -146,7 +146,7 @@ class AppContext(metaclass=PartType):
         if plan.late_request and scope["method"] == "GET":
             raw_headers = dict(scope["headers"])
             if b"content-length" not in raw_headers:
-                # PERF(0.1 us): `__init__`, which would set half of this twice.
+                # Without `__init__`, which would set half of this twice.
                 self = cls.__new__(cls)
                 self.app, self.kind, self._send = app, "request", send
                 self.flow, self.scope, self.raw_headers = flow, scope, raw_headers

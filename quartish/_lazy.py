@@ -10,10 +10,10 @@ T = t.TypeVar("T")
 class lazy(t.Generic[T]):
     """An attribute computed when first read, then an ordinary instance attribute.
 
-    PERF(0.05 us): unlike `cached_property` it is no data descriptor and takes no lock, so
-    every later read is a plain look-up; and it is set without asking for `__dict__`, which
-    would make one for an object that has its values inline. Where the function raises, the
-    next read tries again.
+    PERF(1.6 of 15 us that a form takes): unlike `cached_property` it is no data descriptor and
+    takes no lock, so every later read is a plain look-up; and it is set without asking for
+    `__dict__`, which would make one for an object that has its values inline. Where the function
+    raises, the next read tries again.
     """
 
     def __init__(self, func: t.Callable[[t.Any], T]) -> None:

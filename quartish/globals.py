@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 from functools import partial
+from operator import attrgetter
 
 from werkzeug.local import LocalProxy
 
@@ -70,7 +71,9 @@ _OWN = frozenset([*dir(LocalProxy), "_get_current_object", "_LocalProxy__wrapped
 _own: t.Any = object.__getattribute__
 
 
-def _proxy(read: t.Callable[[], t.Any], look_up: t.Any = None) -> t.Any:
+def _proxy(pick: t.Callable[[t.Any], t.Any]) -> t.Any:
+    """Return a proxy of what `pick` takes of the active context, or of what stands for none."""
+
     class Proxy(LocalProxy[t.Any]):
         """Werkzeug's proxy, faster at what views do with it.
 
@@ -81,54 +84,31 @@ def _proxy(read: t.Callable[[], t.Any], look_up: t.Any = None) -> t.Any:
         __slots__ = ()
 
         def __getattribute__(self, name: str) -> t.Any:
-            return _own(self, name) if name in _OWN else getattr(read(), name)
-
-        if look_up is not None:
-            __getattribute__ = look_up
+            return _own(self, name) if name in _OWN else getattr(pick(_get(_outside)), name)
 
         def __setattr__(self, name: str, value: t.Any) -> None:
-            setattr(read(), name, value)
+            setattr(pick(_get(_outside)), name, value)
 
         def __getitem__(self, key: t.Any) -> t.Any:
-            return read()[key]
+            return pick(_get(_outside))[key]
 
         def __setitem__(self, key: t.Any, value: t.Any) -> None:
-            read()[key] = value
+            pick(_get(_outside))[key] = value
 
         def __contains__(self, key: t.Any) -> bool:
-            return key in read()
+            return key in pick(_get(_outside))
 
     Proxy.__name__ = LocalProxy.__name__  # its repr says so where it is unbound
-    return Proxy(read)
+    return Proxy(lambda: pick(_get(_outside)))
 
 
-app_ctx: AppContext = _proxy(_cv_app)
-request_ctx: AppContext = _proxy(_cv_request)
-websocket_ctx: AppContext = _proxy(_cv_websocket)
-
-# PERF(0.06 us each time, of 0.19): the ContextVar itself is read, in the one function that an
-# attribute takes; and without asking whether there is a context, for there always is one.
 _get: t.Any = _cv_context.get
 _outside = _Outside()
-current_app: Core = _proxy(
-    lambda: _get(_outside).app,
-    lambda self, name: _own(self, name) if name in _OWN else getattr(_get(_outside).app, name),
-)
-g: _AppCtxGlobals = _proxy(
-    lambda: _get(_outside).g,
-    lambda self, name: _own(self, name) if name in _OWN else getattr(_get(_outside).g, name),
-)
-request: Request = _proxy(
-    lambda: _get(_outside).request,
-    lambda self, name: _own(self, name) if name in _OWN else getattr(_get(_outside).request, name),
-)
-websocket: Websocket = _proxy(
-    lambda: _get(_outside).websocket,
-    lambda self, name: (
-        _own(self, name) if name in _OWN else getattr(_get(_outside).websocket, name)
-    ),
-)
-session: SessionMixin = _proxy(
-    lambda: _get(_outside).session,
-    lambda self, name: _own(self, name) if name in _OWN else getattr(_get(_outside).session, name),
-)
+app_ctx: AppContext = _proxy(lambda _: _cv_app())
+request_ctx: AppContext = _proxy(lambda _: _cv_request())
+websocket_ctx: AppContext = _proxy(lambda _: _cv_websocket())
+current_app: Core = _proxy(attrgetter("app"))
+g: _AppCtxGlobals = _proxy(attrgetter("g"))
+request: Request = _proxy(attrgetter("request"))
+websocket: Websocket = _proxy(attrgetter("websocket"))
+session: SessionMixin = _proxy(attrgetter("session"))

@@ -396,7 +396,7 @@ def _go_on(
     """Await, as `within`, what was begun by `next(coro.__await__(), DONE)` and is `waiting`;
     `run(func, *args)` takes each step, as the `run` of `context` does.
 
-    PERF(0.3 us): what was begun in this way, and never waits, ends without an exception.
+    What was begun in this way, and never waits, ends without an exception.
     """
     while True:
         shown: t.Any = waiting if watch is None else watch.suspended(waiting)

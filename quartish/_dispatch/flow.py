@@ -219,7 +219,6 @@ class Flow:
         if self.plan.starting:
             await self.send(self.plan.kind.started)
         unread = ctx.reads_ahead and not (ctx.made.read_at_once() or await ctx.made.read_ahead())
-        # PERF(0.2 us): a step that nobody replaced and that has nothing to do.
         if self.plan.before or self.plan.preprocessors or self.plan.replaced:
             rv = await self.preprocess(ctx)
             if rv is not None:

@@ -120,22 +120,9 @@ class Plan:
     """What is known of one app's connections of one kind. It is never changed: the app makes
     another one when something that it is made of is set."""
 
-    # PERF(0.15 us): without slots so many attributes make a dict of each plan's own, in which
-    # every look-up takes the slow way.
-    __slots__ = (
-        *("adapt", "after", "app", "asks_for_app_context", "at_end", "before"),
-        *("connection_class", "context_class", "detour", "direct", "finishing"),
-        *("in_app_context", "kind", "late_request", "lazy_session", "make", "makes_context"),
-        *("matches", "minds_host", "overridden", "own_adapter", "own_app_context"),
-        *("own_contexts", "plain", "preprocessors", "reads_ahead", "replaced", "request_class"),
-        *("response_class", "settings", "starting", "steps", "takes_scope", "teardown"),
-        *("through_wsgi", "unchanged", "url_map"),
-    )
-
     def __init__(self, app: Core, kind: Kind) -> None:
         self.app = app
         self.kind = kind
-        # PERF(0.02 us each): an app has them in its class, where looking them up is slow.
         self.plain: bool = app.plain
         #: Whether a body is read before the view, on the loop lane.
         self.reads_ahead: bool = app.plain and kind is HTTP
@@ -222,7 +209,7 @@ class Plan:
         self.starting: t.Any
         self.finishing: t.Any
         self.starting, self.finishing = kind.started.receivers, kind.finished.receivers
-        #: Who takes part at the end. PERF(0.1 us): `any` asks them all in one call.
+        #: Who takes part at the end.
         self.at_end: tuple[t.Any, ...] = (
             self.teardown,
             app.teardown_appcontext_funcs,

@@ -170,7 +170,7 @@ class Exchange(Watch):
         return self.open_inbox()
 
     def open_inbox(self) -> Inbox:
-        """Make the inbox and return it. PERF(0.1 us): for who knows that there is none yet."""
+        """Make the inbox, where there is none yet, and return it."""
         ctx = self.ctx
         inbox = self.inbox = self.inbox_class(self.receive, self.app.to_file_thread, self)
         inbox.config = self.app.config
@@ -180,10 +180,8 @@ class Exchange(Watch):
         return inbox
 
     def know_task(self) -> None:
-        """Note the task of the app call, which has to be the one that calls this.
-
-        PERF(0.3 us): a call that never suspends can be cancelled by nobody; it does not ask.
-        """
+        """Note the task of the app call, which has to be the one that calls this. A call that
+        never suspends can be cancelled by nobody, and need not know it."""
         self.task = asyncio.current_task()
 
     def thread_waits(self) -> None:

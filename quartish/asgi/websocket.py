@@ -64,7 +64,7 @@ async def handle_websocket(
         return
     await receive()  # websocket.connect
     server: t.Any = getattr(getattr(send, "__self__", None), "context", None)
-    if server is not None:  # PERF(0.1 us): it is Hypercorn, perhaps
+    if server is not None:  # it is Hypercorn, perhaps
         when_it_stops(app, server, partial(_end_all, app))
     websocket = app.websocket_class.from_scope(scope)
     hand_down(app, websocket)

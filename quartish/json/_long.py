@@ -27,7 +27,7 @@ write in steps."""
 
 _Found = tuple[t.Any, int]  # a value, and where it ends
 
-_scan: t.Callable[[str, int], _Found] = t.cast(t.Any, json.JSONDecoder()).scan_once
+_scan: t.Callable[[str, int], _Found] = json.JSONDecoder().raw_decode
 _space = t.cast(t.Any, re.compile(r"[ \t\n\r]*").match)
 _plain = t.cast(t.Any, re.compile(r'[^"\\\x00-\x1f]*').match)
 # The two halves of a surrogate pair are not parted.
@@ -40,7 +40,7 @@ _inside = t.cast(t.Any, re.compile(r'(?:[^"\\]+|\\.){1,1000}|', re.DOTALL).match
 _number = re.compile(r"[-+.\deE]*", re.ASCII).fullmatch
 _CLOSE = {"[": "]", "{": "}"}
 _BEGINNINGS = {"", *'[{"-0123456789tfnNI'}  # NaN and Infinity are taken, too
-_REFUSALS = (ValueError, StopIteration, RecursionError)
+_REFUSALS = (ValueError, RecursionError)
 
 
 def begins_as_json(head: bytes) -> bool:
@@ -105,10 +105,7 @@ def _read(text: str, at: int) -> _Found:
     digits = text[at : at + LONGEST_NUMBER]
     if len(digits) == LONGEST_NUMBER and _number(digits):
         raise JSONDecodeError("Number too long", text, at)  # to read it lets no other thread run
-    try:
-        return _scan(text, at)
-    except StopIteration:
-        raise JSONDecodeError("Expecting value", text, at) from None
+    return _scan(text, at)
 
 
 def _read_string(text: str, at: int) -> tuple[str, int]:

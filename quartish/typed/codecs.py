@@ -98,10 +98,7 @@ class StructCodec:
         self._json = msgspec.json.Decoder(annotation, dec_hook=_hook)
         self._msgpack = msgspec.msgpack.Decoder(annotation, dec_hook=_hook, ext_hook=_refuse_ext)
         self._encode = msgspec.json.Encoder().encode
-        #: PERF(0.1 us): without a hook, where there is nothing for it.
-        self._convert: t.Any = functools.partial(msgspec.convert, type=annotation)
-        if any(map(is_file, [annotation, *(f.annotation for f in fields_of(annotation))])):
-            self._convert = functools.partial(self._convert, dec_hook=_hook)
+        self._convert: t.Any = functools.partial(msgspec.convert, type=annotation, dec_hook=_hook)
         self._read: t.Any = functools.partial(self._convert, strict=False)
         self._text = annotation is str
         #: PERF(0.2 us): what `from_text` begins with, for who does the rest where it raises.

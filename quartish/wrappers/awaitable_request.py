@@ -126,7 +126,6 @@ class Request(Limits):
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
-        # PERF(0.2 us): settled now, not for each request.
         if cls.__init__ is not Request.__init__ and "from_scope" not in cls.__dict__:
             setattr(cls, "from_scope", cls._from_scope_by_init)  # noqa: B010
 

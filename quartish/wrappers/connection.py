@@ -42,8 +42,8 @@ class Conn(SansioRequest, metaclass=PartType):
     """
 
     scope: Scope
-    # What every request is asked for has no default in the class. PERF(0.01 us each time):
-    # that alone would keep the interpreter from looking it up its fast way.
+    # What every request is asked for has no default in the class: that alone would keep the
+    # interpreter from looking it up its fast way.
     #: "GET" for a websocket.
     method: str
     #: The path below `root_path`. It begins with one slash, however many came: what a rule

@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-import random
 import typing as t
-import zlib
 
 import pytest
 from itsdangerous import BadData
 from itsdangerous import URLSafeTimedSerializer
 
-from quartish.sessions.signing import _compress
 from quartish.sessions.signing import lazy_sha1
 from quartish.sessions.signing import SigningSerializer
 
@@ -22,6 +19,8 @@ VALUES: list[t.Any] = [
     {},
     {"n": 1},
     {"text": "ü" * 20, "more": "~" * 7},
+    {"text": "abcdef" * 3},
+    {"n": "x" * 5},
     {"a": list(range(300))},
     {"a": "x" * 4000},
     [1, None, True],
@@ -117,14 +116,3 @@ def test_what_was_signed_may_be_no_json(payload: bytes) -> None:
         assert judged(ours, stampless, 10) == judged(theirs, stampless, 10)
         with pytest.raises(BadData):
             ours.loads(stampless, max_age=10)
-
-
-def test_little_data_is_compressed_as_zlib_does() -> None:
-    """Other builds of zlib may choose other bytes for one of the two, of much the same length."""
-    chance = random.Random(7)
-    for size in (*range(12, 700, 7), 1000, 1001, 2500, 3500, 3501, 20_000):
-        words = ["".join(chance.choices("abcdef0123456789", k=6)) for _ in range(12)]
-        data = " ".join(chance.choices(words, k=size // 7 + 1))[:size].encode()
-        ours, theirs = _compress(data), zlib.compress(data)
-        assert zlib.decompress(ours) == data and ours[:2] == b"\x78\x9c"
-        assert abs(len(ours) - len(theirs)) <= 2 + len(theirs) // 20
