@@ -1,8 +1,8 @@
 """What requests ask of an app's config again and again, kept where it is found at once.
 
 PERF(0.05 us each time, and a request asks for five to fifteen): a class that is derived from `dict`
-looks its items up in a slow way. What is kept is never another than what `app.config` says: a config
-tells of its changes; any other mapping, which need not, is asked each time.
+looks its items up in a slow way. What is kept is never another than what `app.config` says: a
+config tells of its changes; any other mapping, which need not, is asked each time.
 """
 
 from __future__ import annotations

@@ -25,10 +25,10 @@ PACKAGE = str(Path(__file__).parents[2] / "quartish")
 TRIPS = {
     "hello": ((9, 1), (9, 1)),
     "hooks": ((21, 32), (21, 33)),
-    "session": ((9, 39), (9, 39)),
+    "session": ((9, 37), (9, 37)),
     "form": ((30, 21), (19, 24)),
     "thread": ((25, 18), (25, 18)),
-    "websocket": ((24, 23), (24, 23)),
+    "websocket": ((24, 22), (24, 22)),
     "wsgi": ((26, 20), None),
 }
 
