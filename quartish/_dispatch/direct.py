@@ -1,6 +1,6 @@
 """What most views return, as it is sent: without a Response that nobody would look at.
 
-PERF(3 us): a Response, its Headers and its list of chunks.
+PERF(3 us; 12 of 30 where a session is written): a Response, its Headers and its list of chunks.
 """
 
 from __future__ import annotations
