@@ -67,6 +67,9 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         # host that was asked, or a list of such; None in it: clients without one. None: all.
         "WEBSOCKET_ALLOWED_ORIGINS": None,
         "WEBSOCKET_ORIGINS": None,  # its name until it knew "same"
+        # Whether static files are sent compressed, where they stand so beside themselves: True, or
+        # None for those that `quartish digest` has made.
+        "STATIC_PRECOMPRESSED": None,
         # Lists and objects that long JSON of a client's may have; None: any number. 413 past it.
         "MAX_JSON_PARTS": 200_000,
         # Bytes that all headers, and path and query, may have; None: any number. 431 and 414 past

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from functools import update_wrapper
 
+from ._digests import hashed_names
 from .sansio.scaffold import _endpoint_from_view_func
 from .sansio.scaffold import _sentinel
 from .sansio.scaffold import F
@@ -230,6 +231,9 @@ class Blueprint(Scaffold):
                 endpoint="static",
                 view_func=self.send_static_file,
             )
+            hashed = hashed_names(app, self.static_folder, f"{full_name}.static")
+            if hashed is not None:
+                app.url_default_functions[full_name].append(hashed)
         self._merge_blueprint_funcs(app, full_name)
         for deferred in self.deferred_functions:
             deferred(state)

@@ -16,6 +16,7 @@ import click
 from ._cli.commands import AppGroup as AppGroup
 from ._cli.commands import push_app
 from ._cli.commands import with_appcontext as with_appcontext
+from ._cli.digest import digest_command
 from ._cli.find_app import _called_with_wrong_args as _called_with_wrong_args
 from ._cli.find_app import find_app_by_string as find_app_by_string
 from ._cli.find_app import find_best_app as find_best_app
@@ -405,6 +406,7 @@ directory.
 )
 # Known before an app is looked for: they are for projects whose app does not load yet.
 cli.add_command(new_command)
+cli.add_command(digest_command)
 cli.add_command(port_command)
 cli.add_command(openapi_command)
 

@@ -26,6 +26,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .._concurrency.handover import handover
 from .._defaults import DEFAULTS
+from .._digests import hashed_names
 from .._import_paths import find_package
 from .._lazy import lazy
 from .._mistakes import overwrites
@@ -194,6 +195,9 @@ class Core(TemplateFunctions, Components, Scaffold):
             host=static_host,
             view_func=self._static_view(),
         )
+        hashed = hashed_names(self, self.static_folder, "static")
+        if hashed is not None:
+            self.url_default_functions[None].append(hashed)
 
     def _static_view(self) -> RouteCallable:
         this = weakref.ref(self)  # the view is in `view_functions`: no circle

@@ -1,0 +1,324 @@
+"""The command `quartish digest`: static files with hashed names, and compressed beside themselves.
+
+`app.js` is copied to `app.3f2a9c1b.js`, whose name changes with the file and with what it refers
+to; what refers to it in CSS is written anew. Nothing of what was there is changed.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import importlib
+import json
+import os
+import posixpath
+import re
+import typing as t
+from collections.abc import Callable
+from contextlib import suppress
+from fnmatch import fnmatch
+from pathlib import Path
+from urllib.parse import quote
+from urllib.parse import unquote
+
+import click
+
+from .._current import current_app
+from .._digests import Manifest
+from .._digests import NAME
+from .._digests import read_manifest
+from .._precompressed import ENCODINGS
+from .commands import with_appcontext
+
+LENGTH = 8
+"""Hexadecimal digits of a hash in a name."""
+WORTH = 0.95
+"""The share of a file's size that a compressed one may have at most."""
+#: Files that are compressed by themselves.
+_COMPRESSED = frozenset(
+    "7z avif br bz2 flac gif gz heic jpeg jpg jxl m4a m4v mkv mov mp3 mp4 ogg ogv opus pdf png rar"
+    " svgz tgz webm webp woff woff2 xz zip zst".split()
+)
+#: What refers to another file. *Source:* CSS Values 4, 4.5 "Resource Locators"; ECMA-426, 11.
+_URL = re.compile(rb"""(?i:\burl)\(\s*(?P<url>[^"'()\s]+)\s*\)""")
+_QUOTED = re.compile(rb"""(?i:\burl)\(\s*(?P<q>["'])(?P<url>[^"'\n]+)(?P=q)\s*\)""")
+_IMPORT = re.compile(rb"""(?i:@import)\s*(?P<q>["'])(?P<url>[^"'\n]+)(?P=q)""")
+_CSS_MAP = re.compile(rb"/\*[#@]\s*sourceMappingURL=(?P<url>[^\s*]+)\s*\*/")
+_JS_MAP = re.compile(rb"(?m)^\s*//[#@]\s*sourceMappingURL=(?P<url>\S+)[ \t]*$")
+_REFERENCES = {
+    ".css": (_URL, _QUOTED, _IMPORT, _CSS_MAP),
+    ".js": (_JS_MAP,),
+    ".mjs": (_JS_MAP,),
+}
+
+
+class Coder(t.NamedTuple):
+    """One encoding of those in `ENCODINGS`."""
+
+    compress: Callable[[bytes], bytes]
+    decompress: Callable[[bytes], bytes]
+
+
+def coders() -> dict[str, Coder]:
+    """Return the encodings that can be written here: gzip, and what else is installed."""
+    found = {"gzip": Coder(lambda data: gzip.compress(data, 9, mtime=0), gzip.decompress)}
+    brotli = _first_of("brotli", "brotlicffi")
+    if brotli is not None:
+        compress = functools.partial(brotli.compress, quality=11)
+        found["br"] = Coder(compress, brotli.decompress)
+    zstd = _first_of("compression.zstd", "backports.zstd", "zstandard")  # Python's, from 3.14 on
+    if zstd is not None:
+        # The window of this level is 8 MB: more no browser takes. *Source:* RFC 9659, 3.
+        found["zstd"] = Coder(functools.partial(zstd.compress, level=19), zstd.decompress)
+    return found
+
+
+def _first_of(*names: str) -> t.Any:
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            pass
+    return None
+
+
+class Folder:
+    """A folder of static files, and what is to be written into it.
+
+    Args:
+        path: The folder.
+        url: The URL prefix of its files, so that references that begin with it are known.
+        excluded: Patterns of paths that are left alone.
+    """
+
+    def __init__(self, path: Path, url: str | None = None, excluded: t.Sequence[str] = ()) -> None:
+        self.path = path
+        self.url = url
+        self.excluded = excluded
+        self.missing: list[str] = []
+        try:
+            self.before = read_manifest(str(path))
+        except FileNotFoundError:
+            self.before = Manifest()
+        except ValueError as error:
+            raise click.ClickException(
+                f"{path / NAME} is not what this command writes ({error}): it is left alone."
+            ) from error
+        self.files = {name: self._read(name) for name in sorted(self._find())}
+        self.references = {name: self._refer(name) for name in self.files}
+        self.names = {name: self._hashed(name) for name in self.files}
+
+    def _find(self) -> t.Iterator[str]:
+        made = {name for names in self.before.made.items() for name in (names[0], *names[1])}
+        found = set()
+        for at, folders, files in os.walk(self.path):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for file in files:
+                name = (Path(at) / file).relative_to(self.path).as_posix()
+                if file.startswith(".") or name == NAME or name in made:
+                    continue
+                if (self.path / name).is_file():
+                    found.add(name)
+        for name in found:
+            plain, suffix = posixpath.splitext(name)
+            beside = suffix in ENCODINGS.values() and plain in found
+            if not beside and not any(fnmatch(name, pattern) for pattern in self.excluded):
+                yield name
+
+    def _read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+    def _patterns(self, name: str) -> tuple[re.Pattern[bytes], ...]:
+        return _REFERENCES.get(posixpath.splitext(name)[1].lower(), ())
+
+    def _target(self, name: str, url: str) -> str | None:
+        """Return the file that `name` refers to by `url`; None for one that is elsewhere."""
+        path = re.split(r"[?#]", url, maxsplit=1)[0]
+        if not path or path.startswith("//") or re.match(r"(?i)[a-z][a-z0-9+.-]*:", path):
+            return None
+        path = unquote(path)
+        if path.startswith("/"):
+            if self.url is None or not path.startswith(f"{self.url}/"):
+                return None
+            path = path[len(self.url) + 1 :]
+        else:
+            path = posixpath.join(posixpath.dirname(name), path)
+        path = posixpath.normpath(path)
+        if path not in self.files:
+            if not path.startswith("../"):
+                self.missing.append(f"{name}: {url}")
+            return None
+        return path
+
+    def _refer(self, name: str) -> set[str]:
+        targets = set()
+        for pattern in self._patterns(name):
+            for match in pattern.finditer(self.files[name]):
+                url = match["url"].decode("utf-8", "replace")
+                target = self._target(name, url)
+                if target is not None:
+                    targets.add(target)
+        return targets
+
+    def _hashed(self, name: str) -> str:
+        """Return a file's hashed name: by its content, and that of all it refers to, directly or
+        not; so that files may refer to each other."""
+        reached, ahead = {name}, [name]
+        while ahead:
+            for target in self.references[ahead.pop()] - reached:
+                reached.add(target)
+                ahead.append(target)
+        digest = hashlib.sha256()
+        for each in [name, *sorted(reached - {name})]:
+            digest.update(hashlib.sha256(self.files[each]).digest())
+        plain, suffix = posixpath.splitext(name)
+        return f"{plain}.{digest.hexdigest()[:LENGTH]}{suffix}"
+
+    def content(self, name: str) -> bytes:
+        """Return a file as it is to be written: what it refers to by hashed names."""
+        content = self.files[name]
+
+        def anew(match: re.Match[bytes]) -> bytes:
+            url = match["url"].decode("utf-8", "replace")
+            target = self._target(name, url)
+            if target is None:
+                return match[0]
+            path, rest = re.fullmatch(r"([^?#]*)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]
+            last = quote(posixpath.basename(self.names[target]))
+            path = f"{path.rpartition('/')[0]}/{last}" if "/" in path else last
+            begin, end = match.start("url") - match.start(), match.end("url") - match.start()
+            return match[0][:begin] + (path + rest).encode() + match[0][end:]
+
+        for pattern in self._patterns(name):
+            content = pattern.sub(anew, content)
+        return content
+
+    def plan(self) -> tuple[dict[str, bytes], Manifest]:
+        """Return the files that are to be there, and the manifest that says so."""
+        wanted: dict[str, bytes] = {}
+        manifest = Manifest(names=dict(self.names))
+        encodings = coders()
+        for name, hashed in self.names.items():
+            content = wanted[hashed] = self.content(name)
+            encoded = manifest.made[hashed] = []
+            if posixpath.splitext(name)[1][1:].lower() in _COMPRESSED:
+                continue
+            for encoding, coder in encodings.items():
+                beside = hashed + ENCODINGS[encoding]
+                smaller = self._made_before(beside, content, coder) or coder.compress(content)
+                if len(smaller) <= WORTH * len(content):
+                    wanted[beside] = smaller
+                    encoded.append(beside)
+        return wanted, manifest
+
+    def _made_before(self, name: str, content: bytes, coder: Coder) -> bytes | None:
+        """Return what a file was compressed to before: to do it again takes long."""
+        path = self.path / name
+        if path.is_file():
+            found = path.read_bytes()
+            with suppress(Exception):  # whatever the library calls a damaged file
+                if coder.decompress(found) == content:
+                    return found
+        return None
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write in one step: a server may be reading."""
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_bytes(content)
+    os.replace(aside, path)
+
+
+def digest_folder(
+    folder: Folder, check: bool = False, clean: bool = False, tell: Callable[[str], object] = print
+) -> int:
+    """Write what is missing, and say so; only say so with `check`. Return how much it is.
+
+    Args:
+        folder: The folder.
+        check: Whether nothing is written.
+        clean: Whether what was made of earlier versions is removed.
+        tell: What is called with each line.
+    """
+    wanted, manifest = folder.plan()
+    changes = 0
+    for name, content in wanted.items():
+        path = folder.path / name
+        if not path.is_file() or path.read_bytes() != content:
+            changes += 1
+            tell(f"  {'missing' if check else 'wrote'} {name}")
+            if not check:
+                _write(path, content)
+    for hashed, encoded in folder.before.made.items():
+        for name in (hashed, *encoded):
+            path = folder.path / name
+            if name in wanted or not path.is_file():
+                continue
+            if not clean:  # pages that are open, and servers that still run, may ask for them
+                kept = manifest.made.setdefault(hashed, [])
+                if name != hashed:
+                    kept.append(name)
+                continue
+            changes += 1
+            tell(f"  {'stale' if check else 'removed'} {name}")
+            if not check:
+                path.unlink()
+    text = json.dumps({"names": manifest.names, "made": manifest.made}, indent=1, sort_keys=True)
+    content, path = text.encode() + b"\n", folder.path / NAME
+    if check:
+        if manifest.names != folder.before.names and not changes:
+            changes += 1
+            tell(f"  differs {NAME}")
+    elif not path.is_file() or path.read_bytes() != content:
+        _write(path, content)
+    return changes
+
+
+@click.command("digest", short_help="Hash the names of static files, and compress them.")
+@click.option("--check", is_flag=True, help="Write nothing: end with status 1 if something is due.")
+@click.option("--clean", is_flag=True, help="Remove what was made of earlier versions.")
+@click.option(
+    "--exclude",
+    "excluded",
+    multiple=True,
+    metavar="PATTERN",
+    help="Files to leave alone, such as 'uploads/*'; more than once.",
+)
+@with_appcontext
+def digest_command(check: bool, clean: bool, excluded: tuple[str, ...]) -> None:
+    """Copy each static file of the app and of its blueprints to a name with a hash of its content,
+    and compress it beside itself: gzip, and Brotli and zstandard where these are installed
+    ("quartish[codings]"). `url_for("static", filename="app.js")` gives the hashed name then, which
+    is served with `Cache-Control: immutable`; not so in debug mode."""
+    app = current_app()
+    folders: dict[str, str | None] = {}
+    for name, scaffold in {"": app, **app.blueprints}.items():
+        path = scaffold.static_folder
+        if path is not None and os.path.isdir(path):
+            folders.setdefault(os.path.abspath(path), _url_of(app, f"{name}.static".lstrip(".")))
+    if not folders:
+        raise click.ClickException(f"{app.name!r} has no folder of static files.")
+    due = 0
+    for at, url in folders.items():
+        click.echo(at)
+        try:
+            folder = Folder(Path(at), url, excluded)
+            due += digest_folder(folder, check, clean, click.echo)
+        except OSError as error:
+            raise click.ClickException(str(error)) from error
+        for reference in sorted(set(folder.missing)):
+            click.echo(f"  not there: {reference}", err=True)
+    if check and due:
+        raise click.ClickException("The static files have changed: run `quartish digest`.")
+    if not due:
+        click.echo("Nothing is to be done.")
+
+
+def _url_of(app: t.Any, endpoint: str) -> str | None:
+    """Return the URL prefix of static files, where it has no variables."""
+    for rule in app.url_map.iter_rules():
+        prefix: str = rule.rule.removesuffix("/<path:filename>")
+        if rule.endpoint == endpoint and "<" not in prefix:
+            return prefix
+    return None

@@ -1,0 +1,104 @@
+"""What `quartish digest` has made of a folder of static files, as the app reads it.
+
+A manifest in the folder says which file has which hashed name, and what was made. It is read when
+it is first needed, and again when it has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import typing as t
+import weakref
+from dataclasses import dataclass
+from dataclasses import field
+
+from ._current import find_context
+
+NAME = "digest.json"
+"""The manifest's name in its folder."""
+YEAR = 31_536_000
+"""Seconds that a hashed name is kept: its content never changes. *Source:* RFC 8246."""
+
+log = logging.getLogger("quartish.digests")
+
+
+@dataclass
+class Manifest:
+    """Paths are relative to the folder, with slashes.
+
+    Attributes:
+        names: File -> its hashed name.
+        made: Each hashed name, and those of its encodings: also of earlier versions.
+    """
+
+    names: dict[str, str] = field(default_factory=dict)
+    made: dict[str, list[str]] = field(default_factory=dict)
+
+
+_known: dict[str, tuple[int, Manifest | None]] = {}
+
+
+def read_manifest(folder: str) -> Manifest:
+    """Read a folder's manifest. Raises OSError, or ValueError where it is none."""
+    with open(os.path.join(folder, NAME), encoding="utf-8") as file:
+        found = json.load(file)
+    if not isinstance(found, dict) or not all(
+        isinstance(found.get(part), dict) for part in ("names", "made")
+    ):
+        raise ValueError("there is no table of names in it")
+    return Manifest(found["names"], found["made"])
+
+
+def manifest_of(folder: str) -> Manifest | None:
+    """Return what is made of a folder; None where nothing is."""
+    path = os.path.join(folder, NAME)
+    try:
+        changed = os.stat(path).st_mtime_ns
+    except OSError:
+        return None
+    known = _known.get(path)
+    if known is None or known[0] != changed:
+        manifest = None
+        try:
+            manifest = read_manifest(folder)
+        except (OSError, ValueError) as error:
+            log.error(
+                "%s is not what `quartish digest` writes (%s): run it again, or delete the file",
+                path,
+                error,
+            )
+        known = _known[path] = (changed, manifest)
+    return known[1]
+
+
+def how_to_send(folder: str, filename: str) -> tuple[bool, bool]:
+    """Say of a static file whether its content never changes, as `quartish digest` has made it, and
+    whether what stands compressed beside it may be sent."""
+    ctx = find_context()
+    if ctx is None:
+        return False, False
+    config = ctx.app.config
+    manifest = None if config.get("DEBUG") else manifest_of(folder)
+    made = manifest is not None and filename in manifest.made
+    precompressed = config.get("STATIC_PRECOMPRESSED")
+    return made, made if precompressed is None else bool(precompressed)
+
+
+def hashed_names(app: t.Any, folder: str | None, endpoint: str) -> t.Any:
+    """Return what has `url_for(endpoint, filename=...)` give hashed names, where a folder has a
+    manifest by now; None where it has none. Not so in debug mode, in which files change."""
+    if folder is None or manifest_of(folder) is None:
+        return None
+    this = weakref.ref(app)
+
+    def use_hashed_name(asked: str, values: dict[str, t.Any]) -> None:
+        app = this()
+        if asked == endpoint and "filename" in values and app is not None and not app.debug:
+            manifest = manifest_of(folder)
+            if manifest is not None:
+                name = values["filename"]
+                values["filename"] = manifest.names.get(name, name)
+
+    return use_hashed_name
