@@ -53,9 +53,15 @@ class CacheSessionInterface(ServerSideSessionInterface):
         self._workers = Workers(THREADS, "quartish-sessions") if in_thread else None
         self._lock = threading.Lock()
 
-    async def read(self, id: str) -> tuple[dict[str, str], datetime] | None:
-        """Return the items of a session as text, and when it expires; None if there is none."""
-        return await self._do(self._read, id)
+    async def read(self, id: str) -> dict[str, str] | None:
+        """Return the items of a session as text; None if there is none."""
+        found = await self._do(self._read, id)
+        return None if found is None else found[0]
+
+    async def end_of(self, id: str) -> datetime | None:
+        """Return when a session expires; None if there is none."""
+        found = await self._do(self._read, id)
+        return None if found is None else found[1]
 
     async def write(self, change: SessionChange) -> bool:
         """Write a change; say False, and write nothing, where the session has ended meanwhile."""

@@ -84,17 +84,18 @@ class RedisSessionInterface(ServerSideSessionInterface):
         if self._given is not None and not isinstance(self._given, self._library.Redis):
             raise ValueError(f"Sessions need a redis.asyncio.Redis or a URL, not {redis!r}.")
         self._options = {"socket_timeout": 5, "socket_connect_timeout": 5, "timeout": 5, **options}
+        self._script: t.Any = None
         self._connected_by = f"{self._url} {sorted(self._options.items())!r}"
 
-    async def read(self, id: str) -> tuple[dict[str, str], datetime] | None:
-        """Return the items of a session as text, and when it expires; None if there is none."""
-        key = self.prefix + id
-        async with (await self._client()).pipeline(transaction=True) as asked:
-            fields, left = await asked.hgetall(key).pttl(key).execute()
-        if not fields:
-            return None
-        expires = datetime.now(UTC) + timedelta(milliseconds=left)
-        return {name.decode(*_AS): text.decode() for name, text in fields.items()}, expires
+    async def read(self, id: str) -> dict[str, str] | None:
+        """Return the items of a session as text; None if there is none."""
+        fields = await (await self._client()).hgetall(self.prefix + id)
+        return {_text(name): _text(value) for name, value in fields.items()} or None
+
+    async def end_of(self, id: str) -> datetime | None:
+        """Return when a session expires; None if there is none."""
+        left = await (await self._client()).pttl(self.prefix + id)
+        return None if left < 0 else datetime.now(UTC) + timedelta(milliseconds=left)
 
     async def write(self, change: SessionChange) -> bool:
         """Write a change; say False, and write nothing, where the session has ended meanwhile."""
@@ -109,7 +110,10 @@ class RedisSessionInterface(ServerSideSessionInterface):
         given += [name.encode(*_AS) for name in change.removed]
         for name, text in change.changed.items():
             given += [name.encode(*_AS), text]
-        return bool(await (await self._client()).register_script(_WRITE)(keys, given))
+        client = await self._client()
+        if self._script is None:
+            self._script = client.register_script(_WRITE)
+        return bool(await self._script(keys, given, client=client))
 
     async def delete(self, id: str) -> bool:
         """Delete a session; say whether there was one."""
@@ -118,7 +122,7 @@ class RedisSessionInterface(ServerSideSessionInterface):
     async def ids_of(self, user: str) -> list[str]:
         """Return the ids of the sessions of a user; some of them may have ended."""
         found = await (await self._client()).zrange(self._index(user), 0, -1)
-        return [id.decode() for id in found]
+        return [_text(id) for id in found]
 
     def _index(self, user: str | None) -> str:
         return "" if user is None else f"{self.prefix}of:{user}"
@@ -150,6 +154,12 @@ class RedisSessionInterface(ServerSideSessionInterface):
 
 
 _AS = ("utf-8", "surrogatepass")
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode(*_AS)  # as a client of ones own says
+
+
 #: By event loop, and by where and how they are connected: clients, and who closes each. They live
 #: as long as their loop, and interfaces of the same server share them.
 _clients: dict[tuple[t.Any, str], tuple[t.Any, t.Any]] = {}

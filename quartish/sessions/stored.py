@@ -144,7 +144,7 @@ for _name in (
 
 class ServerSideSessionInterface(SessionInterface):
     """Keeps sessions on the server. A subclass says where: it writes `read`, `write`, `delete`,
-    `ids_of` and, where that may fail, `errors`.
+    `ids_of`, `end_of` and, where that may fail, `errors`.
 
     The cookie and its life are Flask's: `SESSION_COOKIE_...`, `PERMANENT_SESSION_LIFETIME` and
     `SESSION_REFRESH_EACH_REQUEST`. No secret key is needed. Items are written as tagged JSON.
@@ -165,8 +165,12 @@ class ServerSideSessionInterface(SessionInterface):
 
     # --- where it is kept ---------------------------------------------------------------------
 
-    async def read(self, id: str) -> tuple[dict[str, str], datetime] | None:
-        """Return the items of a session as text, and when it expires; None if there is none."""
+    async def read(self, id: str) -> dict[str, str] | None:
+        """Return the items of a session as text; None if there is none."""
+        raise NotImplementedError
+
+    async def end_of(self, id: str) -> datetime | None:
+        """Return when a session expires; None if there is none."""
         raise NotImplementedError
 
     async def write(self, change: SessionChange) -> bool:
@@ -196,14 +200,13 @@ class ServerSideSessionInterface(SessionInterface):
             return UnreachableSession(error)
         if found is None:
             return self.session_class()
-        fields = found[0]
         try:
-            session = self.session_class(self._items(fields))
+            session = self.session_class(self._items(found))
         except (TypeError, ValueError) as error:
             app.logger.error("What is stored of a session cannot be read: %s", error)
             return self.session_class()
         session.new = False
-        session._sid, session.stored_id, session.fields = sid, hash_of(sid), fields  # noqa: SLF001
+        session._sid, session.stored_id, session.fields = sid, hash_of(sid), found  # noqa: SLF001
         session.user_before = self._user_of(session)
         session.accessed = False
         return session
@@ -301,13 +304,13 @@ class ServerSideSessionInterface(SessionInterface):
         """
         try:
             ids = await self.ids_of(str(user))
-            found = [(id, await self.read(id)) for id in ids]
+            found = [(id, await self.read(id), await self.end_of(id)) for id in ids]
         except self.errors as error:
             raise SessionUnavailable() from error
         told = [
-            StoredSession(id, self._items(stored[0]), stored[1])
-            for id, stored in found
-            if stored is not None
+            StoredSession(id, self._items(stored), expires)
+            for id, stored, expires in found
+            if stored is not None and expires is not None
         ]
         return sorted(told, key=lambda session: session.expires, reverse=True)
 

@@ -653,14 +653,19 @@ def test_connections_end_with_their_loop(server: Redis, keys: t.Any) -> None:
     assert set(_clients) == known
 
 
-async def test_a_client_of_ones_own(colour: t.Any, server: Redis) -> None:
+@pytest.mark.parametrize("text", [True, False])
+async def test_a_client_of_ones_own(text: bool, colour: t.Any, server: Redis) -> None:
     from redis.asyncio import Redis as Client
 
-    async with Client.from_url(server.url) as client:
+    async with Client.from_url(server.url, decode_responses=text) as client:
         app = make_app(colour, RedisSessionInterface(client))
         visitor = client_of(app)
         await visitor.get("/put?a=1")
+        await visitor.get("/login?user=own")
         assert await shown(visitor) == {"a": "1"}
+        [stored] = await app.session_interface.list_sessions("own")
+        assert stored.items == {"a": "1", "_user_id": "own"}
+        await app.session_interface.end_sessions("own")
 
 
 def test_what_is_no_redis_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -732,6 +737,7 @@ async def test_a_subclass_says_where(colour: t.Any) -> None:
         "write": (None,),
         "delete": ("",),
         "ids_of": ("",),
+        "end_of": ("",),
     }.items():
         with pytest.raises(NotImplementedError):
             await getattr(ServerSideSessionInterface(), name)(*args)
