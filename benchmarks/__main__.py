@@ -96,7 +96,11 @@ def parse(arguments: cabc.Sequence[str] | None = None) -> argparse.Namespace:
     add("--websockets", type=int, default=1000, help="that wait at once (1000)")
     add("--huge", action="store_true", help="upload 1 GB, too")
     add("--here", action="store_true", help="measure what this very Python has installed")
-    add("--write", action="store_true", help="write docs/performance.md")
+    add(
+        "--write",
+        action="store_true",
+        help="write docs/benchmarks/*.json, and of them docs/performance.md",
+    )
     chosen = parser.parse_args(arguments)
     unknown = set(chosen.names) - set(FRAMEWORKS)
     if unknown:

@@ -114,7 +114,7 @@ def load() -> float | None:
 
 
 def machine() -> str:
-    """Describe the machine in words."""
+    """Describe the machine in words, without its name or a path of it."""
     model = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -124,5 +124,12 @@ def machine() -> str:
     except OSError:
         pass
     cores = os.cpu_count() or 1
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{model}, {cores} core{'s' * (cores > 1)}, {platform.system()}, {python}"
+    return f"{model}, {cores} core{'s' * (cores > 1)}, {platform.system()}"
+
+
+@functools.cache
+def python_of(python: Path) -> str:
+    """Return which Python measures: `CPython 3.11.7`."""
+    code = "import platform as p; print(p.python_implementation(), p.python_version())"
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()

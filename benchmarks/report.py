@@ -1,4 +1,4 @@
-"""Tables: on the terminal, in a file between runs, and in docs/performance.md."""
+"""Tables: on the terminal, in docs/benchmarks/*.json, and in docs/performance.md."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import typing as t
 from pathlib import Path
 
 from .apps import OURS
-from .environment import CACHE
 from .environment import CHECKOUT
 from .environment import machine
+from .environment import python_of
 from .environment import versions
 
 IDLE = 0.3
 """The load of a machine that does nothing else."""
 PAGE = CHECKOUT / "docs" / "performance.md"
+RESULTS = CHECKOUT / "docs" / "benchmarks"
+"""What was measured last, a file for each section: the page and the drawings are made of them."""
 
 #: The sections of the page, in their order: title and what it says first.
 SECTIONS = {
@@ -100,23 +102,25 @@ def cell(value: t.Any) -> str:
 def keep(
     section: str, tables: cabc.Iterable[Table], python: Path, load: float | None = None
 ) -> None:
-    """Keep a section's tables for the page, with the day, the machine and the versions.
+    """Keep a section's tables, with the day, the command, the machine and the versions.
 
     `load` is what the machine was busy with before.
     """
-    CACHE.mkdir(parents=True, exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     result = {
+        "command": f"python -m benchmarks {section} --write",
         "day": datetime.date.today().isoformat(),
         "machine": machine(),
+        "python": python_of(python),
         "load": load,
         "versions": versions(python),
         "tables": [dataclasses.asdict(table) for table in tables],
     }
-    _file(section).write_text(json.dumps(result, indent=1), "utf-8")
+    _file(section).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _file(section: str) -> Path:
-    return CACHE / f"{section}.json"
+    return RESULTS / f"{section}.json"
 
 
 def page() -> str:
@@ -133,7 +137,7 @@ def page() -> str:
             continue
         result = json.loads(_file(section).read_text("utf-8"))
         named = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-        where = f"{result['machine']}. With {named}."
+        where = f"{result['machine']}, {result['python']}. With {named}."
         parts += [
             f"## {title}",
             introduction,

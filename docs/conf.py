@@ -29,16 +29,23 @@ extensions = [
 ]
 exclude_patterns = ["_ext", "_static"]
 
-# The documentation of what quartish is written on is linked where the network has it:
-#   INTERSPHINX=1 scripts/docs
-if os.environ.get("INTERSPHINX"):
+# Names of what quartish is written on are links where it is wished: INTERSPHINX=1 fetches the
+# inventories of their sites, INTERSPHINX=FOLDER takes FOLDER/flask.inv and its like.
+if chosen := os.environ.get("INTERSPHINX"):
     extensions.append("sphinx.ext.intersphinx")
+    sites = {
+        "python": "https://docs.python.org/3/",
+        "flask": "https://flask.palletsprojects.com/en/stable/",
+        "quart": "https://quart.palletsprojects.com/en/stable/",
+        "werkzeug": "https://werkzeug.palletsprojects.com/en/stable/",
+        "jinja": "https://jinja.palletsprojects.com/en/stable/",
+        "click": "https://click.palletsprojects.com/en/stable/",
+    }
+    local = {name: Path(chosen).absolute() / f"{name}.inv" for name in sites}
     intersphinx_mapping = {
-        "python": ("https://docs.python.org/3/", None),
-        "flask": ("https://flask.palletsprojects.com/en/stable/", None),
-        "werkzeug": ("https://werkzeug.palletsprojects.com/en/stable/", None),
-        "jinja": ("https://jinja.palletsprojects.com/en/stable/", None),
-        "click": ("https://click.palletsprojects.com/en/stable/", None),
+        name: (url, str(local[name]) if local[name].exists() else None)
+        for name, url in sites.items()
+        if chosen == "1" or local[name].exists()
     }
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]

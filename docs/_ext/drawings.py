@@ -6,7 +6,7 @@ They take their colours from the theme, so that one drawing is right in light an
 from __future__ import annotations
 
 import html
-import re
+import json
 import typing as t
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-PERFORMANCE = Path(__file__).parents[1] / "performance.md"
-_OURS = "**"
+from benchmarks.apps import OURS
+from benchmarks.report import cell
+from benchmarks.report import IDLE
+
+RESULTS = Path(__file__).parents[1] / "benchmarks"
 
 
 class Drawing:
@@ -173,38 +176,140 @@ def cancellation() -> Drawing:
     return d
 
 
+def trip(title: str, columns: list[str], steps: list[tuple[int, int, str]]) -> Drawing:
+    """Draw who calls whom, from above to below; a step from a column to itself is work there."""
+    width, top = 760 // len(columns), 56
+    d = Drawing(760, top + 34 * len(steps) + 20, title)
+    centres = [width // 2 + width * number for number in range(len(columns))]
+    for number, (x, name) in enumerate(zip(centres, columns, strict=True)):
+        d.line(x, top - 12, x, top + 34 * len(steps) + 8, "life")
+        d.box(x - width // 2 + 6, 8, width - 12, 36, name, "one" if number % 2 else "")
+    for number, (here, there, text) in enumerate(steps):
+        y = top + 34 * number + 20
+        if here == there:
+            wide = max(40, 7 * len(text) + 16)
+            d.box(centres[here] - wide // 2, y - 14, wide, 26, text, "two")
+        else:
+            side = 1 if there > here else -1
+            d.arrow(centres[here] + 3 * side, y, centres[there] - 3 * side, y, text)
+    return d
+
+
+def trip_request() -> Drawing:
+    return trip(
+        "A request whose async def view nobody else looks at",
+        ["server", "asgi/http", "lane, match", "flow", "your view"],
+        [
+            (0, 1, "app(scope, ...)"),
+            (1, 2, "enter"),
+            (2, 2, "which route, which lane"),
+            (1, 3, "straight"),
+            (3, 4, "view()"),
+            (4, 3, "a value"),
+            (3, 3, "direct_answer"),
+            (3, 1, "status, headers, body"),
+            (1, 0, "send, twice"),
+        ],
+    )
+
+
+def trip_def() -> Drawing:
+    return trip(
+        "A def view: its request in one worker thread",
+        ["server", "event loop", "worker thread", "your code"],
+        [
+            (0, 1, "app(scope, ...)"),
+            (1, 2, "exchange.in_thread"),
+            (2, 3, "hooks, the view"),
+            (3, 1, "an async piece on the way"),
+            (1, 3, "its value: the thread waited"),
+            (3, 2, "a response"),
+            (2, 3, "teardown"),
+            (2, 1, "what is to be sent"),
+            (1, 0, "send"),
+        ],
+    )
+
+
+def trip_websocket() -> Drawing:
+    return trip(
+        "A websocket",
+        ["client", "server", "asgi/websocket", "your handler"],
+        [
+            (0, 1, "handshake"),
+            (1, 2, "app(scope, ...)"),
+            (2, 2, "match, origins, hooks"),
+            (2, 3, "handler()"),
+            (3, 1, "receive or send: accept first"),
+            (0, 3, "messages, pulled one by one"),
+            (3, 0, "messages"),
+            (0, 1, "leaves"),
+            (2, 3, "cancelled where it waits"),
+            (2, 1, "close, teardown"),
+        ],
+    )
+
+
+def trip_wsgi() -> Drawing:
+    return trip(
+        "A request by WSGI",
+        ["WSGI server", "wsgi", "flow", "your code"],
+        [
+            (0, 1, "app(environ, ...)"),
+            (1, 2, "run, in this thread"),
+            (2, 3, "hooks, a def view"),
+            (2, 3, "async def: this thread's loop"),
+            (3, 2, "a response"),
+            (2, 1, "outcome"),
+            (1, 0, "start_response, pieces"),
+            (0, 1, "close: teardown"),
+        ],
+    )
+
+
 DRAWINGS: dict[str, t.Callable[[], Drawing]] = {
     "colours": colours,
     "lanes": lanes,
     "doors": doors,
     "contexts": contexts,
     "cancellation": cancellation,
+    "trip-request": trip_request,
+    "trip-def": trip_def,
+    "trip-websocket": trip_websocket,
+    "trip-wsgi": trip_wsgi,
 }
 
 
-def table_of(title: str) -> tuple[list[str], list[list[str]]]:
-    """Return columns and rows of a table of docs/performance.md."""
-    text = PERFORMANCE.read_text()
-    found = re.search(rf"(?ms)^### {re.escape(title)}\n.*?^(\|.*?)\n\n", text + "\n\n")
-    if found is None:
-        raise ExtensionError(f"docs/performance.md has no table {title!r}.")
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found[1].splitlines()]
-    return rows[0][1:], rows[2:]
+def table_of(title: str) -> tuple[Path, dict[str, t.Any], dict[str, t.Any]]:
+    """Return the file, the result and the table in it that has this title."""
+    for path in sorted(RESULTS.glob("*.json")):
+        result = json.loads(path.read_text("utf-8"))
+        for table in result["tables"]:
+            if table["title"] == title:
+                return path, result, table
+    raise ExtensionError(f"docs/benchmarks has no table {title!r}.")
 
 
-def bars(title: str, column: str) -> Drawing:
-    """Draw one column of a measured table."""
-    columns, rows = table_of(title)
-    place = columns.index(column) + 1
-    shown = [(row[0], row[place]) for row in rows if row[place] != "–"]
-    values = [float(text.split(" ")[0].replace(",", "")) for _, text in shown]
-    left = 24 + 7 * max(len(name.strip("*")) for name, _ in shown)
-    unit = (670 - left) / max(values)
+def figures(table: dict[str, t.Any], column: str) -> list[tuple[str, str, float]]:
+    """Return name, words and figure of each row that has one in this column."""
+    place = table["columns"].index(column)
+    found = []
+    for name, row in table["rows"]:
+        if row[place] is not None:
+            words = cell(row[place])
+            found.append((name, words, float(words.split(" ")[0].replace(",", ""))))
+    return found
+
+
+def bars(title: str, column: str, shown: list[tuple[str, str, float]]) -> Drawing:
+    """Draw figures, a bar each."""
+    left = 24 + 7 * max(len(name) for name, _, _ in shown)
+    unit = (670 - left) / max(value for _, _, value in shown)
     d = Drawing(760, 16 + 30 * len(shown), f"{title}: {column}")
-    for number, ((name, text), value) in enumerate(zip(shown, values, strict=True)):
+    for number, (name, text, value) in enumerate(shown):
         y = 8 + 30 * number
-        d.word(left - 10, y + 17, name.strip("*"), "end", "small")
-        kind = "one bar" if name.startswith(_OURS) else "bar"
+        d.word(left - 10, y + 17, name, "end", "small")
+        kind = "one bar" if name.partition(",")[0] in OURS else "bar"
         place = f'x="{left}" y="{y}" width="{max(2, value * unit):.1f}" height="22"'
         d.parts.append(f'<rect class="{kind}" {place}/>')
         d.word(int(left + value * unit) + 8, y + 17, text, kind="small")
@@ -212,26 +317,41 @@ def bars(title: str, column: str) -> Drawing:
 
 
 class Draw(SphinxDirective):
-    """A drawing by its name."""
+    """A drawing by its name; in Markdown its title stands for it."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         made = DRAWINGS[self.arguments[0]]()
-        return [nodes.raw("", made.svg(), format="html")]
+        told = f"*(Drawing: {made.title}.)*"
+        return [nodes.raw("", made.svg(), format="html"), nodes.raw("", told, format="markdown")]
 
 
 class Bars(SphinxDirective):
-    """One column of a table of docs/performance.md as bars."""
+    """One column of a measured table as bars, and by which command it was measured."""
 
     required_arguments = 1
     final_argument_whitespace = True
     option_spec = {"column": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_dependency(str(PERFORMANCE))
-        made = bars(self.arguments[0], self.options["column"])
-        return [nodes.raw("", made.svg(), format="html")]
+        title, column = self.arguments[0], self.options["column"]
+        path, result, table = table_of(title)
+        self.env.note_dependency(str(path))
+        shown = figures(table, column)
+        lines = [f"| | {column} |", "| --- | ---: |"]
+        lines += [f"| {name} | {words} |" for name, words, _ in shown]
+        busy = "" if (result["load"] or 0) <= IDLE else ", on a busy machine: roughly"
+        told = self.parse_text_to_nodes(
+            f"{table['unit'][:1].upper()}{table['unit'][1:]}. Measured on {result['day']}{busy} by"
+            f" `{result['command']}`: {result['machine']}, {result['python']}."
+        )
+        svg = bars(title, column, shown).svg()
+        return [
+            nodes.raw("", svg, format="html"),
+            nodes.raw("", "\n".join(lines), format="markdown"),
+            *told,
+        ]
 
 
 def setup(app: Sphinx) -> dict[str, t.Any]:

@@ -6,13 +6,10 @@ import re
 import typing as t
 from pathlib import Path
 
+from as_markdown import Writer
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.writers.text import TextTranslator
-
-#: Pages whose source says little: what is on them is made when they are built.
-_MADE = re.compile(r"^(```|:::)\{(?!toctree|note|warning|tip|image)\w+", re.MULTILINE)
 
 
 class Plain:
@@ -23,23 +20,15 @@ class Plain:
         self.told: dict[str, str] = {}
 
     def keep(self, app: Sphinx, document: nodes.document, docname: str) -> None:
-        if app.builder.format != "html":
-            return
-        self.told[docname] = first_sentence(document)
-        if _MADE.search(Path(app.env.doc2path(docname)).read_text()):
-            visitor = TextTranslator(document, t.cast(t.Any, app.builder))
-            document.walkabout(visitor)
-            self.made[docname] = visitor.body
+        if app.builder.format == "html":
+            self.told[docname] = first_sentence(document)
+            self.made[docname] = Writer().document(document)
 
     def write(self, app: Sphinx, error: Exception | None) -> None:
         if error is not None or app.builder.format != "html":
             return
         out = Path(app.outdir)
-        for docname in self.told:
-            text = self.made.get(docname)
-            if text is None:
-                source = Path(app.env.doc2path(docname)).read_text()
-                text = re.sub(r"(?ms)^```\{toctree\}.*?^```\n*", "", source)
+        for docname, text in self.made.items():
             (out / f"{docname}.md").write_text(text)
         lines = ["# quartish", "", f"> {self.sentence(app, 'index')}", ""]
         for tree in app.env.get_doctree("index").findall(addnodes.toctree):

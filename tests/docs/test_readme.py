@@ -49,3 +49,27 @@ def test_commands_are_there(command: str) -> None:
 def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_each_cell_of_ours_leads_to_its_test() -> None:
+    [table] = re.findall(r"(?m)^\| \| quartish \| Flask \|.*\n\|---.*\n((?:\|.*\n)+)", README)
+    rows = table.splitlines()
+    assert len(rows) > 10
+    for row in rows:
+        cell = row.split(" | ")[1]
+        links = re.findall(r"\]\((tests/[^)]+)\)", cell)
+        assert links, cell
+        for target in links:
+            path = ROOT / target
+            assert path.is_file(), target
+            # `run.py` plays Flask's own suite.
+            assert (
+                path.name == "run.py"
+                or "\ndef test_" in (text := path.read_text())
+                or ("\nasync def test_" in text)
+            ), target
+
+
+def test_where_to_go_on_leads_to_pages() -> None:
+    [section] = [each for each in SECTIONS if each.startswith("## Where to go on")]
+    assert len(re.findall(r"\]\(docs/[^)#]+\.md", section)) > 12

@@ -13,8 +13,6 @@ from tests._processes import free_port
 from tests.examples._browser import Browser
 from tests.examples._browser import open_browser
 
-ROOT = Path(__file__).parents[2]
-SITE = ROOT / "build" / "docs"
 #: Pages that are wide, or drawn.
 LOOKED_AT = ("index", "start/quickstart", "understand/lanes", "benchmarks", "reference/app")
 
@@ -22,11 +20,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")
-def address() -> t.Iterator[str]:
-    built = subprocess.run([ROOT / "scripts" / "docs"], capture_output=True, text=True)
-    assert built.returncode == 0, built.stdout + built.stderr
+def address(site: Path) -> t.Iterator[str]:
     port = free_port()
-    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(SITE)]
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(site)]
     with subprocess.Popen([*command, str(port)], stderr=subprocess.DEVNULL) as server:
         try:
             yield f"http://127.0.0.1:{port}"

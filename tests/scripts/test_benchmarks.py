@@ -48,8 +48,8 @@ PYTHON = Path(sys.executable)
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache and a page of the test's own."""
-    monkeypatch.setattr(report, "CACHE", tmp_path / "cache")
+    """Results and a page of the test's own."""
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "docs" / "benchmarks")
     monkeypatch.setattr(report, "PAGE", tmp_path / "docs" / "performance.md")
     return tmp_path
 
@@ -283,11 +283,24 @@ def test_the_page_is_made_of_the_latest_results(cache: Path) -> None:
     assert page.index("## Inside the framework") < page.index("## Over the wire")
     assert "## Memory" not in page
     assert "| **quartish.Flask** | 1.23 | – |" in page
-    day = json.loads((report.CACHE / "wire.json").read_text())["day"]
-    assert f"Measured on {day}: {environment.machine()}." in page
+    result = json.loads((report.RESULTS / "wire.json").read_text())
+    day = result["day"]
+    assert result["command"] == "python -m benchmarks wire --write"
+    assert result["python"] == environment.python_of(PYTHON) != ""
+    assert f"Measured on {day}: {environment.machine()}, {result['python']}." in page
     assert page.count("werkzeug 3.") == 1 and f"Measured on {day} as above." in page
     assert page.count("busy with other work (load 2.5)") == page.count("busy") == 1
     assert str(Path.home()) not in page and str(environment.CHECKOUT) not in page
+
+
+def test_the_page_is_the_one_of_the_results_that_are_kept() -> None:
+    """docs/performance.md is written by `python -m benchmarks page`, never by hand."""
+    assert report.PAGE.read_text("utf-8") == report.page()
+    for path in report.RESULTS.glob("*.json"):
+        result = json.loads(path.read_text("utf-8"))
+        assert result["command"] == f"python -m benchmarks {path.stem} --write"
+        assert path.stem in report.SECTIONS
+        assert "/" not in result["machine"] and socket.gethostname() not in path.read_text("utf-8")
 
 
 def test_the_command(cache: Path, capsys: t.Any) -> None:
