@@ -157,7 +157,7 @@ class Writer:
         return re.sub(r"(?<!\\)\|", r"\\|", text.replace("\n", " "))
 
     def block_raw(self, node: nodes.raw) -> list[str]:
-        return [node.astext()] if "markdown" in node.get("format", "").split() else []
+        return [node["markdown"]] if "markdown" in node else []  # a drawing's words
 
     def block_image(self, node: nodes.image) -> list[str]:
         return [f"![{node.get('alt', '')}]({node['uri']})"]

@@ -324,7 +324,7 @@ class Draw(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         made = DRAWINGS[self.arguments[0]]()
         told = f"*(Drawing: {made.title}.)*"
-        return [nodes.raw("", made.svg(), format="html"), nodes.raw("", told, format="markdown")]
+        return [nodes.raw("", made.svg(), format="html", markdown=told)]
 
 
 class Bars(SphinxDirective):
@@ -347,11 +347,7 @@ class Bars(SphinxDirective):
             f" `{result['command']}`: {result['machine']}, {result['python']}."
         )
         svg = bars(title, column, shown).svg()
-        return [
-            nodes.raw("", svg, format="html"),
-            nodes.raw("", "\n".join(lines), format="markdown"),
-            *told,
-        ]
+        return [nodes.raw("", svg, format="html", markdown="\n".join(lines)), *told]
 
 
 def setup(app: Sphinx) -> dict[str, t.Any]:

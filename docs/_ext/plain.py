@@ -30,6 +30,9 @@ class Plain:
         out = Path(app.outdir)
         for docname, text in self.made.items():
             (out / f"{docname}.md").write_text(text)
+        pages = {out / f"{docname}.md" for docname in app.env.found_docs}
+        for path in {*out.rglob("*.md")} - pages:  # of pages that were there before
+            path.unlink()
         lines = ["# quartish", "", f"> {self.sentence(app, 'index')}", ""]
         for tree in app.env.get_doctree("index").findall(addnodes.toctree):
             lines += [f"## {tree['caption']}", ""]

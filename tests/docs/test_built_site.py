@@ -54,7 +54,7 @@ def test_links_of_the_markdown_lead_to_markdown(site: Path, pages: dict[str, str
             assert (site / path).exists(), (name, target)
             assert not path.endswith(".html"), (name, target)
             count += 1
-    assert count > 300
+    assert count > 250
 
 
 def test_no_code_is_lost(pages: dict[str, str]) -> None:
@@ -69,9 +69,7 @@ def test_no_code_is_lost(pages: dict[str, str]) -> None:
 
 def test_what_is_made_is_told(pages: dict[str, str]) -> None:
     assert "| `MAX_CONTENT_LENGTH` |" in pages["reference/config.md"]
-    assert re.search(r"^#+ `url_for\(.*\)", pages["reference/functions.md"], re.MULTILINE) or (
-        "url_for(" in pages["reference/functions.md"]
-    )
+    assert re.search(r"(?m)^#+ `quartish\.url_for\(endpoint: str", pages["reference/functions.md"])
     assert "class quartish.Flask" in pages["reference/app.md"]
     assert "| quartish.Flask |" in pages["benchmarks.md"]
     assert "(Drawing: " in pages["architecture.md"]
