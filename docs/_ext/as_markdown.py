@@ -53,12 +53,12 @@ class Writer:
     def block(self, node: nodes.Node) -> list[str]:
         if isinstance(node, _LEFT_OUT):
             return []
-        if isinstance(node, nodes.Inline | nodes.Text):
-            return [self.inline(node)]
         for kind in type(node).__mro__:
             method = getattr(self, f"block_{kind.__name__}", None)
             if method is not None:
                 return t.cast("list[str]", method(node))
+        if isinstance(node, nodes.Inline | nodes.Text):
+            return [self.inline(node)]
         if isinstance(node, _THROUGH):
             return self.blocks(node)
         if isinstance(node, nodes.Admonition):
