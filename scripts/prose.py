@@ -39,7 +39,7 @@ FORBIDDEN = {
 }
 #: What the dictionary takes for American and we write all the same: what a computer runs
 #: is a program, and the file is named LICENSE.
-BOTH = frozenset(["routing", "license", "program", "programs"])
+BOTH = frozenset(["routing", "license", "meter", "meters", "program", "programs"])
 _PHRASES = re.compile(rf"\b({'|'.join(map(re.escape, FORBIDDEN))})\b")
 _CODE = re.compile(
     r"(?ms)^(?P<fence>```+).*?^(?P=fence)[ ]*$|<!--.*?-->|``[^\n]+?``|`[^`]*`|\]\([^)]*\)|https?://\S+"
