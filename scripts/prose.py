@@ -38,7 +38,7 @@ FORBIDDEN = {
     "best practice": "say why it is good",
 }
 #: What the dictionary takes for American and we write all the same: what a computer runs
-#: is a program, and the file is named LICENSE.
+#: is a program, what measures a meter, and the file is named LICENSE.
 BOTH = frozenset(["routing", "license", "meter", "meters", "program", "programs"])
 _PHRASES = re.compile(rf"\b({'|'.join(map(re.escape, FORBIDDEN))})\b")
 _CODE = re.compile(
