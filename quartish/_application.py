@@ -122,13 +122,13 @@ class AppType(WatchedType):
 # one, as it serves WSGI too; so it is marked as what servers look for.
 if sys.version_info >= (3, 12):
     _mark_async = inspect.markcoroutinefunction
-else:
+else:  # of Python 3.11
 
     def _mark_async(call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
         return call  # there is no mark yet: `_AsyncLooking` does it, on each app
 
 
-class _AsyncLooking:
+class _AsyncLooking:  # of Python 3.11
     """An app's `__call__`, as attribute, that looks to `inspect` like an `async def`."""
 
     __name__ = __qualname__ = "__call__"

@@ -55,7 +55,7 @@ class Places:
         """Return where a node of `ast` begins and ends in the text."""
         return self.ends(self.span(node))
 
-    def bytes_at(self, offset: int) -> tuple[int, int]:
+    def bytes_at(self, offset: int) -> tuple[int, int]:  # of Python 3.11
         """Return the line of an offset, and the column as `ast` counts it."""
         line = next(n for n in range(len(self.starts), 0, -1) if self.starts[n - 1] <= offset)
         return line, len(self.text[self.starts[line - 1] : offset].encode())
@@ -103,6 +103,10 @@ class _Mender(ast.NodeVisitor):
                 return here[1]
         except (IndexError, SyntaxError, ValueError):
             pass
+        return self._search(node, wanted, start, end)
+
+    def _search(self, node: ast.expr, wanted: str, start: int, end: int) -> int:  # of Python 3.11
+        text = self.places.text
         opened = text.find("{", start, end)
         while opened >= 0:
             for closing in _END.finditer(text, opened, end):
@@ -116,7 +120,7 @@ class _Mender(ast.NodeVisitor):
             opened = text.find("{", opened + 1, end)
         return start
 
-    def move(self, node: ast.expr, found: ast.expr, offset: int) -> None:
+    def move(self, node: ast.expr, found: ast.expr, offset: int) -> None:  # of Python 3.11
         """Let a node stand where one stands that is like it."""
         line, column = self.places.bytes_at(offset)
         for old, new in zip(ast.walk(node), ast.walk(found), strict=True):
@@ -136,7 +140,9 @@ def _dump(piece: str) -> str:
     return ast.dump(_tree(piece))
 
 
-def _moved(line: int, column: int, at_line: int, at_column: int) -> tuple[int, int]:
+def _moved(
+    line: int, column: int, at_line: int, at_column: int
+) -> tuple[int, int]:  # of Python 3.11
     if at_line > 1:
         return line + at_line - 1, at_column
     return line, column + at_column - 1  # for the parenthesis

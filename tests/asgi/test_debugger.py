@@ -13,6 +13,8 @@ import pytest
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import quartish
+from quartish.asgi import watchdog
+from quartish.asgi.debug import _raw
 from quartish.debugger import render_traceback
 from quartish.testing.client import QuartClient
 from quartish.views import View
@@ -306,3 +308,50 @@ async def test_a_blocking_view_of_which_nobody_knows_the_source(
     assert (await through_asgi(app, Ask("/blocks"))).body == b"done"
     [record] = caplog.records
     assert record.getMessage().startswith("view 'blocks' [GET /blocks] blocked the event loop")
+
+
+async def test_testing_raises_what_comes_after_the_head() -> None:
+    app = make_app(quartish.Quart, DEBUG=False, TESTING=True)
+    async with HttpPeer(app, "/torn") as peer:
+        await peer.ended()
+    assert isinstance(peer.error, LookupError)
+    assert [message.get("more_body") for message in peer.sent] == [None, True]
+
+
+async def test_behind_wsgi_middleware_the_debugger_is_asked_first() -> None:
+    app = make_app(quartish.Flask)
+    app.wsgi_app = ProxyFix(app.wsgi_app)
+    ask = Ask("/loop", query=b"__debugger__=yes&cmd=resource&f=style.css")
+    reply = await through_asgi(app, ask)
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/css; charset=utf-8")
+
+
+def test_an_answer_of_the_debuggers_has_a_length() -> None:
+    for headers in ([], [("Content-Length", "4")]):
+        assert _raw((200, headers, b"text")) == (200, [(b"content-length", b"4")], b"text")
+
+
+def test_the_watchdog_looks_on_when_a_step_begins_between_its_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Steps(dict[t.Any, t.Any]):
+        asked = 0
+
+        def __bool__(self) -> bool:  # empty, and not any more, and then that is enough
+            self.asked += 1
+            if self.asked == 3:
+                raise InterruptedError
+            return self.asked == 2
+
+    looker = watchdog._Looker()
+    looker.steps = Steps()
+    looker.busy.set()
+    with pytest.raises(InterruptedError):
+        looker.run()
+    assert looker.busy.is_set()
+
+
+def test_what_waits_inside_of_quartish_is_not_the_users() -> None:
+    found: dict[str, t.Any] = {"__name__": "quartish.somewhere"}
+    exec(compile("import sys; frame = sys._getframe()", quartish.__file__, "exec"), found)
+    assert watchdog._look(found["frame"]) == ""

@@ -11,6 +11,7 @@ import warnings
 import pytest
 
 import quartish
+from quartish.asgi.forgotten import _dropped_calls
 from tests._doors import Ask
 from tests._doors import through_asgi
 
@@ -121,3 +122,9 @@ async def test_each_is_named_once(
         assert (f"make `{name}` an `async def`" in text) is is_plain
         kind = {"view": "view", "handler": "error handler"}.get(name, "hook")
         assert f"; {kind} `{name}`, test_forgotten.py:" in text
+
+
+def test_of_what_has_no_source_nothing_is_said() -> None:
+    names: dict[str, t.Any] = {}
+    exec("async def save(): ...\ndef view(): save()", names)
+    assert [*_dropped_calls(names["view"])] == [*_dropped_calls(len)] == []

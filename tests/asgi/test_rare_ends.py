@@ -23,6 +23,7 @@ from quartish._concurrency.coroutines import mark_async
 from quartish.asgi.connections import ASGIHTTPConnection
 from quartish.asgi.stopping import when_it_stops
 from quartish.asgi.unfinished import reset
+from quartish.globals import app_ctx
 from quartish.tasks.background import _end_loop
 from quartish.views import survives_disconnect
 from tests._peer import ask
@@ -578,3 +579,42 @@ async def test_a_task_that_is_told_after_the_handler_was_cancelled(colour: App) 
         peer.leave()
         await peer.ended()
     assert told == ["handler", "task"]
+
+
+async def test_a_request_of_a_server_with_another_context(colour: App) -> None:
+    """It is no reason to look when the server stops."""
+    app = colour("app")
+
+    @app.get("/")
+    async def view() -> str:
+        await asyncio.sleep(0)
+        return "answered"
+
+    class Stream:
+        context = object()
+
+        def __init__(self) -> None:
+            self.sent: list[t.Any] = []
+
+        async def send(self, message: t.Any) -> None:
+            self.sent.append(message)
+
+    stream, arrived = Stream(), asyncio.Queue[t.Any]()
+    await app(http_scope("/"), arrived.get, stream.send)
+    assert stream.sent[1]["body"] == b"answered" and len(asyncio.all_tasks()) == 1
+
+
+async def test_the_functions_after_a_request_are_one_list(colour: App) -> None:
+    """Extensions of Flask's append to it where `after_this_request` would do."""
+    app = colour("app")
+
+    @app.get("/")
+    async def view() -> str:
+        functions = app_ctx._after_request_functions
+        assert app_ctx._after_request_functions is functions
+        functions.append(lambda response: response.headers.add("X-After", "1") or response)
+        return "text"
+
+    async with HttpPeer(app) as peer:
+        await peer.until(2)
+    assert (b"x-after", b"1") in [(k.lower(), v) for k, v in peer.sent[0]["headers"]]

@@ -157,7 +157,6 @@ def pids(url: str, count: int) -> set[str]:
     return found
 
 
-@pytest.mark.slow
 def test_workers(tmp_path: Path) -> None:
     program, url = start(tmp_path, "--workers", "2")
     try:
@@ -183,7 +182,6 @@ def test_workers(tmp_path: Path) -> None:
         t.cast(t.Any, program.process.stdout).close()
 
 
-@pytest.mark.slow
 def test_workers_of_an_app_that_does_not_load(tmp_path: Path) -> None:
     program, _ = start(tmp_path, "--workers", "2", text="1 / 0")
     assert program.wait() == 1
