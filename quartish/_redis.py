@@ -29,6 +29,14 @@ def connect(url: str, who: str) -> t.Any:
     return client.from_url(url)
 
 
+def longest_block(client: t.Any) -> int:
+    """Return for how many milliseconds a command may wait in Redis: an answer that takes as long as
+    the client's timeout, which is 5 seconds from redis-py 8 on, is an error."""
+    asked: t.Any = client.connection_pool.connection_kwargs
+    seconds = asked.get("socket_timeout", asked.get("orig_socket_timeout"))
+    return 5000 if seconds is None else max(1, min(5000, round(seconds * 500)))
+
+
 def redis_error() -> type[Exception]:
     """Return the class of what a client raises."""
     error: type[Exception] = importlib.import_module("redis.exceptions").RedisError

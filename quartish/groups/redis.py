@@ -20,6 +20,7 @@ from contextlib import suppress
 from uuid import uuid4
 
 from .._redis import connect
+from .._redis import longest_block
 from .._redis import redis_error
 from .messages import Message
 from .messages import pack
@@ -66,6 +67,7 @@ class RedisBroker:
         self._deliver = deliver
         self._redis = connect(url, "Groups")
         self._error = redis_error()
+        self._block = longest_block(self._redis)
         self._history = history
         self._prefix = prefix
         self._patience = patience
@@ -138,7 +140,7 @@ class RedisBroker:
         away = False
         while True:
             try:
-                found = await self._redis.xread({self._all: last}, count=1000, block=5000)
+                found = await self._redis.xread({self._all: last}, count=1000, block=self._block)
             except self._error as error:
                 if not away:
                     log.warning("Redis is not there (%s): groups wait for it", error)

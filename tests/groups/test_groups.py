@@ -385,3 +385,17 @@ async def test_redis_goes_and_comes(
             assert [await ada.receive(), await ada.receive()] == ["meanwhile", "after"]
             assert await groups.members("a") == [{"name": "ada"}]
     assert "Redis is not there" in caplog.text and "Redis is there again" in caplog.text
+
+
+@pytest.mark.redis
+async def test_nothing_happens_for_longer_than_the_clients_timeout(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """redis-py 8 gives up after five seconds: who had waited so long took Redis for gone."""
+    app, groups = make(quartish.Flask, f"{redis.url}?socket_timeout=0.5")
+    with caplog.at_level(logging.WARNING):
+        async with app.test_app(), inside(app, "/a?name=ada") as ada:
+            await asyncio.sleep(3)
+            await groups.send("a", "x")
+            assert await ada.receive() == "x"
+    assert not caplog.records
