@@ -5,31 +5,26 @@ PERF(3 us; 12 of 30 where a session is written): a Response, its Headers and its
 
 from __future__ import annotations
 
-import functools
 import typing as t
 
 from werkzeug.exceptions import HTTPException
 
-from .._http.headers import breaks
-from .._http.headers import raw_name
+from .._http.headers import direct_lines
+from .._http.headers import length_line
 from .._http.outgoing import BODILESS
 from .._http.outgoing import HEAD_BODY
-from .._http.outgoing import length_line
 from .._http.outgoing import Outgoing
 from .._werkzeug import STATUS_LINES
 from ..ctx import AppContext
 from ..json.provider import is_own
 from ..sessions.cookie import is_set_plainly
 from ..typing import RawHeaders
-from ..wrappers.response import content_type
 from .plan import Plan
 from .response import error_page
 from .response import unpacked
 
 #: Statuses that are sent with a body and nothing else.
 _WITH_BODY = frozenset(STATUS_LINES) - BODILESS - {413}
-#: Headers in which a response looks before it is sent.
-_LOOKED_AT = frozenset([b"content-length", b"location", b"content-location"])
 
 
 def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Outgoing | None:
@@ -46,11 +41,9 @@ def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Outgoing | None:
     status: t.Any
     headers, body, kind = None, rv, type(rv)
     if kind is tuple:
-        if len(rv) == 3:
-            body, status, headers = rv
-        elif len(rv) == 2:
+        try:
             body, status, headers = unpacked(rv)
-        else:
+        except TypeError:
             return None
         if status is None:
             status = response_class.default_status
@@ -86,7 +79,7 @@ def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Outgoing | None:
             status, mimetype, data = rv.code, "text/html", page
         else:
             return None
-        lines = _lines(mimetype, *headers.items()) if headers else _lines(mimetype)
+        lines = direct_lines(mimetype, *headers.items()) if headers else direct_lines(mimetype)
     except Exception:
         return None  # a response raises it again, where it is dealt with
     if lines is None:
@@ -100,7 +93,7 @@ def direct_answer(plan: Plan, ctx: AppContext, rv: t.Any) -> Outgoing | None:
     scope = ctx.scope
     if scope["method"] == "HEAD" and HEAD_BODY not in scope:
         data = b""
-    return status, lines, data
+    return Outgoing(status, lines, data)
 
 
 def _session_lines(plan: Plan, ctx: AppContext, lines: RawHeaders) -> RawHeaders | None:
@@ -115,22 +108,3 @@ def _session_lines(plan: Plan, ctx: AppContext, lines: RawHeaders) -> RawHeaders
         return t.cast("RawHeaders | None", interface.lines(plan.app, session))
     except Exception:
         return None  # as above
-
-
-@functools.lru_cache(maxsize=256)
-def _lines(mimetype: str | None, *headers: tuple[str, str]) -> RawHeaders | None:
-    """Return headers as they are sent, but for the length; None: a response has to look at
-    one of them."""
-    raw: RawHeaders = []
-    for name, value in headers:
-        if type(name) is not str or type(value) is not str:
-            return None
-        key = raw_name(name)
-        if key in _LOOKED_AT or breaks(value) or not value.isascii():
-            return None
-        if key == b"content-type":
-            mimetype = None
-        raw.append((key, value.strip(" \t").encode()))
-    if mimetype:
-        raw.append((b"content-type", content_type(mimetype).encode()))
-    return raw

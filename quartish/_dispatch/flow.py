@@ -42,6 +42,7 @@ from .._current import call_with_context
 from .._http.headers import check_sendable
 from .._http.headers import Unsendable
 from .._http.outgoing import close_response
+from .._http.outgoing import Outgoing
 from .._mistakes import explain
 from ..ctx import AppContext
 from ..sansio.app import Core
@@ -128,7 +129,7 @@ class Flow:
                 outcome = await self.handle(ctx, on_loop, view, direct)
             else:
                 outcome = await self.fail(ctx, unpushed)
-            if take is not None and outcome is not None and type(outcome) is not tuple:
+            if take is not None and outcome is not None and type(outcome) is not Outgoing:
                 outcome = take(ctx, outcome)
             ctx.outcome = outcome
         except BaseException as error:

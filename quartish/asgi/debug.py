@@ -20,9 +20,11 @@ from .._concurrency.threads import to_thread
 from .._current import activate
 from .._current import call_with_context
 from .._http.headers import latin_lines
+from .._http.headers import length_line
 from .._http.outgoing import HEAD_BODY
-from .._http.outgoing import length_line
+from .._http.outgoing import HTML
 from .._http.outgoing import Outgoing
+from .._http.outgoing import page
 from .._loopback import is_loopback
 from .._loopback import PROXIES
 from .._tracebacks import is_full
@@ -49,7 +51,7 @@ from .watchdog import watched
 HEAD_WAITS = 0.2
 """Seconds for which the head of a response waits for its first piece."""
 KINDS = {
-    "html": b"text/html; charset=utf-8",
+    "html": HTML,
     "json": b"application/problem+json",
     "text": b"text/plain; charset=utf-8",
 }
@@ -109,11 +111,9 @@ async def run_tested(exchange: t.Any, context: Context) -> None:
         if began:
             raise
         await within(context, log(exchange.app, error))
-        page = render_traceback(error, html=True).encode("utf-8", "backslashreplace")
-        headers = [(b"content-type", KINDS["html"]), length_line(len(page))]
+        text = render_traceback(error, html=True).encode("utf-8", "backslashreplace")
         scope = exchange.ctx.scope
-        sent = scope["method"] != "HEAD" or HEAD_BODY in scope
-        exchange.answer = 500, headers, page if sent else b""
+        exchange.answer = page(500, text, head=scope["method"] == "HEAD" and HEAD_BODY not in scope)
 
 
 async def _run(exchange: t.Any, context: Context, on_loop: bool | None = None) -> None:
@@ -174,8 +174,9 @@ async def told_by_class(app: t.Any, scope: Scope, error: Exception, ctx: t.Any) 
         context.run(activate, ctx.app_ctx, ctx.conn_ctx)
     place = Place(context, ctx, asyncio.get_running_loop(), True)
     await within(context, log(app, error))
-    status, headers, body = _tell(app, Conn.from_scope(scope), error, place)
-    return Response(body, status, {name.decode(): value.decode() for name, value in headers})
+    answer = _tell(app, Conn.from_scope(scope), error, place)
+    headers = {name.decode(): value.decode() for name, value in answer.headers}
+    return Response(answer.body, answer.status, headers)
 
 
 async def _was_for_debugger(app: t.Any, scope: Scope, send: ASGISend) -> bool:
@@ -282,7 +283,7 @@ def _raw(answer: tuple[int, list[tuple[str, str]], bytes]) -> Outgoing:
     lines = latin_lines(headers)
     if not any(name == b"content-length" for name, _ in lines):
         lines.append(length_line(len(data)))
-    return status, lines, data
+    return Outgoing(status, lines, data)
 
 
 async def log(app: t.Any, error: Exception) -> None:
@@ -295,13 +296,15 @@ async def log(app: t.Any, error: Exception) -> None:
 
 async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception, place: Place) -> None:
     await log(app, error)
-    status, headers, body = _tell(app, conn, error, place)
-    await send_answer(send, (status, headers, b"" if conn.method == "HEAD" else body))
+    answer = _tell(app, conn, error, place)
+    if conn.method == "HEAD":
+        answer.body = b""
+    await send_answer(send, answer)
 
 
 def _tell(app: t.Any, conn: Conn, error: Exception, place: Place) -> Outgoing:
     """Return the page of an exception, or what else the client takes."""
-    headers = [(b"content-type", KINDS[kind := kind_of(_accept(conn))])]
+    kind = kind_of(_accept(conn))
     full = is_full(app.config["TRACEBACKS"])
     if kind == "json":
         text = render_problem(error, full=full)
@@ -312,8 +315,7 @@ def _tell(app: t.Any, conn: Conn, error: Exception, place: Place) -> Outgoing:
         text = render_traceback(error, html=kind == "html", full=full)
     _warn_once(app, conn)
     body = text.encode("utf-8", "backslashreplace")
-    headers.append(length_line(len(body)))
-    return 500, headers, body
+    return page(500, body, KINDS[kind])
 
 
 def _accept(conn: Conn) -> str:

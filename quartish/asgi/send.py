@@ -21,13 +21,13 @@ from .._concurrency.coroutines import Apart
 from .._concurrency.coroutines import awaited
 from .._concurrency.threads import Stay
 from .._dispatch.response import report_unsendable
+from .._http.headers import length_line
 from .._http.headers import raw_lines
 from .._http.outgoing import as_bytes
 from .._http.outgoing import AT_ONCE
 from .._http.outgoing import BODILESS
 from .._http.outgoing import close_response
 from .._http.outgoing import HEAD_BODY
-from .._http.outgoing import length_line
 from .._http.outgoing import Outgoing
 from .._http.outgoing import plain_error
 from .._werkzeug import on_close_functions
@@ -49,7 +49,7 @@ CHUNKS_PER_TURN = 256
 """Pieces of a stream sent in a row before other tasks get their turn."""
 
 
-def raw_headers(ctx: AppContext, response: t.Any, status: int, length: int | None) -> RawHeaders:
+def lines_of(ctx: AppContext, response: t.Any, status: int, length: int | None) -> RawHeaders:
     """Return the headers to send; `length` is the body's size in bytes, None if unknown."""
     headers: Headers = response.headers
     if status in BODILESS:
@@ -136,8 +136,8 @@ def outgoing_of(ctx: AppContext, response: t.Any) -> t.Any:
         if data is None or len(data) > AT_ONCE:
             return response
         status: int = response.status_code
-        headers = raw_headers(ctx, response, status, len(data))
-        return status, headers, b"" if is_bodiless(ctx, status) else data
+        headers = lines_of(ctx, response, status, len(data))
+        return Outgoing(status, headers, b"" if is_bodiless(ctx, status) else data)
     except Exception as error:
         return failed_answer(ctx, error)
 
@@ -145,15 +145,16 @@ def outgoing_of(ctx: AppContext, response: t.Any) -> t.Any:
 def failed_answer(ctx: AppContext, error: Exception) -> Outgoing:
     """Return what is sent in place of a response that cannot be sent, and report that."""
     report_unsendable(ctx, error)
-    return plain_error(ctx.conn.method != "HEAD")
+    return plain_error(head=ctx.conn.method == "HEAD")
 
 
 async def send_answer(send: ASGISend, answer: Outgoing) -> None:
     """Send an answer, on the loop."""
-    status, headers, data = answer
     try:
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": data})
+        await send(
+            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+        )
+        await send({"type": "http.response.body", "body": answer.body})
     except OSError:  # since ASGI 2.4 that is how a server says that the client left
         pass
 
@@ -186,7 +187,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
             status: int = response.status_code
             data = body_in_memory(response)
             length = None if data is None else len(data)
-            headers = raw_headers(exchange.ctx, response, status, length)
+            headers = lines_of(exchange.ctx, response, status, length)
         except Exception as error:
             await send_answer(send, failed_answer(exchange.ctx, error))
             return
@@ -274,7 +275,7 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
     _read_more_at_once(response)
     try:
         try:
-            headers = raw_headers(exchange.ctx, response, status, None)
+            headers = lines_of(exchange.ctx, response, status, None)
         except Exception as error:
             await awaited(send_answer(send, failed_answer(exchange.ctx, error)))
             return

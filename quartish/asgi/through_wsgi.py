@@ -19,9 +19,7 @@ from .._concurrency.threads import spare
 from .._concurrency.threads import to_thread
 from .._current import find_context
 from .._http.body import BodyReader
-from .._http.headers import breaks
-from .._http.headers import raw_name
-from .._http.headers import Unsendable
+from .._http.headers import wsgi_head
 from .._http.inbox import HttpInbox
 from .._http.inbox import Inbox
 from ..typing import ASGIReceive
@@ -154,10 +152,7 @@ class WsgiCall:
             raise exc_info[1].with_traceback(exc_info[2])
         if exc_info is None and self.start is not None:
             raise RuntimeError("start_response was called twice without exc_info (PEP 3333).")
-        code = int(status.split(None, 1)[0])
-        if not 200 <= code <= 999 or any(breaks(value) for _, value in headers):
-            raise Unsendable(f"{status!r} with {headers!r} is no head of a response.")
-        raw = [(raw_name(name), value.strip(" \t").encode("latin-1")) for name, value in headers]
+        code, raw = wsgi_head(status, headers)
         self.start = {"type": "http.response.start", "status": code, "headers": raw}
         length = dict(raw).get(b"content-length")
         self.length = None if length is None else int(length)

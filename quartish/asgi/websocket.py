@@ -34,7 +34,7 @@ from .exchange import Exchange
 from .exchange import MOMENT
 from .send import body_in_memory
 from .send import is_sync_stream
-from .send import raw_headers
+from .send import lines_of
 from .stopping import when_it_stops
 from .wsgi_face import as_wsgi_says
 
@@ -249,7 +249,7 @@ class WebsocketExchange(Exchange):
         finally:
             await close_response(response)
         status = response.status_code
-        headers = raw_headers(self.ctx, response, status, len(data))
+        headers = lines_of(self.ctx, response, status, len(data))
         start = {"type": "websocket.http.response.start", "status": status}
         await self.send({**start, "headers": headers})
         await self.send({"type": "websocket.http.response.body", "body": data})

@@ -15,7 +15,7 @@ from .._concurrency.coroutines import is_async_callable
 from .._concurrency.threads import to_thread
 from .._concurrency.threads import Workers
 from .._defaults import DEFAULTS
-from .._http.outgoing import length_line
+from .._http.outgoing import page
 from .._lazy import lazy
 from ..asgi.through_wsgi import handle_through_wsgi
 from ..typing import ASGIApp
@@ -44,10 +44,7 @@ async def refuse(
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return
         prefix = "websocket.http"
-    headers = [
-        (b"content-type", b"text/html; charset=utf-8"),
-        length_line(len(body)),
-    ]
+    headers = page(status, body).headers
     await send({"type": f"{prefix}.response.start", "status": status, "headers": headers})
     await send({"type": f"{prefix}.response.body", "body": body})
 

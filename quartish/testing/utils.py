@@ -21,6 +21,7 @@ from werkzeug.sansio.multipart import Preamble
 from werkzeug.urls import iri_to_uri
 
 from .._dispatch.response import PRESERVE
+from .._http.headers import latin_lines
 from ..json import dumps
 from ..typing import AppLike
 from ..typing import Scope
@@ -216,7 +217,7 @@ async def no_op_push(path: str, headers: Headers) -> None:
 
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return headers as ASGI has them."""
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return latin_lines(headers)
 
 
 def decode_headers(headers: t.Iterable[tuple[bytes, bytes]]) -> Headers:

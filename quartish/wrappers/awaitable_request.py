@@ -25,6 +25,7 @@ from .._http.forms import FormDataParser
 from .._http.forms import MANY
 from .._http.forms import parse_urlencoded
 from .._http.forms import URLENCODED
+from .._http.headers import latin_lines
 from .._http.inbox import give_way
 from .._http.inbox import Inbox
 from .._http.parts import Parts
@@ -467,7 +468,7 @@ class Request(Limits):
     async def _send_push_promise(self, path: str, headers: Headers) -> None:
         extensions = self.scope.get("extensions") or {}
         if hasattr(self, "asgi_send") and "http.response.push" in extensions:
-            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+            raw = latin_lines(headers)
             try:
                 await self.asgi_send({"type": "http.response.push", "path": path, "headers": raw})
             except OSError:

@@ -26,13 +26,13 @@ from .._concurrency.coroutines import is_awaitable
 from .._concurrency.coroutines import mark_async
 from .._concurrency.threads import to_thread
 from .._current import find_context
+from .._http.headers import header_lines
 from .._observed import PartType
 from .._werkzeug import headers_of
 from .._werkzeug import parse_etags
 from .._werkzeug import parse_range_header
 from .._werkzeug import set_status
 from .._werkzeug import STATUS_LINES
-from .response import header_lines
 from .response import IN_MEMORY
 from .response_bodies import DataBody
 from .response_bodies import FileBody

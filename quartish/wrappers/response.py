@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import typing as t
 from collections.abc import AsyncIterable
 from http import HTTPStatus
 from types import EllipsisType
 
-from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .. import json
 from .._concurrency.coroutines import from_thread
 from .._current import find_context
+from .._http.headers import header_lines
 from .._http.outgoing import as_bytes
 from .._observed import PartType
 from .._werkzeug import KNOWS_RESPONSES
@@ -28,41 +27,6 @@ _WSGI_FACE = (
 #: Bodies of which a response is made the short way. None where Werkzeug's `__init__` may do what
 #: is not known of.
 IN_MEMORY = (str, bytes) if KNOWS_RESPONSES else ()
-
-
-@functools.lru_cache(maxsize=256)
-def content_type(mimetype: str) -> str:
-    """Return the Content-Type of a mimetype, with its charset where it is text."""
-    return get_content_type(mimetype, "utf-8")
-
-
-def header_lines(
-    response: t.Any, headers: dict[t.Any, t.Any] | None, mimetype: str | None
-) -> list[tuple[str, str]] | None:
-    """Return the header lines of a body in memory, or None: leave it to Werkzeug.
-
-    PERF(7 us): Werkzeug looks through the headers again for each that it sets.
-    """
-    if mimetype == "":  # an empty header, which Werkzeug makes of it
-        return None
-    lines: list[tuple[str, str]] = []
-    if headers:
-        for name, value in headers.items():
-            if type(value) is not str or "\n" in value or "\r" in value:
-                return None
-            lowered = name.lower()
-            if lowered == "content-length":
-                return None
-            if lowered == "content-type":
-                if mimetype is not None:
-                    return None
-                mimetype = ""
-            lines.append((name, value))
-    if mimetype is None:
-        mimetype = response.default_mimetype
-    if mimetype:
-        lines.append(("Content-Type", content_type(mimetype)))
-    return lines
 
 
 class Response(WerkzeugResponse, metaclass=PartType):
