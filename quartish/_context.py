@@ -65,7 +65,9 @@ class AppContext(metaclass=PartType):
     made: t.Any
     #: The dispatch flow for what it was made for, once that was asked for.
     flow: t.Any
-    #: The ASGI scope, and its headers, the last of each name.
+    #: The ASGI scope of the door's call, if it came by that, and its headers, the last of each
+    #: name. Nobody changes them, and a request that is made refers to the same two: a thread that
+    #: the view has left may ask for the request while the door reads them here.
     scope: t.Any
     raw_headers: dict[bytes, bytes]
     #: The rule that matched and its arguments, until the request is made, which has them then.

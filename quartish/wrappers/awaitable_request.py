@@ -18,7 +18,6 @@ from werkzeug.exceptions import RequestTimeout
 
 from .. import json
 from .._concurrency.coroutines import mark_async
-from .._current import find_context
 from .._http.body import Body as IncomingBody
 from .._http.forms import Form
 from .._http.forms import FormDataParser
@@ -445,8 +444,7 @@ class Request(Limits):
     def on_json_loading_failed(self, error: Exception | None) -> t.Any:
         """Raise BadRequest (400); what was wrong is told in debug mode only. What an
         override returns is taken for the JSON."""
-        ctx = find_context()
-        if ctx is not None and ctx.app.debug:
+        if self.is_debugged():
             raise BadRequest(f"Failed to decode JSON: {error}") from error
         raise BadRequest() from error
 

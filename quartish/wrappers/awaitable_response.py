@@ -25,7 +25,6 @@ from .. import json
 from .._concurrency.coroutines import is_awaitable
 from .._concurrency.coroutines import mark_async
 from .._concurrency.threads import to_thread
-from .._current import find_context
 from .._http.headers import header_lines
 from .._observed import PartType
 from .._werkzeug import headers_of
@@ -33,6 +32,7 @@ from .._werkzeug import parse_etags
 from .._werkzeug import parse_range_header
 from .._werkzeug import set_status
 from .._werkzeug import STATUS_LINES
+from .response import cookie_size
 from .response import IN_MEMORY
 from .response_bodies import DataBody
 from .response_bodies import FileBody
@@ -330,11 +330,7 @@ class Response(SansioResponse, metaclass=PartType):
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override]
         """Bytes above which `set_cookie` warns: `MAX_COOKIE_SIZE`, or Werkzeug's default."""
-        ctx = find_context()
-        if ctx is None:
-            return SansioResponse.max_cookie_size
-        size: int = ctx.app._settings.MAX_COOKIE_SIZE
-        return size
+        return cookie_size(SansioResponse.max_cookie_size)
 
     async def add_etag(self, overwrite: bool = False, weak: bool = False) -> None:
         """Add the ETag of the body, unless there is one."""

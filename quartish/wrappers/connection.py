@@ -21,7 +21,9 @@ from werkzeug.routing import Rule
 from werkzeug.sansio.http import parse_cookie
 from werkzeug.sansio.request import Request as SansioRequest
 from werkzeug.sansio.utils import get_content_length
+from werkzeug.wrappers import Request as WerkzeugRequest
 
+from .._current import find_context
 from .._http.forms import parse_urlencoded
 from .._lazy import lazy
 from .._observed import PartType
@@ -33,6 +35,21 @@ from ..typing import Scope
 
 class ClientDisconnectedError(asyncio.CancelledError):
     """The client left: a cancellation. *Quart:* 0.23 raises one that is an `Exception`."""
+
+
+class _CurrentConfig(dict[str, t.Any]):
+    """The config of the current app, by which a request goes that a user has made, as in *Flask*;
+    without one, Werkzeug's limits."""
+
+    def __missing__(self, key: str) -> t.Any:
+        ctx = find_context()
+        return _WERKZEUGS.get(key) if ctx is None else ctx.app.config[key]
+
+
+_WERKZEUGS = {
+    "MAX_FORM_MEMORY_SIZE": WerkzeugRequest.max_form_memory_size,
+    "MAX_FORM_PARTS": WerkzeugRequest.max_form_parts,
+}
 
 
 class Conn(SansioRequest, metaclass=PartType):
@@ -60,10 +77,10 @@ class Conn(SansioRequest, metaclass=PartType):
     view_args: dict[str, t.Any] | None = None
     #: The exception of a failed match; dispatching raises it.
     routing_exception: HTTPException | None = None
-    #: The app's JSON provider.
+    #: The app's JSON provider and its config: it hands them down to the connections that it makes
+    #: (`hand_down`).
     json_module: t.Any = None
-    #: The config of the app that made the connection.
-    config_of_app: t.Mapping[str, t.Any]
+    config_of_app: t.Mapping[str, t.Any] = _CurrentConfig()
     #: Whether `close` has anything to do: something was opened, or a subclass has its own.
     needs_close = False
 
@@ -124,6 +141,11 @@ class Conn(SansioRequest, metaclass=PartType):
         else:
             self.path = self._path()
         return self
+
+    def is_debugged(self) -> bool:
+        """Say whether the current app debugs: it is asked, as its class may redefine that."""
+        ctx = find_context()
+        return ctx is not None and bool(ctx.app.debug)
 
     @lazy
     def raw_headers(self) -> dict[bytes, bytes]:

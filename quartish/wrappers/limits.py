@@ -4,14 +4,11 @@ its headers say of that body."""
 from __future__ import annotations
 
 import functools
-import typing as t
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.http import parse_options_header
-from werkzeug.wrappers import Request as WerkzeugRequest
 
-from .._current import find_context
 from .._http.body import Body
 from .._http.codings import DecodedBody
 from .._http.codings import Decoder
@@ -26,25 +23,9 @@ from .connection import Conn
 PARTS_TAKEN = "The body is read by `request.parts`: take the fields of the form from there."
 
 
-class _CurrentConfig(dict[str, t.Any]):
-    """The config of the current app; without one, Werkzeug's limits."""
-
-    def __missing__(self, key: str) -> t.Any:
-        ctx = find_context()
-        return _WERKZEUGS.get(key) if ctx is None else ctx.app.config[key]
-
-
-_WERKZEUGS = {
-    "MAX_FORM_MEMORY_SIZE": WerkzeugRequest.max_form_memory_size,
-    "MAX_FORM_PARTS": WerkzeugRequest.max_form_parts,
-}
-
-
 class Limits(Conn):
     """The limits of a request. Each may be set on the request, in the route, in the config."""
 
-    #: That of the app that made the request, else of the current app.
-    config_of_app: t.Mapping[str, t.Any] = _CurrentConfig()
     _max_content_length: int | None = None
     _max_form_memory_size: int | None = None
     _max_form_parts: int | None = None

@@ -14,7 +14,6 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from .. import json
-from .._current import find_context
 from .._http.body import AsyncInput
 from .._http.body import Body
 from .._http.body import LimitedInput
@@ -383,7 +382,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
                 raise
             except ValueError as error:
                 raise BadRequest("The form could not be parsed.") from error
-        if _is_debugging() and self.mimetype != "multipart/form-data" and not self.files:
+        if self.is_debugged() and self.mimetype != "multipart/form-data" and not self.files:
             attach_enctype_error_multidict(self)
 
     def _urlencoded(self) -> ImmutableMultiDict[str, str] | None:
@@ -395,7 +394,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         if (
             self.mimetype != URLENCODED
             or self.form_data_parser_class is not BlockingFormDataParser
-            or _is_debugging()  # there is more to look at
+            or self.is_debugged()  # there is more to look at
         ):
             return None
         data = self.take_body()
@@ -415,7 +414,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         try:
             return super().on_json_loading_failed(e)
         except BadRequest as error:
-            if _is_debugging():
+            if self.is_debugged():
                 raise
             raise BadRequest() from error
 
@@ -434,8 +433,3 @@ def _give(found: t.Any, data: bytes) -> t.Any:
     if isinstance(found, (ValueError, RequestEntityTooLarge)):
         raise found
     return found
-
-
-def _is_debugging() -> bool:
-    ctx = find_context()
-    return ctx is not None and bool(ctx.app.debug)

@@ -29,6 +29,13 @@ _WSGI_FACE = (
 IN_MEMORY = (str, bytes) if KNOWS_RESPONSES else ()
 
 
+def cookie_size(default: int) -> int:
+    """Return `MAX_COOKIE_SIZE` of the current app, if any: a response is made by users, to whom
+    nobody has handed down anything."""
+    ctx = find_context()
+    return default if ctx is None else t.cast(int, ctx.app._settings.MAX_COOKIE_SIZE)
+
+
 class Response(WerkzeugResponse, metaclass=PartType):
     """A response whose body attributes are plain values.
 
@@ -87,11 +94,7 @@ class Response(WerkzeugResponse, metaclass=PartType):
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override]
         """Bytes above which `set_cookie` warns: `MAX_COOKIE_SIZE`, or Werkzeug's default."""
-        ctx = find_context()
-        if ctx is None:
-            return super().max_cookie_size
-        size: int = ctx.app._settings.MAX_COOKIE_SIZE
-        return size
+        return cookie_size(super().max_cookie_size)
 
     def make_conditional(
         self,

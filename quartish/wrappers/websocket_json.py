@@ -11,7 +11,6 @@ from .._concurrency.coroutines import from_thread
 from .._concurrency.coroutines import mark_async
 from .._concurrency.threads import in_lane
 from .._concurrency.threads import this_thread
-from .._current import find_context
 from .._http.inbox import give_way
 from .._http.inbox import Inbox
 from ..json._long import has_more_parts
@@ -89,8 +88,7 @@ class JSONMessages(Conn):
         try:
             if len(data) <= LONG:
                 return self.json_module.loads(data)
-            ctx = find_context()
-            most = None if ctx is None else ctx.app.config["MAX_JSON_PARTS"]
+            most = self.config_of_app["MAX_JSON_PARTS"]
             if self.inbox is None or not reads_long(self.json_module):
                 return self._load_long(data, most)
             return await self.inbox.offload(self._load_long, data, most)
