@@ -1,0 +1,69 @@
+"""What has one place in the house, and is looked for there."""
+
+from __future__ import annotations
+
+import ast
+import typing as t
+
+from tests.house.test_layers import trees
+
+#: Where a room of `wrappers` looks for the active context, and why nothing was handed down.
+ASKS = {
+    "connection.__missing__",  # a request that a user has made goes by the current app, as in Flask
+    "connection.is_debugged",  # whose class may redefine that, as in Flask
+    "response.cookie_size",  # users make responses
+    "response_bodies.to_file_thread",
+    "response_bodies.view_pool",
+    "unawaited._find_view",  # for a message that names the view
+}
+FINDERS = {"find_context", "current_context", "current_app", "_cv_app"}
+
+
+def owners(tree: ast.Module) -> t.Iterator[tuple[str, ast.AST]]:
+    """Pair each node with the function that it stands in."""
+
+    def walk(node: ast.AST, owner: str) -> t.Iterator[tuple[str, ast.AST]]:
+        for child in ast.iter_child_nodes(node):
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            name = child.name if inside else owner  # type: ignore[attr-defined]
+            yield name, child
+            yield from walk(child, name)
+
+    return walk(tree, "")
+
+
+def test_a_request_is_handed_its_settings() -> None:
+    found = {
+        f"{name.removeprefix('wrappers.')}.{owner}"
+        for name, tree in trees().items()
+        if name.startswith("wrappers.")
+        for owner, node in owners(tree)
+        if isinstance(node, ast.Name) and node.id in FINDERS
+    }
+    assert found == ASKS
+
+
+def test_header_lines_are_made_in_one_room() -> None:
+    """A line is a pair of bytes; one that is made of texts is made by `_http.headers`."""
+    pairs = [
+        f"{name}:{node.lineno}"
+        for name, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ListComp | ast.GeneratorExp)
+        and isinstance(node.elt, ast.Tuple)
+        and len(node.elt.elts) == 2
+        and all("encode" in ast.dump(part) for part in node.elt.elts)
+        and name != "_http.headers"
+    ]
+    assert pairs == []
+
+
+def test_what_a_view_returned_is_unpacked_in_one_place() -> None:
+    """`len(rv) == 3`: body, status and headers."""
+    found = {
+        f"{name}.{owner}"
+        for name, tree in trees().items()
+        for owner, node in owners(tree)
+        if isinstance(node, ast.Compare) and ast.unparse(node) == "len(rv) == 3"
+    }
+    assert found == {"_dispatch.response.unpacked"}
