@@ -74,7 +74,7 @@ from .typing import ASGISend
 from .typing import BeforeServingCallable
 from .typing import Scope
 from .typing import WhileServingCallable
-from .wrappers import Websocket
+from .wrappers.websocket import Websocket
 
 _run_simple = werkzeug_serving.run_simple
 

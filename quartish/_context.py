@@ -22,8 +22,9 @@ from ._current import NO_WEBSOCKET
 from ._http.headers import Checked
 from ._lazy import lazy
 from ._observed import PartType
-from .sessions import SessionMixin
+from .sessions.session import SessionMixin
 from .typing import ASGISend
+from .typing import LiveApp
 from .typing import Scope
 from .wrappers.connection import Conn
 from .wrappers.connection import hand_down
@@ -109,7 +110,7 @@ class AppContext(metaclass=PartType):
 
     def __init__(
         self,
-        app: t.Any,
+        app: LiveApp,
         environ: dict[str, t.Any] | None = None,
         request: t.Any = None,
         session: SessionMixin | None = None,

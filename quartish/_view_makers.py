@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import typing as t
 
+from .typing import AppLike
+
 #: Each is given the app, the endpoint and the function, and returns what answers in its place:
 #: the function itself where it has nothing to add.
 view_makers: list[t.Callable[[t.Any, str, t.Any], t.Any]] = []
 
 
-def make_view(app: t.Any, endpoint: str, func: t.Any) -> t.Any:
+def make_view(app: AppLike, endpoint: str, func: t.Any) -> t.Any:
     """Return what answers the requests to an endpoint: mostly the function itself."""
     for make in view_makers:
         func = make(app, endpoint, func)

@@ -384,7 +384,7 @@ def check_command(skip: tuple[str, ...]) -> None:
     Ends with status 1 where there is something. Each is explained in docs/production.md.
     """
     app = current_app()
-    every = [*check_production(app), *check_views(app)]
+    every = [*check_production(app), *check_views(t.cast(Core, app))]
     found = [finding for finding in every if finding.name not in skip]
     for finding in found:
         click.echo(f"{finding.name}: {finding.says}.\n    Cure: {finding.cure}.")

@@ -33,6 +33,7 @@ from ._tracebacks import note
 from ._tracebacks import with_note
 from ._werkzeug import let_console_await
 from .typing import AppLike
+from .typing import LiveApp
 from .wrappers.awaitable_response import Response
 
 if t.TYPE_CHECKING:
@@ -266,7 +267,7 @@ def render_traceback(error: BaseException, *, html: bool, full: bool = False) ->
     return f"{head}<style>{_style()}</style>{end}{body}"
 
 
-def shows_errors(app: t.Any) -> bool:
+def shows_errors(app: LiveApp) -> bool:
     """Say whether what nobody handled is answered with its traceback: in the awaitable colour when
     debugging and, as in *Quart*, when testing, where *Flask* raises it in the test."""
     return not app.plain and bool(app.config["DEBUG"] or app.config["TESTING"])

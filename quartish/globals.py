@@ -18,9 +18,9 @@ from ._current import NO_WEBSOCKET
 from .ctx import _AppCtxGlobals
 from .ctx import AppContext
 from .sansio.app import Core
-from .sessions import SessionMixin
-from .wrappers import Request
-from .wrappers import Websocket
+from .sessions.session import SessionMixin
+from .wrappers.request import Request
+from .wrappers.websocket import Websocket
 
 _raise: t.Any = object()
 

@@ -24,18 +24,19 @@ from ._concurrency.coroutines import drive
 from ._concurrency.coroutines import own_loop
 from ._concurrency.coroutines import unwrapped
 from ._concurrency.threads import in_lane
+from ._context import AppContext
 from ._current import _cv_app
 from ._dispatch.response import report_unsendable
 from ._http.outgoing import as_bytes
 from ._werkzeug import on_close_functions
-from .ctx import AppContext
+from .typing import LiveApp
 
 StartResponse = t.Callable[..., t.Any]
 T = t.TypeVar("T")
 
 
 def handle_wsgi(
-    app: t.Any, environ: dict[str, t.Any], start_response: StartResponse
+    app: LiveApp, environ: dict[str, t.Any], start_response: StartResponse
 ) -> t.Iterable[bytes]:
     """Answer one request. Async code runs on an event loop that belongs to this thread and
     outlives the request; where this thread already runs a loop, a helper thread serves."""
@@ -57,7 +58,7 @@ def handle_wsgi(
 
 
 def _handle(
-    app: t.Any, environ: dict[str, t.Any], call: _Call, context: Context
+    app: LiveApp, environ: dict[str, t.Any], call: _Call, context: Context
 ) -> t.Iterable[bytes]:
     """Answer one request in one Context, from the first hook to the last teardown function; what
     it sets is seen by the caller afterwards, as under Flask."""
@@ -164,7 +165,7 @@ async def _next(chunks: t.AsyncIterator[str | bytes]) -> bytes | None:
 
 
 def _in_helper_thread(
-    app: t.Any, environ: dict[str, t.Any], start_response: StartResponse
+    app: LiveApp, environ: dict[str, t.Any], start_response: StartResponse
 ) -> t.Iterable[bytes]:
     """Serve from a thread without a loop and return the whole body."""
     context = copy_context()

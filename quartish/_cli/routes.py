@@ -8,7 +8,7 @@ import typing as t
 import click
 
 from .._current import current_app
-from ..routing import Rule
+from ..routing.map import Rule
 from ..sansio.app import Core
 from .commands import with_appcontext
 from .options import Option

@@ -15,6 +15,7 @@ import click
 
 from .._concurrency.coroutines import from_thread
 from .._current import current_app
+from ..sansio.app import Core
 from .commands import with_appcontext
 from .options import Option
 
@@ -51,7 +52,7 @@ def shell_command(ipython: bool | None) -> None:
 
     It starts with the names that the app's shell context processors give.
     """
-    app: t.Any = current_app()
+    app = t.cast(Core, current_app())
     banner = (
         f"Python {sys.version} on {sys.platform}\n"
         f"App: {app.import_name}\n"
@@ -65,7 +66,7 @@ def shell_command(ipython: bool | None) -> None:
         _run_console(app, banner)
 
 
-def _run_console(app: t.Any, banner: str) -> None:
+def _run_console(app: Core, banner: str) -> None:
     names: dict[str, t.Any] = {}
     startup = os.environ.get("PYTHONSTARTUP")
     if startup and os.path.isfile(startup):

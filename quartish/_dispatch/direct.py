@@ -9,13 +9,13 @@ import typing as t
 
 from werkzeug.exceptions import HTTPException
 
+from .._context import AppContext
 from .._http.headers import direct_lines
 from .._http.headers import length_line
 from .._http.outgoing import BODILESS
 from .._http.outgoing import HEAD_BODY
 from .._http.outgoing import Outgoing
 from .._werkzeug import STATUS_LINES
-from ..ctx import AppContext
 from ..json.provider import is_own
 from ..sessions.cookie import is_set_plainly
 from ..typing import RawHeaders

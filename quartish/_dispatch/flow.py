@@ -38,13 +38,13 @@ from .._concurrency.coroutines import is_awaitable
 from .._concurrency.coroutines import settled
 from .._concurrency.coroutines import unwrapped
 from .._concurrency.threads import this_thread
+from .._context import AppContext
 from .._current import call_with_context
 from .._http.headers import check_sendable
 from .._http.headers import Unsendable
 from .._http.outgoing import close_response
 from .._http.outgoing import Outgoing
 from .._mistakes import explain
-from ..ctx import AppContext
 from ..sansio.app import Core
 from ..signals import appcontext_tearing_down
 from .direct import direct_answer

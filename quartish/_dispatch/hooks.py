@@ -19,7 +19,7 @@ from .._concurrency.coroutines import settled
 from .._concurrency.threads import Stay
 from .._concurrency.threads import to_thread
 from .._concurrency.threads import Workers
-from ..ctx import AppContext
+from .._context import AppContext
 
 _OF_APP = (None,)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from .._concurrency.coroutines import is_async_callable
-from ..ctx import AppContext
+from .._context import AppContext
 from .hooks import HookThread
 from .life import begin
 from .match import match_scope
@@ -82,5 +82,5 @@ def enter(flow: Colours, ctx: AppContext) -> bool:
         if plan.reads_ahead and conn is not None and conn.body is not None:
             ctx.reads_ahead = plan.may_read(ctx)
         if plan.settings.SYNC_HOOKS_IN_THREAD:
-            ctx.hook_thread = HookThread(plan.app.hook_pool)  # type: ignore[attr-defined]
+            ctx.hook_thread = HookThread(plan.app.hook_pool)
     return on_loop

@@ -12,10 +12,10 @@ from contextvars import Token
 
 from .._concurrency.coroutines import awaited
 from .._concurrency.coroutines import is_awaitable
+from .._context import AppContext
 from .._context import lives_by_itself
 from .._current import _cv_app
 from .._current import activate
-from ..ctx import AppContext
 from ..signals import appcontext_popped
 from ..signals import appcontext_pushed
 from ..signals import appcontext_tearing_down

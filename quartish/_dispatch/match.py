@@ -11,12 +11,12 @@ from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 from werkzeug.exceptions import SecurityError
 from werkzeug.routing import RequestRedirect
 
+from .._context import AppContext
 from .._http.head import check_head
-from ..ctx import AppContext
-from ..routing import is_valid_host
-from ..routing import Map
-from ..routing import NO_RULES
-from ..routing import VALID_HOSTS
+from ..routing.map import is_valid_host
+from ..routing.map import Map
+from ..routing.map import NO_RULES
+from ..routing.map import VALID_HOSTS
 from .plan import Plan
 
 Found = t.Any  # a rule and its arguments, or None: Werkzeug's types do not tell them apart

@@ -18,7 +18,7 @@ from .._concurrency.coroutines import is_async_callable
 from .._concurrency.coroutines import is_awaitable
 from .._concurrency.coroutines import mark_async
 from .._concurrency.coroutines import settled
-from ..ctx import AppContext
+from .._context import AppContext
 
 Step = t.Callable[..., t.Awaitable[t.Any]]
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])

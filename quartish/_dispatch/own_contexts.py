@@ -10,9 +10,9 @@ from contextvars import copy_context
 
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.coroutines import settled
+from .._context import AppContext
 from .._context import lives_by_itself
 from .._current import activate
-from ..ctx import AppContext
 from .match import match_url
 from .plan import Plan
 

@@ -16,12 +16,11 @@ from types import MethodType
 
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.greenlets import can_pause
+from .._context import AppContext
 from .._context import has_own_life
 from .._settings import Settings
-from ..ctx import AppContext
-from ..routing import Map
-from ..sansio.app import Core
-from ..sessions import is_stock
+from ..routing.map import Map
+from ..sessions.interface import is_stock
 from ..signals import appcontext_popped
 from ..signals import appcontext_tearing_down
 from ..signals import got_request_exception
@@ -32,9 +31,10 @@ from ..signals import request_tearing_down
 from ..signals import websocket_finished
 from ..signals import websocket_started
 from ..signals import websocket_tearing_down
-from ..wrappers import Response
+from ..typing import LiveApp
 from ..wrappers.awaitable_response import Response as AwaitableResponse
 from ..wrappers.connection import Conn
+from ..wrappers.response import Response
 from .overrides import as_handler
 from .overrides import as_step
 from .overrides import CONTEXT_LAST
@@ -120,7 +120,7 @@ class Plan:
     """What is known of one app's connections of one kind. It is never changed: the app makes
     another one when something that it is made of is set."""
 
-    def __init__(self, app: Core, kind: Kind) -> None:
+    def __init__(self, app: LiveApp, kind: Kind) -> None:
         self.app = app
         self.kind = kind
         self.plain: bool = app.plain

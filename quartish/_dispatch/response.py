@@ -21,9 +21,9 @@ from werkzeug.sansio.response import Response as SansioResponse
 
 from .._concurrency.coroutines import from_thread
 from .._concurrency.coroutines import is_awaitable
+from .._context import AppContext
 from .._current import find_context
-from ..ctx import AppContext
-from ..sansio.app import Core
+from ..typing import LiveApp
 
 _BODIES = (str, bytes, bytearray, cabc.Iterator, cabc.AsyncIterator)
 _STREAMS = (AsyncGeneratorType, GeneratorType)
@@ -33,7 +33,7 @@ _KINDS = (
 )
 
 
-def make_response(app: Core, rv: t.Any) -> t.Any:
+def make_response(app: LiveApp, rv: t.Any) -> t.Any:
     """Return what a view returned as an instance of `app.response_class`.
 
     A str or bytes is the body; a dict or list is sent as JSON; an iterator or an async
@@ -107,7 +107,7 @@ PRESERVE = "_quart._preserve_context"
 """Key of a scope: what is called with the context that a test client keeps after the request."""
 
 
-def failed_response(app: Core, name: str | None = None) -> t.Any:
+def failed_response(app: LiveApp, name: str | None = None) -> t.Any:
     """Return the response to an error whose handling failed: the page that says 500. Where the
     `name` of its view is told, log what is being handled."""
     if name is not None:
@@ -115,7 +115,7 @@ def failed_response(app: Core, name: str | None = None) -> t.Any:
     return app.response_class(InternalServerError().get_body(), 500, mimetype="text/html")
 
 
-def propagates(app: t.Any) -> bool:
+def propagates(app: LiveApp) -> bool:
     """Say whether errors are raised to the server, or to a test, and not answered."""
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
     return bool(propagate or (propagate is None and (app.testing or app.debug)))
@@ -130,7 +130,7 @@ def report_unsendable(ctx: AppContext, error: Exception) -> None:
     app.logger.error("The response of %s cannot be sent", name, exc_info=error)
 
 
-def _coerce(app: Core, rv: t.Any) -> t.Any:
+def _coerce(app: LiveApp, rv: t.Any) -> t.Any:
     """Coerce another response class, call a WSGI callable."""
     redefined: t.Collection[str] = getattr(app.response_class, "redefined", ())
     if isinstance(rv, HTTPException) and not ("force_type" in redefined or "set_data" in redefined):
@@ -187,7 +187,7 @@ def _of_endpoint() -> str:
 
 
 def build_url(
-    app: Core,
+    app: LiveApp,
     endpoint: str,
     *,
     anchor: str | None,

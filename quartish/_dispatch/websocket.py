@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 
-from ..ctx import AppContext
+from .._context import AppContext
 
 
 def is_over(ctx: AppContext, error: BaseException) -> bool:

@@ -12,6 +12,7 @@ import typing as t
 from pathlib import Path
 
 from ..production import Finding
+from ..sansio.app import Core
 from .blocking import read_table
 from .findings import blocking
 from .read import read_file
@@ -19,7 +20,7 @@ from .resolve import Project
 from .tree import tree_of
 
 
-def check_views(app: t.Any) -> list[Finding]:
+def check_views(app: Core) -> list[Finding]:
     """Return what the app's `async def` views and hooks wait for without awaiting it."""
     root = Path(app.root_path).resolve()
     while (root / "__init__.py").exists():  # to the folder of the outermost package
@@ -56,7 +57,7 @@ def _imported(root: Path) -> t.Iterator[str]:
                     yield path.relative_to(root).as_posix()
 
 
-def _functions(app: t.Any) -> t.Iterator[t.Any]:
+def _functions(app: Core) -> t.Iterator[t.Any]:
     """Yield the app's views, with the methods of class views, and its hooks."""
     for view in app.view_functions.values():
         klass = getattr(view, "view_class", None)

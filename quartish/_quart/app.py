@@ -15,7 +15,7 @@ from ..sansio.scaffold import as_seconds
 from ..sansio.scaffold import PathLike
 from ..serving import serve
 from ..serving import ServerConfig
-from ..testing import FlaskCliRunner
+from ..testing.wsgi_client import FlaskCliRunner
 from ..typing import ResponseReturnValue
 from ..typing import RouteCallable
 from ..wrappers.awaitable_response import Response

@@ -14,10 +14,10 @@ from .. import ctx
 from .._context import _sentinel
 from .._dispatch.response import PRESERVE
 from .._observed import PartType
-from ..typing import AppLike
+from ..typing import LiveApp
 
 if t.TYPE_CHECKING:
-    from ..sessions import SessionMixin
+    from ..sessions.session import SessionMixin
 
 
 class AppContext(ctx.AppContext):
@@ -90,7 +90,7 @@ class RequestContext(AppContext, metaclass=_Kind):
 
     kind = "request"
 
-    def __init__(self, app: AppLike, request: t.Any, session: SessionMixin | None = None) -> None:
+    def __init__(self, app: LiveApp, request: t.Any, session: SessionMixin | None = None) -> None:
         super().__init__(app, request=request, session=session)
 
     def copy(self) -> t.Self:
@@ -103,7 +103,7 @@ class WebsocketContext(AppContext, metaclass=_Kind):
 
     kind = "websocket"
 
-    def __init__(self, app: AppLike, request: t.Any, session: SessionMixin | None = None) -> None:
+    def __init__(self, app: LiveApp, request: t.Any, session: SessionMixin | None = None) -> None:
         super().__init__(app, websocket=request, session=session)
 
     def copy(self) -> t.Self:

@@ -9,29 +9,31 @@ from jinja2 import ChoiceLoader
 from jinja2 import FileSystemLoader
 from jinja2 import PrefixLoader
 
+from ..typing import LiveApp
 
-def pages_of(app: t.Any) -> list[str]:
+
+def pages_of(app: LiveApp) -> list[str]:
     """Return the folders of templates and static files, of an app and of its blueprints. Those of
     templates are left out where the app does not look whether they have changed."""
     return [*_static(app), *(_templates(app) if _reads_anew(app) else ())]
 
 
-def code_of(app: t.Any) -> list[str]:
+def code_of(app: LiveApp) -> list[str]:
     """Return the folders of templates that an app reads once."""
     return [] if _reads_anew(app) else _templates(app)
 
 
-def _reads_anew(app: t.Any) -> bool:
+def _reads_anew(app: LiveApp) -> bool:
     said = app.config["TEMPLATES_AUTO_RELOAD"]
     return bool(app.debug if said is None else said)
 
 
-def _static(app: t.Any) -> list[str]:
+def _static(app: LiveApp) -> list[str]:
     scaffolds = [app, *app.blueprints.values()]
     return [each.static_folder for each in scaffolds if each.has_static_folder]
 
 
-def _templates(app: t.Any) -> list[str]:
+def _templates(app: LiveApp) -> list[str]:
     scaffolds = [app, *app.blueprints.values()]
     return [path for each in scaffolds for path in _paths(each.jinja_loader)]
 

@@ -21,20 +21,21 @@ from .._concurrency.coroutines import carry
 from .._concurrency.coroutines import drive
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.threads import to_thread
-from .._dispatch.flow import Flow
+from .._context import AppContext
 from .._http.headers import latin_lines
 from .._http.outgoing import as_bytes
-from ..ctx import AppContext
 from ..debugger import KEEP
 from ..debugger import traceback_response
 from ..typing import ASGIReceive
 from ..typing import ASGISend
+from ..typing import AwaitableApp
 from ..typing import Message
 from ..typing import Scope
 from ..wrappers.connection import Conn
 from ..wrappers.connection import hand_down
 from .debug import log
 from .debug import told_by_class
+from .exchange import Flow
 from .http import handle_http
 from .lifespan import ASGILifespan as ASGILifespan
 from .websocket import handle_websocket
@@ -48,7 +49,7 @@ NORMAL_CLOSURE = 1000
 async def off_loop(flow: Flow, ctx: AppContext, handle: t.Coroutine[t.Any, t.Any, T]) -> T:
     """Await what handles a connection of an app's own class; in a worker thread where its view is
     a `def`, which *Quart* gives a thread, too."""
-    app: t.Any = flow.app
+    app = flow.app
     rule = ctx.conn.url_rule
     view = None if rule is None else app.view_functions.get(rule.endpoint)
     if view is None or flow.plan.adapt is not None or is_async_callable(view):
@@ -67,7 +68,7 @@ class _Connection:
     #: Whether the app's own door serves it: no step is overridden.
     direct: t.ClassVar[bool] = True
 
-    def __init__(self, app: t.Any, scope: Scope) -> None:
+    def __init__(self, app: AwaitableApp, scope: Scope) -> None:
         self.app = app
         self.scope = scope
 
@@ -201,7 +202,7 @@ class ASGIHTTPConnection(_Connection):
 class ASGIWebsocketConnection(_Connection):
     """One websocket: `await ASGIWebsocketConnection(app, scope)(receive, send)`."""
 
-    def __init__(self, app: t.Any, scope: Scope) -> None:
+    def __init__(self, app: AwaitableApp, scope: Scope) -> None:
         super().__init__(app, scope)
         #: What came in and was not received yet.
         self.queue: asyncio.Queue[str | bytes] = asyncio.Queue()
@@ -347,7 +348,7 @@ async def _send_all(send: ASGISend, start: Message, response: t.Any) -> None:
     await send({"type": kind, "body": b"", "more_body": False})
 
 
-async def _handle_exception(app: t.Any, error: Exception) -> t.Any:
+async def _handle_exception(app: AwaitableApp, error: Exception) -> t.Any:
     """Return the page of an error in debug mode and in a test; raise it anywhere else."""
     if app.debug or app.testing:
         return await traceback_response(error)

@@ -36,11 +36,12 @@ from ..debugger import render_problem
 from ..debugger import render_traceback
 from ..typing import ASGIReceive
 from ..typing import ASGISend
+from ..typing import LiveApp
 from ..typing import Message
 from ..typing import Scope
-from ..wrappers import Request
 from ..wrappers.awaitable_response import Response
 from ..wrappers.connection import Conn
+from ..wrappers.request import Request
 from .forgotten import tell_dropped_calls
 from .forgotten import watch_calls
 from .send import send_answer
@@ -135,7 +136,7 @@ async def _run_in_lane(exchange: t.Any, context: Context, on_loop: bool | None) 
 
 
 async def handle_through_wsgi_debugged(
-    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
+    app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend
 ) -> None:
     """Answer one request as `handle_through_wsgi` does, errors as `run_debugged`."""
     if await _was_for_debugger(app, scope, send):
@@ -158,7 +159,7 @@ async def handle_through_wsgi_debugged(
 
 
 async def handle_by_class_debugged(
-    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend
+    app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend
 ) -> None:
     """Answer one request by the app's own `asgi_http_class`, which tells errors by `told_by_class`;
     what is asked of the debugger does not reach it."""
@@ -166,7 +167,7 @@ async def handle_by_class_debugged(
         await app.http_flow.plan.connection_class(app, scope)(receive, send)
 
 
-async def told_by_class(app: t.Any, scope: Scope, error: Exception, ctx: t.Any) -> Response:
+async def told_by_class(app: LiveApp, scope: Scope, error: Exception, ctx: t.Any) -> Response:
     """Log an exception that came to an app's own `asgi_http_class`; return the response that tells
     of it. `ctx` is the context of the request, if it was made."""
     context = copy_context()
@@ -179,7 +180,7 @@ async def told_by_class(app: t.Any, scope: Scope, error: Exception, ctx: t.Any) 
     return Response(answer.body, answer.status, headers)
 
 
-async def _was_for_debugger(app: t.Any, scope: Scope, send: ASGISend) -> bool:
+async def _was_for_debugger(app: LiveApp, scope: Scope, send: ASGISend) -> bool:
     if not is_asked(app, scope):
         return False
     environ = Request.from_scope(scope).environ
@@ -207,7 +208,7 @@ async def run_websocket_debugged(exchange: t.Any, context: Context) -> None:
         tell_dropped_calls(exchange.app, exchange.ctx.conn.endpoint)
 
 
-def _is_for_others(app: t.Any) -> bool:
+def _is_for_others(app: LiveApp) -> bool:
     """Say whether a test, or a debugger around the app, waits for what is raised."""
     return app.plain and (app.testing or app.config["PROPAGATE_EXCEPTIONS"] is not None)
 
@@ -286,7 +287,7 @@ def _raw(answer: tuple[int, list[tuple[str, str]], bytes]) -> Outgoing:
     return Outgoing(status, lines, data)
 
 
-async def log(app: t.Any, error: Exception) -> None:
+async def log(app: LiveApp, error: Exception) -> None:
     """Log an exception, in its context."""
     exc_info = (type(error), error, error.__traceback__)
     logged = call_with_context(app.log_exception, exc_info)
@@ -294,7 +295,7 @@ async def log(app: t.Any, error: Exception) -> None:
         await logged
 
 
-async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception, place: Place) -> None:
+async def _answer(app: LiveApp, conn: Conn, send: ASGISend, error: Exception, place: Place) -> None:
     await log(app, error)
     answer = _tell(app, conn, error, place)
     if conn.method == "HEAD":
@@ -302,7 +303,7 @@ async def _answer(app: t.Any, conn: Conn, send: ASGISend, error: Exception, plac
     await send_answer(send, answer)
 
 
-def _tell(app: t.Any, conn: Conn, error: Exception, place: Place) -> Outgoing:
+def _tell(app: LiveApp, conn: Conn, error: Exception, place: Place) -> Outgoing:
     """Return the page of an exception, or what else the client takes."""
     kind = kind_of(_accept(conn))
     full = is_full(app.config["TRACEBACKS"])
@@ -322,7 +323,7 @@ def _accept(conn: Conn) -> str:
     return conn.raw_headers.get(b"accept", b"").decode("latin-1")
 
 
-def _warn_once(app: t.Any, conn: Conn) -> None:
+def _warn_once(app: LiveApp, conn: Conn) -> None:
     """Say loudly, the first time, that somebody on another machine sees this."""
     if vars(app).get("_told_of_others"):
         return

@@ -14,15 +14,16 @@ from .._concurrency.coroutines import Shelter
 from .._concurrency.coroutines import Watch
 from .._concurrency.threads import Lane
 from .._concurrency.threads import ThreadsEnd
-from .._dispatch.flow import Flow
+from .._context import AppContext
+from .._dispatch.plan import Plan
 from .._http.body import Body
 from .._http.inbox import HttpInbox
 from .._http.inbox import Inbox
 from .._http.outgoing import Outgoing
 from .._lazy import lazy
-from ..ctx import AppContext
 from ..typing import ASGIReceive
 from ..typing import ASGISend
+from ..typing import LiveApp
 from ..typing import Message
 from ..wrappers.connection import Conn
 
@@ -40,7 +41,7 @@ class Misframed(BadRequest):
         return [*super().get_headers(*args, **kwargs), ("Connection", "close")]
 
 
-def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
+def body_of(conn: Conn, inbox: Inbox, timeout: float | None) -> Body | None:
     """Return the body to come; None where the headers say that there is none, or contradict
     each other: dispatching then raises BadRequest (400).
 
@@ -67,7 +68,11 @@ def body_of(app: t.Any, conn: Conn, inbox: Inbox) -> Body | None:
         )
     if not expected:
         return None
-    return Body(inbox, None, inbox.offload, app.config["BODY_TIMEOUT"], announced)
+    return Body(inbox, None, inbox.offload, timeout, announced)
+
+
+#: What a door makes of a context's response.
+Take = t.Callable[[AppContext, t.Any], t.Any]
 
 
 class IdleTimer:
@@ -118,6 +123,25 @@ class IdleTimer:
             self._timer.cancel()
 
 
+class Flow(t.Protocol):
+    """The flow of an app's requests or websockets (`_dispatch.flow`), as its door sees it."""
+
+    @property
+    def app(self) -> LiveApp: ...
+    @property
+    def plan(self) -> Plan: ...
+    def enter(self, ctx: AppContext, /) -> bool: ...
+    async def run(
+        self,
+        ctx: AppContext,
+        on_loop: bool = ...,
+        take: Take | None = ...,
+        *,
+        direct: bool = ...,
+    ) -> None: ...
+    async def straight(self, ctx: AppContext, take: Take) -> None: ...
+
+
 class Exchange(Watch):
     """A connection, its context and the flow that answers it."""
 
@@ -152,7 +176,7 @@ class Exchange(Watch):
     stalled: bool = False
 
     def __init__(
-        self, app: t.Any, ctx: AppContext, flow: Flow, receive: ASGIReceive, send: ASGISend
+        self, app: LiveApp, ctx: AppContext, flow: Flow, receive: ASGIReceive, send: ASGISend
     ) -> None:
         self.app = app
         self.ctx = ctx

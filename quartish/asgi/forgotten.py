@@ -19,13 +19,14 @@ import weakref
 from asyncio import _get_running_loop
 
 from .._concurrency.coroutines import mark_async
+from ..typing import LiveApp
 from ..wrappers.unawaited import find_place
 from ..wrappers.unawaited import Place
 
 NAMES = ("accept", "close", "receive", "receive_json", "send", "send_json")
 
 
-def watch_calls(app: t.Any, websocket: t.Any) -> None:
+def watch_calls(app: LiveApp, websocket: t.Any) -> None:
     """Let the websocket's own calls be told of, where they are dropped without being awaited."""
     for name in NAMES:
         method = getattr(websocket, name)
@@ -68,7 +69,7 @@ def _tell(log: logging.Logger, begun: list[bool], name: str, place: Place) -> No
         )
 
 
-def tell_dropped_calls(app: t.Any, endpoint: str | None) -> None:
+def tell_dropped_calls(app: LiveApp, endpoint: str | None) -> None:
     """Log the calls whose coroutines the app's hooks, and the view of an endpoint, drop; each
     function is looked at once."""
     looked: set[t.Any] = vars(app).setdefault("_looked_for_dropped_calls", set())
@@ -95,7 +96,7 @@ _HOOKS = [
 ]
 
 
-def _parts(app: t.Any, endpoint: str | None) -> t.Iterator[tuple[str, t.Any]]:
+def _parts(app: LiveApp, endpoint: str | None) -> t.Iterator[tuple[str, t.Any]]:
     for name in _HOOKS:
         for functions in getattr(app, name).values():
             yield from (("hook", func) for func in functions)

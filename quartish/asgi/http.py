@@ -21,7 +21,6 @@ from .._concurrency.coroutines import within
 from .._concurrency.threads import Lane
 from .._concurrency.threads import to_thread
 from .._current import is_current
-from .._dispatch.flow import Flow
 from .._http.body import Body
 from .._http.body import BodyReader
 from .._http.head import cut
@@ -30,6 +29,7 @@ from .._http.outgoing import AT_ONCE
 from .._http.outgoing import Outgoing
 from ..typing import ASGIReceive
 from ..typing import ASGISend
+from ..typing import LiveApp
 from ..typing import Scope
 from .debug import handle_by_class_debugged
 from .debug import handle_through_wsgi_debugged
@@ -37,6 +37,7 @@ from .debug import run_debugged
 from .debug import run_tested
 from .exchange import body_of
 from .exchange import Exchange
+from .exchange import Flow
 from .send import outgoing_of
 from .send import send_answer_of
 from .send import send_here
@@ -51,7 +52,7 @@ Begun = tuple[t.Generator[t.Any, t.Any, None], t.Any]
 
 
 async def handle_http(
-    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool = False
+    app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool = False
 ) -> None:
     """Answer one request. `direct` says not to ask the app's own class of connections."""
     flow: Flow = app.http_flow
@@ -118,7 +119,7 @@ async def handle_http(
 
 
 def _detour(
-    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool
+    app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool
 ) -> t.Awaitable[None] | None:
     """Return what answers a request that does not come by the straight way, if any does."""
     plan = app.http_flow.plan
@@ -135,7 +136,7 @@ def _detour(
     return None
 
 
-async def _in_app_context(app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
+async def _in_app_context(app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
     async with app.app_context():
         await handle_http(app, scope, receive, send)
 
@@ -162,7 +163,7 @@ class HttpExchange(Exchange):
     def expect_body(self) -> None:
         """Make the body that is to come, where the headers say so."""
         request = self.ctx.made
-        self.upload = body_of(self.app, request, self.open_inbox())
+        self.upload = body_of(request, self.open_inbox(), self.app.config["BODY_TIMEOUT"])
         if self.upload is not None:
             request.receive_body(self.upload)
 

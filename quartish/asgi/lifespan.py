@@ -15,12 +15,13 @@ from ..debugger import debugger_of
 from ..signals import got_serving_exception
 from ..typing import ASGIReceive
 from ..typing import ASGISend
+from ..typing import LiveApp
 from ..typing import Scope
 
 Phase = t.Literal["starting", "serving", "stopping"]
 
 
-async def handle_lifespan(app: t.Any, receive: ASGIReceive, send: ASGISend) -> None:
+async def handle_lifespan(app: LiveApp, receive: ASGIReceive, send: ASGISend) -> None:
     """Answer the server's start-up and shutdown events."""
     while True:
         event = (await receive())["type"]
@@ -46,7 +47,7 @@ class ASGILifespan:
     """The app's life under a server: `await ASGILifespan(app, scope)(receive, send)`. A subclass
     may be an app's `asgi_lifespan_class`."""
 
-    def __init__(self, app: t.Any, scope: Scope) -> None:
+    def __init__(self, app: LiveApp, scope: Scope) -> None:
         self.app = app
         self.scope = scope
 

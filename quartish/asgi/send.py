@@ -20,6 +20,7 @@ from werkzeug.wsgi import FileWrapper
 from .._concurrency.coroutines import Apart
 from .._concurrency.coroutines import awaited
 from .._concurrency.threads import Stay
+from .._context import AppContext
 from .._dispatch.response import report_unsendable
 from .._http.headers import length_line
 from .._http.headers import raw_lines
@@ -31,13 +32,13 @@ from .._http.outgoing import HEAD_BODY
 from .._http.outgoing import Outgoing
 from .._http.outgoing import plain_error
 from .._werkzeug import on_close_functions
-from ..ctx import AppContext
 from ..typing import ASGISend
 from ..typing import Message
 from ..typing import RawHeaders
 from ..wrappers.response_bodies import FileBody
 from ..wrappers.response_bodies import IterableBody
 from .exchange import Exchange
+from .unfinished import ClientGone
 from .unfinished import cut_off
 from .wsgi_face import as_wsgi_says
 
@@ -112,10 +113,6 @@ def _read_more_at_once(response: t.Any) -> None:
     body = getattr(response.response, "iterable", response.response)  # of a range
     if isinstance(body, FileWrapper):
         body.buffer_size = FILE_PIECE
-
-
-class ClientGone(Exception):
-    """The client left while a response was sent: nothing to tell anybody."""
 
 
 def is_bodiless(ctx: AppContext, status: int) -> bool:

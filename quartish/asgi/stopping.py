@@ -15,6 +15,7 @@ from contextvars import Context
 from functools import partial
 
 from .._concurrency.coroutines import SERVER_STOPS
+from ..typing import LiveApp
 
 Stop = t.Callable[[], t.Coroutine[t.Any, t.Any, None]]
 
@@ -27,7 +28,7 @@ def _is_hypercorns(server: t.Any) -> bool:
     return type(server).__module__ == "hypercorn.asyncio.worker_context"
 
 
-def when_it_stops(app: t.Any, server: t.Any, stop: Stop) -> None:
+def when_it_stops(app: LiveApp, server: t.Any, stop: Stop) -> None:
     """Call `stop()` for an app, once, when Hypercorn begins to stop, whose context `server` is."""
     if not _is_hypercorns(server):
         return

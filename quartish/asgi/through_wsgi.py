@@ -26,18 +26,33 @@ from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import Message
 from ..typing import Scope
-from ..wrappers import Request
+from ..wrappers.request import Request
 from .exchange import body_of
 from .exchange import IdleTimer
-from .send import ClientGone
+from .unfinished import ClientGone
 from .unfinished import note
 from .unfinished import reset
+
+T = t.TypeVar("T")
 
 log: logging.Logger = logging.getLogger(__name__)
 
 
+class CalledAsWSGI(t.Protocol):
+    """What is called as WSGI here: an app of ours, or another (`middleware.FromWSGI`)."""
+
+    @property
+    def config(self) -> t.Mapping[str, t.Any]: ...
+    @property
+    def view_pool(self) -> t.Any: ...
+    def to_file_thread(self, func: t.Callable[..., T], /, *args: t.Any) -> t.Awaitable[T]: ...
+    def __call__(
+        self, environ: dict[str, t.Any], start_response: t.Any, /
+    ) -> t.Iterable[bytes]: ...
+
+
 async def handle_through_wsgi(
-    app: t.Any,
+    app: CalledAsWSGI,
     scope: Scope,
     receive: ASGIReceive,
     send: ASGISend,
@@ -48,7 +63,7 @@ async def handle_through_wsgi(
     app's own contexts, as Werkzeug's debugger is."""
     inbox = HttpInbox(receive, app.to_file_thread)
     conn = Request.from_scope(scope)
-    body = body_of(app, conn, inbox)
+    body = body_of(conn, inbox, app.config["BODY_TIMEOUT"])
     lane = Lane(inbox.watch)
     if body is not None:
         reader = BodyReader(body, _limit, lane)
@@ -101,7 +116,7 @@ class WsgiCall:
 
     def __init__(
         self,
-        app: t.Any,
+        app: CalledAsWSGI,
         environ: dict[str, t.Any],
         idle: IdleTimer,
         inbox: Inbox,

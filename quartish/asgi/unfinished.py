@@ -20,6 +20,10 @@ INTERNAL_ERROR = 2
 """Code of an HTTP/2 stream's reset. *Source:* RFC 9113, section 7."""
 
 
+class ClientGone(Exception):
+    """The client left while a response was sent: nothing to tell anybody."""
+
+
 async def cut_off(exchange: Exchange, error: BaseException | None) -> None:
     """End a stream that was begun; `error` is what ended it, if anything. What the server logs is
     told which request it was; what it does not log is logged here, once."""

@@ -26,6 +26,8 @@ from ..debugger import shows_errors
 from ..debugger import traceback_response
 from ..typing import ASGIReceive
 from ..typing import ASGISend
+from ..typing import AwaitableApp
+from ..typing import LiveApp
 from ..typing import Scope
 from ..wrappers.connection import hand_down
 from .debug import log
@@ -49,7 +51,7 @@ LAST_WORD = 1.0
 
 
 async def handle_websocket(
-    app: t.Any, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool = False
+    app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool = False
 ) -> None:
     """Run a websocket's handler. `direct` says not to ask the app's own class of connections."""
     scope = cut(scope, app.config)
@@ -71,7 +73,7 @@ async def handle_websocket(
     if app.plain or not flow.plan.makes_context:
         ctx = app.context_class(app, websocket=websocket)
     else:
-        ctx = app.websocket_context(websocket)
+        ctx = t.cast(AwaitableApp, app).websocket_context(websocket)
     ctx.scope, ctx.raw_headers = scope, websocket.raw_headers
     context = copy_context()
     exchange = WebsocketExchange(app, ctx, flow, receive, send)
@@ -107,7 +109,7 @@ async def end_websockets(exchanges: t.Iterable[WebsocketExchange], grace: float)
         await asyncio.wait(tasks, timeout=grace)
 
 
-async def _end_all(app: t.Any) -> None:
+async def _end_all(app: LiveApp) -> None:
     await end_websockets(list(app.websockets), app.config["DISCONNECT_GRACE"])
 
 

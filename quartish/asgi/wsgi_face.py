@@ -11,7 +11,7 @@ import typing as t
 
 from werkzeug.wrappers import Response
 
-from ..ctx import AppContext
+from .._context import AppContext
 
 
 class _Chunks:

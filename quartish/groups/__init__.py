@@ -31,7 +31,7 @@ from .messages import pack
 from .redis import RedisBroker
 
 if t.TYPE_CHECKING:
-    from ..typing import AppLike
+    from ..typing import LiveApp
 
 __all__ = ["Groups", "Member", "Message", "TooSlow"]
 
@@ -125,7 +125,7 @@ class Groups:
 
     def __init__(
         self,
-        app: AppLike | None = None,
+        app: LiveApp | None = None,
         url: str | None = None,
         *,
         queue: int = 100,
@@ -150,11 +150,11 @@ class Groups:
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: t.Any) -> None:
+    def init_app(self, app: LiveApp) -> None:
         """Start and stop with an app."""
         app.extensions["groups"] = self
 
-        @app.while_serving  # type: ignore[untyped-decorator, unused-ignore]
+        @app.while_serving
         async def serve_groups() -> AsyncIterator[None]:
             await self.open()
             try:

@@ -20,7 +20,7 @@ from werkzeug.sansio.utils import host_is_trusted
 from .._request_id import mark_records
 from .._request_id import of_scope
 from .._request_id import SCOPE_KEY
-from ..routing import is_valid_host
+from ..routing.map import is_valid_host
 from ..typing import ASGIApp
 from ..typing import ASGIReceive
 from ..typing import ASGISend

@@ -29,7 +29,7 @@ from .._import_paths import find_package as find_package
 from .._import_paths import get_root_path
 from .._mistakes import place_of
 from ..helpers import send_from_directory
-from ..templating import _default_template_ctx_processor
+from ..templating.render import _default_template_ctx_processor
 from ..typing import AfterRequestCallable
 from ..typing import AfterWebsocketCallable
 from ..typing import AppOrBlueprintKey

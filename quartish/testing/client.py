@@ -18,7 +18,7 @@ from .._concurrency.coroutines import is_awaitable
 from .._dispatch.response import PRESERVE
 from .._http.outgoing import HEAD_BODY
 from .._werkzeug import Cookie
-from ..sessions import SessionMixin
+from ..sessions.session import SessionMixin
 from ..typing import AppLike
 from ..typing import Scope
 from ..wrappers.awaitable_response import Response

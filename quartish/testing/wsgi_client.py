@@ -21,7 +21,7 @@ from .._concurrency.coroutines import drive
 from .._concurrency.coroutines import settled
 from .._werkzeug import CookieClient
 from ..sansio.app import Core
-from ..sessions import SessionMixin
+from ..sessions.session import SessionMixin
 from ..typing import AppLike
 
 

@@ -29,6 +29,7 @@ from .._lazy import lazy
 from .._observed import PartType
 from .._werkzeug import form_class
 from .._werkzeug import headers_of
+from ..typing import AppLike
 from ..typing import ASGISend
 from ..typing import Scope
 
@@ -364,7 +365,7 @@ class Conn(SansioRequest, metaclass=PartType):
         return [] if name is None else split_blueprint_path(name)
 
 
-def hand_down(app: t.Any, conn: t.Any, send: ASGISend | None = None) -> None:
+def hand_down(app: AppLike, conn: t.Any, send: ASGISend | None = None) -> None:
     """Give a connection what it needs of the app that makes it; and a request of the awaitable
     colour what it may send by."""
     conn.json_module, conn.config_of_app = app.json, app.config
