@@ -11,6 +11,8 @@ import functools
 import inspect
 import typing as t
 
+from .typing import AppLike
+
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
 ASGI = "(scope, receive, send)"
@@ -91,7 +93,7 @@ def wsgi_only(method: F) -> F:
     return t.cast(F, wsgi_app)
 
 
-def wrong_call(app: t.Any, *args: t.Any) -> TypeError:
+def wrong_call(app: AppLike, *args: t.Any) -> TypeError:
     """Return the error for a call of an app, or of its `wsgi_app`; None is no argument."""
     given = [argument for argument in args if argument is not None]
     count = "one argument" if len(given) == 1 else f"{len(given)} arguments"
@@ -133,7 +135,7 @@ def check_middleware(app: object, door: str, middleware: t.Any) -> None:
     )
 
 
-def check_served(app: t.Any) -> None:
+def check_served(app: t.Callable[..., t.Any]) -> None:
     """Refuse to serve a WSGI app by ASGI. Raises TypeError."""
     if is_for_wsgi(app):
         raise TypeError(

@@ -86,7 +86,8 @@ class _LiveSettings(Settings):
     __slots__ = ()
 
     def _of_app(self, name: str) -> t.Any:
-        app: t.Any = self._app()
+        app = self._app()
+        assert app is not None  # who reads them has it
         return app.config[name]
 
 

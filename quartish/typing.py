@@ -222,6 +222,8 @@ class LiveApp(AppLike, t.Protocol):
     app_ctx_globals_class: t.Any
     error_handler_spec: t.Any
     teardown_appcontext_funcs: t.Any
+    before_serving_funcs: t.Any
+    after_serving_funcs: t.Any
     url_value_preprocessors: t.Any
     subdomain_matching: bool
     extensions: t.Any
@@ -248,6 +250,9 @@ class LiveApp(AppLike, t.Protocol):
     def log_exception(self, exc_info: t.Any, /) -> t.Any: ...
     def ensure_async(self, func: cabc.Callable[..., t.Any], /) -> cabc.Callable[..., t.Any]: ...
     def sync_to_async(self, func: cabc.Callable[..., t.Any], /) -> cabc.Callable[..., t.Any]: ...
+    def make_default_options_response(self) -> t.Any: ...
+    def raise_routing_exception(self, request: t.Any, /) -> t.NoReturn: ...
+    def make_shell_context(self) -> dict[str, t.Any]: ...
     def bind_without_host(self, conn: t.Any, /) -> t.Any: ...
     def inject_url_defaults(self, endpoint: str, values: dict[str, t.Any]) -> None: ...
     def handle_url_build_error(
@@ -279,7 +284,7 @@ class ContextLike(t.Protocol):
     `request`, `websocket` and `session` raise RuntimeError where there is none.
     """
 
-    app: t.Any
+    app: LiveApp
     flashes: list[tuple[str, str]] | None
 
     @property

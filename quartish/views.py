@@ -148,7 +148,7 @@ def _callable(handler: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
     """
     app = current_context().app
     if _get_running_loop() is None:
-        return app.ensure_sync(handler)  # type: ignore[no-any-return]
+        return app.ensure_sync(handler)
     return handler if app.plain else app.ensure_async(handler)
 
 

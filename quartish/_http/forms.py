@@ -4,21 +4,19 @@ The limits count what was received, for both kinds of form alike. Whatever is wr
 body, the answer is an HTTPException: 400 where it is damaged, 413 where it is too large.
 Files past 500 kB go to disk, off the loop.
 
-Source: RFC 7578 and RFC 2046, section 5.1; the WHATWG URL standard, section 5.
+Source: RFC 7578 and RFC 2046, section 5.1.
 """
 
 from __future__ import annotations
 
 import asyncio
 import typing as t
-from operator import methodcaller
 from tempfile import SpooledTemporaryFile
 
 from werkzeug.datastructures import FileStorage as WerkzeugFileStorage
 from werkzeug.datastructures import Headers
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser as WerkzeugFormDataParser
 from werkzeug.http import parse_options_header
@@ -36,10 +34,11 @@ from .inbox import SPOOL_SIZE
 from .multipart import Decoder
 from .multipart import MAX_BOUNDARY
 from .multipart import SLICE
-from .percent import decoded
+from .urlencoded import damaged
+from .urlencoded import parse_urlencoded
+from .urlencoded import URLENCODED
 
 MULTIPART = "multipart/form-data"
-URLENCODED = "application/x-www-form-urlencoded"
 FORMS = frozenset([MULTIPART, URLENCODED])
 FILE_SLICE = 256 * 1024
 """Bytes that are read from a file, and may be written to one, at once. PERF(1 ms for 10 MB)"""
@@ -216,56 +215,11 @@ async def read_whole(body: t.Any, limit: int | None) -> bytes:
     return data
 
 
-def damaged(error: ValueError) -> BadRequest:
-    """Return the answer to a form that is none."""
-    return BadRequest(f"The form data is damaged: {error}")
-
-
 async def read_urlencoded(data: bytes, parser: FormDataParser) -> t.Any:
     """Return the fields of a form as `parse_urlencoded` does, of a long one off the loop."""
     if len(data) > MANY:
         return await parser.offload(parse_urlencoded, data, parser.cls, parser.max_form_parts)
     return parse_urlencoded(data, parser.cls, parser.max_form_parts)
-
-
-_parted: t.Any = methodcaller("partition", "=")
-
-
-def parse_urlencoded(
-    data: bytes, cls: type[MultiDict[str, str]], max_parts: int | None
-) -> MultiDict[str, str]:
-    """Return the fields of an urlencoded form, as `urllib.parse.parse_qsl` reads it when it
-    keeps blank values. Percent-encoded bytes that are no UTF-8 stay as they are, as in Werkzeug.
-
-    Raises BadRequest (400) for a damaged form, RequestEntityTooLarge (413) for one of more
-    than `max_parts` fields.
-    """
-    if max_parts is not None and data.count(b"&") >= max_parts:
-        raise RequestEntityTooLarge()
-    try:
-        text = data.decode()
-    except ValueError as error:
-        raise damaged(error) from error
-    if "+" in text:
-        text = text.replace("+", " ")
-    parts: list[tuple[str, str, str]] = list(map(_parted, filter(None, text.split("&"))))
-    if "%" in text:  # PERF(1.8 us): seen for all of it at once
-        parts = [(decoded(name), equals, decoded(value)) for name, equals, value in parts]
-    if cls is not ImmutableMultiDict:
-        return cls([(name, value) for name, _, value in parts])
-    # PERF(0.7 us): what its constructor does, after asking what it was given.
-    fields: dict[str, list[str]] = {}
-    for name, _, value in parts:
-        if name in fields:
-            fields[name].append(value)
-        else:
-            fields[name] = [value]
-    form: t.Any = cls.__new__(cls)  # without `__init__`, which sets nothing
-    _update(form, fields)
-    return form  # type: ignore[no-any-return]
-
-
-_update: t.Any = dict.update
 
 
 class BlockingFormDataParser(WerkzeugFormDataParser):

@@ -25,11 +25,11 @@ from werkzeug.sansio.multipart import State
 
 from .._concurrency.coroutines import drive
 from .._concurrency.coroutines import Turns
-from .forms import damaged
 from .inbox import give_way
 from .multipart import Decoder
 from .multipart import MAX_BOUNDARY
 from .multipart import SLICE
+from .urlencoded import damaged
 
 Offload = t.Callable[..., t.Awaitable[t.Any]]
 Pull = t.Callable[[], t.Awaitable[bytes]]

@@ -21,6 +21,7 @@ from ..sansio.scaffold import setupmethod
 from ..typing import ASGIApp
 from ..typing import Scope
 from ..wrappers.connection import Conn
+from .mount import AnyServed
 from .mount import as_asgi
 from .mount import FromWSGI
 from .mount import Mount
@@ -37,7 +38,7 @@ class Mounted(t.NamedTuple):
     """An app in another, and its name there."""
 
     prefix: str
-    app: t.Any
+    app: AnyServed
     name: str
 
 
@@ -77,7 +78,7 @@ class Composed(Core):
         self.asgi_app = middleware(self.asgi_app, *args, **options)
 
     @setupmethod
-    def mount(self, prefix: str, app: t.Any, *, name: str | None = None) -> None:
+    def mount(self, prefix: str, app: AnyServed, *, name: str | None = None) -> None:
         """Hand the paths below a prefix to another app: ASGI, or WSGI as a Flask app is.
 
         The mounted app finds the prefix as its `root_path` (`SCRIPT_NAME`), and starts and stops
@@ -151,7 +152,7 @@ class Composed(Core):
                 "SCRIPT_NAME": script + below,
                 "PATH_INFO": path[len(below) :],
             }
-            app: t.Any = mount.mounts[prefix]
+            app: AnyServed = mount.mounts[prefix]
         elif mount.rest is not None and not self._matches(self.request_class(environ)):
             app = mount.rest
         else:
@@ -206,7 +207,7 @@ class _Above:
         return url or self.app.url_of_mounted(error, script, endpoint, values)
 
 
-def _inside(app: t.Any) -> t.Any:
+def _inside(app: AnyServed) -> AnyServed:
     return app.wsgi_app if isinstance(app, FromWSGI) else app
 
 
@@ -216,7 +217,7 @@ def _script(error: BuildError) -> str:
 
 
 def _build(
-    app: t.Any, error: BuildError, script: str, endpoint: str, values: dict[str, t.Any]
+    app: AnyServed, error: BuildError, script: str, endpoint: str, values: dict[str, t.Any]
 ) -> str | None:
     """Return the URL of an app's endpoint, where the app is found at `script`; None where it has
     no such endpoint."""
@@ -225,7 +226,7 @@ def _build(
     if adapter is None or not hasattr(url_map, "bind"):
         return None
     given = {name: value for name, value in values.items() if name not in _OPTIONS}
-    app.inject_url_defaults(endpoint, given)
+    t.cast(Core, app).inject_url_defaults(endpoint, given)
     there: MapAdapter = url_map.bind(
         adapter.server_name, script + "/", adapter.subdomain, adapter.url_scheme
     )

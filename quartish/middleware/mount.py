@@ -30,6 +30,9 @@ if t.TYPE_CHECKING:
 
 T = t.TypeVar("T")
 
+#: An ASGI app, or a WSGI app.
+AnyServed = Callable[..., t.Any]
+
 CONNECTIONS = ("http", "websocket")
 
 
@@ -105,7 +108,7 @@ class Mount:
         for prefix, mounted in mounts.items():
             self.add(prefix, mounted)
 
-    def add(self, prefix: str, app: t.Any) -> None:
+    def add(self, prefix: str, app: AnyServed) -> None:
         """Hand the paths below `prefix` to another app. Raises ValueError for what is no prefix."""
         if prefix[:1] != "/" or prefix[-1:] == "/":
             raise ValueError(
@@ -141,7 +144,7 @@ class Mount:
         return None
 
 
-def as_asgi(app: t.Any) -> ASGIApp:
+def as_asgi(app: AnyServed) -> ASGIApp:
     """Return an ASGI app as it is, a WSGI app as `FromWSGI`."""
     if isinstance(app, FromWSGI) or hasattr(app, "asgi_app") or is_async_callable(app):
         return t.cast(ASGIApp, app)

@@ -28,6 +28,7 @@ from .._current import call_with_context
 from .._mistakes import explain
 from ..logging import folding
 from ..signals import got_background_exception
+from ..typing import LiveApp
 from .jobs import in_app_context
 from .periodic import Periodic
 from .periodic import Schedule
@@ -251,7 +252,7 @@ def takes_name(func: t.Callable[..., t.Any], args: t.Sequence[t.Any]) -> bool:
 
 
 async def _run(
-    app: t.Any,
+    app: LiveApp,
     handle: Task,
     watch: Watch,
     func: t.Callable[..., t.Any],
@@ -281,7 +282,7 @@ async def _run(
         raise
 
 
-async def report(app: t.Any, error: Exception) -> None:
+async def report(app: LiveApp, error: Exception) -> None:
     """Tell receivers of the signal, and the log, what the background task that runs raised."""
     for _, rv in got_background_exception.send(
         app, _async_wrapper=app.ensure_sync, exception=error
@@ -292,7 +293,7 @@ async def report(app: t.Any, error: Exception) -> None:
     _log(app, error)
 
 
-def _log(app: t.Any, error: Exception) -> None:
+def _log(app: LiveApp, error: Exception) -> None:
     task = asyncio.current_task()
     app.logger.error(
         "Exception in background task %s",

@@ -8,9 +8,10 @@ import typing as t
 from .._concurrency.coroutines import from_thread
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.coroutines import is_awaitable
+from ..typing import AppLike
 
 
-def in_app_context(app: t.Any, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+def in_app_context(app: AppLike, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
     """Return `func`, of the same kind, that has an app context of its own each time: its teardown
     functions run in the same thread."""
     if is_async_callable(func):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
+from ..typing import LiveApp
 from .background import report
 from .background import Tasks
 from .periodic import Periodic
@@ -47,7 +48,7 @@ class WithTasks:
 
     async def handle_background_exception(self, error: Exception) -> None:
         """Tell of what a background task raised: by the signal, and in the log."""
-        await report(self, error)
+        await report(t.cast(LiveApp, self), error)
 
     def every(
         self,

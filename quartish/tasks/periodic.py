@@ -18,6 +18,7 @@ from functools import partial
 from zoneinfo import ZoneInfo
 from zoneinfo import ZoneInfoNotFoundError
 
+from ..typing import LiveApp
 from .lock import Lock
 
 Run = Callable[["Periodic"], Awaitable[None]]
@@ -133,7 +134,7 @@ class Schedule:
             )
         self.periodic[each.name] = each
 
-    def open(self, app: t.Any, run: Run) -> None:
+    def open(self, app: LiveApp, run: Run) -> None:
         """Begin. Waits for nothing, and so never keeps the app from starting."""
         if not self.periodic:
             return

@@ -15,6 +15,7 @@ from taskiq import TaskiqMessage
 from taskiq import TaskiqMiddleware
 from taskiq import TaskiqState
 
+from ..typing import AppLike
 from .jobs import in_app_context
 
 if t.TYPE_CHECKING:
@@ -28,7 +29,7 @@ B = t.TypeVar("B", bound=AsyncBroker)
 class _InAppContext(TaskiqMiddleware):
     """Puts an app's context around each job."""
 
-    def __init__(self, app: t.Any) -> None:
+    def __init__(self, app: AppLike) -> None:
         super().__init__()
         self._app = app
         self._known: set[str] = set()

@@ -17,6 +17,7 @@ from werkzeug.routing import IntegerConverter
 from werkzeug.routing import UUIDConverter
 
 from .._werkzeug import converters_of
+from ..sansio.app import Core
 from .answers import phrase_of
 from .answers import Returns
 from .codecs import Codec
@@ -79,13 +80,13 @@ class _Endpoint(t.NamedTuple):
     operation_id: str
 
 
-def document_of(app: t.Any, facts: Facts, leave_out: t.Container[str] = ()) -> dict[str, t.Any]:
+def document_of(app: Core, facts: Facts, leave_out: t.Container[str] = ()) -> dict[str, t.Any]:
     """Return the document of an app, without the endpoints to `leave_out`."""
     return _Document(app, facts, leave_out).make()
 
 
 class _Document:
-    def __init__(self, app: t.Any, facts: Facts, leave_out: t.Container[str]) -> None:
+    def __init__(self, app: Core, facts: Facts, leave_out: t.Container[str]) -> None:
         self.app = app
         self.facts = facts
         self.schemas = Schemas()

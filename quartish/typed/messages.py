@@ -14,6 +14,7 @@ from .._current import find_context
 from .._http.inbox import give_way
 from ..json._long import has_more_parts
 from ..json._long import LONG
+from ..sansio.app import Core
 from ..wrappers.websocket import WebSocketDisconnect
 from ..wrappers.websocket_json import waited_for_in_threads
 from .annotations import split
@@ -135,7 +136,7 @@ class Messages(Given, t.Generic[In, Out]):
 
 
 async def talk(
-    plan: Plan, func: t.Any, slots: list[t.Any], values: dict[str, t.Any], app: t.Any, conn: t.Any
+    plan: Plan, func: t.Any, slots: list[t.Any], values: dict[str, t.Any], app: Core, conn: t.Any
 ) -> t.Any:
     """Call the view of a websocket: once, or for each message until the client leaves. Return
     what it returns where nothing is sent of that."""
@@ -171,7 +172,7 @@ async def _handle(
     func: t.Any,
     slots: list[t.Any],
     values: dict[str, t.Any],
-    app: t.Any,
+    app: Core,
     messages: Messages[t.Any, t.Any],
 ) -> None:
     """Call the view for one message, and send what it returns."""
@@ -195,7 +196,7 @@ async def _call(plan: Plan, func: t.Any, slots: list[t.Any], values: dict[str, t
     return await settled(func(**values))
 
 
-async def _is_handled(app: t.Any, conn: t.Any, error: WrongMessage) -> bool:
+async def _is_handled(app: Core, conn: t.Any, error: WrongMessage) -> bool:
     """Call the app's handler of an error, where it has one. What that returns is no message."""
     handler = app._find_error_handler(error, conn.blueprints)
     if handler is not None:

@@ -15,6 +15,7 @@ import swagger_ui_bundle
 from werkzeug.exceptions import NotFound
 
 from .._current import current_app
+from ..sansio.app import Core
 from .document import document_of
 from .document import Facts
 
@@ -77,7 +78,7 @@ class OpenAPI:
 
     def __init__(
         self,
-        app: t.Any = None,
+        app: Core | None = None,
         *,
         title: str | None = None,
         version: str = "1.0.0",
@@ -98,7 +99,7 @@ class OpenAPI:
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: t.Any) -> None:
+    def init_app(self, app: Core) -> None:
         """Serve the document of an app that was not there yet."""
         app.extensions[EXTENSION] = self
         app.add_url_rule(self.path, "openapi_document", self._document)
@@ -107,20 +108,20 @@ class OpenAPI:
             app.add_url_rule(page or "/", "openapi_page", self._page)
             app.add_url_rule(f"{page}/<name>", "openapi_asset", self._asset)
 
-    def document(self, app: t.Any) -> dict[str, t.Any]:
+    def document(self, app: Core) -> dict[str, t.Any]:
         """Return the document of an app, as a dict."""
         facts = self._facts._replace(title=self._title or app.name)
         return document_of(app, facts, {"openapi_document", "openapi_page", "openapi_asset"})
 
     async def _document(self) -> t.Any:
-        app: t.Any = _allowed()
+        app = _allowed()
         key = (app.components_version, len(list(app.url_map.iter_rules())))
         if self._made is None or self._made[0] != key:
             self._made = key, msgspec.json.encode(self.document(app))
         return self._made[1], 200, {"Content-Type": "application/json"}
 
     async def _page(self) -> t.Any:
-        app: t.Any = _allowed()
+        app = _allowed()
         start = app.url_for("openapi_asset", name="start.js")
         page = _PAGE.format(
             title=html.escape(self._title or app.name),
@@ -130,7 +131,7 @@ class OpenAPI:
         return page, 200, {"Content-Security-Policy": POLICY}
 
     async def _asset(self, name: str) -> t.Any:
-        app: t.Any = _allowed()
+        app = _allowed()
         headers = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
         if name == "start.js":
             return _START, 200, {**headers, "Content-Type": "text/javascript; charset=utf-8"}
@@ -141,15 +142,15 @@ class OpenAPI:
         return data, 200, {**headers, "Content-Type": _ASSETS[name]}
 
 
-def _allowed() -> t.Any:
+def _allowed() -> Core:
     """Return the current app. Raises NotFound (404) where its config has this switched off."""
-    app: t.Any = current_app()
+    app = t.cast(Core, current_app())
     if not app.config.get("OPENAPI", True):
         raise NotFound()
     return app
 
 
-def openapi_of(app: t.Any) -> OpenAPI:
+def openapi_of(app: Core) -> OpenAPI:
     """Return what an app was given as its OpenAPI; one of defaults where it has none."""
     found: OpenAPI | None = app.extensions.get(EXTENSION)
     return OpenAPI() if found is None else found

@@ -20,6 +20,7 @@ import typing as t
 import msgspec
 
 from .._mistakes import place_of
+from ..sansio.app import Core
 from ..sansio.components import Component
 from .annotations import hints_of
 from .annotations import is_file
@@ -64,7 +65,7 @@ class Plan:
 
     def __init__(
         self,
-        app: t.Any,
+        app: Core,
         func: t.Any,
         names: frozenset[str],
         operation: Operation | None,
@@ -117,7 +118,7 @@ class Plan:
 
 
 class _Builder:
-    def __init__(self, plan: Plan, app: t.Any, names: frozenset[str]) -> None:
+    def __init__(self, plan: Plan, app: Core, names: frozenset[str]) -> None:
         self.plan = plan
         self.app = app
         self.names = names

@@ -17,6 +17,7 @@ from asyncio import _get_running_loop
 from .._concurrency.coroutines import awaited
 from .._concurrency.coroutines import drive
 from .._concurrency.threads import spare
+from ..sansio.app import Core
 
 PLAIN, ASYNC, GENERATOR, ASYNC_GENERATOR = range(4)
 
@@ -67,7 +68,7 @@ class Step:
 
 
 async def open_all(
-    order: list[Step | tuple[Step, ...]], slots: list[t.Any], opened: list[t.Any], app: t.Any
+    order: list[Step | tuple[Step, ...]], slots: list[t.Any], opened: list[t.Any], app: Core
 ) -> None:
     """Make components in order, those of a tuple side by side."""
     for step in order:
@@ -213,7 +214,7 @@ class _LoopScope:
 _scopes: weakref.WeakKeyDictionary[t.Any, AppScope] = weakref.WeakKeyDictionary()
 
 
-def app_scope(app: t.Any) -> AppScope:
+def app_scope(app: Core) -> AppScope:
     """Return the scope of an app's, made when it is first asked for."""
     scope = _scopes.get(app)
     if scope is None:

@@ -31,6 +31,7 @@ from .._concurrency.coroutines import is_awaitable
 from .._current import find_context
 from .._dispatch.overrides import is_default
 from .._view_makers import view_makers
+from ..sansio.app import Core
 from ..views import http_method_funcs
 from ..views import MethodView
 from ..views import View
@@ -59,11 +60,11 @@ class Typed:
     Also those of its blueprints. Views that ask for nothing but text of the URL stay as they are.
     """
 
-    def __init__(self, app: t.Any = None) -> None:
+    def __init__(self, app: Core | None = None) -> None:
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: t.Any) -> None:
+    def init_app(self, app: Core) -> None:
         """Do so for an app that was not there yet."""
         app.extensions[EXTENSION] = self
 
@@ -78,7 +79,7 @@ class TypedView:
         self.plans: dict[str, Plan] = {}
         self._by_method = len(functions_of(func)) > 1 or "" not in functions_of(func)
 
-    def resolve(self, app: t.Any) -> None:
+    def resolve(self, app: Core) -> None:
         """Make the plans. Raises `Unresolvable`."""
         names: frozenset[str] = frozenset().union(
             *(rule.arguments for rule in app.url_map.iter_rules(self.endpoint))
@@ -90,7 +91,7 @@ class TypedView:
             for method, func in functions_of(self.func).items()
         }
 
-    def plan(self, app: t.Any, method: str) -> Plan:
+    def plan(self, app: Core, method: str) -> Plan:
         """Return the plan for a request."""
         plan = self.plans.get(method if self._by_method else "")
         if plan is None or plan.version != app.components_version:
@@ -160,14 +161,15 @@ class TypedView:
         return answer
 
 
-def _is_unhandled(app: t.Any, conn: t.Any, error: Problem) -> bool:
+def _is_unhandled(app: Core, conn: t.Any, error: Problem) -> bool:
     """Say whether an error is its own answer: no handler, no method of the app's has a word in it.
 
     PERF(60 us): to raise it through the flow, and to make a response of Werkzeug's of it.
     """
+    asked: t.Any = app  # each colour has methods of its own
     return (
-        is_default(app.handle_user_exception)
-        and is_default(app.handle_http_exception)
+        is_default(asked.handle_user_exception)
+        and is_default(asked.handle_http_exception)
         and app._find_error_handler(error, conn.blueprints) is None
         and not app.trap_http_exception(error)
     )
@@ -192,7 +194,7 @@ def typed_view_of(view: t.Any) -> TypedView | None:
     return getattr(view, "typed_view", None)
 
 
-def make(app: t.Any, endpoint: str, func: t.Any) -> t.Any:
+def make(app: Core, endpoint: str, func: t.Any) -> t.Any:
     """Return a typed view for a function that asks for one; any other function as it is."""
     functions = functions_of(func)
     said = operation_of(func) is not None or any(
@@ -214,7 +216,7 @@ def make(app: t.Any, endpoint: str, func: t.Any) -> t.Any:
     return made
 
 
-def _asks(app: t.Any, endpoint: str, functions: dict[str, t.Any]) -> bool:
+def _asks(app: Core, endpoint: str, functions: dict[str, t.Any]) -> bool:
     """Say whether one of them asks for more than text of the URL, or returns something typed."""
     names = {name for rule in app.url_map.iter_rules(endpoint) for name in rule.arguments}
     for func in functions.values():
@@ -232,7 +234,7 @@ def _asks(app: t.Any, endpoint: str, functions: dict[str, t.Any]) -> bool:
     return False
 
 
-def resolve_all(app: t.Any) -> None:
+def resolve_all(app: Core) -> None:
     """Make the plans of all typed views of an app's. Raises `Unresolvable`."""
     for view in app.view_functions.values():
         typed = typed_view_of(view)
@@ -243,7 +245,7 @@ def resolve_all(app: t.Any) -> None:
 _resolving: weakref.WeakSet[t.Any] = weakref.WeakSet()
 
 
-def _resolve_at_start(app: t.Any) -> None:
+def _resolve_at_start(app: Core) -> None:
     if app in _resolving:
         return
     _resolving.add(app)

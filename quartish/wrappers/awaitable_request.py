@@ -22,12 +22,12 @@ from .._http.body import Body as IncomingBody
 from .._http.forms import Form
 from .._http.forms import FormDataParser
 from .._http.forms import MANY
-from .._http.forms import parse_urlencoded
-from .._http.forms import URLENCODED
 from .._http.headers import latin_lines
 from .._http.inbox import give_way
 from .._http.inbox import Inbox
 from .._http.parts import Parts
+from .._http.urlencoded import parse_urlencoded
+from .._http.urlencoded import URLENCODED
 from .._lazy import lazy
 from .._werkzeug import form_class
 from ..datastructures import FileStorage

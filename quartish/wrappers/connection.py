@@ -24,7 +24,7 @@ from werkzeug.sansio.utils import get_content_length
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from .._current import find_context
-from .._http.forms import parse_urlencoded
+from .._http.urlencoded import parse_urlencoded
 from .._lazy import lazy
 from .._observed import PartType
 from .._werkzeug import form_class

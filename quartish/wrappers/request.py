@@ -23,10 +23,10 @@ from .._http.environ import build_environ
 from .._http.forms import BlockingFormDataParser
 from .._http.forms import FORMS
 from .._http.forms import MANY
-from .._http.forms import parse_urlencoded
-from .._http.forms import URLENCODED
 from .._http.multipart import SLICE
 from .._http.parts import Parts
+from .._http.urlencoded import parse_urlencoded
+from .._http.urlencoded import URLENCODED
 from .._lazy import lazy
 from .._werkzeug import BodyRequest
 from .._werkzeug import form_class

@@ -336,7 +336,7 @@ async def test_a_server_with_a_context_that_is_not_hypercorns() -> None:
     class Server:
         context = object()
 
-    when_it_stops(object(), Server.context, t.cast(t.Any, None))
+    when_it_stops(t.cast(t.Any, None), Server.context, t.cast(t.Any, None))
     assert len(asyncio.all_tasks()) == 1
 
 

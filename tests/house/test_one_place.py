@@ -67,3 +67,18 @@ def test_what_a_view_returned_is_unpacked_in_one_place() -> None:
         if isinstance(node, ast.Compare) and ast.unparse(node) == "len(rv) == 3"
     }
     assert found == {"_dispatch.response.unpacked"}
+
+
+def test_an_app_has_a_type() -> None:
+    """Rooms say by a Protocol (`quartish.typing`) what of the app they need. `AnyApp` is for what
+    users override."""
+    untyped = [
+        f"{name}:{argument.lineno}"
+        for name, tree in trees().items()
+        for argument in ast.walk(tree)
+        if isinstance(argument, ast.arg)
+        and argument.arg == "app"
+        and argument.annotation is not None
+        and "t.Any" in ast.unparse(argument.annotation).split(" | ")
+    ]
+    assert untyped == []

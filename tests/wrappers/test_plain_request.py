@@ -22,8 +22,8 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 import quartish
 from quartish._http.body import Body
 from quartish._http.forms import BlockingFormDataParser
-from quartish._http.forms import parse_urlencoded
 from quartish._http.inbox import Inbox
+from quartish._http.urlencoded import parse_urlencoded
 from quartish.routing import Rule
 from quartish.wrappers.request import Request
 
