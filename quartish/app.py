@@ -37,18 +37,18 @@ from .config import QuartConfig
 from .ctx import AppContext
 from .debugger import KEEP
 from .logging import log_failure
-from .routing.map import Rule as Rule
+from .routing import Rule as Rule
 from .sansio.app import _make_timedelta as _make_timedelta
-from .sessions.interface import AwaitableCookieSessionInterface
-from .sessions.interface import SessionInterface
-from .templating.render import update_template_context
+from .sessions import AwaitableCookieSessionInterface
+from .sessions import SessionInterface
+from .templating import update_template_context
+from .testing import EnvironBuilder
+from .testing import FlaskClient
+from .testing import FlaskCliRunner
 from .testing.app import TestApp
 from .testing.client import AsyncFlaskClient
 from .testing.client import QuartClient
 from .testing.utils import make_test_request_context
-from .testing.wsgi_client import EnvironBuilder
-from .testing.wsgi_client import FlaskClient
-from .testing.wsgi_client import FlaskCliRunner
 from .typing import Handled
 from .typing import ResponseReturnValue
 from .wrappers.awaitable_request import Request as AwaitableRequest

@@ -20,6 +20,7 @@ from quartish import session
 from quartish import websocket
 from quartish.datastructures import FileStorage
 from quartish.helpers import make_push_promise
+from quartish.sessions import SessionInterface
 from quartish.testing.app import LifespanError
 from quartish.testing.app import TestApp
 from quartish.testing.client import QuartClient
@@ -345,7 +346,7 @@ async def test_a_session_interface_that_has_to_wait(app: t.Any) -> None:
         pytest.skip("awaited sessions are Quart's")
     store: dict[str, t.Any] = {}
 
-    class Interface(quartish.sessions.SessionInterface):
+    class Interface(SessionInterface):
         async def open_session(self, app: t.Any, request: t.Any) -> t.Any:
             await asyncio.sleep(0)
             return quartish.sessions.SecureCookieSession(store)
