@@ -23,8 +23,10 @@ from time import monotonic
 
 from ._concurrency.coroutines import is_async_callable
 from ._concurrency.coroutines import is_awaitable
+from ._http.headers import latin_lines
 from .globals import current_app
 from .globals import request
+from .middleware.around import Composed
 from .typing import ASGIApp
 from .typing import ASGIReceive
 from .typing import ASGISend
@@ -68,7 +70,7 @@ class Health:
 
     def __init__(
         self,
-        app: t.Any = None,
+        app: Composed | None = None,
         *,
         live: str | None = "/healthz",
         ready: str | None = "/readyz",
@@ -87,7 +89,7 @@ class Health:
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: t.Any) -> None:
+    def init_app(self, app: Composed) -> None:
         """Give an app the pages, at the endpoints `health_live` and `health_ready`."""
         app.extensions["health"] = self
         app.add_middleware(_Probes, self, app)
@@ -198,7 +200,7 @@ class Health:
 class _Probes:
     """Answers probes before the app does."""
 
-    def __init__(self, inner: ASGIApp, health: Health, app: t.Any) -> None:
+    def __init__(self, inner: ASGIApp, health: Health, app: Composed) -> None:
         self._inner = inner
         self._health = health
         self._app = app
@@ -213,7 +215,7 @@ class _Probes:
                 text, status, named = answer
                 body = text.encode()
                 lines = {**named, "Content-Length": str(len(body))}
-                headers = [(name.lower().encode(), value.encode()) for name, value in lines.items()]
+                headers = latin_lines(lines.items())
                 body = b"" if scope["method"] == "HEAD" else body
                 await send({"type": "http.response.start", "status": status, "headers": headers})
                 await send({"type": "http.response.body", "body": body})
@@ -221,9 +223,8 @@ class _Probes:
         await self._inner(scope, receive, send)
 
 
-def _app() -> t.Any:
-    app: t.Any = current_app
-    return app
+def _app() -> t.Any:  # whatever app asks
+    return current_app
 
 
 _UNSTORED = {"Cache-Control": "no-store"}

@@ -6,6 +6,7 @@ import typing as t
 
 from .globals import request
 from .globals import websocket
+from .sansio.app import Core
 from .typing import Scope
 
 
@@ -23,7 +24,7 @@ class Route:
         return f"<Route {self.path!r} of {self.endpoint!r}>"
 
 
-def tell_routes(app: t.Any) -> None:
+def tell_routes(app: Core) -> None:
     """Put the rule that a connection has matched into its ASGI scope, as `scope["route"]`, before
     any other function of the app is called.
 
