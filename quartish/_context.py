@@ -74,6 +74,10 @@ class AppContext(metaclass=PartType):
     #: The rule that matched and its arguments, until the request is made, which has them then.
     url_rule: t.Any
     view_args: t.Any
+    #: What `after_this_request` was given, if anything.
+    after: list[t.Callable[[t.Any], t.Any]] | None
+    #: Whether anybody touched the session.
+    session_opened: bool
     pushes: int
     #: What async receivers of `appcontext_pushed` returned, and nobody has awaited.
     unsettled: list[t.Any] | None
@@ -84,10 +88,6 @@ class AppContext(metaclass=PartType):
     _made_first: list[t.Any]
 
     flashes: list[tuple[str, str]] | None = None
-    #: What `after_this_request` was given, if anything.
-    after: list[t.Callable[[t.Any], t.Any]] | None = None
-    #: Whether anybody touched the session.
-    session_opened: bool = False
     #: The context that `g` and `app_ctx` are taken from, where it is not this one.
     outer: AppContext | None = None
     #: The same, where the app was asked for one, which ends with this one.
@@ -134,8 +134,8 @@ class AppContext(metaclass=PartType):
             self.kind, self.made = None if websocket is None else "websocket", websocket
         self.raw_headers = _NO_HEADERS
         self.flow = self.scope = self.url_rule = self.view_args = None
-        self.view = self.error = self.unsettled = self.outcome = None
-        self.reads_ahead = False
+        self.view = self.error = self.unsettled = self.outcome = self.after = None
+        self.reads_ahead = self.session_opened = False
         self.pushes = 0
         if session is not None:
             self._session = session
@@ -155,8 +155,8 @@ class AppContext(metaclass=PartType):
                 self.flow, self.scope, self.raw_headers = flow, scope, raw_headers
                 self._made_first = []
                 self.made = self.url_rule = self.view_args = self.view = self.error = None
-                self.outcome = self.unsettled = None
-                self.reads_ahead = False
+                self.outcome = self.unsettled = self.after = None
+                self.reads_ahead = self.session_opened = False
                 self.pushes = 0
                 return self
         request = app.request_class.from_scope(scope)
