@@ -1,9 +1,9 @@
 """The one ContextVar that says which application context is active.
 
-Contexts write it (`_context`), by `activate` where two of them are active; so does what enters one
-for them: a stream that keeps its context, an app's own contexts, the debugger. Everything below
-that needs the current app, request or session reads it through the three functions here; users read
-it through `globals`.
+It is written where contexts begin and end (`_dispatch.life`), by `activate` where two of them are
+active; and by what enters one for them: an app's own contexts (`_dispatch.own_contexts`), a
+stream that keeps its context (`helpers`), the debugger. Who needs the current app, request or
+session reads it through the functions here; users read it through `globals`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Errors and explanations that exist in debug mode only.
+"""Errors and explanations for who develops: in debug mode, and by `EXPLAIN_TEMPLATE_LOADING`.
 
 Nothing here is reached in production, so clarity wins over speed. App and blueprints live
 above this room and are told apart by what they can do.

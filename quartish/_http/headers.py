@@ -1,4 +1,4 @@
-"""The head of a response: the one room in which header lines are made, and looked at.
+"""The head of a response: the room in which header lines are made of texts, and looked at.
 
 Source: RFC 9110, section 5; ASGI specification, "Response Start" and "Accept".
 """

@@ -1,5 +1,5 @@
 """Requests, responses and websockets. `Request` and `Response` are the plain colour's;
-the awaitable ones are in `awaitable` and `awaitable_response`."""
+the awaitable ones are in `awaitable_request` and `awaitable_response`."""
 
 from __future__ import annotations
 

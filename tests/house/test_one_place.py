@@ -82,3 +82,22 @@ def test_an_app_has_a_type() -> None:
         and "t.Any" in ast.unparse(argument.annotation).split(" | ")
     ]
     assert untyped == []
+
+
+def test_who_writes_which_context_is_active() -> None:
+    """`_current` says so at its head."""
+    writers = {
+        name
+        for name, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name | ast.Attribute)
+        and ast.unparse(node) in ("_cv_app.set", "_cv_app.reset", "activate")
+    }
+    assert writers == {
+        "_current",
+        "asgi.debug",
+        "_dispatch.life",
+        "_dispatch.own_contexts",
+        "debugger",
+        "helpers",
+    }
