@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from dataclasses import field
 
 from ._current import find_context
+from .typing import AppLike
 
 NAME = "digest.json"
 """The manifest's name in its folder."""
@@ -86,7 +87,7 @@ def how_to_send(folder: str, filename: str) -> tuple[bool, bool]:
     return made, made if precompressed is None else bool(precompressed)
 
 
-def hashed_names(app: t.Any, folder: str | None, endpoint: str) -> t.Any:
+def hashed_names(app: AppLike, folder: str | None, endpoint: str) -> t.Any:
     """Return what has `url_for(endpoint, filename=...)` give hashed names, where a folder has a
     manifest by now; None where it has none. Not so in debug mode, in which files change."""
     if folder is None or manifest_of(folder) is None:

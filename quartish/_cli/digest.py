@@ -29,6 +29,7 @@ from .._digests import Manifest
 from .._digests import NAME
 from .._digests import read_manifest
 from .._precompressed import ENCODINGS
+from ..typing import AppLike
 from .commands import with_appcontext
 
 LENGTH = 8
@@ -315,7 +316,7 @@ def digest_command(check: bool, clean: bool, excluded: tuple[str, ...]) -> None:
         click.echo("Nothing is to be done.")
 
 
-def _url_of(app: t.Any, endpoint: str) -> str | None:
+def _url_of(app: AppLike, endpoint: str) -> str | None:
     """Return the URL prefix of static files, where it has no variables."""
     for rule in app.url_map.iter_rules():
         prefix: str = rule.rule.removesuffix("/<path:filename>")
