@@ -16,6 +16,8 @@ from .environment import make
 from .environment import say
 from .environment import Unable
 from .footprint import measure as measure_footprint
+from .groups import LIBRARIES
+from .groups import measure as measure_groups
 from .inprocess import measure as measure_inprocess
 from .inprocess import profile
 from .inprocess import PROFILED
@@ -68,6 +70,13 @@ def mixed(python: Path, chosen: argparse.Namespace) -> list[Table]:
     return measure_mixed(python, chosen.rounds, chosen.seconds or 5, chosen.connections or 200)
 
 
+def groups(python: Path, chosen: argparse.Namespace) -> list[Table]:
+    """messages that a group of websockets is told in a second, beside other libraries"""
+    return measure_groups(
+        python, chosen.names, chosen.connections or 100, chosen.rounds, chosen.seconds or 3
+    )
+
+
 #: Subcommand -> what it runs, and the section of the page that it fills.
 COMMANDS: dict[str, cabc.Callable[[Path, argparse.Namespace], list[Table]]] = {
     "inprocess": inprocess,
@@ -75,6 +84,7 @@ COMMANDS: dict[str, cabc.Callable[[Path, argparse.Namespace], list[Table]]] = {
     "footprint": footprint,
     "wire": wire,
     "mixed": mixed,
+    "groups": groups,
 }
 
 
@@ -102,7 +112,7 @@ def parse(arguments: cabc.Sequence[str] | None = None) -> argparse.Namespace:
         help="write docs/benchmarks/*.json, and of them docs/performance.md",
     )
     chosen = parser.parse_args(arguments)
-    unknown = set(chosen.names) - set(FRAMEWORKS)
+    unknown = set(chosen.names) - set(LIBRARIES if chosen.command == "groups" else FRAMEWORKS)
     if unknown:
         parser.error(f"no such framework: {', '.join(sorted(unknown))}")
     return chosen

@@ -61,6 +61,20 @@ def make(here: bool = False) -> Path:
     return python
 
 
+_NAME = str.maketrans("[]<", "---")
+
+
+def install(python: Path, packages: t.Sequence[str]) -> None:
+    """Install packages that one command alone needs, once. Raises Unable where that fails."""
+    stamp = python.parent.parent / f"with-{'-'.join(packages)}".translate(_NAME)
+    if not stamp.exists():
+        say("installing what this command needs")
+        command = (str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check")
+        if subprocess.run([*command, *packages], capture_output=True).returncode:
+            raise Unable(f"one of {', '.join(packages)} cannot be installed")
+        stamp.touch()
+
+
 def say(text: str) -> None:
     """Tell whoever watches; results alone go to the standard output."""
     print(f"# {text}", file=sys.stderr, flush=True)

@@ -51,6 +51,11 @@ SECTIONS = {
         "200 connections; each view waits 20 ms, as for a database, and answers. An `async"
         " def` view awaits; a `def` view blocks its thread.",
     ),
+    "groups": (
+        "Groups of websockets",
+        "Each library keeps a room, in memory or by Redis. What is counted is told to sockets: a"
+        " message to a hundred of them counts a hundred times.",
+    ),
 }
 
 

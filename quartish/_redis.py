@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import typing as t
 
+CONNECTIONS = 50
+"""Connections of a client, at most."""
+
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -26,7 +29,9 @@ def connect(url: str, who: str) -> t.Any:
             " pip install 'quartish[redis]'.",
             name=error.name,
         ) from error
-    return client.from_url(url)
+    # Who comes when all connections are in use waits for one; another pool raises an error.
+    pool = client.BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS)
+    return client.Redis.from_pool(pool)
 
 
 def longest_block(client: t.Any) -> int:

@@ -74,6 +74,8 @@ class RedisBroker:
         self._all = f"{prefix}:messages"
         self._process = uuid4().hex
         self._here: dict[tuple[str, str], bytes] = {}
+        #: Members that have left, of which that is not told yet.
+        self._left: set[tuple[str, str]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -117,8 +119,9 @@ class RedisBroker:
 
     async def leave(self, group: str, member: str) -> None:
         self._here.pop((group, member), None)
-        with suppress(self._error):  # else it is forgotten with the process
-            await self._redis.hdel(self._key("members", group), member)
+        self._left.add((group, member))
+        with suppress(self._error):  # else it is told later
+            await self._forget(group, member)
 
     async def members(self, group: str) -> dict[str, t.Any]:
         key = self._key("members", group)
@@ -162,12 +165,20 @@ class RedisBroker:
             await self._live()
             for (group, member), told in list(self._here.items()):
                 await self._redis.hset(self._key("members", group), member, told)
+            for group, member in list(self._left):
+                await self._forget(group, member)
 
     async def _keep_alive(self) -> None:
         while True:
             await asyncio.sleep(LIFE / 3)
             with suppress(self._error):
                 await self._live()
+                for group, member in list(self._left):
+                    await self._forget(group, member)
+
+    async def _forget(self, group: str, member: str) -> None:
+        await self._redis.hdel(self._key("members", group), member)
+        self._left.discard((group, member))
 
     async def _lives(self, process: str) -> bool:
         return bool(await self._try(lambda: self._redis.exists(self._life(process))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
+from .._lazy import lazy
 from ..typing import LiveApp
 from .background import report
 from .background import Tasks
@@ -21,7 +22,7 @@ class WithTasks:
 
         def _check_setup_finished(self, f_name: str) -> None: ...
 
-    @property
+    @lazy  # which an app may have an attribute of its own in place of
     def tasks(self) -> Tasks:
         """The background tasks: to list, find, wait for and cancel them."""
         return self._background

@@ -45,13 +45,14 @@ class Task:
 
     def get_name(self) -> str:
         """Return its name."""
-        return self._name if self._task is None else self._task.get_name()
+        task = self._task
+        return self._name if task is None else task.get_name()
 
     def set_name(self, name: str) -> None:
         """Give it another name."""
-        self._name = name
-        if self._task is not None:
-            self._task.set_name(name)
+        self._name, task = name, self._task
+        if task is not None:
+            task.set_name(name)
 
     @property
     def state(self) -> State:
@@ -75,9 +76,10 @@ class Task:
         its result is thrown away."""
         if self._future.done() or not self._future.cancel():
             return False
-        with suppress(RuntimeError):  # its loop was closed
-            if self._task is not None:
-                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+        task = self._task
+        if task is not None:
+            with suppress(RuntimeError):  # its loop was closed
+                task.get_loop().call_soon_threadsafe(task.cancel)
         return True
 
     def result(self, timeout: float | None = None) -> t.Any:
@@ -161,6 +163,8 @@ class Task:
                 future.set_exception(error)
             elif task is not None:
                 future.set_result(task.result())
+        # Who remembers this one need not keep the request that it was begun from.
+        self._name, self._task = self.get_name(), None
         self._ended = True
         self._tell()
 

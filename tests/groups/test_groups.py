@@ -399,3 +399,30 @@ async def test_nothing_happens_for_longer_than_the_clients_timeout(
             await groups.send("a", "x")
             assert await ada.receive() == "x"
     assert not caplog.records
+
+
+@pytest.mark.redis
+async def test_many_come_and_go_at_once(redis: Redis) -> None:
+    """More than redis-py has connections: who left stayed a member."""
+    app, groups = make(quartish.Flask, redis.url)
+    broker = groups._broker
+    async with app.test_app():
+        names = [str(number) for number in range(300)]
+        await asyncio.gather(*[broker.enter("a", name, name) for name in names])
+        assert sorted(await groups.members("a")) == sorted(names)
+        await asyncio.gather(*[broker.leave("a", name) for name in names])
+        assert await groups.members("a") == []
+
+
+@pytest.mark.redis
+async def test_who_leaves_while_redis_is_away(tmp_path: Path) -> None:
+    """It stayed a member for as long as its process lived."""
+    with redis_server(tmp_path) as server:
+        app, groups = make(quartish.Flask, server.url, patience=60)
+        async with app.test_app(), inside(app, "/a?name=ada"):
+            async with inside(app, "/a?name=bob"):
+                await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.start)
+            async with asyncio.timeout(20):
+                while await groups.members("a") != [{"name": "ada"}]:
+                    await asyncio.sleep(0.05)

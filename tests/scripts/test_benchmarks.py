@@ -21,6 +21,7 @@ from werkzeug.sansio.request import Request as SansioRequest
 
 from benchmarks import environment
 from benchmarks import footprint
+from benchmarks import groups
 from benchmarks import inprocess
 from benchmarks import report
 from benchmarks import wire
@@ -336,3 +337,46 @@ def test_a_package_that_cannot_be_installed_is_named_and_left_out(
     assert {"uvicorn", "starlette", "quart==0.22.0"} < set(ran)
     ran.clear()
     assert environment.make() == python and not ran  # made once
+
+
+# --- groups ---------------------------------------------------------------------------------
+
+
+@pytest.mark.redis
+@pytest.mark.slow
+def test_a_room_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: t.Any) -> None:
+    if shutil.which("redis-server") is None:
+        pytest.skip("NOT TESTED with Redis: there is no redis-server on the PATH")
+    monkeypatch.setattr(groups, "install", lambda python, packages: None)
+    broken = ("with_nothing", ("uvicorn", "--port", "{port}"), "plain")
+    ours = groups.LIBRARIES["quartish.groups"]
+    monkeypatch.setattr(groups, "LIBRARIES", {"quartish.groups": ours, "broken": broken})
+    (table,) = groups.measure(PYTHON, [], sockets=3, count=1, seconds=0.2)
+    assert [name for name, _ in table.rows] == ["quartish.groups, memory", "quartish.groups, Redis"]
+    for _, (told, share, ms) in table.rows:
+        assert told > 0 and share == 1 and ms > 0
+    assert "SKIPPED: broken, memory: the server did not start" in capsys.readouterr().err
+
+
+def test_rooms_need_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(environment.Unable, match="there is no redis-server"):
+        groups.measure(PYTHON, [], sockets=1, count=1, seconds=0)
+
+
+def test_what_one_command_needs_is_installed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[t.Any] = []
+
+    def run(command: t.Any, **options: t.Any) -> t.Any:
+        asked.append(command[-2:])
+        return subprocess.CompletedProcess(command, len(asked) == 1)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    python = tmp_path / "bin" / "python"
+    with pytest.raises(environment.Unable, match="one of a, b<2 cannot be installed"):
+        environment.install(python, ["a", "b<2"])
+    for _ in range(2):
+        environment.install(python, ["a", "b<2"])
+    assert asked == [["a", "b<2"]] * 2

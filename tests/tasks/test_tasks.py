@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import threading
 import time
 import typing as t
+import weakref
 
 import pytest
 import quart
@@ -298,6 +300,30 @@ def test_under_wsgi() -> None:
     go.set()
     assert app.tasks["work"].result(5) is True
     assert client.get("/async").text == "done"
+
+
+async def test_an_app_may_have_tasks_of_its_own(colour: App) -> None:
+    """An attribute that apps of Flask's may have had."""
+    app = colour("app")
+    app.tasks = ["wash up"]
+    assert await app.add_background_task(no_name, 1) == 1
+    assert app.tasks == ["wash up"]
+
+
+async def test_a_task_that_ended_keeps_no_request(colour: App) -> None:
+    app = colour("app")
+    seen: list[weakref.ref[t.Any]] = []
+
+    @app.route("/")
+    async def view() -> str:
+        seen.append(weakref.ref(quartish.request._get_current_object()))  # type: ignore[attr-defined]
+        app.add_background_task(asyncio.sleep, 0, name="nap")
+        return "ok"
+
+    assert (await ask(app)).text == "ok"
+    await app.tasks.wait()
+    gc.collect()
+    assert app.tasks["nap"].state == "done" and seen[0]() is None
 
 
 # --- failures -----------------------------------------------------------------------------------
