@@ -42,8 +42,9 @@ def _fields(value: t.Any) -> t.Any:
     what msgspec knows. Raises TypeError for any other."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
+    dump: t.Any = getattr(value, "model_dump", None)
+    if dump is not None and not isinstance(value, type):
+        return dump(mode="json")
     msgspec: t.Any = sys.modules.get("msgspec")  # who has a Struct has imported it
     if msgspec is not None and hasattr(value, "__struct_fields__"):
         return msgspec.to_builtins(value)
