@@ -5,6 +5,7 @@ JSON of more than 128 kB goes by the app's own provider, which lets other reques
 
 from __future__ import annotations
 
+import codecs
 import typing as t
 
 from werkzeug.exceptions import BadRequest
@@ -87,7 +88,9 @@ class BodyPlan:
         if is_raw(whole.annotation):
             return await _of(request.get_data(as_text=split(whole.annotation)[0] is str))
         if mimetype == JSON or mimetype.endswith("+json"):
-            data = await _of(request.get_data())
+            data = (await _of(request.get_data())).removeprefix(codecs.BOM_UTF8)
+            if not data:
+                return self._nothing(whole, faults)
             if len(data) <= LONG:
                 return whole.codec.from_json(data, "body")
             try:
@@ -96,14 +99,20 @@ class BodyPlan:
                 raise UndecodableBody(f"The body is no {mimetype}.") from error
             return whole.codec.from_object(value, "body")
         if mimetype in _MSGPACK:
-            return whole.codec.from_msgpack(await _of(request.get_data()), "body")
+            data = await _of(request.get_data())
+            return whole.codec.from_msgpack(data, "body") if data else self._nothing(whole, faults)
         if mimetype in _FORMS and whole.fields:
             form, files = await _of(request.form), await _of(request.files)
-            return whole.codec.from_text(texts_of(form, whole.fields, files), "body", [])
+            return whole.codec.from_text(texts_of(form, whole.fields, True, files), "body", [])
         if not mimetype and not await _of(request.get_data()):
-            faults.append(missing("body", []))
-            return None
+            return self._nothing(whole, faults)
         raise self._refused(mimetype)
+
+    def _nothing(self, whole: Value, faults: list[Fault]) -> t.Any:
+        """Return the default of a body that is not there."""
+        if whole.default is NOTHING:
+            faults.append(missing("body", []))
+        return whole.default
 
     async def _read_form(
         self, request: t.Any, mimetype: str, slots: list[t.Any], faults: list[Fault]

@@ -7,7 +7,9 @@ The rule: what a client sent raises `Undecodable`, or `Refused` with every fault
 from __future__ import annotations
 
 import dataclasses
+import decimal
 import functools
+import itertools
 import sys
 import typing as t
 
@@ -17,8 +19,8 @@ from werkzeug.datastructures import FileStorage
 from .annotations import is_file
 from .annotations import is_struct
 from .annotations import item_of
-from .annotations import members
 from .annotations import needs_pydantic
+from .annotations import parts_of
 from .annotations import split
 from .annotations import without_none
 from .faults import Fault
@@ -26,6 +28,7 @@ from .faults import fault_of
 from .faults import faults_of_model
 from .faults import missing
 from .faults import MOST
+from .texts import reworded
 
 #: What decoding raises beside `ValidationError`. Bytes that are no UTF-8 are a ValueError before
 #: msgspec 0.20.
@@ -34,7 +37,6 @@ _DECODING = (msgspec.DecodeError, RecursionError, ValueError, TypeError)
 _SEARCHED = 1000
 #: What msgspec says of a float in the place of another number.
 _FLOAT = "got `float`"
-_WORDS = {"on": True, "yes": True, "off": False, "no": False}
 
 
 class Undecodable(Exception):
@@ -104,11 +106,15 @@ class StructCodec:
         #: PERF(0.2 us): what `from_text` begins with, for who does the rest where it raises.
         self.read_text: t.Any = str if self._text else self._read
         self._shape = _Shape(annotation)
-        self._bool = bool in members(without_none(annotation))
+        #: Whether there may be decimals in it, of which NaN is one to msgspec.
+        self._decimals = _has_decimals(annotation, set())
+        if self._decimals:
+            self.read_text = self._read_finite
 
     def from_json(self, data: bytes, where: str) -> t.Any:
         try:
-            return self._json.decode(data)
+            made = self._json.decode(data)
+            return self._finite(made, where, []) if self._decimals else made
         except msgspec.ValidationError as error:
             try:
                 value = msgspec.json.decode(data)
@@ -126,7 +132,8 @@ class StructCodec:
 
     def from_msgpack(self, data: bytes, where: str) -> t.Any:
         try:
-            return self._msgpack.decode(data)
+            made = self._msgpack.decode(data)
+            return self._finite(made, where, []) if self._decimals else made
         except msgspec.ValidationError as error:
             try:
                 value = msgspec.msgpack.decode(data, ext_hook=_refuse_ext)
@@ -140,17 +147,21 @@ class StructCodec:
         if self._text and type(value) is str:
             return value
         try:
-            return self._read(value)
+            made = self._read(value)
         except msgspec.ValidationError as error:
-            if self._bool and type(value) is str and value.lower() in _WORDS:
-                return _WORDS[value.lower()]
-            raise Refused(self._faults(value, where, path, error, False)) from error
+            value = self._reworded(value, self._shape)
+            try:
+                made = self._read(value)
+            except msgspec.ValidationError:
+                raise Refused(self._faults(value, where, path, error, False)) from error
+        return self._finite(made, where, path) if self._decimals else made
 
     def from_object(self, value: t.Any, where: str) -> t.Any:
         try:
-            return self._convert(value)
+            made = self._convert(value)
         except msgspec.ValidationError as error:
             raise Refused(self._faults(value, where, [], error, True)) from error
+        return self._finite(made, where, []) if self._decimals else made
 
     def from_own(self, value: t.Any) -> t.Any:
         return self._convert(value, from_attributes=True)
@@ -163,6 +174,38 @@ class StructCodec:
 
     def check(self, value: t.Any) -> None:
         self._convert(msgspec.to_builtins(value))
+
+    def _reworded(self, value: t.Any, shape: _Shape) -> t.Any:
+        """Return text with that in other words which was refused."""
+        try:
+            msgspec.convert(value, shape.annotation, strict=False, dec_hook=_hook)
+            return value
+        except msgspec.ValidationError:
+            pass
+        if isinstance(value, str):
+            return reworded(value, shape.annotation)
+        if isinstance(value, list) and shape.item is not None and len(value) <= _SEARCHED:
+            return [self._reworded(one, shape.item) for one in value]
+        if isinstance(value, dict):
+            fields = {name: field for name, field, _ in shape.fields}
+            return {k: self._reworded(v, fields[k]) if k in fields else v for k, v in value.items()}
+        return value
+
+    def _read_finite(self, value: str) -> t.Any:
+        made = self._read(value)
+        if next(_not_finite(made, []), None) is not None:
+            raise msgspec.ValidationError("Expected a finite `decimal`")
+        return made
+
+    def _finite(self, made: t.Any, where: str, path: list[str | int]) -> t.Any:
+        """Return what was read, without a NaN or an infinity in the place of a decimal."""
+        faults = [
+            Fault(where, place, "a finite decimal", "Expected a finite `decimal`.")
+            for place in itertools.islice(_not_finite(made, path), MOST)
+        ]
+        if faults:
+            raise Refused(faults)
+        return made
 
     def _faults(
         self,
@@ -246,10 +289,12 @@ class ModelCodec:
 
     def __init__(self, annotation: t.Any) -> None:
         import pydantic
+        import pydantic_core
 
         self.annotation = annotation
         self.adapter: t.Any = pydantic.TypeAdapter(annotation)
         self._error: type[Exception] = pydantic.ValidationError
+        self._to_json: t.Callable[..., bytes] = pydantic_core.to_json
 
     def from_json(self, data: bytes, where: str) -> t.Any:
         try:
@@ -274,7 +319,15 @@ class ModelCodec:
             raise Refused(faults_of_model(error, where, path)) from error
 
     def from_object(self, value: t.Any, where: str) -> t.Any:
-        return self.from_text(value, where, [])
+        try:
+            return self.adapter.validate_python(value)
+        except self._error as error:
+            # A strict model takes a date as text from JSON, and from nothing else.
+            try:
+                data = self._to_json(value, inf_nan_mode="constants")
+            except ValueError:  # bytes of MessagePack
+                raise Refused(faults_of_model(error, where, [])) from error
+            return self.from_json(data, where)
 
     def from_own(self, value: t.Any) -> t.Any:
         return self.adapter.validate_python(value, from_attributes=True)
@@ -327,6 +380,38 @@ def fields_of(annotation: t.Any) -> list[Field]:
     return [
         Field(f.name, hints.get(f.name, t.Any), f.default is nothing) for f in attributes if f.init
     ]
+
+
+def _has_decimals(annotation: t.Any, seen: set[t.Any]) -> bool:
+    """Say whether a decimal may be in values of a type, however deep."""
+    for part in parts_of(annotation):
+        if part is decimal.Decimal:
+            return True
+        cls = t.get_origin(part) or part
+        if isinstance(cls, type) and cls not in seen:
+            seen.add(cls)
+            if any(_has_decimals(field.annotation, seen) for field in fields_of(cls)):
+                return True
+    return False
+
+
+def _not_finite(value: t.Any, path: list[str | int]) -> t.Iterator[list[str | int]]:
+    """Iterate over the places of decimals that are NaN or infinite."""
+    if isinstance(value, decimal.Decimal):
+        if not value.is_finite():
+            yield path
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for number, one in enumerate(value):
+            yield from _not_finite(one, [*path, number])
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _not_finite(one, [*path, key if type(key) is int else str(key)])
+    elif isinstance(value, msgspec.Struct):
+        for field in msgspec.structs.fields(value):
+            yield from _not_finite(getattr(value, field.name), [*path, field.encode_name])
+    else:
+        for name in (f.name for f in fields_of(type(value))):
+            yield from _not_finite(getattr(value, name, None), [*path, name])
 
 
 def _of_key(hint: t.Any) -> t.Any:

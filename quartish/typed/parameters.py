@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import typing as t
 
 import msgspec
@@ -12,6 +13,7 @@ from .annotations import is_file
 from .annotations import is_struct
 from .annotations import item_of
 from .annotations import needs_pydantic
+from .annotations import parts_of
 from .annotations import with_extras
 from .annotations import without_marks
 from .annotations import without_none
@@ -24,7 +26,10 @@ from .codecs import StructCodec
 from .faults import Fault
 from .faults import missing
 from .marks import Parameter
+from .texts import takes_empty
 
+#: What is said for people.
+_WORDS = {"title", "description", "examples"}
 #: Stands for what has no default.
 NOTHING: t.Any = object()
 
@@ -64,12 +69,14 @@ class Value:
         """Return the value that `source`, a dict or a MultiDict, has; add to `faults` what is
         wrong with it."""
         if self.fields:
-            raw: t.Any = texts_of(source, self.fields)
+            raw: t.Any = texts_of(source, self.fields, self.mark.where == "form")
         elif self.many:
             raw = source.getlist(self.key) or None
         else:
             raw = source.get(self.key)
         where = self.mark.where
+        if raw == "" and where == "form" and not takes_empty(self.annotation):
+            raw = None  # what a browser sends of an input that was left empty
         path: list[str | int] = [] if self.fields else [self.key]
         if raw is None or (self.fields and not raw and self.default is not NOTHING):
             if self.default is NOTHING:
@@ -110,19 +117,26 @@ def read_all(
         slots[value.slot] = value.read(source, faults)
 
 
-def texts_of(source: t.Any, fields: t.Iterable[Field], files: t.Any = None) -> dict[str, t.Any]:
-    """Return what a MultiDict of text, and one of files, have for fields."""
+def texts_of(
+    source: t.Any, fields: t.Iterable[Field], is_form: bool, files: t.Any = None
+) -> dict[str, t.Any]:
+    """Return what a MultiDict of text, and one of files, have for fields. A form has nothing for
+    those that were left empty."""
     found: dict[str, t.Any] = {}
     for field in fields:
         of = files if files is not None and field.file else source
         if field.name in of:
-            found[field.name] = of.getlist(field.name) if field.many else of[field.name]
+            value = of.getlist(field.name) if field.many else of[field.name]
+            if value != "" or takes_empty(field.annotation) or not is_form:
+                found[field.name] = value
     return found
 
 
 def _constrained(annotation: t.Any, constraints: dict[str, t.Any]) -> t.Any:
     """Return an annotation with a mark's constraints, which are about what is not None."""
-    if needs_pydantic(annotation):
+    # msgspec knows no bounds of decimals.
+    by_pydantic = constraints.keys() - _WORDS and decimal.Decimal in parts_of(annotation)
+    if by_pydantic or needs_pydantic(annotation):
         import pydantic
 
         extra: t.Any = pydantic.Field(**constraints)
