@@ -75,8 +75,8 @@ class Value:
         else:
             raw = source.get(self.key)
         where = self.mark.where
-        if raw == "" and where == "form" and not takes_empty(self.annotation):
-            raw = None  # what a browser sends of an input that was left empty
+        if where in ("form", "file"):
+            raw = _filled(raw, self.annotation)
         path: list[str | int] = [] if self.fields else [self.key]
         if raw is None or (self.fields and not raw and self.default is not NOTHING):
             if self.default is NOTHING:
@@ -127,9 +127,27 @@ def texts_of(
         of = files if files is not None and field.file else source
         if field.name in of:
             value = of.getlist(field.name) if field.many else of[field.name]
-            if value != "" or takes_empty(field.annotation) or not is_form:
+            if is_form:
+                value = _filled(value, field.annotation)
+            if value is not None:
                 found[field.name] = value
     return found
+
+
+def _filled(value: t.Any, annotation: t.Any) -> t.Any:
+    """Return what a form has for an input; None where it was left empty, or no file was chosen:
+    browsers send something for it all the same."""
+    if value == "":
+        return value if takes_empty(annotation) else None
+    if is_file(annotation):
+        if isinstance(value, list):
+            return [file for file in value if not _is_unchosen(file)] or None
+        return None if _is_unchosen(value) else value
+    return value
+
+
+def _is_unchosen(file: t.Any) -> bool:
+    return isinstance(file, FileStorage) and not file.filename
 
 
 def _constrained(annotation: t.Any, constraints: dict[str, t.Any]) -> t.Any:
