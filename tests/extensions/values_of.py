@@ -22,6 +22,8 @@ from urllib.parse import quote_plus
 
 import pydantic
 
+from tests._scopes import http_scope
+
 
 class Colour(enum.Enum):
     RED = "red"
@@ -356,20 +358,9 @@ async def send(app: t.Any, ask: Asked) -> list[t.Any]:
     headers += [(name.encode(), value.encode("latin-1")) for name, value in ask.headers]
     if ask.body is not None:
         headers.append((b"content-length", str(len(body)).encode()))
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "method": "GET" if ask.body is None else "POST",
-        "scheme": "http",
-        "path": ask.path,
-        "raw_path": quote(ask.path).encode(),
-        "root_path": "",
-        "query_string": ask.query.encode(),
-        "headers": headers,
-        "client": ("127.0.0.1", 1),
-        "server": ("localhost", 80),
-    }
+    method = "GET" if ask.body is None else "POST"
+    raw_path, query = quote(ask.path).encode(), ask.query.encode()
+    scope = http_scope(ask.path, method, headers, raw_path=raw_path, query_string=query)
     coming = [{"type": "http.request", "body": body, "more_body": False}]
     sent: list[t.Any] = []
 
