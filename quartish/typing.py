@@ -107,9 +107,27 @@ class TypedRoute(t.Protocol):
     def __call__(self, /, *args: t.Any, **kwargs: t.Any) -> t.Any: ...
 
 
+# What has fields, which a typed view may return. Checkers cannot see whether a view is one.
+class _Struct(t.Protocol):
+    __struct_fields__: t.ClassVar[tuple[str, ...]]
+
+
+class _Dataclass(t.Protocol):
+    __dataclass_fields__: t.ClassVar[dict[str, t.Any]]
+
+
+class _Attrs(t.Protocol):
+    __attrs_attrs__: t.ClassVar[t.Any]
+
+
+class _Model(t.Protocol):
+    __pydantic_fields__: t.ClassVar[dict[str, t.Any]]
+
+
+_RouteReturnValue = t.Union[ResponseReturnValue, _Struct, _Dataclass, _Attrs, _Model]
 RouteCallable = t.Union[
-    cabc.Callable[..., ResponseReturnValue],
-    cabc.Callable[..., cabc.Awaitable[ResponseReturnValue]],
+    cabc.Callable[..., _RouteReturnValue],
+    cabc.Callable[..., cabc.Awaitable[_RouteReturnValue]],
     TypedRoute,
 ]
 WebsocketCallable = t.Union[cabc.Callable[..., t.Any], cabc.Callable[..., cabc.Awaitable[t.Any]]]

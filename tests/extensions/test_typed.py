@@ -117,9 +117,11 @@ def test_schemas_are_fastapis() -> None:
     assert different == DIFFERENT.keys(), [(ours[name], theirs[name]) for name in different]
 
 
-def test_dishka_and_svcs_work_beside_typed_views() -> None:
+@pytest.mark.parametrize("script", ["injecting.py", "injecting_quart.py"])
+def test_dishka_and_svcs_work_beside_typed_views(script: str) -> None:
+    """By `as_flask`, and dishka's for Quart by `as_quart`."""
     done = subprocess.run(
-        [make("typed", REQUIREMENTS), HERE / "injecting.py"],
+        [make("typed", REQUIREMENTS), HERE / script],
         env={**clean_environ(), "PYTHONPATH": str(CHECKOUT)},
         capture_output=True,
         text=True,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import AsyncIterator
 from collections.abc import Iterator
 from typing import Annotated
 
+import attrs
 import msgspec
+import pydantic
 from werkzeug.datastructures import FileStorage
 
 from quartish import Blueprint
@@ -89,6 +92,40 @@ def upload(
     return [Order(title)]
 
 
+@dataclasses.dataclass
+class Size:
+    width: int
+
+
+class Model(pydantic.BaseModel):
+    width: int
+
+
+@attrs.define
+class Box:
+    width: int
+
+
+@app.get("/order")
+async def an_order(customer: Annotated[str, Query()]) -> Annotated[Order, Status(203)]:
+    return Order(customer)
+
+
+@app.get("/size")
+def a_size(width: Annotated[int, Query()]) -> Size | Order:
+    return Size(width)
+
+
+@app.get("/box")
+def a_box(width: Annotated[int, Query()]) -> Box:
+    return Box(width)
+
+
+@pages.get("/model")
+async def a_model(width: Annotated[int, Query()]) -> Model:
+    return Model(width=width)
+
+
 class Orders(MethodView):
     async def get(self, number: int, size: Annotated[int, Query()] = 3) -> dict[str, int]:
         return {"number": number, "size": size}
@@ -114,6 +151,9 @@ def test_views() -> None:
     assert client.get("/pages/me", headers={"Token": "Eve"}).text == "Hello, Eve of real"
     with app.override(Database, Fake):
         assert client.get("/pages/me").text == "Hello, Ada of fake"
+    assert client.get("/order?customer=Ada").status_code == 203
+    for path in ("/size", "/box", "/pages/model"):
+        assert client.get(f"{path}?width=3").json == {"width": 3}
     assert client.get("/all/4").json == {"number": 4, "size": 3}
     assert client.post("/pages/photos", data={"title": ""}).status_code == 422
     assert client.get("/openapi.json").get_json()["info"]["title"] == "Typed"
