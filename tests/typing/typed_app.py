@@ -112,7 +112,7 @@ async def an_order(customer: Annotated[str, Query()]) -> Annotated[Order, Status
 
 
 @app.get("/size")
-def a_size(width: Annotated[int, Query()]) -> Size | Order:
+def a_size(width: Annotated[int, Query()]) -> Size:
     return Size(width)
 
 
