@@ -364,7 +364,11 @@ def fields_of(annotation: t.Any) -> list[Field]:
     hints = t.get_type_hints(cls, include_extras=True)
     if t.is_typeddict(cls):
         required: t.Any = t.cast(t.Any, cls).__required_keys__
-        return [Field(name, _of_key(hint), name in required) for name, hint in hints.items()]
+        return [
+            # The class itself cannot tell, where annotations are text.
+            Field(name, _of_key(hint), name in required and t.get_origin(hint) is not t.NotRequired)
+            for name, hint in hints.items()
+        ]
     if dataclasses.is_dataclass(cls):
         return [
             Field(
