@@ -127,7 +127,7 @@ def test_a_typed_view_tells_what_the_users_does() -> None:
 async def test_a_plain_view_makes_the_same_calls_beside_typed_ones(
     colour: type[t.Any], path: str
 ) -> None:
-    """Not one more, of Python's functions or of C's; by valgrind its instructions are within 1 %."""
+    """Not one more, of Python or of C; by valgrind its instructions are within 1 %."""
 
     async def plain() -> str:
         return "Hello"
