@@ -53,6 +53,9 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         # Bytes of a body that a view leaves unread which go to a temporary file, so that a client
         # that leaves is noticed, where MAX_CONTENT_LENGTH says nothing: a full disk is nobody's.
         "READ_AHEAD_SIZE": 1024**3,
+        # Whether files are left to the server where it offers that. None: where nothing is known to
+        # stand between it and the app.
+        "PATH_SEND": None,
         # Whether bodies that come compressed are read decoded, and the bytes that they may have
         # then: 413 past it.
         "DECODE_BODY": False,

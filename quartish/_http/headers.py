@@ -215,3 +215,11 @@ def check_sendable(response: t.Any, encode: bool) -> Checked | None:
         return None
     raw = [value.strip(" \t").encode() for value in values]
     return lines, list(zip(names, raw, strict=True)), has_length
+
+
+def takes_trailers(scope: t.Any) -> bool:
+    """Say whether the client asks for fields after the body (RFC 9110, section 10.1.4)."""
+    return any(
+        name == b"te" and b"trailers" in value.lower().replace(b" ", b"").split(b",")
+        for name, value in scope["headers"]
+    )

@@ -38,6 +38,7 @@ from ..typing import RawHeaders
 from ..wrappers.response_bodies import FileBody
 from ..wrappers.response_bodies import IterableBody
 from .exchange import Exchange
+from .trailers import with_trailers
 from .unfinished import ClientGone
 from .unfinished import cut_off
 from .wsgi_face import as_wsgi_says
@@ -93,10 +94,17 @@ def is_sync_stream(response: t.Any) -> bool:
     )
 
 
-def _path_of(conn: t.Any, response: t.Any) -> str | None:
+def _path_of(exchange: Exchange, response: t.Any) -> str | None:
     """Return the path of the file that is the whole body, where the server offers to send it
-    itself (ASGI extension "Path Send")."""
-    if "http.response.pathsend" not in (conn.scope.get("extensions") or ()):
+    itself (ASGI extension "Path Send"), and nobody is in between who may not know of that, or
+    removes the file as soon as the response is closed."""
+    scope, app = exchange.ctx.scope, exchange.app
+    if "http.response.pathsend" not in (scope.get("extensions") or ()):
+        return None
+    wanted: bool | None = app.config["PATH_SEND"]
+    if wanted is None:
+        wanted = not ("asgi_app" in vars(app) or scope.get("root_path") or "app" in scope)
+    if not wanted or on_close_functions(response):
         return None
     body = response.response
     if isinstance(body, FileWrapper):
@@ -127,7 +135,7 @@ def outgoing_of(ctx: AppContext, response: t.Any) -> t.Any:
     if getattr(response, "speaks_wsgi", False):
         response = as_wsgi_says(ctx, response)
     try:
-        if on_close_functions(response):
+        if on_close_functions(response) or getattr(response, "trailers", None):
             return response
         data = body_in_memory(response)
         if data is None or len(data) > AT_ONCE:
@@ -175,7 +183,8 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
     A synchronous stream is iterated in a worker thread. The response is closed whatever
     happens.
     """
-    conn, inbox, send = exchange.ctx.conn, exchange.inbox, exchange.send
+    inbox, scope = exchange.inbox, exchange.ctx.scope
+    exchange.send = send = with_trailers(scope, exchange.send, response)
     data: bytes | None = None
     try:
         if inbox.gone is not None:
@@ -191,7 +200,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
         payload = b"" if is_bodiless(exchange.ctx, status) else data
         if payload is None or len(payload) > AT_ONCE:
             send = exchange.send_timed(response)
-        path = None if payload is not None else _path_of(conn, response)
+        path = None if payload is not None else _path_of(exchange, response)
         try:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             if path is not None:
@@ -267,6 +276,7 @@ def _chunks_here(response: t.Any) -> t.Iterator[bytes]:
 
 async def send_here(exchange: Exchange, response: t.Any) -> None:
     """Send a synchronous stream from the thread that runs its request."""
+    exchange.send = with_trailers(exchange.ctx.scope, exchange.send, response)
     inbox, send = exchange.inbox, exchange.send_timed(response)
     status: int = response.status_code
     _read_more_at_once(response)
@@ -278,6 +288,10 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
             return
         start = {"type": "http.response.start", "status": status, "headers": headers}
         await awaited(_send(send, start))
+        path = None if is_bodiless(exchange.ctx, status) else _path_of(exchange, response)
+        if path is not None:
+            await awaited(_send(send, {"type": "http.response.pathsend", "path": path}))
+            return
         exchange.unfinished = True
         if not is_bodiless(exchange.ctx, status):
             for chunk in _chunks_here(response):

@@ -33,7 +33,6 @@ from .._werkzeug import form_class
 from ..datastructures import FileStorage
 from ..json._long import LONG
 from ..json.provider import reads_long
-from ..typing import ASGISend
 from ..typing import Scope
 from .connection import Conn
 from .limits import Limits
@@ -85,8 +84,6 @@ class Request(Limits):
     body_class: t.Any = Body
     #: Where the client's messages come in and the server's go out, if it has a client.
     inbox: Inbox | None = None
-    #: ASGI's, of the server; no default in the class, as `Conn` says.
-    asgi_send: ASGISend
 
     _incoming: IncomingBody | None = None
     _body: Body | None = None
@@ -95,8 +92,6 @@ class Request(Limits):
     _json: tuple[t.Any] | None = None
     #: Whether no subclass has a say in how the body is read, and how a form is parsed.
     _reads_plainly = _parses_plainly = True
-    #: How often a read was refused.
-    refusals = 0
     #: What fills a body that is not of our own class.
     _filling: asyncio.Task[None] | None = None
 
@@ -454,6 +449,15 @@ class Request(Limits):
         """Say whether the client is known to have left. For views that it does not cancel."""
         await asyncio.sleep(0)  # lets the reader look
         return self.inbox is not None and self.inbox.gone is not None
+
+    async def send_early_hints(self, links: t.Iterable[str]) -> None:
+        """Tell the client what the page will need while it is made: a 103 with these `Link`
+        headers, `"</style.css>; rel=preload; as=style"`. Nothing where the server has none.
+
+        Source:
+            RFC 8297; ASGI specification, "Early hints".
+        """
+        await self._hint(links)
 
     async def send_push_promise(self, path: str) -> None:
         """Promise `path` to an HTTP/2 client, with the headers that say what it accepts."""

@@ -90,6 +90,9 @@ class Response(SansioResponse, metaclass=PartType):
 
     #: Seconds in which more of the body has to be sent; `...` stands for `RESPONSE_TIMEOUT`.
     timeout: float | EllipsisType | None = ...
+    #: What is sent after the body, by name: a value, or a function that is called when the body
+    #: has been sent. Only where `request.supports("trailers")`.
+    trailers: t.Mapping[str, str | t.Callable[[], str]] | None = None
 
     # PERF(0.3 us): a body in memory stays bytes until `response` is asked for.
     _body: bytes | ResponseBody

@@ -366,10 +366,10 @@ class Conn(SansioRequest, metaclass=PartType):
 
 
 def hand_down(app: AppLike, conn: t.Any, send: ASGISend | None = None) -> None:
-    """Give a connection what it needs of the app that makes it; and a request of the awaitable
-    colour what it may send by."""
+    """Give a connection what it needs of the app that makes it; and a request what it may send
+    by."""
     conn.json_module, conn.config_of_app = app.json, app.config
-    if send is not None and not app.plain:
+    if send is not None:
         conn.asgi_send = send
 
 

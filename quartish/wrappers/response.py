@@ -57,6 +57,9 @@ class Response(WerkzeugResponse, metaclass=PartType):
     autocorrect_location_header = False
     #: Seconds in which more of a streamed body has to be sent; `...` stands for `RESPONSE_TIMEOUT`.
     timeout: float | EllipsisType | None = ...
+    #: What is sent after the body, by name: a value, or a function that is called when the body
+    #: has been sent. Only where `request.supports("trailers")`.
+    trailers: t.Mapping[str, str | t.Callable[[], str]] | None = None
     response: t.Any
     #: Whether a class redefines how it is sent by WSGI.
     speaks_wsgi = False
