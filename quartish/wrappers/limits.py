@@ -4,6 +4,7 @@ its headers say of that body."""
 from __future__ import annotations
 
 import functools
+import typing as t
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.exceptions import UnsupportedMediaType
