@@ -10,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
+from checkout import DOCS
+from checkout import mend
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -63,7 +65,8 @@ class Settings(SphinxDirective):
         lines += [
             f"| `{name}` | {default_of(name)} | {text} |" for name, text in sorted(says.items())
         ]
-        return self.parse_text_to_nodes("\n".join(lines))
+        # Links were written for docs/settings.md.
+        return self.parse_text_to_nodes(mend("\n".join(lines), DOCS, f"{self.env.docname}.md"))
 
 
 class Commands(SphinxDirective):
