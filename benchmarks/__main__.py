@@ -26,6 +26,8 @@ from .report import keep
 from .report import PAGE
 from .report import Table
 from .report import write
+from .sessions import measure as measure_sessions
+from .static import measure as measure_static
 from .wire import COMPARED
 from .wire import measure as measure_wire
 from .wire import mixed as measure_mixed
@@ -77,6 +79,16 @@ def groups(python: Path, chosen: argparse.Namespace) -> list[Table]:
     )
 
 
+def sessions(python: Path, chosen: argparse.Namespace) -> list[Table]:
+    """microseconds of a session in the cookie and on the server"""
+    return measure_sessions(python, chosen.rounds, chosen.seconds or 0.3)
+
+
+def static(python: Path, chosen: argparse.Namespace) -> list[Table]:
+    """bytes and time of a static file, before and after quartish digest"""
+    return measure_static(python, chosen.rounds, chosen.seconds or 0.3)
+
+
 #: Subcommand -> what it runs, and the section of the page that it fills.
 COMMANDS: dict[str, cabc.Callable[[Path, argparse.Namespace], list[Table]]] = {
     "inprocess": inprocess,
@@ -85,6 +97,8 @@ COMMANDS: dict[str, cabc.Callable[[Path, argparse.Namespace], list[Table]]] = {
     "wire": wire,
     "mixed": mixed,
     "groups": groups,
+    "sessions": sessions,
+    "static": static,
 }
 
 

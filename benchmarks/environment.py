@@ -23,12 +23,14 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "qua
 PEERS = [
     *("quart==0.22.0", "flask==3.1.3", "starlette", "fastapi", "python-multipart"),
     *("litestar", "blacksheep", "falcon", "sanic", "msgspec", "pydantic"),
+    *("redis", "cachelib", "flask-session", "quart-session", "brotli", "zstandard"),
 ]
 SERVERS = ["hypercorn", "uvicorn", "uvloop", "httptools", "granian", "gunicorn"]
 #: The packages whose versions a result names.
 NAMED = [
     *("quart", "flask", "werkzeug", "starlette", "fastapi", "litestar", "blacksheep", "falcon"),
     *("sanic", "hypercorn", "uvicorn", "uvloop", "granian", "gunicorn"),
+    *("redis", "flask-session", "quart-session"),
 ]
 
 

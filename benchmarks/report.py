@@ -56,6 +56,18 @@ SECTIONS = {
         "Each library keeps a room, in memory or by Redis. What is counted is told to sockets: a"
         " message to a hundred of them counts a hundred times.",
     ),
+    "sessions": (
+        "Sessions",
+        "A counter in a session that is there, read and changed, by apps that are called in"
+        " process. Redis is a server on loopback, SimpleCache is cachelib's, in memory. Flask is"
+        " called as WSGI, with `def` views; `Flask-Session` in a row of ours is the same package,"
+        " unedited.",
+    ),
+    "static": (
+        "Static files",
+        "A style sheet, as it is and as `quartish digest` makes it, by apps that are called in"
+        " process. Whether it came encoded was checked.",
+    ),
 }
 
 
@@ -139,6 +151,10 @@ def page() -> str:
     told = None
     for section, (title, introduction) in SECTIONS.items():
         if not _file(section).exists():
+            was = re.search(
+                rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", before, re.MULTILINE | re.DOTALL
+            )
+            parts += [was[0].rstrip()] if was else []
             continue
         result = json.loads(_file(section).read_text("utf-8"))
         named = ", ".join(f"{name} {version}" for name, version in result["versions"].items())

@@ -24,6 +24,8 @@ from benchmarks import footprint
 from benchmarks import groups
 from benchmarks import inprocess
 from benchmarks import report
+from benchmarks import sessions
+from benchmarks import static
 from benchmarks import wire
 from benchmarks.__main__ import main
 from benchmarks.__main__ import parse
@@ -302,6 +304,28 @@ def test_the_page_is_the_one_of_the_results_that_are_kept() -> None:
         assert result["command"] == f"python -m benchmarks {path.stem} --write"
         assert path.stem in report.SECTIONS
         assert "/" not in result["machine"] and socket.gethostname() not in path.read_text("utf-8")
+
+
+# --- sessions and static files --------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_sessions_are_measured(capsys: t.Any) -> None:
+    if shutil.which("redis-server") is None:
+        pytest.skip("NOT TESTED with Redis: there is no redis-server on the PATH")
+    (table,) = sessions.measure(PYTHON, 1, 0.01)
+    assert [name for name, _ in table.rows] == list(sessions.ROWS), capsys.readouterr().err
+    assert all(figure > 0 for _, row in table.rows for figure in row)
+
+
+@pytest.mark.slow
+def test_static_files_are_measured(capsys: t.Any) -> None:
+    (table,) = static.measure(PYTHON, 1, 0.01)
+    rows = dict(table.rows)
+    assert list(rows) == list(static.ROWS), capsys.readouterr().err
+    assert rows["Flask"][1] == "100.0%"
+    sizes = {name: int(row[0].replace(",", "")) for name, row in rows.items()}
+    assert 5 * sizes["quartish.Flask, digested, br"] < sizes["quartish.Flask, as it is"]
 
 
 def test_the_command(cache: Path, capsys: t.Any) -> None:
