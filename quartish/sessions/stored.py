@@ -225,20 +225,21 @@ class ServerSideSessionInterface(SessionInterface):
             await self._save_of_websocket(app, session)
             return
         varies = True
-        if session and self.should_set_cookie(app, session):
-            expires = self.get_expiration_time(app, session)
+        there, due = bool(session), self.should_set_cookie(app, session)
+        expires = self.get_expiration_time(app, session)
+        session.accessed = accessed  # reading it here was none of the view's doing
+        if there and due:
             options = self._cookie_options(app)
             if await self._write(app, session):
                 set_cookie(response, session.sid, expires, options)
         elif self._changed_inside(session):
             await self._write(app, session)
-        elif not session and session.modified:
+        elif not there and session.modified:
             if session.stored_id is not None:
                 await self._try(session, self.delete(session.stored_id))
             response.delete_cookie(**self._cookie_options(app))
         else:
             varies = accessed
-        session.accessed = accessed  # reading it here was none of the view's doing
         if varies:
             vary_by_cookie(response)
 
@@ -253,9 +254,11 @@ class ServerSideSessionInterface(SessionInterface):
                 f"The session was {what} while a websocket was handled. That is lost, because a"
                 " cookie cannot be set there."
             )
-        if stored is not None and session:
+        if stored is None:
+            return
+        if session:
             await self._write(app, session, stored)
-        elif stored is not None:
+        else:
             await self._try(session, self.delete(stored))
 
     async def _write(self, app: AnyApp, session: ServerSideSession, id: str | None = None) -> bool:

@@ -338,6 +338,14 @@ def test_the_command(folder: Path) -> None:
     assert result.exit_code == 1 and "'none' has no folder of static files" in result.output
 
 
+def test_a_prefix_with_a_variable(folder: Path) -> None:
+    app = quartish.Flask("shop", static_folder=None)
+    blueprint = quartish.Blueprint("bp", "shop", static_folder=folder, url_prefix="/<lang>")
+    app.register_blueprint(blueprint)
+    assert app.test_cli_runner().invoke(digest_command).exit_code == 0
+    assert 'URL("/static/img/a.png")' in (folder / names(folder)["site.css"]).read_text()
+
+
 def test_a_folder_that_cannot_be_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: t.Any) -> None:
         raise PermissionError("Read-only file system")

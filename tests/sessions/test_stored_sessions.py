@@ -164,6 +164,8 @@ async def test_an_untouched_session_is_not_stored(app: t.Any, server: Redis, key
         response = await ask(app, path)
         assert "Set-Cookie" not in response.headers
         assert ("Vary" in response.headers) == (path == "/show")
+    response = await ask(app, "/clear")
+    assert "Max-Age=0" in response.headers["Set-Cookie"], "as Flask does"
     assert not keys.keys()
     client = client_of(app)
     await client.get("/put?a=1")
