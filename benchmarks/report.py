@@ -151,10 +151,6 @@ def page() -> str:
     told = None
     for section, (title, introduction) in SECTIONS.items():
         if not _file(section).exists():
-            was = re.search(
-                rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", before, re.MULTILINE | re.DOTALL
-            )
-            parts += [was[0].rstrip()] if was else []
             continue
         result = json.loads(_file(section).read_text("utf-8"))
         named = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
