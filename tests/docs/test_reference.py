@@ -114,7 +114,7 @@ def test_every_signal_is_told() -> None:
 
 
 def test_every_command_is_known_to_the_page() -> None:
-    assert {"run", "shell", "routes", "new", "port", "check", "openapi"} == {
+    assert {"run", "shell", "routes", "new", "port", "check", "openapi", "digest"} == {
         *cli.commands,
         *cli._own,
     }
