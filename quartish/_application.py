@@ -156,7 +156,7 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
     asgi_lifespan_class: t.Any = ASGILifespan
     event_class: type[t.Any] = asyncio.Event
 
-    def _equip(self) -> None:
+    def _add_live_parts(self) -> None:
         watch(self)
         if sys.version_info < (3, 12):
             vars(self)["__call__"] = _AsyncLooking(self)

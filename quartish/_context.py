@@ -106,7 +106,7 @@ class AppContext(metaclass=PartType):
     hook_thread: t.Any = None
     #: Says whether a cancellation came from the door, because the conversation is over, and
     #: takes it back. None: there is no such cancellation.
-    took_back: t.Callable[[], bool] | None = None
+    uncancel: t.Callable[[], bool] | None = None
 
     def __init__(
         self,

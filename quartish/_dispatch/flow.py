@@ -240,8 +240,8 @@ class Flow:
             error = unwrapped(error)
         # A TaskGroup that failed while it was cancelled by the door has cancelled its task anew
         # (Python 3.13): the next `await` would raise.
-        if ctx.took_back is not None:
-            ctx.took_back()
+        if ctx.uncancel is not None:
+            ctx.uncancel()
         try:
             rv = await self.handle_user_exception(ctx, error)
             if ctx.made is not None and error is ctx.made.routing_exception:

@@ -11,7 +11,7 @@ from .._context import AppContext
 def is_over(ctx: AppContext, error: BaseException) -> bool:
     """Say whether the door has cancelled a handler because the conversation is over, and take the
     cancellation back; what tasks of the handler raised beside it may still be answered."""
-    if ctx.ending or ctx.took_back is None or not ctx.took_back():
+    if ctx.ending or ctx.uncancel is None or not ctx.uncancel():
         return False
     others = beside_cancellations(error)
     return others is None or isinstance(others, Exception)

@@ -68,7 +68,7 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
     if _is_for_others(app):
         await _run(exchange, context)
         return
-    exchange.know_task()  # while `send` is the server's
+    exchange.note_task()  # while `send` is the server's
     send = exchange.send
     started = _Started(send)
     exchange.send = started.send
@@ -105,7 +105,7 @@ async def run_tested(exchange: t.Any, context: Context) -> None:
     exchange.send = note_begin
     try:
         if context.run(exchange.flow.enter, exchange.ctx):
-            await exchange.on_loop(context)
+            await exchange.in_task(context)
         else:
             await exchange.in_thread(context)
     except Exception as error:
@@ -130,7 +130,7 @@ async def _run(exchange: t.Any, context: Context, on_loop: bool | None = None) -
 
 async def _run_in_lane(exchange: t.Any, context: Context, on_loop: bool | None) -> None:
     if context.run(exchange.flow.enter, exchange.ctx) if on_loop is None else on_loop:
-        await exchange.on_loop(context, watched(exchange, context))
+        await exchange.in_task(context, watched(exchange, context))
     else:
         await exchange.in_thread(context)
 
@@ -197,7 +197,7 @@ async def run_websocket_debugged(exchange: t.Any, context: Context) -> None:
         watch_calls(exchange.app, exchange.ctx.websocket)
         if context.run(exchange.enter):
             run = watched(exchange, context)
-            await within(context, exchange.on_loop(), exchange, run)
+            await within(context, exchange.in_task(), exchange, run)
         else:
             await exchange.in_thread(context)
     except Exception as error:
@@ -263,13 +263,13 @@ class _Started:
 async def _ask_debugger(exchange: t.Any) -> bool:
     """Let the debugger answer; say whether it did."""
     app = exchange.app
-    exchange.know_task()
+    exchange.note_task()
     exchange.lane = lane = Lane(exchange.inbox.watch)
     environ = Request.from_scope(exchange.ctx.scope).environ
     try:
         answer = await to_thread(app.view_pool, None, debugger_of(app).answer, environ, lane=lane)
     except asyncio.CancelledError:
-        if not (exchange.took_back() or exchange.is_its_own()):
+        if not (exchange.uncancel() or exchange.is_its_own()):
             raise
         return True
     finally:

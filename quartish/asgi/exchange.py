@@ -203,7 +203,7 @@ class Exchange(Watch):
         self.has_inbox = True
         return inbox
 
-    def know_task(self) -> None:
+    def note_task(self) -> None:
         """Note the task of the app call, which has to be the one that calls this. A call that
         never suspends can be cancelled by nobody, and need not know it."""
         self.task = asyncio.current_task()
@@ -216,7 +216,7 @@ class Exchange(Watch):
         """The app call waits for something: notice when the client leaves meanwhile. What it
         waits for after that, to clean up, is sheltered from the server."""
         if self.task is None:
-            self.know_task()
+            self.note_task()
         self.inbox.watch()
         if self.doubt is not None:
             assert self.task is not None
@@ -374,7 +374,7 @@ class Exchange(Watch):
             self.due = True
             self.task.cancel()
 
-    def took_back(self) -> bool:
+    def uncancel(self) -> bool:
         """Say whether a cancellation was ours alone, and take it back. A server's, or an
         outer timeout's, has to go on."""
         if not self.cancels or self.task is None:
@@ -396,7 +396,7 @@ class Exchange(Watch):
     def forgives(self, error: BaseException) -> bool:
         """Say whether the app call ends without an error: it was cancelled by us, or by its own
         code."""
-        return isinstance(error, asyncio.CancelledError) and (self.took_back() or self.is_its_own())
+        return isinstance(error, asyncio.CancelledError) and (self.uncancel() or self.is_its_own())
 
     def stop(self) -> None:
         """Stop the timers, and count our cancellations no more."""
@@ -409,7 +409,7 @@ class Exchange(Watch):
         if self.doubt is not None:
             self.doubt.cancel()
         if self.cancels:
-            self.took_back()
+            self.uncancel()
 
     async def close(self) -> None:
         """Leave nothing behind: no timer, no reader, no count of our cancellations."""

@@ -115,7 +115,7 @@ async def handle_http(
             pass
         return
     exchange = exchange or HttpExchange(app, ctx, flow, receive, send)
-    await exchange.complete(exchange.on_loop(context, begun=(steps, waiting)))
+    await exchange.complete(exchange.in_task(context, begun=(steps, waiting)))
 
 
 def _detour(
@@ -152,7 +152,7 @@ class HttpExchange(Exchange):
     #: The tasks of requests that a server waits for when it stops, this one's among them.
     calls: set[asyncio.Task[t.Any]] | None = None
 
-    def know_task(self) -> None:
+    def note_task(self) -> None:
         self.task: asyncio.Task[t.Any] | None = asyncio.current_task()  # `super`, without a call
         stream = getattr(self.send, "__self__", None)
         if self.calls is None and hasattr(stream, "context"):  # it is Hypercorn's, perhaps
@@ -192,7 +192,7 @@ class HttpExchange(Exchange):
                 self.calls.discard(t.cast("asyncio.Task[t.Any]", self.task))
             await self.close()
 
-    async def on_loop(
+    async def in_task(
         self,
         context: Context,
         run: t.Callable[..., t.Any] | None = None,
@@ -215,7 +215,7 @@ class HttpExchange(Exchange):
 
     async def in_thread(self, context: Context) -> None:
         """Run the flow in a worker thread, and send what came of it."""
-        self.know_task()
+        self.note_task()
         self.lane = lane = Lane(self.thread_waits)
         lane.grace = self.app.config["DISCONNECT_GRACE"]
         conn, plan = self.ctx.made, self.flow.plan

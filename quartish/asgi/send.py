@@ -170,7 +170,7 @@ async def send_answer_of(exchange: Exchange, send: ASGISend, answer: Outgoing) -
         if not (exchange.has_inbox and exchange.inbox.gone):
             await send_answer(send, answer)
     except asyncio.CancelledError:
-        if not exchange.took_back():
+        if not exchange.uncancel():
             raise
     finally:
         if exchange.has_inbox:

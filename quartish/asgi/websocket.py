@@ -77,8 +77,8 @@ async def handle_websocket(
     ctx.scope, ctx.raw_headers = scope, websocket.raw_headers
     context = copy_context()
     exchange = WebsocketExchange(app, ctx, flow, receive, send)
-    exchange.know_task()
-    ctx.took_back = exchange.took_back
+    exchange.note_task()
+    ctx.uncancel = exchange.uncancel
     inbox = exchange.open_inbox()
     websocket.connect(inbox, send)
     app.websockets.add(exchange)
@@ -86,7 +86,7 @@ async def handle_websocket(
         if app.config["DEBUG"]:
             await run_websocket_debugged(exchange, context)
         elif context.run(exchange.enter):
-            await within(context, exchange.on_loop(), exchange)
+            await within(context, exchange.in_task(), exchange)
         else:
             await exchange.in_thread(context)
         if inbox.gone is None and inbox.pending:
@@ -164,12 +164,12 @@ class WebsocketExchange(Exchange):
         elif not self.cancels:
             super().left()
 
-    def took_back(self) -> bool:
+    def uncancel(self) -> bool:
         if self.told and not self.cancels and self.task is not None:
             if self.lane is not None:
                 self.lane.spared = True
             return self.task.cancelling() == 0
-        return super().took_back()
+        return super().uncancel()
 
     def shut_down(self) -> None:
         """The server stops: the handler is cancelled and the client told to come again."""
@@ -180,7 +180,7 @@ class WebsocketExchange(Exchange):
 
     # --- the lanes ------------------------------------------------------------------------------
 
-    async def on_loop(self) -> None:
+    async def in_task(self) -> None:
         try:
             await self.flow.run(self.ctx, True, as_wsgi_says)
             await self.finish(self.ctx.take_outcome())
@@ -211,7 +211,7 @@ class WebsocketExchange(Exchange):
             shown = self.show(error)
             await (shown if context is None else within(context, shown))
             return True
-        if self.took_back():
+        if self.uncancel():
             await self.close_with(NORMAL_CLOSURE)
             return True
         if self.is_its_own():

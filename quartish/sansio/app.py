@@ -169,10 +169,10 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         self._got_first_request = False
         self.cli.name = self.name
         self._provide_nothing()
-        self._equip()
+        self._add_live_parts()
         self._add_static_route(static_host, host_matching)
 
-    def _equip(self) -> None:
+    def _add_live_parts(self) -> None:
         """Give a new app what a subclass of this room adds; keeps `__init__` in one place,
         where editors and `inspect.signature` read it."""
 

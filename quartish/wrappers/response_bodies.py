@@ -32,7 +32,7 @@ _END: t.Any = object()
 
 
 @functools.cache
-def _spare_pool() -> Executor:
+def _pool_without_app() -> Executor:
     return Workers(thread_name_prefix="quartish")  # of responses without an app
 
 
@@ -41,7 +41,7 @@ def view_pool() -> Executor:
     request has for its hooks, if that is free."""
     ctx: t.Any = find_context()
     if ctx is None:
-        return _spare_pool()
+        return _pool_without_app()
     thread: t.Any = getattr(ctx, "hook_thread", None)
     return t.cast(Executor, ctx.app.view_pool if thread is None or not thread.is_free else thread)
 
@@ -49,7 +49,7 @@ def view_pool() -> Executor:
 async def to_file_thread(func: t.Callable[..., T], *args: t.Any) -> T:
     """Run a file operation in the file pool of the current app."""
     ctx = find_context()
-    pool = _spare_pool() if ctx is None else ctx.app.file_pool
+    pool = _pool_without_app() if ctx is None else ctx.app.file_pool
     return await to_thread(pool, copy_context(), func, *args)
 
 
