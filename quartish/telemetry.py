@@ -17,7 +17,8 @@ class Route:
     """
 
     def __init__(self, path: str, endpoint: str) -> None:
-        self.path = self.path_format = path
+        self.path: str = path
+        self.path_format: str = path
         self.endpoint = endpoint
 
     def __repr__(self) -> str:

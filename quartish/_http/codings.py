@@ -168,7 +168,7 @@ class Decoder:
         self._decoding: Decoding | None = None
         self._piece = b""
         #: Bytes that were decoded.
-        self.decoded = 0
+        self.decoded: int = 0
 
     def take(self) -> bytes:
         """Return a piece of the decoded body; b"" where more has to be fed.

@@ -55,7 +55,7 @@ class PartReader:
         max_memory: int | None,
         offload: Offload | None = None,
     ) -> None:
-        self.pull = pull
+        self.pull: Pull = pull
         self.max_memory = max_memory
         self.offload = offload
         self.part: Part | None = None
@@ -247,8 +247,9 @@ class Part(_Head):
         """
         run = self._reader.offload or _at_once
         if hasattr(destination, "write"):
+            file: t.Any = destination
             async for piece in self:
-                await run(destination.write, piece)
+                await run(file.write, piece)
             return
         file = await run(open, destination, "wb")
         try:

@@ -38,7 +38,7 @@ class CacheSessionInterface(ServerSideSessionInterface):
         in_thread: Whether it blocks, and is waited for in a thread; not so a `SimpleCache`.
     """
 
-    errors = (Exception,)
+    errors: tuple[type[Exception], ...] = (Exception,)
 
     def __init__(
         self,

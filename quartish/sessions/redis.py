@@ -76,7 +76,10 @@ class RedisSessionInterface(ServerSideSessionInterface):
                 "Sessions in Redis need the package 'redis': pip install 'quartish[redis]'.",
                 name=error.name,
             ) from error
-        self.errors = (importlib.import_module("redis.exceptions").RedisError, OSError)
+        self.errors: tuple[type[Exception], ...] = (
+            importlib.import_module("redis.exceptions").RedisError,
+            OSError,
+        )
         self._url: str | None = redis if isinstance(redis, str) else None
         self._given: t.Any = None if isinstance(redis, str) else redis
         if self._url and not self._url.startswith(("redis://", "rediss://", "unix://")):

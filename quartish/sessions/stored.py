@@ -36,7 +36,7 @@ _PLAIN = frozenset([str, int, float, bool, type(None), bytes, datetime])
 class SessionUnavailable(ServiceUnavailable):
     """503: the store of the sessions cannot be reached. Its cause says why."""
 
-    description = "The server cannot reach what it keeps sessions in. Please try again later."
+    description: str = "The server cannot reach what it keeps sessions in. Please try again later."
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ class ServerSideSession(SecureCookieSession):
     fields: t.Mapping[str, str] = {}
     user_before: str | None = None
     #: Whether it was emptied, and whether it could not be written.
-    cleared = failed = False
+    cleared: bool = False
+    failed: bool = False
     _sid: str | None = None
 
     @property

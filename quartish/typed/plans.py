@@ -108,11 +108,12 @@ class Plan:
         annotation = hints_of(func).get("return", t.Any)
         where = f"The view {place_of(func)},"
         try:
-            self.answers = self.returns = Returns(annotation, operation, where)
+            self.returns: Returns = Returns(annotation, operation, where)
         except TypeError as error:
             raise Unresolvable(f"The view {place_of(func)} returns {annotation!r}: {error}") from (
                 error
             )
+        self.answers = self.returns
         if websocket:
             self.returns = Returns(t.Any, None, where)
 

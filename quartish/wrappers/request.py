@@ -124,7 +124,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         file = self._open_input()
         if file is None:
             if self.body is None:
-                stream = t.cast(t.Any, WerkzeugRequest.stream).__get__(self, type(self))
+                stream: t.Any = t.cast(t.Any, WerkzeugRequest.stream).__get__(self, type(self))
                 limit = self.max_content_length
                 if limit is not None and "wsgi.input_terminated" in self.environ:
                     stream = LimitedInput(self.environ["wsgi.input"], limit)
