@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from quartish._port import command
 from quartish.cli import cli
 from tests.port._runner import runner
 
@@ -130,3 +132,19 @@ def test_many_files_by_many_processes(tmp_path: Path) -> None:
     code, out, _ = call(tmp_path, "--write", "--no-diff")
     assert code == 0 and "70 files, 210 lines; 70 change." in out
     assert (tmp_path / "m69.py").read_text() == "from quartish import g\nx = 69\n"
+
+
+def test_a_terminal_is_told_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command._progress() is None
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr(command, "_OFTEN", -1)
+    say = command._progress()
+    assert say is not None
+    say("reading", 1, 2)
+    say("rewriting", 2, 2)
+    assert re.findall(r"\w+: \d of \d files", capsys.readouterr().err) == [
+        "reading: 1 of 2 files",
+        "rewriting: 2 of 2 files",
+    ]
