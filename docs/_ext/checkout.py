@@ -27,7 +27,11 @@ PAGES = {
     "SECURITY.md": "project/security.md",
     "examples/blog": "project/examples.md",
     "examples/chat": "project/examples.md",
+    "examples/feed": "project/examples.md",
+    "examples/jobs": "project/examples.md",
+    "examples/orders": "project/examples.md",
     "examples/shop": "project/examples.md",
+    "examples/uploads": "project/examples.md",
     "examples/deploy": "project/deploy-files.md",
 }
 LANGUAGES = {
