@@ -15,13 +15,14 @@ from ..typing import ASGISend
 from ..typing import Message
 from ..typing import Scope
 
+Trailers = t.Mapping[str, t.Union[str, t.Callable[[], str]]]
 _EXTENSION = "http.response.trailers"
 
 
 def with_trailers(scope: Scope, send: ASGISend, response: t.Any) -> ASGISend:
     """Return what sends a response, and its `trailers` after it: those that the server can send,
     and the client asks for."""
-    trailers = getattr(response, "trailers", None)
+    trailers: Trailers | None = getattr(response, "trailers", None)
     offered = scope.get("extensions") or ()
     if not trailers or _EXTENSION not in offered or not takes_trailers(scope):
         return send
@@ -40,7 +41,7 @@ def with_trailers(scope: Scope, send: ASGISend, response: t.Any) -> ASGISend:
     return sending
 
 
-def _lines(trailers: t.Mapping[str, t.Any]) -> list[tuple[bytes, bytes]]:
+def _lines(trailers: Trailers) -> list[tuple[bytes, bytes]]:
     lines = []
     for name, value in trailers.items():
         text: str = value() if callable(value) else value

@@ -130,7 +130,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
                     stream = LimitedInput(self.environ["wsgi.input"], limit)
                 decoder = self.make_decoder()
                 if decoder is not None:
-                    stream = io.BufferedReader(DecodedFile(stream, decoder))
+                    stream = io.BufferedReader(DecodedFile(t.cast("t.IO[bytes]", stream), decoder))
                 streamed = getattr(self.url_rule, "stream_body", False)
                 return AsyncInput(stream) if streamed else stream
             body = self.open_body()

@@ -15,7 +15,8 @@ from tests._processes import serve
 
 PIECE = bytes(range(256)) * 1024  # 256 kB
 GIGABYTE = 4096  # pieces
-GROWS = 4 * 1024  # kilobytes, at most
+#: Kilobytes by which a process may grow; granian has buffers of its own.
+GROWS = {"hypercorn": 4 * 1024, "uvicorn": 4 * 1024, "granian": 16 * 1024}
 
 
 def form(pieces: int) -> t.Iterator[bytes]:
@@ -56,4 +57,4 @@ def test_a_gigabyte(server: str, way: str) -> None:
         told = upload(process.address, path, GIGABYTE)
     assert told["parts"]["small"] == [len(PIECE), digest(1)]
     assert told["parts"]["large"] == [len(PIECE) * GIGABYTE, digest(GIGABYTE)]
-    assert told["grew"] <= GROWS, told["grew"]
+    assert told["grew"] <= GROWS[server], told["grew"]
