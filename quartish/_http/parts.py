@@ -113,10 +113,10 @@ class PartReader:
                 if piece:
                     return piece
             event = await self._event()
-            if isinstance(event, Data):
-                part.ended = not event.more_data
-                if event.data:
-                    return bytes(event.data)
+            assert isinstance(event, Data), "within a part a form says nothing else"
+            part.ended = not event.more_data
+            if event.data:
+                return bytes(event.data)
         return b""
 
     async def _event(self) -> Event | None:

@@ -318,6 +318,18 @@ async def test_testing_raises_what_comes_after_the_head() -> None:
     assert [message.get("more_body") for message in peer.sent] == [None, True]
 
 
+async def test_behind_wsgi_middleware_what_goes_well_is_sent() -> None:
+    app = make_app(quartish.Flask)
+
+    def middleware(environ: t.Any, start_response: t.Any) -> list[bytes]:
+        start_response("204 NO CONTENT", [("X-From", "middleware")])
+        return []  # so that nothing but the end of the call sends the head
+
+    app.wsgi_app = middleware
+    reply = await through_asgi(app, Ask("/loop"))
+    assert (reply.status, reply.headers["x-from"], reply.body) == (204, "middleware", b"")
+
+
 async def test_behind_wsgi_middleware_the_debugger_is_asked_first() -> None:
     app = make_app(quartish.Flask)
     app.wsgi_app = ProxyFix(app.wsgi_app)
@@ -328,7 +340,9 @@ async def test_behind_wsgi_middleware_the_debugger_is_asked_first() -> None:
 
 def test_an_answer_of_the_debuggers_has_a_length() -> None:
     for headers in ([], [("Content-Length", "4")]):
-        assert _raw((200, headers, b"text")) == (200, [(b"content-length", b"4")], b"text")
+        answer = _raw((200, headers, b"text"))
+        assert (answer.status, answer.headers) == (200, [(b"content-length", b"4")])
+        assert answer.body == b"text"
 
 
 def test_the_watchdog_looks_on_when_a_step_begins_between_its_looks(
@@ -355,3 +369,4 @@ def test_what_waits_inside_of_quartish_is_not_the_users() -> None:
     found: dict[str, t.Any] = {"__name__": "quartish.somewhere"}
     exec(compile("import sys; frame = sys._getframe()", quartish.__file__, "exec"), found)
     assert watchdog._look(found["frame"]) == ""
+    assert watchdog._look(None) == ""  # a thread that has ended meanwhile

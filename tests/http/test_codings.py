@@ -18,9 +18,13 @@ from hypothesis import strategies as st
 
 import quartish
 from quartish._concurrency.coroutines import drive
+from quartish._http import codings
+from quartish._http.body import Body
 from quartish._http.codings import CODINGS
+from quartish._http.codings import DecodedBody
 from quartish._http.codings import Decoder
 from quartish._http.codings import PIECE
+from quartish._http.inbox import HttpInbox
 from tests._doors import Ask
 from tests._doors import Reply
 from tests._doors import through_asgi
@@ -270,3 +274,21 @@ def test_however_it_is_cut(coding: str, data: bytes, places: list[int]) -> None:
             found += took
     decoder.feed(b"")
     assert found == data
+
+
+def test_those_whose_library_is_not_there_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert codings._imported("no_such_library") is None
+    assert codings._imported("no_such_library", "zlib") is zlib
+    monkeypatch.setattr(codings, "_zstd", None)
+    for old in (None, object()):  # object(): a Brotli whose pieces have no bound
+        monkeypatch.setattr(codings, "_brotli", old)
+        assert [*codings._makers()] == ["gzip", "deflate"]
+
+
+async def test_limits_may_be_read_and_set_while_it_is_read() -> None:
+    raw = Body(HttpInbox(asyncio.Queue[t.Any]().get), limit=10, timeout=None)
+    body = DecodedBody(raw, Decoder("gzip", lambda: None))
+    assert (body.limit, body.timeout) == (10, None)
+    body.limit, body.timeout = 20, 1.5
+    assert (raw.limit, raw.timeout) == (body.limit, body.timeout) == (20, 1.5)
+    assert not body.is_here()

@@ -20,6 +20,7 @@ from quartish.streaming import sse
 from quartish.tasks import current_task
 from quartish.tasks import report_progress
 from quartish.tasks import Task
+from quartish.tasks.background import name_of
 from tests._peer import ask
 
 App = type[t.Any]
@@ -528,3 +529,14 @@ async def test_a_reader_whose_loop_is_gone(colour: App) -> None:
     go.set()
     await task
     assert handle.progress == 1
+
+
+def test_a_task_is_named_by_what_a_partial_is_of() -> None:
+    class Made:
+        def __call__(self) -> None: ...
+
+        def __repr__(self) -> str:
+            return "<made>"
+
+    assert name_of(functools.partial(functools.partial(print, 1), 2)) == "print"
+    assert name_of(Made()) == "<made>"
