@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import quartish
+from quartish._http.headers import Unsendable
 from tests._doors import Ask
 from tests._doors import through_wsgi
 from tests._scopes import http_scope
@@ -177,6 +178,12 @@ async def test_nobody_gets_trailers_who_does_not_ask(way: str, lines: t.Any) -> 
         assert b"trailer" not in dict(messages[0]["headers"])
     messages = await sent(make_trailing(way), "/whole", "GET", TE, extensions={})
     assert types(messages) == ["start", "body"]
+
+
+async def test_a_trailer_that_no_server_could_send(way: str) -> None:
+    """It ends as a body does that breaks: unfinished, and the server is told."""
+    with pytest.raises(Unsendable, match="The trailer X-More has a line break"):
+        await sent(make_trailing(way), "/broken", "GET", TE)
 
 
 # --- files that the server sends ------------------------------------------------------------

@@ -5,6 +5,7 @@ No duration is asserted: that is what the command is for.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -314,7 +315,12 @@ def test_sessions_are_measured(capsys: t.Any) -> None:
     if shutil.which("redis-server") is None:
         pytest.skip("NOT TESTED with Redis: there is no redis-server on the PATH")
     (table,) = sessions.measure(PYTHON, 1, 0.01)
-    assert [name for name, _ in table.rows] == list(sessions.ROWS), capsys.readouterr().err
+    expected = [
+        name  # Quart-Session is installed where it is measured, and not for tests
+        for name in sessions.ROWS
+        if "Quart-Session" not in name or importlib.util.find_spec("quart_session")
+    ]
+    assert [name for name, _ in table.rows] == expected, capsys.readouterr().err
     assert all(figure > 0 for _, row in table.rows for figure in row)
 
 
