@@ -1,4 +1,5 @@
-"""One app that has it all: events, mounts, middleware, tasks, groups, parts, what HTTP adds, health."""
+"""One app that has it all: events, mounts, middleware, tasks, groups, parts, what servers add to
+HTTP, health."""
 
 from __future__ import annotations
 
@@ -54,9 +55,9 @@ def make(colour: type[t.Any]) -> t.Any:
     @app.get("/events")
     @sse(heartbeat=0.05, retry=10)
     async def events() -> t.AsyncIterator[Event]:
-        number = int(last_event_id() or 0)
+        number = seen = int(last_event_id() or 0)
         try:
-            for number in range(number + 1, 4):
+            for number in range(seen + 1, 4):
                 yield Event({"n": number}, id=str(number))
             await asyncio.Event().wait()
         finally:
