@@ -22,6 +22,7 @@ from sphinx.domains.python import PythonDomain
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.docutils import SphinxRole
+from sphinx.util.inspect import stringify_signature
 from werkzeug.local import LocalProxy
 
 #: Modules that users import from; a name is at home in the first that gives it.
@@ -177,8 +178,33 @@ def skip_modules(
     return True if isinstance(value, types.ModuleType) else None
 
 
+def written_out(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: t.Any,
+    options: t.Any,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str, str] | None:
+    """Give a signature with a ParamSpec as it stands in the code.
+
+    Sphinx writes `~typing.~P` for `P.args`, which is no Python, and then shows all of it so.
+    """
+    if "~P" not in (signature or ""):
+        return None
+    given = inspect.signature(obj)
+    parameters = list(given.parameters.values())
+    if parameters[0].name == "self":
+        del parameters[0]
+    given = given.replace(parameters=parameters, return_annotation=given.empty)
+    returned = inspect.signature(obj).return_annotation
+    return re.sub(r"\bt\.", "typing.", stringify_signature(given)), returned
+
+
 def setup(app: Sphinx) -> dict[str, t.Any]:
     app.add_directive("public", Public)
     app.add_role("name", Name())
     app.connect("autodoc-skip-member", skip_modules)
+    app.connect("autodoc-process-signature", written_out)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

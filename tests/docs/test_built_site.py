@@ -76,6 +76,13 @@ def test_what_is_made_is_told(pages: dict[str, str]) -> None:
     assert "| `appfactories` | [Make apps by a factory](factories.md) |" in pages["howto/index.md"]
 
 
+def test_signatures_are_python(pages: dict[str, str]) -> None:
+    """Sphinx leaves a signature that it cannot read as it wrote it: `~typing.~P`."""
+    for name, text in pages.items():
+        signatures = re.findall(r"(?m)^#+ `(\w+\(.*)`$", text)
+        assert [each for each in signatures if "~" in each] == [], name
+
+
 def test_llms_txt_lists_each_page(site: Path, pages: dict[str, str]) -> None:
     listed = LINK.findall((site / "llms.txt").read_text())
     assert sorted(listed) == sorted(pages.keys() - {"index.md"})
