@@ -50,7 +50,7 @@ def test_the_list_is_flasks(tmp_path: Path) -> None:
     sdist = CACHE / f"flask-{FLASK}.tar.gz"
     if not sdist.exists():
         sdist = tmp_path / sdist.name
-        options = ["--quiet", "--no-deps", "--no-binary", "flask", "--dest", tmp_path]
+        options = ["--quiet", "--no-deps", "--no-binary", "flask", "--dest", str(tmp_path)]
         fetch(sys.executable, "-m", "pip", "download", *options, f"flask=={FLASK}")
     with tarfile.open(sdist) as archive:
         paths = [Path(name) for name in archive.getnames()]
