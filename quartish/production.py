@@ -86,7 +86,9 @@ def check_production(app: AppLike) -> list[Finding]:
     """Return what an app's configuration has, and production does not want."""
     config = app.config
     found = [finding for name, *_ in _SIMPLE for finding in check_setting(name, config.get(name))]
-    found += _check_keys(config)
+    # A session that is kept on the server has no signature.
+    signed = hasattr(app.session_interface, "get_signing_serializer")
+    found += [each for each in _check_keys(config) if signed or config["SECRET_KEY"]]
     if any(rule.websocket for rule in app.url_map.iter_rules()):
         allowed = config["WEBSOCKET_ALLOWED_ORIGINS"]
         if allowed is None and config["WEBSOCKET_ORIGINS"] is None:

@@ -13,6 +13,7 @@ from quartish.cli import cli
 from quartish.cli import FlaskGroup
 from quartish.production import _SIMPLE
 from quartish.production import check_production
+from quartish.sessions import CacheSessionInterface
 
 App = type[t.Any]
 DOCS = Path(__file__).parents[2] / "docs"
@@ -66,6 +67,14 @@ def test_each_is_found(colour: App, name: str, value: t.Any) -> None:
     assert [finding.name for finding in found] == [name]
     assert found[0].says and found[0].cure
     assert f"## {name}" in (DOCS / "production.md").read_text().splitlines()
+
+
+def test_sessions_that_nothing_signs_need_no_key(colour: App) -> None:
+    app = make(colour, SECRET_KEY=None)
+    app.session_interface = CacheSessionInterface(None)
+    assert names(app) == []
+    app.config["SECRET_KEY"] = "dev"  # what else is signed by it can be forged
+    assert names(app) == ["SECRET_KEY"]
 
 
 def test_the_page_has_nothing_else() -> None:
