@@ -209,7 +209,11 @@ def test_workers_of_a_preloaded_app() -> None:
 
 CORE = [
     *("tests/asgi/test_disconnect.py", "tests/asgi/test_websockets.py"),
-    *("tests/asgi/test_background.py", "tests/asgi/test_lifespan.py", "tests/asgi/test_leaving.py"),
+    *(
+        "tests/tasks/test_background.py",
+        "tests/asgi/test_lifespan.py",
+        "tests/asgi/test_leaving.py",
+    ),
     *("tests/dispatch/test_thread_lane.py", "tests/dispatch/test_one_context.py"),
     *("tests/wrappers/test_awaitable_request.py", "tests/wrappers/test_awaitable_response.py"),
     *("tests/wrappers/test_send_file.py", "tests/http/test_bad_input.py"),
@@ -219,6 +223,7 @@ CORE = [
 @pytest.mark.slow
 def test_uvloop() -> None:
     """The core's tests, on another loop."""
+    assert all((ROOT / path).exists() for path in CORE)
     pytest.importorskip("uvloop")
     done = subprocess.run(
         [
