@@ -16,22 +16,24 @@ def is_redis_url(url: str) -> bool:
     return url.startswith(_SCHEMES)
 
 
-def connect(url: str, who: str) -> t.Any:
-    """Return an async client, which connects when it is first asked; `who` ("Groups") needs it.
-
-    Raises ModuleNotFoundError where the package is not installed.
-    """
+def redis_library(who: str) -> t.Any:
+    """Return the package's async half; `who` ("Groups") needs it. Raises ModuleNotFoundError where
+    it is not installed."""
     try:
-        client: t.Any = importlib.import_module("redis.asyncio")
+        return importlib.import_module("redis.asyncio")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"{who} at {url.partition('//')[0]}// need the package 'redis':"
-            " pip install 'quartish[redis]'.",
-            name=error.name,
+            f"{who} need the package 'redis': pip install 'quartish[redis]'.", name=error.name
         ) from error
+
+
+def connect(url: str, who: str, **options: t.Any) -> t.Any:
+    """Return an async client, which connects when it is first asked. `options` are those of a
+    `BlockingConnectionPool`. Raises as `redis_library`."""
+    library = redis_library(f"{who} at {url.partition('//')[0]}//")
     # Who comes when all connections are in use waits for one; another pool raises an error.
-    pool = client.BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS)
-    return client.Redis.from_pool(pool)
+    options = {"max_connections": CONNECTIONS, **options}
+    return library.Redis.from_pool(library.BlockingConnectionPool.from_url(url, **options))
 
 
 def longest_block(client: t.Any) -> int:

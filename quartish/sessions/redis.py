@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import typing as t
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from datetime import timedelta
 from datetime import UTC
 
+from .._redis import connect
+from .._redis import is_redis_url
+from .._redis import redis_error
+from .._redis import redis_library
 from .stored import ServerSideSessionInterface
 from .stored import SessionChange
 
@@ -69,22 +72,13 @@ class RedisSessionInterface(ServerSideSessionInterface):
         **options: t.Any,
     ) -> None:
         super().__init__(prefix=prefix, user_key=user_key)
-        try:
-            self._library: t.Any = importlib.import_module("redis.asyncio")
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "Sessions in Redis need the package 'redis': pip install 'quartish[redis]'.",
-                name=error.name,
-            ) from error
-        self.errors: tuple[type[Exception], ...] = (
-            importlib.import_module("redis.exceptions").RedisError,
-            OSError,
-        )
+        given = redis_library("Sessions in Redis").Redis
+        self.errors: tuple[type[Exception], ...] = (redis_error(), OSError)
         self._url: str | None = redis if isinstance(redis, str) else None
         self._given: t.Any = None if isinstance(redis, str) else redis
-        if self._url and not self._url.startswith(("redis://", "rediss://", "unix://")):
+        if self._url and not is_redis_url(self._url):
             raise ValueError(f"Sessions are kept at 'redis://...', not {redis!r}.")
-        if self._given is not None and not isinstance(self._given, self._library.Redis):
+        if self._given is not None and not isinstance(self._given, given):
             raise ValueError(f"Sessions need a redis.asyncio.Redis or a URL, not {redis!r}.")
         self._options = {"socket_timeout": 5, "socket_connect_timeout": 5, "timeout": 5, **options}
         self._script: t.Any = None
@@ -147,8 +141,7 @@ class RedisSessionInterface(ServerSideSessionInterface):
 
     async def _hold(self, key: t.Any) -> AsyncGenerator[t.Any, None]:
         """Have a client until the loop ends: it ends its async generators then."""
-        pool = self._library.BlockingConnectionPool.from_url(self._url, **self._options)
-        client = self._library.Redis.from_pool(pool)
+        client = connect(t.cast(str, self._url), "Sessions", **self._options)
         try:
             yield client
         finally:
