@@ -29,7 +29,8 @@ PARTING = 5.0
 
 
 def decoder(kind: t.Any) -> t.Callable[[str | bytes], t.Any] | None:
-    """Return what reads JSON as a type, None for no type. Raises ModuleNotFoundError."""
+    """Return what reads JSON as a type, and raises ValueError; None for no type. Raises
+    ModuleNotFoundError."""
     if kind is None:
         return None
     try:
@@ -39,7 +40,14 @@ def decoder(kind: t.Any) -> t.Callable[[str | bytes], t.Any] | None:
             "Messages of a type need the package 'msgspec': pip install 'quartish[typed]'.",
             name=error.name,
         ) from error
-    decode: t.Callable[[str | bytes], t.Any] = msgspec.json.Decoder(kind).decode
+    read = msgspec.json.Decoder(kind).decode
+
+    def decode(data: str | bytes) -> t.Any:
+        try:
+            return read(data)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise ValueError(str(error)) from error
+
     return decode
 
 
@@ -60,7 +68,7 @@ async def messages_of(websocket: t.Any, kind: t.Any, limit: int | None) -> Async
         if decode is not None:
             try:
                 data = decode(data)
-            except ValueError as error:  # msgspec's own, too
+            except ValueError as error:
                 reason = str(error).encode()[:LONGEST_REASON].decode(errors="ignore")
                 await websocket.close(INVALID_DATA, reason)
                 return

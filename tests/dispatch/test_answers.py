@@ -4,7 +4,6 @@ and only where nobody wants to see it."""
 from __future__ import annotations
 
 import asyncio
-import gc
 import typing as t
 import weakref
 from datetime import datetime
@@ -26,6 +25,8 @@ from quartish import session
 from quartish.json.provider import DefaultJSONProvider
 from quartish.json.tag import TaggedJSONSerializer
 from tests._scopes import http_scope
+from tests._waiting import are_collected
+from tests._waiting import until
 
 Messages = list[dict[str, t.Any]]
 
@@ -508,9 +509,8 @@ async def test_what_a_server_begins_while_it_sends_keeps_no_request(
         await asyncio.sleep(0)
 
     assert await ask(app, send=send) == []
-    gc.collect()
     assert contexts == [False, False]
-    assert [kept() for kept in requests] == [None]
+    await until(lambda: are_collected(requests))
     forever.set()
     await asyncio.gather(*tasks)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import gc
 import threading
 import typing as t
 import weakref
@@ -39,6 +38,8 @@ from quartish.sessions import SessionInterface
 from tests._peer import Answer
 from tests._peer import ask
 from tests._scripted import WebsocketPeer
+from tests._waiting import are_collected
+from tests._waiting import until
 
 Door = t.Callable[..., t.Awaitable[Answer]]
 
@@ -602,12 +603,7 @@ async def test_contexts_are_objects_with_an_identity(door: Door, make_view: t.An
     app.add_url_rule("/", "view", make_view(view))
     assert (await door(app)).text == "2"
     assert len(set(ids)) == 1 and len(ids) == 4
-    for _ in range(200):  # a thread lets go of its last request when it waits for the next
-        gc.collect()
-        if all(ref() is None for ref in refs):
-            break
-        await asyncio.sleep(0.01)
-    assert all(ref() is None for ref in refs)
+    await until(lambda: are_collected(refs))
 
 
 async def test_the_request_goes_into_real_threads(door: Door, make_view: t.Any) -> None:

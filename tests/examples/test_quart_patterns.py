@@ -40,6 +40,7 @@ from quartish.quart import url_for
 from quartish.quart import websocket
 from quartish.quart.json.provider import DefaultJSONProvider
 from quartish.quart.utils import run_sync
+from tests._waiting import until
 
 from .conftest import hypercorn
 
@@ -55,13 +56,6 @@ def serve(tmp_path: Path) -> t.Iterator[Serve]:
 
 def live(url: str, path: str) -> t.Any:
     return connect(url.replace("http", "ws") + path)
-
-
-async def until(condition: t.Callable[[], bool]) -> None:
-    """Wait until what the server does in its thread has come about."""
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 # --- the chat tutorial ----------------------------------------------------------------------------

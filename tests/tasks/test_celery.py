@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import typing as t
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from quartish import current_app
 from quartish import g
 from tests._redis import Redis
 from tests._redis import redis_server
+from tests._waiting import wait_until
 
 pytest.importorskip("celery", reason="NOT TESTED: there is no Celery")
 
@@ -199,13 +199,6 @@ def worker(environ: dict[str, str], folder: Path, kind: str) -> t.Iterator[None]
                 process.wait()
 
 
-def until(condition: t.Callable[[], t.Any]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 @pytest.mark.redis
 @pytest.mark.parametrize("kind", ["as_flask", "ours"])
@@ -234,7 +227,7 @@ def test_a_worker_that_is_killed_loses_nothing(redis: Redis, kind: str, tmp_path
 
     [job] = ask("2.0")
     with worker(environ, tmp_path, kind):
-        until(lambda: len(ran()) == 1)
+        wait_until(lambda: len(ran()) == 1)
         os.kill(int(ran()[0]), signal.SIGKILL)  # the process of the job: its parent sends it again
         assert ask(results=job) == ["shop quartish.app"]
     assert len(ran()) == len(set(ran())) == 2  # each time by another process

@@ -25,14 +25,9 @@ from quartish.tasks import Periodic
 from quartish.tasks import periodic
 from tests._redis import Redis
 from tests._redis import redis_server
+from tests._waiting import until
 
 App = type[t.Any]
-
-
-async def until(condition: t.Callable[[], t.Any]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("sync", [False, True], ids=["async def", "def"])

@@ -6,7 +6,6 @@ import collections
 import os
 import sys
 import time
-import typing as t
 from pathlib import Path
 
 import httpx
@@ -17,6 +16,7 @@ from tests._processes import free_port
 from tests._processes import is_installed
 from tests._processes import serve
 from tests._redis import running
+from tests._waiting import wait_until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -31,13 +31,6 @@ def pids(path: Path) -> set[str]:
     return {line.rpartition(" ")[2] for line in path.read_text().splitlines()}
 
 
-def until(condition: t.Callable[[], t.Any]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("app", ["plain", "awaitable"])
 @pytest.mark.parametrize("server", [*COMMANDS])
 def test_from_the_start_to_the_stop(server: str, app: str, tmp_path: Path) -> None:
@@ -45,10 +38,10 @@ def test_from_the_start_to_the_stop(server: str, app: str, tmp_path: Path) -> No
         pytest.skip(f"NOT TESTED under {server}, which is not installed")
     path = tmp_path / "notes"
     with serve(server, f"tests.tasks.served:{app}", TASKS_NOTES=str(path)) as process:
-        until(lambda: min(notes(path)["tick"], notes(path)["sync_tick"]) > 3)
+        wait_until(lambda: min(notes(path)["tick"], notes(path)["sync_tick"]) > 3)
         assert set(httpx.get(process.http + "/beats").json()) == {"tick", "sync_tick"}
         assert httpx.get(process.http + "/begin").status_code == 200
-        until(lambda: notes(path)["begun"] and notes(path)["sync begun"])
+        wait_until(lambda: notes(path)["begun"] and notes(path)["sync begun"])
     # The server was told to stop: it waited for those that ran, and nothing runs afterwards.
     told = notes(path)
     assert (told["ended"], told["sync ended"]) == (1, 1), process
@@ -63,7 +56,7 @@ def test_under_the_reloader_one_process_runs_them(tmp_path: Path) -> None:
     environ = {**os.environ, "TASKS_NOTES": str(path), "PORT": str(port), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.tasks.served"]
     with running(*command, cwd=ROOT, env=environ) as process:
-        until(lambda: notes(path)["tick"] > 5 or process.poll() is not None)
+        wait_until(lambda: notes(path)["tick"] > 5 or process.poll() is not None)
         assert pids(path) and str(process.pid) not in pids(path) and len(pids(path)) == 1
     told = notes(path)
     time.sleep(0.3)

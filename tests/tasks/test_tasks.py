@@ -22,14 +22,9 @@ from quartish.tasks import report_progress
 from quartish.tasks import Task
 from quartish.tasks.background import name_of
 from tests._peer import ask
+from tests._waiting import until
 
 App = type[t.Any]
-
-
-async def until(condition: t.Callable[[], t.Any]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 # --- names --------------------------------------------------------------------------------------
