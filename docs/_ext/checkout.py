@@ -29,6 +29,7 @@ PAGES = {
     "examples/chat": "project/examples.md",
     "examples/feed": "project/examples.md",
     "examples/jobs": "project/examples.md",
+    "examples/moving": "project/examples.md",
     "examples/orders": "project/examples.md",
     "examples/shop": "project/examples.md",
     "examples/uploads": "project/examples.md",

@@ -8,6 +8,9 @@ is `def` where it hashes passwords or writes to the database, and `async def` el
     quartish --app examples.shop db upgrade
     quartish --app examples.shop seed
     quartish --app examples.shop run
+
+Where `SHOP_REDIS` names a Redis, sessions are kept there, and those who are logged in can end their
+other ones (`pip install 'quartish[redis]'`).
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ def create_app(config: t.Mapping[str, t.Any] | None = None) -> Flask:
         CACHE_TYPE="SimpleCache",
         DATA=app.instance_path,  # holds the database, unless that is named
         MAX_CONTENT_LENGTH=64 * 1024,
+        REDIS=None,
         SECRET_KEY="dev",
         SESSION_COOKIE_SAMESITE="Lax",
         SHOP_NAME="Slow Leaf",

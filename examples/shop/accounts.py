@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from flask_login import login_required
 from flask_login import login_user
 from flask_login import logout_user
 from sqlalchemy.exc import IntegrityError
 from werkzeug.security import check_password_hash
 from werkzeug.security import generate_password_hash
 
+from quartish import abort
 from quartish import Blueprint
+from quartish import current_app
 from quartish import flash
 from quartish import redirect
 from quartish import render_template
 from quartish import request
+from quartish import session
 from quartish import url_for
+from quartish.sessions import RedisSessionInterface
 from quartish.typing import ResponseReturnValue
 
 from .extensions import db
@@ -59,8 +64,21 @@ async def log_out() -> ResponseReturnValue:
     return redirect(url_for("catalogue.index"))
 
 
+@bp.post("/logout-others")
+@login_required
+async def log_out_others() -> ResponseReturnValue:
+    """End the other sessions of who asks: a telephone that was lost, a computer in a library."""
+    sessions = current_app.session_interface
+    if not isinstance(sessions, RedisSessionInterface):
+        abort(404)  # what is in a cookie alone cannot be ended from here
+    ended = await sessions.end_sessions(session["_user_id"], but=session)
+    flash(f"Logged out elsewhere: {ended}.")
+    return redirect(url_for("orders.index"))
+
+
 def welcome(user: User) -> ResponseReturnValue:
     """Log `user` in and send them to where they wanted to go."""
+    session.regenerate()  # an id from before is worth nothing; the cart stays
     login_user(user)
     flash(f"Hello, {user.name}.")
     target = request.args.get("next", "")

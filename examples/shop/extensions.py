@@ -12,6 +12,8 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy.orm import DeclarativeBase
 
+from quartish.sessions import RedisSessionInterface
+
 
 class Base(DeclarativeBase): ...
 
@@ -28,3 +30,5 @@ migrate = Migrate(db=db, directory=str(Path(__file__).parent / "migrations"))
 def init_app(app: t.Any) -> None:  # Any: the extensions' types speak of Flask's own class
     for extension in db, cache, csrf, login, migrate:
         extension.init_app(app)
+    if app.config["REDIS"]:
+        app.session_interface = RedisSessionInterface(app.config["REDIS"])

@@ -13,6 +13,7 @@ import typing as t
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
 from uuid import uuid4
@@ -21,6 +22,8 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect
+
+from tests._redis import redis_server
 
 from ._browser import Browser
 from .conftest import address
@@ -33,8 +36,9 @@ MORNING_FERRY, PAPER_LANTERN, RAIN_ON_TIN, MOSS_GARDEN, NIGHT_TRAIN, LAST_EMBER 
 class Shop:
     """A shop of its own, in `data`: its command line, and where it is served."""
 
-    def __init__(self, data: Path) -> None:
-        self.environment = {**os.environ, "SHOP_DATA": str(data), "PYTHONUNBUFFERED": "1"}
+    def __init__(self, data: Path, **environment: str) -> None:
+        own = {"SHOP_DATA": str(data), "PYTHONUNBUFFERED": "1"}
+        self.environment = {**os.environ, **own, **environment}
         self.log = data / "log.txt"
         self.url = ""
 
@@ -53,7 +57,13 @@ class Shop:
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Shop]:
-    shop = Shop(tmp_path_factory.mktemp("shop"))
+    with opened(Shop(tmp_path_factory.mktemp("shop"))) as shop:
+        yield shop
+
+
+@contextmanager
+def opened(shop: Shop) -> t.Iterator[Shop]:
+    """Serve a shop that has its teas."""
     shop.command("db", "upgrade")
     assert "6 teas are on the shelf." in shop.command("seed")
     with listener() as sock, shop.log.open("w") as log:
@@ -202,6 +212,41 @@ def test_who_may_go_where(visitor: Visitor) -> None:
 
 async def level(socket: ClientConnection, product: int) -> int:
     return int(json.loads(await asyncio.wait_for(socket.recv(), 10))[str(product)])
+
+
+@pytest.mark.slow
+@pytest.mark.redis
+def test_sessions_in_redis(tmp_path: Path) -> None:
+    with (
+        redis_server(tmp_path) as redis,
+        opened(Shop(tmp_path, SHOP_REDIS=redis.url)) as shop,
+        Visitor(base_url=shop.url, timeout=20) as laptop,
+        Visitor(base_url=shop.url, timeout=20) as phone,
+        Visitor(base_url=shop.url, timeout=20) as planted,
+    ):
+        laptop.send_form(f"/tea/{MOSS_GARDEN}", quantity=3)
+        planted.cookies = httpx.Cookies(laptop.cookies)  # somebody knows it from before
+        assert "<td>3 ×</td>" in planted.get("/cart").text
+        before = laptop.cookies["session"]
+        for visitor in (laptop, phone):
+            visitor.enter("admin", "camellia")
+        assert laptop.cookies["session"] not in (before, phone.cookies["session"])
+        assert "<td>3 ×</td>" in laptop.get("/cart").text
+        assert "<td>3 ×</td>" not in planted.get("/cart").text
+        assert planted.get("/orders").status_code == 302
+
+        assert phone.get("/orders").status_code == 200
+        laptop.send_form("/orders", "/logout-others")
+        assert "Logged out elsewhere: 1." in laptop.get("/orders").text
+        answer = phone.get("/orders")
+        assert (answer.status_code, answer.headers["location"]) == (302, "/login?next=%2Forders")
+        phone.enter("admin", "camellia")
+        assert phone.get("/orders").status_code == 200
+
+
+def test_sessions_in_a_cookie_cannot_be_ended(staff: Visitor) -> None:
+    assert "everywhere else" not in staff.get("/orders").text
+    assert staff.send_form("/orders", "/logout-others").status_code == 404
 
 
 async def test_live_stock(shop: Shop, staff: Visitor) -> None:
