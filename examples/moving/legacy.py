@@ -34,9 +34,9 @@ def create_app(data: str, secret_key: str) -> Flask:
 
     @app.post("/notes")
     def add() -> ResponseReturnValue:
+        text = request.form["text"].strip()
         if "name" not in session:
             return redirect(url_for("login"))
-        text = request.form["text"].strip()
         if not text:
             abort(422, "A note has to say something.")
         number = notes().add(session["name"], text)

@@ -34,9 +34,9 @@ async def login() -> ResponseReturnValue:
 
 
 def add() -> ResponseReturnValue:
+    text = request.form["text"].strip()
     if "name" not in session:
         return redirect(url_for("login"))
-    text = request.form["text"].strip()
     if not text:
         abort(422, "A note has to say something.")
     number = notes().add(session["name"], text)

@@ -114,8 +114,10 @@ def hypercorn(app: t.Any, folder: Path) -> t.Iterator[Server]:
             runner.run(serve(app, config, shutdown_trigger=stop.wait, mode="asgi"))  # type: ignore[arg-type]
 
     with in_thread(run):
-        yield server
-        loop.call_soon_threadsafe(stop.set)
+        try:
+            yield server
+        finally:
+            loop.call_soon_threadsafe(stop.set)
 
 
 @contextmanager
@@ -128,8 +130,10 @@ def werkzeug(app: t.Any, folder: Path) -> t.Iterator[Server]:
         "127.0.0.1", 0, app, threaded=True, request_handler=Quiet, fd=sock.fileno()
     )
     with in_thread(server.serve_forever):
-        yield Server(address("http", sock))
-        server.shutdown()
+        try:
+            yield Server(address("http", sock))
+        finally:
+            server.shutdown()
     server.server_close()
     sock.close()
 
@@ -138,8 +142,10 @@ def werkzeug(app: t.Any, folder: Path) -> t.Iterator[Server]:
 def in_thread(run: t.Callable[[], None]) -> t.Iterator[None]:
     thread = threading.Thread(target=run, name="server")
     thread.start()
-    yield
-    thread.join(10)
+    try:
+        yield
+    finally:
+        thread.join(10)
     assert not thread.is_alive(), "the server did not stop"
 
 
