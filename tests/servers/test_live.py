@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import http.client
 import json
-import time
 import typing as t
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from tests._processes import Process
 from tests._processes import serve
 from tests._redis import Redis
 from tests._redis import redis_server
+from tests._waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis]
 SERVERS = [*COMMANDS]
@@ -52,13 +52,6 @@ def client(live: tuple[str, Process]) -> t.Iterator[httpx.Client]:
         yield client
 
 
-def until(condition: t.Callable[[], t.Any]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize(("last", "expected"), [(None, ["1", "2", "3"]), ("2", ["3"])])
 def test_events(client: httpx.Client, last: str | None, expected: list[str]) -> None:
     before = len(client.get("/left").json())
@@ -73,7 +66,7 @@ def test_events(client: httpx.Client, last: str | None, expected: list[str]) -> 
         assert [event.id for event in events] == expected
         assert [json.loads(event.data)["n"] for event in events] == [int(n) for n in expected]
         assert len(client.get("/left").json()) == before
-    until(lambda: len(client.get("/left").json()) == before + 1)  # the generator has ended
+    wait_until(lambda: len(client.get("/left").json()) == before + 1)  # the generator has ended
     assert client.get("/left").json()[-1] == 3
 
 
@@ -100,7 +93,7 @@ def test_a_group(live: tuple[str, Process], client: httpx.Client) -> None:
         ada.send("to bob")
         bob.send("to ada")
         assert (ada.recv(30), bob.recv(30)) == ("to ada", "to bob")
-    until(lambda: client.get("/rooms/a").json() == [])
+    wait_until(lambda: client.get("/rooms/a").json() == [])
 
 
 def test_parts(client: httpx.Client) -> None:
