@@ -179,12 +179,17 @@ class _Lifespans:
                         told = await started.pop().tell({"type": "lifespan.shutdown"})
                         if answer["type"] == "lifespan.shutdown.complete":
                             answer = told
+                    # Before the answer: Hypercorn cancels whatever goes on after it.
+                    await self._end(lives)
                 await send(answer)
                 if answer["type"] != "lifespan.startup.complete":
                     return
         finally:
-            for life in lives:
-                await life.end()
+            await self._end(lives)
+
+    async def _end(self, lives: list[_Lifespan]) -> None:
+        for life in lives:
+            await life.end()
 
 
 class _Lifespan:
@@ -207,7 +212,8 @@ class _Lifespan:
 
     async def end(self) -> None:
         """Leave no task behind."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
         if not self._task.cancelled():
             self._task.exception()  # has been looked at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import typing as t
 
@@ -226,6 +227,29 @@ async def test_all_live_and_share_the_state(colour: type[t.Any]) -> None:
     assert told == [f"{name} up" for name in ("above", "below", "rest")] + [
         f"{name} down" for name in ("rest", "below", "above")
     ]
+
+
+async def test_nothing_goes_on_after_the_last_answer(colour: type[t.Any]) -> None:
+    """Hypercorn cancels it then, and ends by an error where something does."""
+    app = colour("above")
+    app.mount("/below", starlette_below())
+    app.mount("/flask", flask_below())
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    over = asyncio.Event()
+
+    async def receive() -> t.Any:
+        return messages.pop(0)
+
+    async def send(message: t.Any) -> None:
+        if message["type"] == "lifespan.shutdown.complete":
+            over.set()
+
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+    task = asyncio.create_task(app(scope, receive, send))
+    await over.wait()
+    task.cancel()
+    await task
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 # --- URLs across ----------------------------------------------------------------------------
