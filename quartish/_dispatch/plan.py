@@ -120,6 +120,18 @@ class Plan:
     """What is known of one app's connections of one kind. It is never changed: the app makes
     another one when something that it is made of is set."""
 
+    # PERF(0.2 of 5 us): without slots so many attributes make a dict of each plan's own, in which
+    # every look-up takes the slow way.
+    __slots__ = (
+        *("adapt", "after", "app", "asks_for_app_context", "at_end", "before"),
+        *("connection_class", "context_class", "detour", "direct", "finishing"),
+        *("in_app_context", "kind", "late_request", "lazy_session", "make", "makes_context"),
+        *("matches", "minds_host", "overridden", "own_adapter", "own_app_context"),
+        *("own_contexts", "plain", "preprocessors", "reads_ahead", "replaced", "request_class"),
+        *("response_class", "settings", "starting", "steps", "takes_scope", "teardown"),
+        *("through_wsgi", "unchanged", "url_map"),
+    )
+
     def __init__(self, app: LiveApp, kind: Kind) -> None:
         self.app = app
         self.kind = kind
