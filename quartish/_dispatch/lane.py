@@ -72,11 +72,9 @@ def enter(flow: Colours, ctx: AppContext) -> bool:
             if not (
                 plan.before or plan.preprocessors or plan.starting or ctx.unsettled is not None
             ):
-                # OPTIONS has no view where it is answered automatically.
-                # Where there is no request yet, there is a scope.
-                asked: t.Any = scope if conn is None else conn
-                method = asked["method"] if conn is None else asked.method
-                ctx.view = bare if method != "OPTIONS" else None
+                # OPTIONS has no view where it is answered automatically. A request that is not
+                # made yet is a GET.
+                ctx.view = bare if conn is None or conn.method != "OPTIONS" else None
     if on_loop and scope is not None:
         conn = ctx.made
         if plan.reads_ahead and conn is not None and conn.body is not None:

@@ -28,11 +28,8 @@ REFUSAL = "quartish.refusal"
 def is_long(scope: Scope, raw: dict[bytes, bytes]) -> bool:
     """Say whether a scope, whose last headers of each name are `raw`, has to be measured by `cut`.
     PERF(0.4 us): all is measured in one go."""
-    return (
-        len(_JOIN([*raw, *raw.values()])) + len(scope["path"]) > PASSES
-        or len(raw) != len(scope["headers"])
-        or len(scope.get("query_string") or b"") > PASSES
-    )
+    measured = [*raw, *raw.values(), scope.get("query_string") or b""]
+    return len(_JOIN(measured)) + len(scope["path"]) > PASSES or len(raw) != len(scope["headers"])
 
 
 def cut(scope: Scope, config: t.Mapping[str, t.Any]) -> Scope:
