@@ -28,6 +28,14 @@ PIECE = 64 * 1024
 WINDOW = 23
 """The binary logarithm of the largest window that a zstd body may ask for: 8 MB (RFC 9659)."""
 
+SLICE = 16 * 1024
+"""Bytes that a decoder is given at once: what it leaves is copied."""
+FEW = 100
+"""Streams, one after the other, that may be short, and that may be empty in a row: to begin one
+takes as long as to decode some kilobytes."""
+AVERAGE = 1024
+"""Bytes that each of more streams says at least, on average."""
+
 Limit = t.Callable[[], int | None]
 
 
@@ -66,27 +74,47 @@ class Decoding(t.Protocol):
         ...
 
 
+class TooManyStreams(ValueError):
+    """What came is cut into streams that say next to nothing, each of which is begun anew."""
+
+
 class _Stream:
     """A body by a decoder that is asked for so many bytes, for one stream after the other."""
 
     _decoder: t.Any = None
+    _given = b""
+    #: Where in it the next slice begins, and what is left of the one before.
+    _at = 0
     _rest = b""
     #: Whether the decoder may hold more of what it was given.
     _holds = False
+    #: Streams that have ended, those of them in a row that said nothing, bytes that all said.
+    _ended = 0
+    _silent = 0
+    _said = 0
 
     def __init__(self, make: t.Callable[[], t.Any]) -> None:
         self._make = make
 
     def feed(self, data: bytes) -> None:
-        self._rest += data
+        self._given, self._at = self._given[self._at :] + data, 0
 
     def take(self) -> bytes:
-        while self._rest or self._holds:
+        while self._rest or self._at < len(self._given) or self._holds:
+            if not self._rest:
+                self._rest = self._given[self._at : self._at + SLICE]
+                self._at += len(self._rest)
             if self._decoder is None:
+                if self._ended:
+                    self._rest = self._rest.lstrip(b"\0")  # padding
+                    if not self._rest:
+                        continue
                 self._decoder = self._make()
             piece = self._decode(self._decoder)
             self._holds = bool(piece) and self._decoder is not None
             if piece:
+                self._said += len(piece)
+                self._silent = 0
                 return piece
         return b""
 
@@ -94,8 +122,12 @@ class _Stream:
         raise NotImplementedError
 
     def _end(self, after: bytes) -> None:
-        """Take what follows for another stream, as gzip and zstd have it; zeros are padding."""
-        self._decoder, self._rest = None, after.lstrip(b"\0")
+        """Take what follows for another stream, as gzip and zstd have it."""
+        self._decoder, self._rest = None, after
+        self._ended += 1
+        self._silent += 1
+        if self._silent > FEW or (self._ended > FEW and self._said < self._ended * AVERAGE):
+            raise TooManyStreams
 
     def is_whole(self) -> bool:
         return self._decoder is None
@@ -150,6 +182,7 @@ def _makers() -> dict[str, t.Callable[[], Decoding]]:
 CODINGS: t.Mapping[str, t.Callable[[], Decoding]] = _makers()
 _ERRORS: tuple[type[Exception], ...] = (
     zlib.error,
+    TooManyStreams,
     *([_brotli.error] if "br" in CODINGS else []),
     *([_zstd.ZstdError] if "zstd" in CODINGS else []),
 )

@@ -210,6 +210,45 @@ async def test_streams_in_a_row_are_one(ask: t.Any) -> None:
     assert (await ask("/data", two, coded("zstd"), step=5)).body == b"onetwo"
 
 
+async def test_padding_may_come_by_itself(ask: t.Any) -> None:
+    padded = gzip.compress(b"one") + b"\0" * 2000
+    for step in (1, 700, 5000):
+        assert (await ask("/data", padded, coded("gzip"), step=step)).body == b"one"
+    assert (await ask("/data", b"\0" * 30 + gzip.compress(b"one"), coded("gzip"))).status == 400
+
+
+SKIPPED = b"\x50\x2a\x4d\x18\0\0\0\0"  # a skippable frame of zstd's
+
+
+@pytest.mark.parametrize("says", ["", "x", "skipped"])
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+async def test_streams_that_say_next_to_nothing(ask: t.Any, coding: str, says: str) -> None:
+    """A megabyte of them had the loop begin a hundred thousand decoders, for seconds."""
+    one = SKIPPED if says == "skipped" else ENCODERS[coding](says.encode())
+    if says == "skipped" and coding == "gzip":
+        pytest.skip("gzip has none")
+    said = "" if says == "skipped" else says
+    many = await ask("/data", one * 100, coded(coding))
+    assert (many.status, many.body) == (200, said.encode() * 100)
+    assert (await ask("/data", one * 102, coded(coding))).status == 400
+    # Nor behind a long one.
+    if not said:
+        long = ENCODERS[coding](bytes(90_000))
+        assert (await ask("/stream", long + one * 102, coded(coding))).status == 400
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_many_long_streams_are_one(coding: str) -> None:
+    """As bgzip and log shippers have it."""
+    decoder = Decoder(coding, lambda: None)
+    decoder.feed(ENCODERS[coding](b"line\n" * 300) * 1000)
+    size = 0
+    while piece := decoder.take():
+        size += len(piece)
+    decoder.feed(b"")
+    assert size == 1500 * 1000
+
+
 async def test_a_wide_window_is_refused(ask: t.Any) -> None:
     """Which a decoder would have to have in memory (RFC 9659: 8 MB at most)."""
     options = {
