@@ -7,6 +7,9 @@ import typing as t
 
 CONNECTIONS = 50
 """Connections of a client, at most."""
+PATIENCE = 5
+"""Seconds for a connection, and for each answer, unless the address says otherwise. A server whose
+machine is gone says nothing, and without a limit is waited for until TCP gives it up."""
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
@@ -32,13 +35,14 @@ def connect(url: str, who: str, **options: t.Any) -> t.Any:
     `BlockingConnectionPool`. Raises as `redis_library`."""
     library = redis_library(f"{who} at {url.partition('//')[0]}//")
     # Who comes when all connections are in use waits for one; another pool raises an error.
-    options = {"max_connections": CONNECTIONS, **options}
+    limits = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+    options = {"max_connections": CONNECTIONS, **limits, **options}
     return library.Redis.from_pool(library.BlockingConnectionPool.from_url(url, **options))
 
 
 def longest_block(client: t.Any) -> int:
     """Return for how many milliseconds a command may wait in Redis: an answer that takes as long as
-    the client's timeout, which is 5 seconds from redis-py 8 on, is an error."""
+    the client's timeout is an error."""
     asked: t.Any = client.connection_pool.connection_kwargs
     seconds = asked.get("socket_timeout", asked.get("orig_socket_timeout"))
     return 5000 if seconds is None else max(1, min(5000, round(seconds * 500)))

@@ -58,7 +58,8 @@ class Event:
         retry: After how many milliseconds a client that was cut off shall come back.
 
     Raises:
-        ValueError: `event` or `id` holds the end of a line, or `id` a NUL.
+        TypeError: `event` or `id` is no text, or `retry` no number.
+        ValueError: `event` or `id` holds the end of a line, or a NUL; `retry` is below 0.
 
     Source:
         WHATWG HTML, section 9.2.6, "Interpreting an event stream".
@@ -72,8 +73,17 @@ class Event:
     def __post_init__(self) -> None:
         for name in ("event", "id"):
             value: str | None = getattr(self, name)
-            if value is not None and (_LINE_ENDS.search(value) or "\0" in value):
+            if value is None:
+                continue
+            if not isinstance(value, str):
+                raise TypeError(f"An event's {name!r} is text: str({value!r}).")
+            if _LINE_ENDS.search(value) or "\0" in value:
                 raise ValueError(f"An event's {name!r} is one line of text without NUL: {value!r}.")
+        retry = self.retry
+        if retry is not None and not isinstance(retry, int):
+            raise TypeError(f"An event's 'retry' is a whole number of milliseconds, not {retry!r}.")
+        if retry is not None and retry < 0:
+            raise ValueError(f"An event's 'retry' is 0 milliseconds or more: {retry!r}.")
 
     def encode(self, dumps: Callable[[t.Any], str]) -> bytes:
         """Return the event as it is sent; `dumps` writes data that is not text."""

@@ -71,6 +71,29 @@ def test_a_field_of_two_lines(name: str, value: str) -> None:
         Event("x", **t.cast(t.Any, {name: value}))
 
 
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"id": 5}, "TypeError: An event's 'id' is text: str(5)."),
+        ({"event": b"x"}, "TypeError: An event's 'event' is text: str(b'x')."),
+        (
+            {"retry": "1\ndata: forged"},
+            "TypeError: An event's 'retry' is a whole number of milliseconds, not"
+            " '1\\ndata: forged'.",
+        ),
+        (
+            {"retry": 1.5},
+            "TypeError: An event's 'retry' is a whole number of milliseconds, not 1.5.",
+        ),
+        ({"retry": -1}, "ValueError: An event's 'retry' is 0 milliseconds or more: -1."),
+    ],
+)
+def test_a_field_of_another_kind(fields: dict[str, t.Any], error: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as raised:
+        Event("x", **fields)
+    assert f"{raised.type.__name__}: {raised.value}" == error
+
+
 line = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=4)
 events = st.builds(
     Event,

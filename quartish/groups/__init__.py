@@ -110,6 +110,8 @@ class Groups:
         url: None for memory, or the address of a Redis server.
         queue: Messages that a member may be behind before it is closed.
         history: Messages of each group that are kept for those who come back.
+        keep: Seconds for which they are, after the last one of the group: names of groups may be
+            made up by clients.
         prefix: What all keys in Redis begin with.
         patience: Seconds for which what is sent waits for a Redis that cannot be reached.
         limit: Bytes that a message may have, of what is sent to groups and of what clients say to
@@ -130,6 +132,7 @@ class Groups:
         *,
         queue: int = 100,
         history: int = 100,
+        keep: float = 86400.0,
         prefix: str = "quartish:groups",
         patience: float = 5.0,
         limit: int | None = None,
@@ -142,9 +145,9 @@ class Groups:
         self._queues: defaultdict[str, set[_Queue]] = defaultdict(set)
         self._broker: Broker
         if url is None:
-            self._broker = MemoryBroker(self._deliver, history)
+            self._broker = MemoryBroker(self._deliver, history, keep)
         elif is_redis_url(url):
-            self._broker = RedisBroker(self._deliver, url, history, prefix, patience)
+            self._broker = RedisBroker(self._deliver, url, history, keep, prefix, patience)
         else:
             raise ValueError(f"Groups are kept in memory (None) or at 'redis://...', not {url!r}.")
         if app is not None:
@@ -229,8 +232,8 @@ class Groups:
         websocket = current_context(NO_WEBSOCKET).websocket
         member = Member(self, group, websocket)
         async with self._listen(group) as queue:
-            await self._broker.enter(group, member.id, info)
-            try:
+            try:  # also when the client leaves, or Redis is not there, meanwhile
+                await self._broker.enter(group, member.id, info)
                 sending = self._send_on(websocket, queue, member, after, caught_up, encode)
                 async with _beside(sending):
                     yield member

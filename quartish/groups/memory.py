@@ -51,11 +51,14 @@ class MemoryBroker:
 
     is_open = True  # also where nothing starts the app, as in many a test
 
-    def __init__(self, deliver: Callable[[Message], None], history: int) -> None:
+    def __init__(self, deliver: Callable[[Message], None], history: int, keep: float) -> None:
         self._deliver = deliver
+        self._history = history
+        self._keep = keep
         self._last = (0, 0)
         self._members: defaultdict[str, dict[str, t.Any]] = defaultdict(dict)
-        self._kept: defaultdict[str, deque[Message]] = defaultdict(lambda: deque(maxlen=history))
+        #: By group, what is kept and since when nothing was added; the one of longest ago first.
+        self._kept: dict[str, tuple[float, deque[Message]]] = {}
 
     async def open(self) -> None: ...
 
@@ -65,13 +68,30 @@ class MemoryBroker:
         now, (then, number) = time.time_ns() // 1_000_000, self._last
         self._last = (now, 0) if now > then else (then, number + 1)
         # As what came through another process: what is changed later was sent as it was.
-        message = Message("{}-{}".format(*self._last), group, unpack(pack(data)), sender)
-        self._kept[group].append(message)
+        message = Message.of("{}-{}".format(*self._last), group, pack(data), sender)
+        if self._history > 0:
+            self._add(group, message)
         self._deliver(message)
 
+    def _add(self, group: str, message: Message) -> None:
+        now = time.monotonic()
+        _, kept = self._kept.pop(group, (now, deque(maxlen=self._history)))
+        kept.append(message)
+        self._kept[group] = now, kept
+        self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        while self._kept:
+            group = next(iter(self._kept))
+            if now - self._kept[group][0] < self._keep:
+                break
+            del self._kept[group]
+
     async def replay(self, group: str, after: str) -> list[Message]:
+        self._forget(time.monotonic())
         last = order(after)
-        return [message for message in self._kept.get(group, ()) if order(message.id) > last]
+        _, kept = self._kept.get(group, (0, ()))
+        return [message for message in kept if order(message.id) > last]
 
     async def enter(self, group: str, member: str, info: t.Any) -> None:
         self._members[group][member] = unpack(pack(info))

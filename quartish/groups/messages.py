@@ -7,8 +7,12 @@ import json
 import sys
 import typing as t
 from dataclasses import dataclass
+from functools import cached_property
+from functools import partial
 
 _TEXT, _BYTES, _JSON = b"t", b"b", b"j"
+LONGEST_NUMBER = 20
+"""Digits of each half of an id, of 63 bits. What a client says it has seen may be anything."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,28 @@ class Message:
     def encode(self) -> str | bytes:
         """Return what a websocket is sent of it: text and bytes as they are, anything else as
         JSON."""
-        return self.data if isinstance(self.data, str | bytes) else _dumps(self.data)
+        return self.data if isinstance(self.data, str | bytes) else self._text
+
+    @cached_property
+    def _text(self) -> str:
+        """The data as JSON: once, however many are sent it."""
+        return _dumps(self.data).decode()
+
+    @classmethod
+    def of(cls, id: str, group: str, packed: bytes, sender: str) -> Message:
+        """Return a message of data as `pack` says it."""
+        message = cls(id, group, unpack(packed), sender)
+        if packed[:1] == _JSON:  # what could be said once is said to all
+            message.__dict__["_text"] = packed[1:].decode()
+        return message
 
 
-def _dumps(data: t.Any) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=_fields)
+def _dumps(data: t.Any) -> bytes:
+    dumps = partial(json.dumps, data, separators=(",", ":"), default=_fields)
+    try:
+        return dumps(ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a pair of surrogates, as a client's JSON may have it
+        return dumps().encode()
 
 
 def _fields(value: t.Any) -> t.Any:
@@ -55,7 +76,7 @@ def pack(data: t.Any) -> bytes:
     """Return data as bytes that say what they are. Raises TypeError for what JSON cannot say."""
     if isinstance(data, bytes):
         return _BYTES + data
-    return _TEXT + data.encode() if isinstance(data, str) else _JSON + _dumps(data).encode()
+    return _TEXT + data.encode() if isinstance(data, str) else _JSON + _dumps(data)
 
 
 def unpack(packed: bytes) -> t.Any:
@@ -69,6 +90,14 @@ def unpack(packed: bytes) -> t.Any:
 def order(message_id: str) -> tuple[int, int]:
     """Return what message ids are sorted by; of what is none, what is before all of them."""
     number, _, more = message_id.partition("-")
-    if number.isdecimal() and (more.isdecimal() or not more):
+    if _is_number(number) and (_is_number(more) or not more):
         return int(number), int(more or 0)
-    return -1, 0
+    return NO_ID
+
+
+NO_ID = (-1, 0)
+
+
+def _is_number(text: str) -> bool:
+    digits = text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
+    return digits and int(text) < 1 << 63

@@ -23,8 +23,9 @@ from .._redis import connect
 from .._redis import longest_block
 from .._redis import redis_error
 from .messages import Message
+from .messages import NO_ID
+from .messages import order
 from .messages import pack
-from .messages import unpack
 
 T = t.TypeVar("T")
 
@@ -45,6 +46,7 @@ local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], '*',
     'group', ARGV[1], 'data', ARGV[2], 'sender', ARGV[3])
 if tonumber(ARGV[5]) > 0 then
     redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[5], id, 'data', ARGV[2], 'sender', ARGV[3])
+    redis.call('PEXPIRE', KEYS[2], ARGV[6])
 end
 """
 
@@ -61,6 +63,7 @@ class RedisBroker:
         deliver: Callable[[Message], None],
         url: str,
         history: int,
+        keep: float,
         prefix: str,
         patience: float,
     ) -> None:
@@ -69,6 +72,7 @@ class RedisBroker:
         self._error = redis_error()
         self._block = longest_block(self._redis)
         self._history = history
+        self._keep = max(1, round(1000 * keep))
         self._prefix = prefix
         self._patience = patience
         self._all = f"{prefix}:messages"
@@ -103,12 +107,13 @@ class RedisBroker:
 
     async def publish(self, group: str, data: t.Any, sender: str) -> None:
         keys = [self._all, self._key("kept", group), self._key("sent", uuid4().hex)]
-        given = [group, pack(data), sender, PASSING, self._history]
+        given = [group, pack(data), sender, PASSING, self._history, self._keep]
         await self._try(lambda: self._redis.eval(_PUBLISH, len(keys), *keys, *given))
 
     async def replay(self, group: str, after: str) -> list[Message]:
         # What is no id is before all of them.
-        begin = f"({after}" if after.replace("-", "", 1).isdecimal() else "-"
+        last = order(after)
+        begin = "-" if last == NO_ID else "({}-{}".format(*last)
         kept = await self._try(lambda: self._redis.xrange(self._key("kept", group), min=begin))
         return [_message(group, number, fields) for number, fields in kept]
 
@@ -157,7 +162,10 @@ class RedisBroker:
             for _, entries in found:
                 for number, fields in entries:
                     last = number.decode()
-                    self._deliver(_message(fields[b"group"].decode(), number, fields))
+                    try:
+                        self._deliver(_message(fields[b"group"].decode(), number, fields))
+                    except Exception:  # else nobody here would be sent anything any more
+                        log.exception("What Redis has in %s at %s is no message", self._all, last)
 
     async def _tell_again(self) -> None:
         """Tell a Redis that came back, perhaps without memory, who is here."""
@@ -206,4 +214,4 @@ class RedisBroker:
 
 
 def _message(group: str, number: bytes, fields: t.Mapping[bytes, bytes]) -> Message:
-    return Message(number.decode(), group, unpack(fields[b"data"]), fields[b"sender"].decode())
+    return Message.of(number.decode(), group, fields[b"data"], fields[b"sender"].decode())

@@ -14,6 +14,7 @@ from datetime import UTC
 
 from .._redis import connect
 from .._redis import is_redis_url
+from .._redis import PATIENCE
 from .._redis import redis_error
 from .._redis import redis_library
 from .stored import ServerSideSessionInterface
@@ -80,7 +81,7 @@ class RedisSessionInterface(ServerSideSessionInterface):
             raise ValueError(f"Sessions are kept at 'redis://...', not {redis!r}.")
         if self._given is not None and not isinstance(self._given, given):
             raise ValueError(f"Sessions need a redis.asyncio.Redis or a URL, not {redis!r}.")
-        self._options = {"socket_timeout": 5, "socket_connect_timeout": 5, "timeout": 5, **options}
+        self._options = {"timeout": PATIENCE, **options}
         self._script: t.Any = None
         self._connected_by = f"{self._url} {sorted(self._options.items())!r}"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import quartish
+from quartish._redis import connect
 from quartish.groups import Groups
 from quartish.groups import Message
 from quartish.groups import TooSlow
@@ -25,6 +26,7 @@ from quartish.testing.connections import WebsocketResponseError
 from tests._redis import Redis
 from tests._redis import redis_server
 from tests._scopes import websocket_scope
+from tests._waiting import until
 
 App = t.Any
 
@@ -399,6 +401,143 @@ async def test_nothing_happens_for_longer_than_the_clients_timeout(
             await groups.send("a", "x")
             assert await ada.receive() == "x"
     assert not caplog.records
+
+
+IDS = ["9" * 5000, "9" * 5000 + "-0", f"{2**63}-0", f"{2**64}-0", "\u0663-0", "-5", "5-x", "\0"]
+
+
+@pytest.mark.parametrize("seen", IDS)
+async def test_a_client_that_has_seen_what_cannot_be(
+    colour: type[t.Any], url: str | None, seen: str
+) -> None:
+    """It was a 500, and through Redis after five seconds of asking again and again."""
+    app, groups = make(colour, url, patience=0.1)
+    async with app.test_app():
+        await groups.send("a", "one")
+        assert [kept.data for kept in await groups._broker.replay("a", seen)] == ["one"]
+        assert await groups._broker.replay("a", f"{2**63 - 1}-{2**63 - 1}") == []
+
+
+async def test_half_a_surrogate_pair(colour: type[t.Any], url: str | None) -> None:
+    """A client's JSON may have one, which UTF-8 cannot say, but JSON can."""
+    app, groups = make(colour, url)
+    async with app.test_app(), inside(app, "/a") as ada, inside(app, "/a") as bob:
+        await groups.send("a", json.loads('{"text": "\\ud83d \u00fc"}'))
+        for each in (ada, bob):
+            assert await each.receive() == '{"text":"\\ud83d \\u00fc"}'
+        with pytest.raises(ValueError, match="surrogates not allowed"):
+            await groups.send("a", "\ud83d")
+        await groups.send("a", "still there")
+        assert await ada.receive() == await bob.receive() == "still there"
+
+
+async def test_json_is_written_once_for_all(
+    colour: type[t.Any], url: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, groups = make(colour, url)
+    async with app.test_app(), inside(app, "/a") as ada, inside(app, "/a") as bob:
+        written: list[t.Any] = []
+        dumps = quartish.groups.messages._dumps
+        monkeypatch.setattr(
+            "quartish.groups.messages._dumps", lambda data: written.append(data) or dumps(data)
+        )
+        await groups.send("a", {"n": 1})
+        assert await ada.receive() == await bob.receive() == '{"n":1}'
+        assert written == [{"n": 1}]
+    assert Message("1-0", "a", {"n": 2}).encode() == '{"n":2}'
+
+
+async def test_groups_that_nobody_sends_to_are_forgotten(
+    colour: type[t.Any], url: str | None
+) -> None:
+    """Names that clients make up were kept for ever."""
+    app, groups = make(colour, url, keep=0.2)
+    broker: t.Any = groups._broker
+    async with app.test_app():
+        for number in range(30):
+            await groups.send(f"room {number}", "x" * 1000)
+        assert len(await broker.replay("room 29", "")) == 1
+        await asyncio.sleep(0.3)
+        await groups.send("last", "x")
+        assert await broker.replay("room 29", "") == []
+        assert len(await broker.replay("last", "")) == 1
+        if url is None:
+            assert list(broker._kept) == ["last"]
+        else:
+            assert await broker._redis.keys(f"{broker._prefix}:kept:room*") == []
+
+
+async def test_without_a_history_nothing_is_kept(colour: type[t.Any], url: str | None) -> None:
+    app, groups = make(colour, url, history=0)
+    async with app.test_app(), inside(app, "/a") as ada:
+        await groups.send("a", "x")
+        assert await ada.receive() == "x"
+        assert await groups._broker.replay("a", "") == []
+        assert not getattr(groups._broker, "_kept", ())
+
+
+@pytest.mark.redis
+async def test_who_leaves_while_it_is_told_of_is_no_member(redis: Redis) -> None:
+    """It stayed one for as long as its process lived."""
+    app, groups = make(quartish.Flask, redis.url)
+    broker: t.Any = groups._broker
+    told, tell = asyncio.Event(), broker._redis.hset
+
+    async def slowly(*args: t.Any) -> None:
+        await tell(*args)
+        told.set()
+        await asyncio.sleep(60)
+
+    broker._redis.hset = slowly
+    async with app.test_app():
+        async with client(app).websocket("/a"):
+            await told.wait()
+        await until(lambda: not broker._here)
+        assert await groups.members("a") == []
+
+
+@pytest.mark.redis
+async def test_who_cannot_be_told_of_is_no_member(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        app, groups = make(quartish.Flask, server.url, patience=0.1)
+        broker: t.Any = groups._broker
+        async with app.test_app():
+            await asyncio.to_thread(server.stop)
+            async with client(app).websocket("/a") as connection:
+                with pytest.raises(WebsocketResponseError):
+                    await connection.receive()
+            await until(lambda: not broker._here)
+            await asyncio.to_thread(server.start)
+
+
+@pytest.mark.redis
+async def test_what_is_no_message_stops_nobody(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The process was told nothing any more, and its shutdown failed."""
+    app, groups = make(quartish.Flask, redis.url)
+    broker: t.Any = groups._broker
+    async with app.test_app(), inside(app, "/a") as ada:
+        await broker._redis.xadd(broker._all, {"some": "thing"})
+        await broker._redis.xadd(broker._all, {"group": "a", "data": b"j{", "sender": ""})
+        await groups.send("a", "x")
+        assert await ada.receive() == "x"
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2 and all("is no message" in text for text in said)
+
+
+def test_a_redis_is_not_waited_for_without_end() -> None:
+    """redis-py has no limit by itself before its release 8."""
+
+    def limits(url: str) -> list[float]:
+        told = connect(url, "Tests").connection_pool.connection_kwargs
+        return [
+            told.get(name, told.get(f"orig_{name}"))
+            for name in ("socket_timeout", "socket_connect_timeout")
+        ]
+
+    assert limits("redis://localhost") == [5, 5]
+    assert limits("redis://localhost?socket_timeout=30") == [30, 5]
 
 
 @pytest.mark.redis
