@@ -28,7 +28,7 @@ from ._concurrency.coroutines import from_thread
 from ._concurrency.coroutines import is_async_callable
 from ._concurrency.coroutines import settled
 from ._concurrency.threads import to_thread
-from ._concurrency.threads import Workers
+from ._concurrency.workers import Workers
 from ._current import find_context
 from ._dispatch.flow import Flow
 from ._dispatch.overrides import default

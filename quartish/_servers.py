@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-from ._concurrency.coroutines import SERVER_STOPS
+from ._concurrency.watch import SERVER_STOPS
 from .typing import ASGIApp
 from .typing import ASGIReceive
 from .typing import ASGISend

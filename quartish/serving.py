@@ -33,8 +33,8 @@ from werkzeug.serving import make_ssl_devcert
 
 from ._access_log import AccessLog as AccessLog
 from ._asgi_or_wsgi import check_served
-from ._concurrency.coroutines import SERVER_STOPS
-from ._concurrency.threads import keep
+from ._concurrency.giving_up import keep
+from ._concurrency.watch import SERVER_STOPS
 from ._loopback import is_loopback
 from ._loopback import warn_of_debug_mode
 from ._servers import is_installed

@@ -19,10 +19,10 @@ from werkzeug.wsgi import ClosingIterator
 from ._concurrency.coroutines import as_coroutine
 from ._concurrency.coroutines import awaited
 from ._concurrency.coroutines import carry
-from ._concurrency.coroutines import close_own_loop
 from ._concurrency.coroutines import drive
-from ._concurrency.coroutines import own_loop
 from ._concurrency.coroutines import unwrapped
+from ._concurrency.loops import close_own_loop
+from ._concurrency.loops import own_loop
 from ._concurrency.threads import in_lane
 from ._context import AppContext
 from ._current import _cv_app

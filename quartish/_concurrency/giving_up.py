@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import typing as t
-
-from .threads import keep
 
 #: Where coroutines, generators and async generators say that they wait, and for what.
 _FRAMES = {"cr_frame": "cr_await", "gi_frame": "gi_yieldfrom", "ag_frame": "ag_await"}
@@ -55,3 +54,18 @@ def waiting_chain(awaiting: t.Any) -> list[t.Any]:
             is_step = type(awaiting).__name__ in ("coroutine_wrapper", "async_generator_asend")
             awaiting = gc.get_referents(awaiting)[0] if is_step else None
     return chain
+
+
+_kept: list[t.Any] = []
+
+
+def keep(objects: t.Iterable[t.Any]) -> None:
+    """Keep coroutines for ever that were given up: to destroy one that catches everything is to run
+    it again; and where no loop runs any more, it may catch that without end."""
+    if not _kept:  # nor are they destroyed at the end of the process: a thread refers to them
+        threading.Thread(target=_hold, args=[_kept], daemon=True).start()
+    _kept.extend(objects)
+
+
+def _hold(kept: list[t.Any]) -> None:
+    threading.Event().wait()

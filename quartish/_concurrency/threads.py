@@ -1,28 +1,24 @@
-"""Worker threads, and the stay of a request in one of them.
+"""The stay of a request in a worker thread.
 
 A worker does what a coroutine waits for, and lends its thread to the request meanwhile: what
 is async there goes back to the loop that waits. A thread is waited for, also by who is
-cancelled, and at the end of the process; but for one that catches every cancellation in a loop.
+cancelled; but for one that catches every cancellation in a loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import threading
 import time
 import typing as t
-import weakref
 from collections import deque
 from concurrent.futures import Executor
-from concurrent.futures import Future
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
-from functools import partial
-from queue import SimpleQueue
 
 from .handover import handover
+from .workers import Stay
+from .workers import Workers
 
 T = t.TypeVar("T")
 
@@ -43,6 +39,16 @@ class _Thread(threading.local):
 
 
 this_thread = _Thread()
+
+
+def _begin_anew() -> None:
+    """Begin anew in a forked process: of its parent's threads it has one alone, which serves
+    nobody, and whose loop is its parent's."""
+    this_thread.lane = this_thread.own = this_thread.landings = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def in_lane() -> bool:
@@ -228,143 +234,6 @@ class _Work:
         self._landings.add(self)
 
 
-class _Submitted:
-    """What was submitted to a pool, as any executor takes it.
-
-    The standard library's own item of the queue is another one from Python 3.14 on.
-    """
-
-    def __init__(self, call: t.Callable[[], t.Any]) -> None:
-        self.call = call
-        self.future: Future[t.Any] = Future()
-
-    def run(self) -> None:
-        if not self.future.set_running_or_notify_cancel():
-            return
-        try:
-            result = self.call()
-        except BaseException as error:
-            self.future.set_exception(error)
-            del self  # the traceback of the error holds this frame
-        else:
-            self.future.set_result(result)
-
-
-class Workers(ThreadPoolExecutor):
-    """Worker threads, which take work of `to_thread` without a Future and its locks. They are
-    daemons: the interpreter would wait for others, whatever they do.
-
-    PERF(8 us of 13 where requests come side by side, 5 of 40 where they come one by one)
-    """
-
-    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
-        super().__init__(*args, **kwargs)
-        _pools.add(self)
-
-    def begin_anew(self) -> None:
-        """Have no threads: in a forked process, which has none of them."""
-        self._shutdown_lock = threading.Lock()
-        self._idle_semaphore = threading.Semaphore(0)
-        self._work_queue = SimpleQueue()
-        self._threads = set()
-
-    def start(self, work: _Work | _Submitted) -> None:
-        """Do `work` as soon as a thread is free. Raises RuntimeError after the shutdown."""
-        with self._shutdown_lock:
-            if self._shutdown:
-                raise RuntimeError("The pool of worker threads was shut down.")
-            self._work_queue.put(work)  # type: ignore[arg-type]
-            self._adjust_thread_count()
-
-    def submit(self, fn: t.Callable[..., T], /, *args: t.Any, **kwargs: t.Any) -> Future[T]:
-        """Call `fn(*args, **kwargs)` in a thread. Raises RuntimeError after the shutdown."""
-        work = _Submitted(partial(fn, *args, **kwargs))
-        self.start(work)
-        return work.future
-
-    def _adjust_thread_count(self) -> None:
-        if self._idle_semaphore.acquire(timeout=0):
-            return
-        lost = sum(thread in _given_up for thread in self._threads) if _given_up else 0
-        if len(self._threads) - lost < self._max_workers:
-            queue = self._work_queue
-            thread = threading.Thread(
-                target=_work,
-                args=[weakref.ref(self, lambda _: queue.put(None)), queue],  # type: ignore[arg-type]
-                name=f"{self._thread_name_prefix}_{len(self._threads)}",
-                daemon=True,
-            )
-            thread.start()
-            self._threads.add(thread)  # type: ignore[attr-defined]
-            _threads[thread] = queue
-
-    def give_up(self, thread: threading.Thread) -> None:
-        """Let nobody wait for a thread any more, and another one take its place."""
-        _given_up.add(thread)
-        with self._shutdown_lock:
-            if not self._shutdown:
-                self._adjust_thread_count()
-
-    def idle(self) -> None:
-        """One of the threads has nothing to do."""
-        self._idle_semaphore.release()
-
-
-_threads: weakref.WeakKeyDictionary[threading.Thread, t.Any] = weakref.WeakKeyDictionary()
-_given_up: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-_pools: weakref.WeakSet[Workers] = weakref.WeakSet()
-
-
-def _work(pool: weakref.ref[Workers], queue: t.Any) -> None:
-    """Take work until the pool is shut down, or gone."""
-    while (work := queue.get()) is not None:
-        work.run()
-        del work
-        owner = pool()
-        if owner is not None:
-            owner.idle()
-        del owner
-    queue.put(None)  # for the next
-
-
-@atexit.register
-def _end() -> None:
-    """Wait at the end of the process for what is being done, but for what was given up."""
-    for queue in list(_threads.values()):
-        queue.put(None)
-    for thread in list(_threads):
-        while thread.is_alive() and thread not in _given_up:
-            thread.join(0.1)
-
-
-def _begin_anew() -> None:
-    """Begin anew in a forked process: of its parent's threads it has one alone, which serves
-    nobody, and whose loop is its parent's."""
-    this_thread.lane = this_thread.own = this_thread.landings = None
-    _threads.clear()
-    _given_up.clear()
-    for pool in list(_pools):
-        pool.begin_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
-
-_kept: list[t.Any] = []
-
-
-def keep(objects: t.Iterable[t.Any]) -> None:
-    """Keep coroutines for ever that were given up: to destroy one that catches everything is to run
-    it again; and where no loop runs any more, it may catch that without end."""
-    if not _kept:  # nor are they destroyed at the end of the process: a thread refers to them
-        threading.Thread(target=_hold, args=[_kept], daemon=True).start()
-    _kept.extend(objects)
-
-
-def _hold(kept: list[t.Any]) -> None:
-    threading.Event().wait()
-
-
 class ThreadsEnd(asyncio.Future[None]):
     """The end of a thread that is waited for also by who is cancelled."""
 
@@ -416,43 +285,3 @@ async def to_thread(
         finally:
             del error  # the traceback holds this frame
     return t.cast(T, work.value)
-
-
-class Stay(Executor):
-    """One worker thread of a pool, kept from the first work on until `shutdown`: for pieces of a
-    request that have to share a thread."""
-
-    def __init__(self, pool: Workers) -> None:
-        self._pool = pool
-        self._works: SimpleQueue[_Work | None] = SimpleQueue()
-        self._last: _Work | None = None
-        self._ended = False
-
-    @property
-    def is_free(self) -> bool:
-        """Whether work would begin at once, or as soon as the pool has a thread."""
-        return not self._ended and (self._last is None or self._last.landed)
-
-    def start(self, work: _Work) -> None:
-        """Do `work` in the thread. Raises RuntimeError after `shutdown`."""
-        if self._ended:
-            raise RuntimeError("The thread of this request was given back.")
-        if self._last is None:
-            self._pool.submit(self._serve)
-        self._last = work
-        self._works.put(work)
-
-    def give_up(self, thread: threading.Thread) -> None:
-        """Let nobody wait for the thread any more."""
-        self._pool.give_up(thread)
-
-    def _serve(self) -> None:
-        while (work := self._works.get()) is not None:
-            work.run()
-            del work  # holds the request
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Give the thread back, once it has done what it was given."""
-        if self._last is not None:
-            self._works.put(None)
-        self._ended, self._last = True, None  # it holds the request

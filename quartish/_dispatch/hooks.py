@@ -13,12 +13,12 @@ import functools
 import typing as t
 from contextvars import copy_context
 
-from .._concurrency.coroutines import Apart
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.coroutines import settled
-from .._concurrency.threads import Stay
 from .._concurrency.threads import to_thread
-from .._concurrency.threads import Workers
+from .._concurrency.watch import Apart
+from .._concurrency.workers import Stay
+from .._concurrency.workers import Workers
 from .._context import AppContext
 
 _OF_APP = (None,)

@@ -21,14 +21,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.exceptions import RequestTimeout
 from werkzeug.wsgi import LimitedStream
 
-from .._concurrency.coroutines import DONE
-from .._concurrency.coroutines import go_on
-from .._concurrency.coroutines import Turns
 from .._concurrency.greenlets import can_pause
 from .._concurrency.greenlets import may_pause
 from .._concurrency.greenlets import pausable
 from .._concurrency.greenlets import pause
+from .._concurrency.loops import Turns
 from .._concurrency.threads import Lane
+from .._concurrency.watch import DONE
+from .._concurrency.watch import go_on
 from .._lazy import lazy
 from .inbox import give_way
 from .inbox import Inbox

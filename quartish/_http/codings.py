@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.exceptions import UnsupportedMediaType
 
-from .._concurrency.coroutines import Turns
+from .._concurrency.loops import Turns
 from .body import Body
 from .inbox import give_way
 

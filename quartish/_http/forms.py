@@ -28,7 +28,7 @@ from werkzeug.sansio.multipart import NeedData
 from werkzeug.sansio.multipart import State
 
 from .._concurrency.coroutines import drive
-from .._concurrency.coroutines import Turns
+from .._concurrency.loops import Turns
 from ..datastructures import FileStorage
 from .inbox import SPOOL_SIZE
 from .multipart import Decoder

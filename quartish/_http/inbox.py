@@ -18,7 +18,7 @@ import typing as t
 from collections import deque
 from types import MappingProxyType
 
-from .._concurrency.coroutines import Turns
+from .._concurrency.loops import Turns
 from ..typing import ASGIReceive
 from ..typing import Message
 

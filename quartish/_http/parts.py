@@ -24,7 +24,7 @@ from werkzeug.sansio.multipart import NeedData
 from werkzeug.sansio.multipart import State
 
 from .._concurrency.coroutines import drive
-from .._concurrency.coroutines import Turns
+from .._concurrency.loops import Turns
 from .inbox import give_way
 from .multipart import Decoder
 from .multipart import MAX_BOUNDARY

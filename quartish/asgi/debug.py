@@ -14,9 +14,9 @@ from contextvars import Context
 from contextvars import copy_context
 
 from .._concurrency.coroutines import is_awaitable
-from .._concurrency.coroutines import within
 from .._concurrency.threads import Lane
 from .._concurrency.threads import to_thread
+from .._concurrency.watch import within
 from .._current import activate
 from .._current import call_with_context
 from .._http.headers import latin_lines

@@ -9,11 +9,11 @@ from time import monotonic
 
 from werkzeug.exceptions import BadRequest
 
-from .._concurrency.coroutines import SERVER_STOPS
-from .._concurrency.coroutines import Shelter
-from .._concurrency.coroutines import Watch
 from .._concurrency.threads import Lane
 from .._concurrency.threads import ThreadsEnd
+from .._concurrency.watch import SERVER_STOPS
+from .._concurrency.watch import Shelter
+from .._concurrency.watch import Watch
 from .._context import AppContext
 from .._dispatch.plan import Plan
 from .._http.body import Body

@@ -14,12 +14,12 @@ import typing as t
 from contextvars import Context
 from contextvars import copy_context
 
-from .._concurrency.coroutines import DONE
 from .._concurrency.coroutines import drive
-from .._concurrency.coroutines import go_on
-from .._concurrency.coroutines import within
 from .._concurrency.threads import Lane
 from .._concurrency.threads import to_thread
+from .._concurrency.watch import DONE
+from .._concurrency.watch import go_on
+from .._concurrency.watch import within
 from .._current import is_current
 from .._http.body import Body
 from .._http.body import BodyReader

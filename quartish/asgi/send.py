@@ -17,9 +17,9 @@ from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WerkzeugResponse
 from werkzeug.wsgi import FileWrapper
 
-from .._concurrency.coroutines import Apart
 from .._concurrency.coroutines import awaited
-from .._concurrency.threads import Stay
+from .._concurrency.watch import Apart
+from .._concurrency.workers import Stay
 from .._context import AppContext
 from .._dispatch.response import report_unsendable
 from .._http.headers import length_line

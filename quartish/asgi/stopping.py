@@ -14,7 +14,7 @@ import weakref
 from contextvars import Context
 from functools import partial
 
-from .._concurrency.coroutines import SERVER_STOPS
+from .._concurrency.watch import SERVER_STOPS
 from ..typing import LiveApp
 
 Stop = t.Callable[[], t.Coroutine[t.Any, t.Any, None]]

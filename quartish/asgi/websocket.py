@@ -14,9 +14,9 @@ from functools import partial
 from werkzeug.exceptions import Forbidden
 
 from .._concurrency.coroutines import drive
-from .._concurrency.coroutines import within
 from .._concurrency.threads import Lane
 from .._concurrency.threads import to_thread
+from .._concurrency.watch import within
 from .._current import is_current
 from .._http.head import cut
 from .._http.inbox import Inbox

@@ -13,7 +13,7 @@ from contextvars import copy_context
 
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.threads import to_thread
-from .._concurrency.threads import Workers
+from .._concurrency.workers import Workers
 from .._defaults import DEFAULTS
 from .._http.outgoing import page
 from .._lazy import lazy

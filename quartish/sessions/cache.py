@@ -10,7 +10,7 @@ from datetime import datetime
 from datetime import UTC
 
 from .._concurrency.threads import to_thread
-from .._concurrency.threads import Workers
+from .._concurrency.workers import Workers
 from .stored import ServerSideSessionInterface
 from .stored import SessionChange
 

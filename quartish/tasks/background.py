@@ -20,10 +20,10 @@ from functools import partial
 
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.coroutines import is_awaitable
-from .._concurrency.coroutines import under
-from .._concurrency.coroutines import Watch
 from .._concurrency.threads import lane_loop
 from .._concurrency.threads import to_thread
+from .._concurrency.watch import under
+from .._concurrency.watch import Watch
 from .._current import call_with_context
 from .._mistakes import explain
 from ..logging import folding

@@ -10,13 +10,13 @@ import typing as t
 from asyncio import _get_running_loop
 
 from .._concurrency.coroutines import settled
+from .._concurrency.coroutines import waited_for_in_threads
 from .._current import find_context
 from .._http.inbox import give_way
 from ..json._long import has_more_parts
 from ..json._long import LONG
 from ..sansio.app import Core
 from ..wrappers.websocket import WebSocketDisconnect
-from ..wrappers.websocket_json import waited_for_in_threads
 from .annotations import split
 from .answers import Returns
 from .codecs import Codec

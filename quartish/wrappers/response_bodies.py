@@ -20,9 +20,9 @@ from types import TracebackType
 
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
-from .._concurrency.threads import Stay
 from .._concurrency.threads import to_thread
-from .._concurrency.threads import Workers
+from .._concurrency.workers import Stay
+from .._concurrency.workers import Workers
 from .._current import find_context
 
 T = t.TypeVar("T")

@@ -11,7 +11,9 @@ from werkzeug.datastructures import Headers
 
 from .. import json
 from .._concurrency.coroutines import mark_async
-from .._concurrency.coroutines import Turns
+from .._concurrency.coroutines import waited_for
+from .._concurrency.coroutines import waited_for_in_threads
+from .._concurrency.loops import Turns
 from .._concurrency.threads import in_lane
 from .._concurrency.threads import this_thread
 from .._http.headers import accepted_lines
@@ -27,8 +29,6 @@ from ..typing import Scope
 from .connection import Conn
 from .websocket_json import JSONMessages
 from .websocket_json import Order
-from .websocket_json import waited_for
-from .websocket_json import waited_for_in_threads
 from .websocket_messages import ABNORMAL_CLOSURE
 from .websocket_messages import as_async
 from .websocket_messages import Buffer as Buffer

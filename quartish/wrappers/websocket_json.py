@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import typing as t
-from asyncio import _get_running_loop
 
-from .._concurrency.coroutines import from_thread
-from .._concurrency.coroutines import mark_async
-from .._concurrency.threads import in_lane
-from .._concurrency.threads import this_thread
+from .._concurrency.coroutines import waited_for_in_threads
 from .._http.inbox import give_way
 from .._http.inbox import Inbox
 from ..json._long import has_more_parts
@@ -19,29 +14,6 @@ from ..json._long import LONG
 from ..json.provider import reads_long
 from ..json.provider import writes_long
 from .connection import Conn
-
-P = t.ParamSpec("P")
-T = t.TypeVar("T")
-
-
-def waited_for_in_threads(
-    func: t.Callable[P, t.Coroutine[t.Any, t.Any, T]],
-) -> t.Callable[P, t.Coroutine[t.Any, t.Any, T]]:
-    """Let a `def` handler, which runs in a worker thread, call the method without `await`:
-    there the call waits and returns the value itself."""
-
-    @mark_async
-    @functools.wraps(func)
-    def call(*args: P.args, **kwargs: P.kwargs) -> t.Any:
-        coro = func(*args, **kwargs)
-        return coro if this_thread.lane is None else waited_for(coro)
-
-    return call
-
-
-def waited_for(coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
-    """Return what a coroutine of ours returns, in a worker thread; elsewhere itself."""
-    return from_thread(coro) if in_lane() and _get_running_loop() is None else coro
 
 
 class Order:

@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 
-from quartish._concurrency.coroutines import under
-from quartish._concurrency.coroutines import Watch
+from quartish._concurrency.watch import under
+from quartish._concurrency.watch import Watch
 from tests._scopes import http_scope
 
 

@@ -24,8 +24,8 @@ import quart
 import quartish
 from quartish import websocket
 from quartish._concurrency.coroutines import from_thread
-from quartish._concurrency.coroutines import SERVER_STOPS
-from quartish._concurrency.threads import keep
+from quartish._concurrency.giving_up import keep
+from quartish._concurrency.watch import SERVER_STOPS
 from quartish.quart.utils import run_sync
 from quartish.wrappers.websocket import WebSocketDisconnect
 from tests._scripted import HttpPeer
@@ -893,7 +893,7 @@ async def test_a_server_that_repeats_a_message_keeps_nobody_waiting(
     app = colour("app")
     text = "x" * 10_000
     server = Repeating({"type": "websocket.receive", "text": text, "bytes": None})
-    for module in ("_concurrency.coroutines", "wrappers.websocket"):
+    for module in ("_concurrency.loops", "wrappers.websocket"):
         monkeypatch.setattr(f"quartish.{module}.monotonic", server.monotonic)
 
     async def handler() -> None:

@@ -19,15 +19,15 @@ import pytest
 
 import quartish
 from quartish import request
-from quartish._concurrency.coroutines import close_own_loop
 from quartish._concurrency.coroutines import drive
 from quartish._concurrency.coroutines import from_thread
-from quartish._concurrency.coroutines import own_loop
 from quartish._concurrency.coroutines import this_thread
 from quartish._concurrency.coroutines import unwrapped
-from quartish._concurrency.threads import Stay
+from quartish._concurrency.loops import close_own_loop
+from quartish._concurrency.loops import own_loop
 from quartish._concurrency.threads import to_thread
-from quartish._concurrency.threads import Workers
+from quartish._concurrency.workers import Stay
+from quartish._concurrency.workers import Workers
 from quartish.wrappers.response_bodies import FileBody
 from tests._scopes import http_scope
 
@@ -326,7 +326,8 @@ def test_threads_end_with_their_pool() -> None:
 def test_the_process_ends_when_the_work_is_done() -> None:
     code = (
         "import asyncio, sys, time; from contextvars import copy_context\n"
-        "from quartish._concurrency.threads import to_thread, Workers\n"
+        "from quartish._concurrency.threads import to_thread\n"
+        "from quartish._concurrency.workers import Workers\n"
         "pool = Workers(2)\n"
         "def work(): time.sleep(0.1); print('done', flush=True)\n"
         "async def main():\n"

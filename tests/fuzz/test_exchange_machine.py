@@ -34,7 +34,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 from hypothesis.stateful import run_state_machine_as_test
 
 import quartish
-from quartish._concurrency import threads as _workers
+from quartish._concurrency import giving_up
 from quartish._current import find_context
 from quartish.asgi import exchange as _exchange
 from quartish.asgi import send as _send
@@ -289,7 +289,7 @@ class Machine(RuleBasedStateMachine):
         self.app.config["SYNC_HOOKS_IN_THREAD"] = hooks
         self.app.logger.disabled = True
         self.runner = asyncio.Runner(loop_factory=Clock)
-        self.kept = len(_workers._kept)  # by other tests
+        self.kept = len(giving_up._kept)  # by other tests
         self.loop = t.cast(Clock, self.runner.get_loop())
         self.noise: list[t.Any] = []
         self.loop.set_exception_handler(lambda loop, context: self.noise.append(context))
@@ -486,7 +486,7 @@ class Machine(RuleBasedStateMachine):
         left = self.runner.run(self.tasks_left())
         assert not left, f"outlived the connection: {left}"
         assert find_context() is None
-        assert len(_workers._kept) == self.kept, "something was given up"
+        assert len(giving_up._kept) == self.kept, "something was given up"
         self.task = self.app = t.cast(t.Any, None)
         self.error = None
         # A thread may be about to let go of its work, and tell the loop so. Not by the clock: in a

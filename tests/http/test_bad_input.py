@@ -486,7 +486,7 @@ async def test_handshake(colour: type[t.Any], host: bytes, query: bytes) -> None
 async def test_others_get_their_turn_while_small_chunks_come_in(
     colour: type[t.Any], lane: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quartish._concurrency.coroutines.Turns.LENGTH", 0)
+    monkeypatch.setattr("quartish._concurrency.loops.Turns.LENGTH", 0)
     app = make_app(colour, lane)
     turns = 0
 
