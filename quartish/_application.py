@@ -7,9 +7,7 @@ then passes is written in `asgi`, `wsgi`, `ctx` and `_dispatch.flow`; this room 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
-import sys
 import typing as t
 import weakref
 from contextvars import copy_context
@@ -18,7 +16,7 @@ from functools import partial
 from werkzeug import serving as werkzeug_serving
 from werkzeug.routing import RequestRedirect
 
-from ._asgi_or_wsgi import both_doors
+from ._asgi_or_wsgi import AppType
 from ._asgi_or_wsgi import check_middleware
 from ._asgi_or_wsgi import wrong_call
 from ._asgi_or_wsgi import wsgi_only
@@ -41,7 +39,6 @@ from ._dispatch.response import make_response
 from ._lazy import lazy
 from ._observed import watch
 from ._observed import Watched
-from ._observed import WatchedType
 from ._serving.pages import code_of
 from ._serving.pages import pages_of
 from .asgi.http import handle_http
@@ -102,49 +99,6 @@ FAMILY = frozenset(
 )
 
 
-class AppType(WatchedType):
-    """The class of app classes: a `__call__` that was made for WSGI lets ASGI in as well."""
-
-    def __init__(
-        cls, name: str, bases: tuple[type, ...], namespace: dict[str, t.Any], **options: t.Any
-    ) -> None:
-        super().__init__(name, bases, namespace, **options)
-        if "__call__" in namespace:
-            super().__setattr__("__call__", _mark_async(both_doors(namespace["__call__"])))
-
-    def __setattr__(cls, name: str, value: t.Any) -> None:
-        if name == "__call__":
-            value = _mark_async(both_doors(value))
-        super().__setattr__(name, value)
-
-
-# Servers that take ASGI and WSGI look whether `app.__call__` is an `async def`. It cannot be
-# one, as it serves WSGI too; so it is marked as what servers look for.
-if sys.version_info >= (3, 12):
-    _mark_async = inspect.markcoroutinefunction
-else:  # of Python 3.11
-
-    def _mark_async(call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-        return call  # there is no mark yet: `_AsyncLooking` does it, on each app
-
-
-class _AsyncLooking:  # of Python 3.11
-    """An app's `__call__`, as attribute, that looks to `inspect` like an `async def`."""
-
-    __name__ = __qualname__ = "__call__"
-    __defaults__ = __kwdefaults__ = None
-    __annotations__: dict[str, t.Any] = {}
-
-    def __init__(self, app: App) -> None:
-        self._app = weakref.ref(app)
-        self.__code__ = App.asgi_app.__code__
-
-    def __call__(self, *args: t.Any) -> t.Any:
-        app = self._app()
-        assert app is not None
-        return type(app).__call__(app, *args)
-
-
 class App(WithTasks, Composed, Watched, metaclass=AppType):
     """What both colours share. Use `Flask` or `Quart`."""
 
@@ -158,8 +112,6 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
 
     def _add_live_parts(self) -> None:
         watch(self)
-        if sys.version_info < (3, 12):
-            vars(self)["__call__"] = _AsyncLooking(self)
         self.before_serving_funcs: list[BeforeServingCallable] = []
         self.while_serving_funcs: list[WhileServingCallable] = []
         self.after_serving_funcs: list[AfterServingCallable] = []

@@ -11,12 +11,34 @@ import functools
 import inspect
 import typing as t
 
+from ._concurrency.coroutines import mark_async
+from ._observed import WatchedType
 from .typing import AppLike
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
 ASGI = "(scope, receive, send)"
 WSGI = "(environ, start_response)"
+
+
+class AppType(WatchedType):
+    """The class of app classes: a `__call__` that was made for WSGI lets ASGI in as well.
+
+    Servers that take ASGI and WSGI look whether it is an `async def`. It cannot be one, as it
+    serves WSGI too; so it is marked as what servers look for.
+    """
+
+    def __init__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, t.Any], **options: t.Any
+    ) -> None:
+        super().__init__(name, bases, namespace, **options)
+        if "__call__" in namespace:
+            super().__setattr__("__call__", mark_async(both_doors(namespace["__call__"])))
+
+    def __setattr__(cls, name: str, value: t.Any) -> None:
+        if name == "__call__":
+            value = mark_async(both_doors(value))
+        super().__setattr__(name, value)
 
 
 def both_doors(call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:

@@ -55,11 +55,12 @@ def is_async_callable(func: object) -> bool:
 def mark_async(func: F) -> F:
     """Mark a `def` that returns something to be awaited, as an `async def` is marked: those who
     ask `inspect.iscoroutinefunction` need not know the difference."""
-    if sys.version_info < (3, 12):
-        code = t.cast(types.FunctionType, func).__code__  # there the flag does nothing else
-        t.cast(t.Any, func).__code__ = code.replace(co_flags=code.co_flags | inspect.CO_COROUTINE)
-        return func
-    return inspect.markcoroutinefunction(func)
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(func)
+    if isinstance(func, types.FunctionType):
+        code = func.__code__  # there the flag does nothing else
+        func.__code__ = code.replace(co_flags=code.co_flags | inspect.CO_COROUTINE)
+    return func
 
 
 def drive(coro: t.Coroutine[t.Any, t.Any, T], context: Context | None = None) -> T:

@@ -1,4 +1,9 @@
-"""What an app of the awaitable colour has under Quart's names, or awaits where Flask does not."""
+"""`Quart`: the app of the awaitable colour.
+
+Its request class, response class, contexts and test client are awaited. The methods of the
+dispatch family are coroutines, which may be given the context that they are for; all of them may
+be overridden, and what is overridden is called wherever the flow would have taken its own step.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +11,228 @@ import asyncio
 import os
 import typing as t
 
+from werkzeug.exceptions import HTTPException
+
 from .._application import App
+from .._current import find_context
+from .._current import NO_WEBSOCKET
+from .._defaults import QUART_DEFAULTS
+from .._dispatch.flow import Flow
 from .._dispatch.overrides import default
 from .._dispatch.overrides import either_form
 from .._dispatch.response import make_response
+from ..asgi.connections import ASGIHTTPConnection
+from ..asgi.connections import ASGIWebsocketConnection
+from ..asgi.connections import off_loop
+from ..config import Config
+from ..config import QuartConfig
 from ..ctx import AppContext
+from ..debugger import KEEP
+from ..logging import log_failure
 from ..sansio.scaffold import as_seconds
 from ..sansio.scaffold import PathLike
 from ..serving import serve
 from ..serving import ServerConfig
+from ..sessions.interface import AwaitableCookieSessionInterface
+from ..sessions.interface import SessionInterface
+from ..templating.render import update_template_context
+from ..testing.app import TestApp
+from ..testing.client import QuartClient
+from ..testing.utils import make_test_request_context
 from ..testing.wsgi_client import FlaskCliRunner
+from ..typing import Handled
 from ..typing import ResponseReturnValue
 from ..typing import RouteCallable
+from ..wrappers.awaitable_request import Request
 from ..wrappers.awaitable_response import Response
+from ..wrappers.websocket import Websocket
+from .contexts import AppContext as AwaitableContext
+from .contexts import RequestContext
+from .contexts import WebsocketContext
 from .files import Files
 from .files import Opening
 
+T = t.TypeVar("T")
+_Given = t.Optional[AppContext]  # None: the active one
 
-class QuartApp(Files, App):
-    """The part of `Quart` that is not about its requests."""
 
+class Quart(Files, App):
+    """An application in the awaitable colour.
+
+    What reads a body, renders a template or runs hooks is awaited, as in Quart. Views are
+    `async def`; a `def` view runs in a worker thread with the whole of its request.
+    """
+
+    plain = False
+    request_class: type[Request] = Request
+    response_class: type[Response] = Response
+    test_client_class: type[QuartClient] = QuartClient
+    test_app_class: type[TestApp] = TestApp
     test_cli_runner_class: type[FlaskCliRunner] = FlaskCliRunner
+    asgi_http_class: t.Any = ASGIHTTPConnection
+    asgi_websocket_class: t.Any = ASGIWebsocketConnection
+    lock_class: type[t.Any] = asyncio.Lock
+    context_class: type[AppContext] = AwaitableContext
+    session_interface: SessionInterface = AwaitableCookieSessionInterface()
+    jinja_options: dict[str, t.Any] = {"enable_async": True}
+    default_config = QUART_DEFAULTS
+    config_class: type[Config] = QuartConfig
+
+    def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Coroutine[t.Any, t.Any, T]:
+        return coro
+
+    # --- dispatching --------------------------------------------------------------------------
+
+    @default
+    @either_form
+    async def full_dispatch_request(self, request_context: _Given = None) -> Response:
+        """Dispatch the request with its hooks and error handlers; return the response."""
+        ctx = request_context or _active()
+        return await Flow.full_dispatch(self.flow_of(ctx), ctx)
+
+    @default
+    @either_form
+    async def preprocess_request(
+        self, request_context: _Given = None
+    ) -> ResponseReturnValue | None:
+        """Run the url value preprocessors and the before functions, until one returns."""
+        ctx = request_context or _active()
+        return await Flow.preprocess(self.flow_of(ctx), ctx)
+
+    @default
+    @either_form
+    async def dispatch_request(self, request_context: _Given = None) -> ResponseReturnValue:
+        """Call the view that matched and return what it returned."""
+        ctx = request_context or _active()
+        return await Flow.dispatch(self.flow_of(ctx), ctx)
+
+    @default
+    @either_form
+    async def finalize_request(
+        self,
+        result: ResponseReturnValue | HTTPException,
+        request_context: _Given = None,
+        from_error_handler: bool = False,
+    ) -> Response:
+        """Make a response of `result`, and postprocess it; `from_error_handler`: log what that
+        raises. `request_context` is the active one if not given."""
+        ctx = request_context or _active()
+        return await Flow.finalize(self.flow_of(ctx), ctx, result, from_error_handler)
+
+    @default
+    @either_form
+    async def process_response(
+        self, response: Response, request_context: _Given = None
+    ) -> Response:
+        """Run the after functions and save the session."""
+        ctx = request_context or _active()
+        return await Flow.postprocess(self.flow_of(ctx), ctx, response)
+
+    @default
+    @either_form
+    async def handle_user_exception(self, error: Exception, ctx: _Given = None) -> Handled:
+        """Answer an exception of a view or hook by its handler, or raise it."""
+        ctx = ctx or _active()
+        return await Flow.handle_user_exception(self.flow_of(ctx), ctx, error)
+
+    @default
+    @either_form
+    async def handle_http_exception(self, error: HTTPException, ctx: _Given = None) -> Handled:
+        """Answer an HTTP exception by its handler, or by itself."""
+        ctx = ctx or _active()
+        return await Flow.handle_http_exception(self.flow_of(ctx), ctx, error)
+
+    @default
+    @either_form
+    async def handle_exception(self, error: Exception, ctx: _Given = None) -> Response:
+        """Log an exception that no handler took and answer 500, or raise it."""
+        ctx = ctx or _active()
+        return await Flow.handle_exception(self.flow_of(ctx), ctx, error)
+
+    @default
+    @either_form
+    def log_exception(self, exception_info: t.Any, ctx: _Given = None) -> None:
+        """Log an exception that no handler took, once, with path, method and endpoint."""
+        log_failure(self, exception_info)
+
+    @default
+    @either_form
+    async def do_teardown_request(
+        self, exc: BaseException | None = None, request_context: _Given = None
+    ) -> None:
+        """Run the teardown functions of the request."""
+        ctx = request_context or _active()
+        await Flow.teardown_connection(self.flow_of(ctx), ctx, exc)
+
+    @default
+    @either_form
+    async def do_teardown_appcontext(
+        self, exc: BaseException | None = None, ctx: _Given = None
+    ) -> None:
+        """Run the teardown functions of the application context."""
+        ctx = ctx or _active()
+        await Flow.teardown_app(self.flow_of(ctx), ctx, exc)
+
+    @default
+    @either_form
+    async def full_dispatch_websocket(self, websocket_context: _Given = None) -> t.Any:
+        """Dispatch the websocket with its hooks and error handlers."""
+        ctx = websocket_context or _active()
+        return await Flow.full_dispatch(self.websocket_flow, ctx)
+
+    @default
+    @either_form
+    async def preprocess_websocket(self, websocket_context: _Given = None) -> t.Any:
+        """Run the url value preprocessors and the before functions, until one returns."""
+        ctx = websocket_context or _active()
+        return await Flow.preprocess(self.websocket_flow, ctx)
+
+    @default
+    @either_form
+    async def dispatch_websocket(self, websocket_context: _Given = None) -> t.Any:
+        """Call the websocket's handler."""
+        ctx = websocket_context or _active()
+        return await Flow.dispatch(self.websocket_flow, ctx)
+
+    @default
+    @either_form
+    async def finalize_websocket(
+        self,
+        result: t.Any,
+        websocket_context: _Given = None,
+        from_error_handler: bool = False,
+    ) -> t.Any:
+        """Make a response of `result`, if any, and postprocess it; `from_error_handler`: log what
+        that raises. `websocket_context` is the active one if not given."""
+        ctx = websocket_context or _active()
+        return await Flow.finalize(self.websocket_flow, ctx, result, from_error_handler)
+
+    @default
+    @either_form
+    async def postprocess_websocket(
+        self, response: t.Any, websocket_context: _Given = None
+    ) -> t.Any:
+        """Run the websocket's after functions."""
+        ctx = websocket_context or _active()
+        return await Flow.postprocess(self.websocket_flow, ctx, response)
+
+    @default
+    @either_form
+    async def handle_websocket_exception(
+        self, error: Exception, ctx: _Given = None
+    ) -> Response | None:
+        """Log an exception that no handler took, or raise it."""
+        ctx = ctx or _active()
+        return await Flow.handle_exception(self.websocket_flow, ctx, error)
+
+    @default
+    @either_form
+    async def do_teardown_websocket(
+        self, exc: BaseException | None = None, websocket_context: _Given = None
+    ) -> None:
+        """Run the teardown functions of the websocket."""
+        ctx = websocket_context or _active()
+        await Flow.teardown_connection(self.websocket_flow, ctx, exc)
 
     @default
     async def make_response(self, result: ResponseReturnValue) -> Response:
@@ -43,19 +249,83 @@ class QuartApp(Files, App):
 
         def redirect(self, location: str, code: int = 302) -> Response: ...  # type: ignore[override]
 
-    def get_send_file_max_age(self, filename: str | None) -> int | None:
-        """Return for how many seconds a client may cache `filename`; None: it has to ask."""
-        return as_seconds(self.config["SEND_FILE_MAX_AGE_DEFAULT"])
-
-    def _static_view(self) -> RouteCallable:
-        return self.send_static_file  # the method itself, which extensions know it by
-
     @either_form
     async def handle_background_exception(
         self, error: Exception, ctx: AppContext | None = None
     ) -> None:
         """Tell of what a background task raised: by the signal, and in the log."""
         await super().handle_background_exception(error)
+
+    @either_form
+    async def update_template_context(self, context: dict[str, t.Any], ctx: _Given = None) -> None:
+        """Add to `context` what the context processors give; what is in it stays."""
+        await update_template_context(self, ctx or find_context(), context)
+
+    # --- doors ------------------------------------------------------------------------------
+
+    def context_class_of(self, maker: str) -> type[AppContext]:
+        """Return the class of what `request_context` or `websocket_context` makes: Quart's one of
+        that name, where somebody patched it."""
+        kind = RequestContext if maker == "request_context" else WebsocketContext
+        patched = kind.redefined - self.context_class.redefined
+        return kind if patched and self.context_class is AwaitableContext else self.context_class
+
+    @default
+    def request_context(self, request: Request) -> AppContext:
+        """Return a context for a request, for `async with`."""
+        return self.context_class_of("request_context")(self, request=request)
+
+    @default
+    def websocket_context(self, websocket: Websocket) -> AppContext:
+        """Return a context for a websocket, for `async with`."""
+        return self.context_class_of("websocket_context")(self, t.cast(t.Any, websocket))
+
+    def test_request_context(self, path: str, **kwargs: t.Any) -> AppContext:
+        """Return a context for a made-up request; arguments are the test client's."""
+        return self.request_context(make_test_request_context(self, path, **kwargs))
+
+    def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> QuartClient:
+        """Return an asynchronous test client that calls the app as ASGI."""
+        return self.test_client_class(self, use_cookies=use_cookies, **kwargs)
+
+    async_test_client = test_client
+
+    def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
+        """Return a runner for the app's commands; `kwargs` go to `test_cli_runner_class`."""
+        return self.test_cli_runner_class(self, **kwargs)
+
+    def test_app(self) -> TestApp:
+        """Return the app as a server runs it, start-up and shutdown included: `async with`."""
+        return self.test_app_class(self)
+
+    @default
+    async def handle_request(self, request: Request) -> Response:
+        """Return the response to a request, with its whole flow around it."""
+        ctx = _active_for(request)
+        if ctx is not None:
+            return await Flow.handle(self.http_flow, ctx)
+        async with self.request_context(request) as ctx:
+            if KEEP in request.scope:
+                request.scope[KEEP](ctx)
+            return await off_loop(self.http_flow, ctx, Flow.handle(self.http_flow, ctx))
+
+    @default
+    async def handle_websocket(self, websocket: Websocket) -> Response | None:
+        """Run a websocket's handler with its whole flow around it; return what rejects it."""
+        ctx = _active_for(websocket)
+        if ctx is not None:
+            return await Flow.handle(self.websocket_flow, ctx)
+        async with self.websocket_context(websocket) as ctx:
+            return await off_loop(self.websocket_flow, ctx, Flow.handle(self.websocket_flow, ctx))
+
+    # --- files --------------------------------------------------------------------------------
+
+    def get_send_file_max_age(self, filename: str | None) -> int | None:
+        """Return for how many seconds a client may cache `filename`; None: it has to ask."""
+        return as_seconds(self.config["SEND_FILE_MAX_AGE_DEFAULT"])
+
+    def _static_view(self) -> RouteCallable:
+        return self.send_static_file  # the method itself, which extensions know it by
 
     async def open_instance_resource(  # type: ignore[override]
         self, path: PathLike, mode: str = "rb", encoding: str | None = "utf-8"
@@ -64,9 +334,7 @@ class QuartApp(Files, App):
         `open`; `encoding` is for text modes."""
         return Opening(os.path.join(self.instance_path, path), mode, encoding)
 
-    def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
-        """Return a runner for the app's commands; `kwargs` go to `test_cli_runner_class`."""
-        return self.test_cli_runner_class(self, **kwargs)
+    # --- serving ------------------------------------------------------------------------------
 
     def run(  # type: ignore[override]
         self,
@@ -130,3 +398,19 @@ class QuartApp(Files, App):
         config.ca_certs = ca_certs
         config.set_certificate((certfile, keyfile))
         return serve(self, config, shutdown_trigger)
+
+
+def _active_for(conn: t.Any) -> AppContext | None:
+    """Return the active context where it is this connection's: an override asks, within the
+    flow."""
+    active = find_context()
+    ctx = None if active is None else t.cast("AppContext | None", active.conn_ctx)
+    return ctx if ctx is not None and ctx.made is conn else None
+
+
+def _active() -> AppContext:
+    """Return the context of a method that was called without one."""
+    active = find_context()
+    if active is None:
+        raise RuntimeError(NO_WEBSOCKET)
+    return t.cast(AppContext, active.conn_ctx or active.app_ctx)

@@ -89,11 +89,7 @@ DIFFERENT = {
         f"flask.app:Flask.__call__: {difference}": "has ASGI's names for its arguments"
         for difference in ("environ at 0", "start_response at 1", "scope is new")
     },
-    **(
-        {"flask.app:Flask.__call__: async": "serves ASGI too"}
-        if sys.version_info >= (3, 12)
-        else {"quart.app:Quart.__call__: not async": "serves WSGI too; it is async on each app"}
-    ),
+    "flask.app:Flask.__call__: async": "serves ASGI too",
     "quart.formparser:MultiPartParser.fail: missing": PARSER,
     "quart.formparser:MultiPartParser.get_part_charset: missing": PARSER,
     "quart.formparser:MultiPartParser.start_file_streaming: missing": PARSER,
