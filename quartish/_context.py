@@ -17,6 +17,7 @@ from werkzeug.routing import MapAdapter
 from ._app_globals import _AppCtxGlobals as _AppCtxGlobals
 from ._app_globals import _sentinel as _sentinel
 from ._concurrency.coroutines import drive
+from ._concurrency.hook_thread import HookThread
 from ._current import NO_REQUEST
 from ._current import NO_WEBSOCKET
 from ._http.headers import Checked
@@ -40,6 +41,36 @@ DOORS_REQUEST = "quartish.request"
 _LIFE = frozenset(["push", "pop", "match_request", "auto_pop"])
 
 
+class PlanOfContexts(t.Protocol):
+    """What a context asks of a plan (`_dispatch.plan`)."""
+
+    @property
+    def late_request(self) -> bool: ...
+    @property
+    def makes_context(self) -> bool: ...
+    @property
+    def own_adapter(self) -> bool: ...
+    def describe(self, ctx: AppContext, /) -> str: ...
+
+
+class FlowOfContexts(t.Protocol):
+    """What a context asks of a flow (`_dispatch.flow`): to be matched, pushed, popped and
+    released."""
+
+    @property
+    def app(self) -> LiveApp: ...
+    @property
+    def plan(self) -> PlanOfContexts: ...
+    def match(self, ctx: AppContext, /) -> None: ...
+    def push(self, ctx: AppContext, /) -> t.Coroutine[t.Any, t.Any, None]: ...
+    def pop(
+        self, ctx: AppContext, exc: BaseException | None, /
+    ) -> t.Coroutine[t.Any, t.Any, None]: ...
+    def release(
+        self, ctx: AppContext, exc: BaseException | None, /
+    ) -> t.Coroutine[t.Any, t.Any, None]: ...
+
+
 class AppContext(metaclass=PartType):
     """The context of an app, and of a request or websocket where it was made for one.
 
@@ -57,7 +88,7 @@ class AppContext(metaclass=PartType):
     #: What it was made for: "request", "websocket", or None.
     kind: t.Literal["request", "websocket"] | None
     #: The `async def` view that matched, where nobody has a word in how it is called.
-    view: t.Any
+    view: t.Callable[..., t.Any] | None
     #: What the teardown functions are told went wrong, whether or not it was answered.
     error: BaseException | None
     #: Whether the body is to be read before the view: plain colour, loop lane.
@@ -65,13 +96,14 @@ class AppContext(metaclass=PartType):
     #: `conn`, if it has been made: a request that came by ASGI is when somebody asks for it.
     made: t.Any
     #: The dispatch flow for what it was made for, once that was asked for.
-    flow: t.Any
-    #: The ASGI scope of the door's call, if it came by that, and its headers, the last of each
-    #: name. Nobody changes them, and a request that is made refers to the same two: a thread that
-    #: the view has left may ask for the request while the door reads them here.
+    flow: FlowOfContexts | None
+    #: The ASGI scope that the door was called with (None by WSGI), and its headers, the last of
+    #: each name. A request that is made later refers to the same two objects. They stay here as
+    #: well, and are never changed: a thread may make the request while the door reads them.
     scope: t.Any
     raw_headers: dict[bytes, bytes]
-    #: The rule that matched and its arguments, until the request is made, which has them then.
+    #: The rule that matched and its arguments, as long as no request is made; then they are moved
+    #: to it.
     url_rule: t.Any
     view_args: t.Any
     #: What `after_this_request` was given, if anything.
@@ -80,7 +112,7 @@ class AppContext(metaclass=PartType):
     session_opened: bool
     pushes: int
     #: What async receivers of `appcontext_pushed` returned, and nobody has awaited.
-    unsettled: list[t.Any] | None
+    unsettled: list[t.Awaitable[t.Any]] | None
     #: What the flow has made of it: what is to be sent.
     outcome: t.Any
     _send: ASGISend
@@ -103,7 +135,7 @@ class AppContext(metaclass=PartType):
     #: Whether only the end is left to run, which no client that leaves can cancel.
     ending: bool = False
     #: The thread of its synchronous hooks, where they may have one (`_dispatch.hooks`).
-    hook_thread: t.Any = None
+    hook_thread: HookThread | None = None
     #: Says whether a cancellation came from the door, because the conversation is over, and
     #: takes it back. None: there is no such cancellation.
     uncancel: t.Callable[[], bool] | None = None
@@ -142,7 +174,7 @@ class AppContext(metaclass=PartType):
             self.session_opened = True
 
     @classmethod
-    def of_scope(cls, flow: t.Any, scope: Scope, send: ASGISend) -> t.Self:
+    def of_scope(cls, flow: FlowOfContexts, scope: Scope, send: ASGISend) -> t.Self:
         """Make the context of an ASGI http scope. PERF(2.4 us under Hypercorn): a request that
         has no body to read, and does nothing of its own, is made when somebody asks for it."""
         app, plan = flow.app, flow.plan
@@ -267,10 +299,11 @@ class AppContext(metaclass=PartType):
         session.accessed = True
         return session
 
-    def _find_flow(self) -> t.Any:
-        if self.flow is None:
-            self.flow = self.app.flow_of(self)
-        return self.flow
+    def _find_flow(self) -> FlowOfContexts:
+        flow = self.flow
+        if flow is None:
+            flow = self.flow = t.cast(FlowOfContexts, self.app.flow_of(self))
+        return flow
 
     def take_outcome(self) -> t.Any:
         """Return what is to be sent, which is kept here no more: it may hold the context."""
@@ -304,7 +337,7 @@ class AppContext(metaclass=PartType):
         return self.app.drive(self._push())
 
     def _push(self) -> t.Coroutine[t.Any, t.Any, None]:
-        return t.cast("t.Coroutine[t.Any, t.Any, None]", self._find_flow().push(self))
+        return self._find_flow().push(self)
 
     def pop(self, exc: BaseException | None = _sentinel) -> t.Any:
         """End the last push; the last of all runs the teardown functions with `exc`, by
@@ -315,11 +348,11 @@ class AppContext(metaclass=PartType):
         return self.app.drive(self._pop(sys.exc_info()[1] if exc is _sentinel else exc))
 
     def _pop(self, exc: BaseException | None) -> t.Coroutine[t.Any, t.Any, None]:
-        return t.cast("t.Coroutine[t.Any, t.Any, None]", self._find_flow().pop(self, exc))
+        return self._find_flow().pop(self, exc)
 
     def release(self, exc: BaseException | None = None) -> t.Coroutine[t.Any, t.Any, None]:
         """Count one user less; the last one runs the teardown functions."""
-        return t.cast("t.Coroutine[t.Any, t.Any, None]", self._find_flow().release(self, exc))
+        return self._find_flow().release(self, exc)
 
     def __enter__(self) -> t.Self:
         if (pushed := self.push()) is not None:

@@ -152,10 +152,11 @@ class Flow:
         PERF(1.2 us): three steps of the flow that do nothing but await the next one.
         """
         app, plan, conn = self.app, self.plan, ctx.made
+        view: t.Any = ctx.view  # there is one: nothing else takes this way
         if not app._got_first_request:
             app._got_first_request = True
         try:
-            rv = ctx.view(**(ctx.view_args if conn is None else conn.view_args))
+            rv = view(**(ctx.view_args if conn is None else conn.view_args))
             rv = await (rv if type(rv) is CoroutineType else settled(rv))
         except BaseException as error:
             await self.run(ctx, True, take, ended(None, error), True)

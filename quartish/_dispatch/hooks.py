@@ -1,44 +1,19 @@
-"""Synchronous hooks of an `async def` view, and the one thread that they may share.
+"""Which hooks take part in a request, in which order, and which of them run in its hook thread.
 
-On the loop lane they run on the loop: cheap, and right for what lives in `g`. What keeps state
-per thread, or blocks, needs a thread: `SYNC_HOOKS_IN_THREAD` gives each request one, from the
-first hook to the last teardown function. They run there in the request's own Context, one
-after the other with what runs on the loop.
+On the loop lane synchronous hooks run on the loop: cheap, and right for what lives in `g`. What
+keeps state per thread, or blocks, needs a thread, which `SYNC_HOOKS_IN_THREAD` gives it
+(`_concurrency.hook_thread`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import typing as t
-from contextvars import copy_context
 
 from .._concurrency.coroutines import is_async_callable
-from .._concurrency.coroutines import settled
-from .._concurrency.threads import to_thread
-from .._concurrency.watch import Apart
-from .._concurrency.workers import Stay
-from .._concurrency.workers import Workers
 from .._context import AppContext
 
 _OF_APP = (None,)
-
-
-class HookThread(Stay):
-    """The thread of one request's hooks; `run_sync` uses it too. Made in the task of the app
-    call."""
-
-    def __init__(self, pool: Workers) -> None:
-        super().__init__(pool)
-        self._task = asyncio.current_task()
-
-    async def do(self, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
-        """Call `func` in the thread, and return its value."""
-        if asyncio.current_task() is self._task:
-            rv = await Apart(self, func, *args)
-        else:  # in a task of the user's nobody stands outside of the Context
-            rv = await to_thread(self, copy_context(), func, *args)
-        return await settled(rv)
 
 
 def goes_apart(ctx: AppContext, func: t.Callable[..., t.Any]) -> bool:

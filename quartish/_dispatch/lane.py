@@ -6,8 +6,9 @@ from __future__ import annotations
 import typing as t
 
 from .._concurrency.coroutines import is_async_callable
+from .._concurrency.hook_thread import HookThread
 from .._context import AppContext
-from .hooks import HookThread
+from .._context import FlowOfContexts
 from .life import begin
 from .match import match_scope
 from .match import match_url
@@ -20,7 +21,7 @@ from .response import PRESERVE
 _UNKNOWN: tuple[t.Any, bool, t.Any] = (object(), False, None)
 
 
-class Colours(t.Protocol):
+class Colours(FlowOfContexts, t.Protocol):
     """A flow, as its lanes see it."""
 
     #: The view of an endpoint, when it was last looked at, whether it is an `async def`, and the

@@ -126,6 +126,7 @@ def report_unsendable(ctx: AppContext, error: Exception) -> None:
     app = ctx.app
     if propagates(app):
         raise error
+    assert ctx.flow is not None, "it is being dispatched"
     name = ctx.flow.plan.describe(ctx)
     app.logger.error("The response of %s cannot be sent", name, exc_info=error)
 

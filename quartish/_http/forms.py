@@ -215,10 +215,11 @@ async def read_whole(body: t.Any, limit: int | None) -> bytes:
     return data
 
 
-async def read_urlencoded(data: bytes, parser: FormDataParser) -> t.Any:
+async def read_urlencoded(data: bytes, parser: FormDataParser) -> MultiDict[str, str]:
     """Return the fields of a form as `parse_urlencoded` does, of a long one off the loop."""
     if len(data) > MANY:
-        return await parser.offload(parse_urlencoded, data, parser.cls, parser.max_form_parts)
+        off_loop = parser.offload(parse_urlencoded, data, parser.cls, parser.max_form_parts)
+        return t.cast("MultiDict[str, str]", await off_loop)
     return parse_urlencoded(data, parser.cls, parser.max_form_parts)
 
 

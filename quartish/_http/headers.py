@@ -10,10 +10,12 @@ import re
 import typing as t
 
 from werkzeug.datastructures import Headers
+from werkzeug.sansio.response import Response
 from werkzeug.urls import iri_to_uri
 from werkzeug.utils import get_content_type
 
 from ..typing import RawHeaders
+from ..typing import Scope
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -94,7 +96,7 @@ def content_type(mimetype: str) -> str:
 
 
 def header_lines(
-    response: t.Any, headers: dict[t.Any, t.Any] | None, mimetype: str | None
+    response: Response, headers: dict[t.Any, t.Any] | None, mimetype: str | None
 ) -> list[tuple[str, str]] | None:
     """Return the header lines of a body in memory, or None: leave it to Werkzeug.
 
@@ -183,14 +185,14 @@ def raw_lines(
     return list(zip(names, values, strict=True)), has_length
 
 
-def check_sendable(response: t.Any, encode: bool) -> Checked | None:
+def check_sendable(response: Response, encode: bool) -> Checked | None:
     """Raise Unsendable, or what else a part of it raises, where the head of a response cannot be
     sent: while somebody can still answer that. Where they are to be encoded, return its headers as
     they are sent, for `raw_lines`; None where there is more to look at then."""
     status = response.status_code
     if not 200 <= status <= 999:
         raise Unsendable(f"{status} is no status of a response.")
-    headers = response.headers
+    headers: t.Any = response.headers
     if type(headers) is dict:  # which a view may put in place of them
         response.headers = headers = Headers(headers)
     lines = list(iter(headers))  # which asks them for no length
@@ -217,7 +219,7 @@ def check_sendable(response: t.Any, encode: bool) -> Checked | None:
     return lines, list(zip(names, raw, strict=True)), has_length
 
 
-def takes_trailers(scope: t.Any) -> bool:
+def takes_trailers(scope: Scope) -> bool:
     """Say whether the client asks for fields after the body (RFC 9110, section 10.1.4)."""
     return any(
         name == b"te" and b"trailers" in value.lower().replace(b" ", b"").split(b",")

@@ -43,13 +43,20 @@ DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
 _OnDisk = tuple[int, int, t.Any]
 
 
-async def give_way(told: t.Any) -> None:
-    """Let others have the loop, before something is raised that user code may catch, and then
-    ask again, in a loop: for longer each time that `told.refusals` counts, the first time not at
-    all. A client that said all it had to say may look as if it had left, and is owed an answer."""
-    told.refusals += 1
-    if told.refusals > 1:
-        await asyncio.sleep(0.001 * 2 ** min(told.refusals - 2, LONGEST_WAIT))
+class Refusing(t.Protocol):
+    """What may refuse a read again and again, and counts that."""
+
+    refusals: int
+
+
+async def give_way(refusing: Refusing) -> None:
+    """Give the loop its turn before a read raises. User code may catch that and read again, in an
+    endless loop: from the second refusal on each takes twice as long as the one before it. The
+    first one takes no time, as a client that has sent all of its request may look as if it had
+    disconnected, and waits for its response."""
+    refusing.refusals += 1
+    if refusing.refusals > 1:
+        await asyncio.sleep(0.001 * 2 ** min(refusing.refusals - 2, LONGEST_WAIT))
 
 
 async def _in_thread(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:

@@ -166,7 +166,7 @@ class ASGIHTTPConnection(_Connection):
 
     async def handle_request(self, request: t.Any, send: ASGISend) -> None:
         """Have the app answer the request, and send the answer."""
-        kept: list[t.Any] = []
+        kept: list[AppContext] = []
         if self.app.debug:
             request.scope[KEEP] = kept.append
         try:

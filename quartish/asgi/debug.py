@@ -16,11 +16,14 @@ from contextvars import copy_context
 from .._concurrency.coroutines import is_awaitable
 from .._concurrency.threads import Lane
 from .._concurrency.threads import to_thread
+from .._concurrency.watch import Watch
 from .._concurrency.watch import within
+from .._context import AppContext
 from .._current import activate
 from .._current import call_with_context
 from .._http.headers import latin_lines
 from .._http.headers import length_line
+from .._http.inbox import Inbox
 from .._http.outgoing import HEAD_BODY
 from .._http.outgoing import HTML
 from .._http.outgoing import Outgoing
@@ -42,12 +45,15 @@ from ..typing import Scope
 from ..wrappers.awaitable_response import Response
 from ..wrappers.connection import Conn
 from ..wrappers.request import Request
+from .exchange import Flow
 from .forgotten import tell_dropped_calls
 from .forgotten import watch_calls
 from .send import send_answer
 from .through_wsgi import handle_through_wsgi
 from .unfinished import note
 from .watchdog import watched
+
+Run = t.Callable[..., t.Any]
 
 HEAD_WAITS = 0.2
 """Seconds for which the head of a response waits for its first piece."""
@@ -58,7 +64,41 @@ KINDS = {
 }
 
 
-async def run_debugged(exchange: t.Any, context: Context) -> None:
+class Debugged(t.Protocol):
+    """An exchange (`asgi.exchange`), as debug mode sees it."""
+
+    @property
+    def app(self) -> LiveApp: ...
+    @property
+    def ctx(self) -> AppContext: ...
+    @property
+    def flow(self) -> Flow: ...
+    async def in_thread(self, context: Context, /) -> None: ...
+
+
+class DebuggedHttp(Debugged, t.Protocol):
+    """An `HttpExchange`, as debug mode sees it."""
+
+    send: ASGISend
+    answer: Outgoing | None
+    lane: Lane | None
+
+    @property
+    def inbox(self) -> Inbox: ...
+    def note_task(self) -> None: ...
+    def uncancel(self) -> bool: ...
+    def is_its_own(self) -> bool: ...
+    async def in_task(self, context: Context, run: Run | None = ..., /) -> None: ...
+
+
+class DebuggedWebsocket(Debugged, t.Protocol):
+    """A `WebsocketExchange`, as debug mode sees it."""
+
+    def enter(self) -> bool: ...
+    async def in_task(self) -> None: ...
+
+
+async def run_debugged(exchange: DebuggedHttp, context: Context) -> None:
     """Run an `HttpExchange` in its lane. What it raises before its response began is logged and
     answered with a traceback, unless the app is tested or says `PROPAGATE_EXCEPTIONS`. What is
     asked of the debugger does not reach the app."""
@@ -91,7 +131,7 @@ async def run_debugged(exchange: t.Any, context: Context) -> None:
         await started.close()
 
 
-async def run_tested(exchange: t.Any, context: Context) -> None:
+async def run_tested(exchange: DebuggedHttp, context: Context) -> None:
     """Run an `HttpExchange` of the awaitable colour in its lane. What it raises before its response
     began is logged and answered with its traceback, as in *Quart* when testing."""
     send = exchange.send
@@ -117,7 +157,7 @@ async def run_tested(exchange: t.Any, context: Context) -> None:
         exchange.answer = page(500, text, head=scope["method"] == "HEAD" and HEAD_BODY not in scope)
 
 
-async def _run(exchange: t.Any, context: Context, on_loop: bool | None = None) -> None:
+async def _run(exchange: DebuggedHttp, context: Context, on_loop: bool | None = None) -> None:
     depth = sys.get_coroutine_origin_tracking_depth()
     if not depth:  # Python's warning of a coroutine that nobody awaited names the line then
         sys.set_coroutine_origin_tracking_depth(1)
@@ -128,9 +168,9 @@ async def _run(exchange: t.Any, context: Context, on_loop: bool | None = None) -
         tell_dropped_calls(exchange.app, exchange.ctx.conn.endpoint)
 
 
-async def _run_in_lane(exchange: t.Any, context: Context, on_loop: bool | None) -> None:
+async def _run_in_lane(exchange: DebuggedHttp, context: Context, on_loop: bool | None) -> None:
     if context.run(exchange.flow.enter, exchange.ctx) if on_loop is None else on_loop:
-        await exchange.in_task(context, watched(exchange, context))
+        await exchange.in_task(context, watched(exchange.flow, exchange.ctx, context))
     else:
         await exchange.in_thread(context)
 
@@ -143,7 +183,7 @@ async def handle_through_wsgi_debugged(
         return
     context = copy_context()
     started = _Started(send)
-    kept: list[t.Any] = []
+    kept: list[AppContext] = []
     try:
         await handle_through_wsgi(app, scope, receive, started.send, context, kept.append)
         await started.begin()
@@ -167,7 +207,9 @@ async def handle_by_class_debugged(
         await app.http_flow.plan.connection_class(app, scope)(receive, send)
 
 
-async def told_by_class(app: LiveApp, scope: Scope, error: Exception, ctx: t.Any) -> Response:
+async def told_by_class(
+    app: LiveApp, scope: Scope, error: Exception, ctx: AppContext | None
+) -> Response:
     """Log an exception that came to an app's own `asgi_http_class`; return the response that tells
     of it. `ctx` is the context of the request, if it was made."""
     context = copy_context()
@@ -190,14 +232,14 @@ async def _was_for_debugger(app: LiveApp, scope: Scope, send: ASGISend) -> bool:
     return answer is not None
 
 
-async def run_websocket_debugged(exchange: t.Any, context: Context) -> None:
+async def run_websocket_debugged(exchange: DebuggedWebsocket, context: Context) -> None:
     """Run a `WebsocketExchange` in its lane; log what it raises, as http errors are logged, and
     not as a server does: its client has been told by the close."""
     try:
         watch_calls(exchange.app, exchange.ctx.websocket)
         if context.run(exchange.enter):
-            run = watched(exchange, context)
-            await within(context, exchange.in_task(), exchange, run)
+            run = watched(exchange.flow, exchange.ctx, context)
+            await within(context, exchange.in_task(), t.cast(Watch, exchange), run)
         else:
             await exchange.in_thread(context)
     except Exception as error:
@@ -260,7 +302,7 @@ class _Started:
                 await self._late
 
 
-async def _ask_debugger(exchange: t.Any) -> bool:
+async def _ask_debugger(exchange: DebuggedHttp) -> bool:
     """Let the debugger answer; say whether it did."""
     app = exchange.app
     exchange.note_task()

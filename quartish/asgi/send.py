@@ -13,6 +13,7 @@ from time import monotonic
 
 from werkzeug.datastructures import Headers
 from werkzeug.http import remove_entity_headers
+from werkzeug.sansio.response import Response as SansioResponse
 from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WerkzeugResponse
 from werkzeug.wsgi import FileWrapper
@@ -51,7 +52,9 @@ TURN = 0.01
 """Seconds for which pieces of a stream are sent in a row before other tasks get their turn."""
 
 
-def lines_of(ctx: AppContext, response: t.Any, status: int, length: int | None) -> RawHeaders:
+def lines_of(
+    ctx: AppContext, response: SansioResponse, status: int, length: int | None
+) -> RawHeaders:
     """Return the headers to send; `length` is the body's size in bytes, None if unknown."""
     headers: Headers = response.headers
     if status in BODILESS:

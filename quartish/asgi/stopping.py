@@ -19,7 +19,7 @@ from ..typing import LiveApp
 
 Stop = t.Callable[[], t.Coroutine[t.Any, t.Any, None]]
 
-_watching: weakref.WeakKeyDictionary[t.Any, weakref.WeakSet[t.Any]] = weakref.WeakKeyDictionary()
+_watching: weakref.WeakKeyDictionary[t.Any, weakref.WeakSet[LiveApp]] = weakref.WeakKeyDictionary()
 _calls: weakref.WeakKeyDictionary[t.Any, set[asyncio.Task[t.Any]]] = weakref.WeakKeyDictionary()
 _tasks: set[asyncio.Task[None]] = set()
 

@@ -16,8 +16,9 @@ import types
 import typing as t
 from contextvars import Context
 
+from .._context import AppContext
 from .._tracebacks import is_users
-from .exchange import Exchange
+from .exchange import Flow
 
 BLOCKING = 0.1
 """Seconds without the loop's turn after which a view is named."""
@@ -54,9 +55,9 @@ INSTEAD = {
 first: what is asked of `requests` waits in `socket`."""
 
 
-def watched(exchange: Exchange, context: Context) -> t.Callable[..., t.Any]:
+def watched(flow: Flow, ctx: AppContext, context: Context) -> t.Callable[..., t.Any]:
     """Return what `within` may take for `context.run`: each step is timed."""
-    return _Watch(exchange, context).run
+    return _Watch(flow, ctx, context).run
 
 
 class _Step:
@@ -138,8 +139,9 @@ def _look(frame: types.FrameType | None) -> str:
 
 
 class _Watch:
-    def __init__(self, exchange: Exchange, context: Context) -> None:
-        self.exchange = exchange
+    def __init__(self, flow: Flow, ctx: AppContext, context: Context) -> None:
+        self.flow = flow
+        self.ctx = ctx
         self.context = context
         self.looker = _looking()
 
@@ -155,13 +157,13 @@ class _Watch:
 
     def warn(self, seconds: float, seen: str) -> None:
         """Say which view it was, where, for how long, in what, and what to do."""
-        exchange = self.exchange
-        exchange.app.logger.warning(
+        app, ctx = self.flow.app, self.ctx
+        app.logger.warning(
             "%s%s blocked the event loop for %d ms: nothing else was served meanwhile.%s Make it a"
             " plain 'def', which runs in a thread, or await an async driver (if it was one of its"
             " synchronous hooks: SYNC_HOOKS_IN_THREAD).",
-            exchange.flow.plan.describe(exchange.ctx),
-            _place(exchange.app.view_functions.get(exchange.ctx.conn.endpoint)),
+            self.flow.plan.describe(ctx),
+            _place(app.view_functions.get(ctx.conn.endpoint)),
             seconds * 1000,
             seen,
         )

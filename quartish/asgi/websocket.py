@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import typing as t
 from contextlib import suppress
+from contextvars import Context
 from contextvars import copy_context
 from functools import partial
 
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import Forbidden
 
 from .._concurrency.coroutines import drive
@@ -188,7 +190,7 @@ class WebsocketExchange(Exchange):
             if not await self.close_after(error):
                 raise
 
-    async def in_thread(self, context: t.Any) -> None:
+    async def in_thread(self, context: Context) -> None:
         self.lane = Lane(self.inbox.watch)
         self.lane.grace = self.app.config["DISCONNECT_GRACE"]
         work = partial(drive, self.flow.run(self.ctx, False, as_wsgi_says), context)
@@ -199,7 +201,7 @@ class WebsocketExchange(Exchange):
             if not await self.close_after(error, context):
                 raise
 
-    async def close_after(self, error: BaseException, context: t.Any = None) -> bool:
+    async def close_after(self, error: BaseException, context: Context | None = None) -> bool:
         """Close the websocket after what was raised: with 1011 after an error, with 1012 where the
         server stops; say whether that was all. A handler that raises a cancellation of its own has
         failed, but for the log; where it had not accepted, nothing is sent, as in *Quart*, and the
@@ -270,7 +272,7 @@ class WebsocketExchange(Exchange):
             await self.send({"type": "websocket.close", "code": code, "reason": ""})
 
 
-def _is_allowed(headers: t.Any, origins: str | t.Collection[str | None]) -> bool:
+def _is_allowed(headers: Headers, origins: str | t.Collection[str | None]) -> bool:
     """Say whether the page that opens a websocket, which browsers name, is from one of these
     origins. For "same" its scheme is not looked at: a proxy may have ended TLS.
 

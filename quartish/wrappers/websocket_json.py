@@ -41,6 +41,7 @@ class Order:
 class JSONMessages(Conn):
     """Sends and receives JSON."""
 
+    refusals: int
     json_module: t.Any
     inbox: Inbox | None
     #: Whose turn it is to send; None until a message took long to be made.
