@@ -39,14 +39,16 @@ _escapes = re.compile(
 _inside = t.cast(t.Any, re.compile(r'(?:[^"\\]+|\\.){1,1000}|', re.DOTALL).match)
 _number = re.compile(r"[-+.\deE]*", re.ASCII).fullmatch
 _CLOSE = {"[": "]", "{": "}"}
-_BEGINNINGS = {"", *'[{"-0123456789tfnNI'}  # NaN and Infinity are taken, too
+# NaN and Infinity are taken, too. A multipart form begins by "--".
+_begins = re.compile(
+    r"[\ufeff \t\n\r]*+(?:$|[\[{\"]|-?(?:[0-9]|Infinity)|true|false|null|NaN)"
+).match
 _REFUSALS = (ValueError, RecursionError)
 
 
 def begins_as_json(head: bytes) -> bool:
     """Say whether what begins so may be JSON: anything else is refused at once."""
-    text = head.decode(json.detect_encoding(head), "replace").lstrip("\ufeff \t\n\r")
-    return text[:1] in _BEGINNINGS
+    return _begins(head.decode(json.detect_encoding(head), "replace")) is not None
 
 
 def has_more_parts(data: str | bytes, most: int) -> bool:

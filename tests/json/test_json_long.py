@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from quartish.json import _long
+from quartish.json._long import begins_as_json
 from quartish.json._long import dumps_long
 from quartish.json._long import has_more_parts
 from quartish.json._long import is_long
@@ -122,6 +123,29 @@ def test_what_is_no_json_is_counted_too(text: str) -> None:
 def test_a_string_of_many_pieces_is_passed_over() -> None:
     text = json.dumps(['\\"[' * 5000, [], "[" * 5000])
     assert not has_more_parts(text, 2) and has_more_parts(text, 1)
+
+
+# --- what may be JSON ----------------------------------------------------------------------------
+
+
+@fast
+@given(
+    text=tokens | values.map(json.dumps), encoding=st.sampled_from(["utf-8", "utf-16", "utf-32"])
+)
+def test_all_that_is_json_begins_as_json(text: str, encoding: str) -> None:
+    data = text.encode(encoding)
+    try:
+        json.loads(data)
+    except ValueError:
+        return
+    assert begins_as_json(data)
+
+
+def test_forms_do_not_begin_as_json() -> None:
+    for head in (b"--boundary", b"name=value", b"n=1", b"file=", b"total=3", b"Infinite=1", b"-a"):
+        assert not begins_as_json(head), head
+    for head in (b"-Infinity", b" -1", b"null", b"NaN", b"", b" " * 99, b'"', b"\xef\xbb\xbf[1"):
+        assert begins_as_json(head), head
 
 
 # --- writing --------------------------------------------------------------------------------------
