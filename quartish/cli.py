@@ -13,6 +13,7 @@ import typing as t
 
 import click
 
+from ._cli.check import check_command
 from ._cli.commands import AppGroup as AppGroup
 from ._cli.commands import push_app
 from ._cli.commands import with_appcontext as with_appcontext
@@ -23,7 +24,7 @@ from ._cli.find_app import find_best_app as find_best_app
 from ._cli.find_app import load_dotenv as load_dotenv
 from ._cli.find_app import locate_app as locate_app
 from ._cli.find_app import NoAppException as NoAppException
-from ._cli.find_app import NotThere
+from ._cli.find_app import pass_script_info as pass_script_info
 from ._cli.find_app import prepare_import as prepare_import
 from ._cli.find_app import ScriptInfo as ScriptInfo
 from ._cli.new import new_command
@@ -31,46 +32,19 @@ from ._cli.openapi import openapi_command
 from ._cli.options import _app_option
 from ._cli.options import _debug_option
 from ._cli.options import _env_file_option
-from ._cli.options import _validate_key
+from ._cli.options import _validate_key as _validate_key
 from ._cli.options import CertParamType as CertParamType
 from ._cli.options import get_version as get_version
-from ._cli.options import Option
 from ._cli.options import SeparatedPathType as SeparatedPathType
-from ._cli.options import tracebacks_option
 from ._cli.options import version_option as version_option
 from ._cli.routes import routes_command as routes_command
+from ._cli.run import run_command as run_command
 from ._cli.shell import shell_command as shell_command
-from ._current import current_app
 from ._names import serve
 from ._port.command import port_command
-from ._port.running import check_views
-from ._servers import SERVERS
-from ._serving.pages import code_of
-from ._serving.pages import pages_of
-from ._serving.reloaded import failure_of
-from ._serving.reloaded import is_child
-from ._serving.reloaded import PARENT
-from .helpers import get_debug_flag
-from .production import check_production
 from .sansio.app import Core
-from .serving import run
 from .serving import show_server_banner as show_server_banner
-from .serving import SSLArgument
-from .typing import ASGIApp
-from .typing import ASGIReceive
-from .typing import ASGISend
 from .typing import CommandApp
-from .typing import Scope
-
-R = t.TypeVar("R")
-P = t.ParamSpec("P")
-
-_pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
-
-
-def pass_script_info(f: t.Callable[t.Concatenate[ScriptInfo, P], R]) -> t.Callable[P, R]:
-    """Give the command `f` the `ScriptInfo` of this run as its first argument."""
-    return _pass_script_info(f)
 
 
 class FlaskGroup(AppGroup):
@@ -198,200 +172,6 @@ def _show_error(error: Exception) -> None:
 
 
 QuartGroup = QuartishGroup = FlaskGroup
-
-
-# --- run --------------------------------------------------------------------------------------
-
-
-@click.command(
-    "run", short_help="Run a development server.", params=[_debug_option, tracebacks_option]
-)
-@click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.", cls=Option)
-@click.option("--port", "-p", default=5000, help="The port to bind to.", cls=Option)
-@click.option(
-    "--cert",
-    "--certfile",
-    type=CertParamType(),
-    is_eager=True,
-    help="A certificate file to use HTTPS, 'adhoc', or the import name of an SSLContext.",
-    cls=Option,
-)
-@click.option(
-    "--key",
-    "--keyfile",
-    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
-    callback=_validate_key,
-    expose_value=False,
-    help="The key file of the certificate file.",
-    cls=Option,
-)
-@click.option(
-    "--reload/--no-reload",
-    default=None,
-    help="Restart when a file changes. By default so in debug mode.",
-    cls=Option,
-)
-@click.option(
-    "--server",
-    type=click.Choice(list(SERVERS)),
-    default="hypercorn",
-    help="Who serves; what is not installed is said.",
-    cls=Option,
-)
-@click.option(
-    "--debugger/--no-debugger",
-    default=None,
-    help="Show errors in the browser. By default so in debug mode.",
-    cls=Option,
-)
-@click.option(
-    "--with-threads/--without-threads",
-    default=True,
-    help="Accepted for Flask's sake; sync views always run in threads.",
-    cls=Option,
-)
-@click.option(
-    "--extra-files",
-    type=SeparatedPathType(),
-    help=f"More files to watch for changes, separated by {os.path.pathsep!r}.",
-    cls=Option,
-)
-@click.option(
-    "--exclude-patterns",
-    type=SeparatedPathType(),
-    help=f"Files to leave unwatched: fnmatch patterns, separated by {os.path.pathsep!r}.",
-    cls=Option,
-)
-@click.option(
-    "--live-reload/--no-live-reload",
-    default=False,
-    help="Reload open pages after a change: in debug mode, on this machine.",
-    cls=Option,
-)
-@click.option(
-    "--bind",
-    "-b",
-    multiple=True,
-    metavar="ADDRESS",
-    help=(
-        "An address in place of --host and --port: host:port, unix:PATH or fd://NUMBER. May be"
-        " given several times."
-    ),
-    cls=Option,
-)
-@click.option(
-    "--workers",
-    "-w",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="The number of processes. With more than one, nothing is reloaded.",
-    cls=Option,
-)
-@click.option(
-    "--root-path", default="", metavar="PATH", help="Where a proxy has the app.", cls=Option
-)
-@pass_script_info
-def run_command(
-    info: ScriptInfo,
-    host: str,
-    port: int,
-    reload: bool | None,
-    server: str,
-    debugger: bool | None,
-    with_threads: bool,
-    cert: SSLArgument | None,
-    extra_files: list[str] | None,
-    exclude_patterns: list[str] | None,
-    live_reload: bool,
-    bind: tuple[str, ...],
-    workers: int,
-    root_path: str,
-) -> None:
-    """Run a local development server, which speaks HTTP/1.1, HTTP/2 and websockets.
-
-    Debug mode ('--debug') turns on the reloader and the debugger. For production start
-    an ASGI server such as Hypercorn yourself.
-    """
-    debug = get_debug_flag()
-    if debugger is None:
-        debugger = debug
-    if reload is None:
-        reload = debug and workers == 1
-    if reload and workers > 1:
-        raise click.UsageError("--workers and --reload exclude each other.")
-    show_server_banner(debug, info.app_import_path)
-    app: ASGIApp = _in_a_child
-    pages: list[str] = []
-    # Who runs others loads nothing, so that nothing that is wrong with the app ends it.
-    if is_child() or not (reload or workers > 1):
-        loaded = _load(info)
-        if debug and not debugger:
-            loaded.config["DEBUGGER"] = False
-        app, pages = loaded, pages_of(loaded)
-        extra_files = [*(extra_files or ()), *code_of(loaded)]
-    run(
-        app,
-        host,
-        port,
-        server=server,
-        debug=debug,
-        use_reloader=reload,
-        use_debugger=debugger,
-        live_reload=live_reload,
-        ssl_context=cert,
-        bind=bind,
-        workers=workers,
-        root_path=root_path,
-        extra_files=extra_files,
-        exclude_patterns=exclude_patterns,
-        pages=pages,
-    )
-
-
-async def _in_a_child(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-    """Stand for the app where another process has it."""
-
-
-def _load(info: ScriptInfo) -> t.Any:
-    """Return the app. Where it does not load, the process that runs this one is told why."""
-    try:
-        return info.load_app()
-    except Exception as error:
-        if (
-            PARENT is None
-            or not PARENT.reloads
-            or (PARENT.is_first and isinstance(error, NotThere))
-        ):
-            raise  # a name that is misspelt is no file that may change
-        if isinstance(error, NoAppException) and isinstance(error.__context__, ImportError):
-            error = error.__context__
-        PARENT.fail(error)
-        click.echo(failure_of(error)["text"], err=True)
-        sys.exit(1)
-
-
-# --- check -----------------------------------------------------------------------------------
-
-
-@click.command("check", short_help="Show what production wants of the app.")
-@click.option("--skip", multiple=True, help="A setting to say nothing about.", cls=Option)
-@with_appcontext
-def check_command(skip: tuple[str, ...]) -> None:
-    """Show what the app's configuration has, and production does not want; and what its
-    'async def' views call that holds the event loop.
-
-    Ends with status 1 where there is something. Each is explained in docs/production.md.
-    """
-    app = current_app()
-    every = [*check_production(app), *check_views(t.cast(Core, app))]
-    found = [finding for finding in every if finding.name not in skip]
-    for finding in found:
-        click.echo(f"{finding.name}: {finding.says}.\n    Cure: {finding.cure}.")
-    if found:
-        click.echo(f"{len(found)} found.", err=True)
-        click.get_current_context().exit(1)
-    click.echo("Nothing found.")
 
 
 cli: FlaskGroup = FlaskGroup(

@@ -27,6 +27,9 @@ from ..helpers import get_load_dotenv
 from ..sansio.app import Core
 from .commands import AppLoader
 
+R = t.TypeVar("R")
+P = t.ParamSpec("P")
+
 # Read in this order; a later file has the last word, the process environment above all.
 DOTENV_FILES = (".flaskenv", ".quartenv", ".quartishenv", ".env")
 
@@ -299,6 +302,14 @@ class ScriptInfo(AppLoader):
             " 'QUARTISH_APP' or 'FLASK_APP' environment variable, or put it in a 'wsgi.py'"
             " or 'app.py' file in the current directory."
         )
+
+
+_pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
+
+
+def pass_script_info(f: t.Callable[t.Concatenate[ScriptInfo, P], R]) -> t.Callable[P, R]:
+    """Give the command `f` the `ScriptInfo` of this run as its first argument."""
+    return _pass_script_info(f)
 
 
 AppLoader.default = ScriptInfo

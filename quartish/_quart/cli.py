@@ -25,10 +25,10 @@ from .._cli.options import _debug_option
 from .._cli.options import Option
 from .._cli.options import tracebacks_option
 from .._cli.options import version_option as version_option
+from .._cli.run import in_a_child
+from .._cli.run import load_app
 from .._names import serve
 from .._serving.reloaded import is_child
-from ..cli import _in_a_child
-from ..cli import _load
 from ..cli import FlaskGroup
 from ..cli import get_version as get_version
 from ..cli import routes_command as routes_command
@@ -80,13 +80,13 @@ def run_command(
     if reload is None:
         reload = debug
     try:
-        app = _load(info)
+        app = load_app(info)
     except Exception as error:
         # What this process becomes instead shows the reason, which a child will tell it.
         if is_child() or not reload or isinstance(error, _locate.NotThere):
             raise
         run(
-            _in_a_child,
+            in_a_child,
             host,
             port,
             debug=debug,

@@ -17,7 +17,6 @@ from werkzeug.test import TestResponse
 from .._concurrency.coroutines import is_awaitable
 from .._dispatch.response import PRESERVE
 from .._http.outgoing import HEAD_BODY
-from .._werkzeug import Cookie
 from ..sessions.session import SessionMixin
 from ..typing import AppLike
 from ..typing import Scope
@@ -25,6 +24,8 @@ from ..wrappers.awaitable_response import Response
 from ..wrappers.connection import hand_down
 from .connections import TestHTTPConnection
 from .connections import TestWebsocketConnection
+from .cookies import CookieJar
+from .cookies import StoredCookie
 from .utils import Auth
 from .utils import FilesLike
 from .utils import FormLike
@@ -42,59 +43,6 @@ _COOKIE = (
 )
 R = t.TypeVar("R", Response, TestResponse)
 REDIRECTS = {301, 302, 303, 305, 307, 308}
-
-
-class StoredCookie(Cookie):
-    """A cookie of the jar."""
-
-    @property
-    def name(self) -> str:
-        """The key, under the name that `http.cookiejar` gives it."""
-        return self.key
-
-
-class CookieJar:
-    """The cookies of a client, in the order in which they came. As in Werkzeug's client,
-    domain and path say where they are sent."""
-
-    def __init__(self) -> None:
-        self._cookies: dict[tuple[str, str, str], StoredCookie] = {}
-
-    def __iter__(self) -> t.Iterator[StoredCookie]:
-        return iter(self._cookies.values())
-
-    def __len__(self) -> int:
-        return len(self._cookies)
-
-    def __bool__(self) -> bool:
-        return True  # an empty jar is one, too
-
-    def clear(self) -> None:
-        """Forget all cookies."""
-        self._cookies.clear()
-
-    def get(self, key: str, domain: str, path: str) -> StoredCookie | None:
-        """Return one cookie, or None."""
-        return self._cookies.get((domain, path, key))
-
-    def store(self, host: str, path: str, header: str, origin_only: bool | None = None) -> None:
-        """Take a `Set-Cookie` header, or what it deletes out."""
-        cookie = StoredCookie.of(host, path, header)
-        if origin_only is not None:
-            cookie.origin_only = origin_only
-        if cookie.deletes:
-            self._cookies.pop(cookie.storage_key, None)
-        else:
-            self._cookies[cookie.storage_key] = cookie
-
-    def store_all(self, host: str, path: str, headers: Headers) -> None:
-        """Take the cookies of a response."""
-        for header in headers.getlist("Set-Cookie"):
-            self.store(host, path, header)
-
-    def header(self, host: str, path: str) -> str:
-        """Return the `Cookie` header for a request, "" for none."""
-        return "; ".join(filter(None, (cookie.header_for(host, path) for cookie in self)))
 
 
 class AsyncClient(t.Generic[R]):

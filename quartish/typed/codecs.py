@@ -6,35 +6,29 @@ The rule: what a client sent raises `Undecodable`, or `Refused` with every fault
 
 from __future__ import annotations
 
-import dataclasses
 import decimal
 import functools
 import itertools
-import sys
 import typing as t
 
 import msgspec
-from werkzeug.datastructures import FileStorage
 
-from .annotations import is_file
-from .annotations import is_struct
-from .annotations import item_of
 from .annotations import needs_pydantic
 from .annotations import parts_of
-from .annotations import split
-from .annotations import without_none
 from .faults import Fault
 from .faults import fault_of
 from .faults import faults_of_model
-from .faults import missing
 from .faults import MOST
+from .fields import fields_of
+from .search import Search
+from .search import SEARCHED
+from .search import Shape
+from .search import take_own
 from .texts import reworded
 
 #: What decoding raises beside `ValidationError`. Bytes that are no UTF-8 are a ValueError before
 #: msgspec 0.20.
 _DECODING = (msgspec.DecodeError, RecursionError, ValueError, TypeError)
-#: Values that are looked at one by one for more faults than the first.
-_SEARCHED = 1000
 #: What msgspec says of a float in the place of another number.
 _FLOAT = "got `float`"
 
@@ -49,24 +43,6 @@ class Refused(Exception):
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(faults)
         self.faults = faults
-
-
-class Field(t.NamedTuple):
-    """A field of a type with fields."""
-
-    #: Its name in what is sent.
-    name: str
-    annotation: t.Any
-    required: bool
-
-    @property
-    def many(self) -> bool:
-        """Whether a form, or a query, may have more than one of it."""
-        return item_of(self.annotation) is not None
-
-    @property
-    def file(self) -> bool:
-        return is_file(self.annotation)
 
 
 class Codec(t.Protocol):
@@ -97,15 +73,17 @@ class StructCodec:
 
     def __init__(self, annotation: t.Any) -> None:
         self.annotation = annotation
-        self._json = msgspec.json.Decoder(annotation, dec_hook=_hook)
-        self._msgpack = msgspec.msgpack.Decoder(annotation, dec_hook=_hook, ext_hook=_refuse_ext)
+        self._json = msgspec.json.Decoder(annotation, dec_hook=take_own)
+        self._msgpack = msgspec.msgpack.Decoder(annotation, dec_hook=take_own, ext_hook=_refuse_ext)
         self._encode = msgspec.json.Encoder().encode
-        self._convert: t.Any = functools.partial(msgspec.convert, type=annotation, dec_hook=_hook)
+        self._convert: t.Any = functools.partial(
+            msgspec.convert, type=annotation, dec_hook=take_own
+        )
         self._read: t.Any = functools.partial(self._convert, strict=False)
         self._text = annotation is str
         #: PERF(0.2 us): what `from_text` begins with, for who does the rest where it raises.
         self.read_text: t.Any = str if self._text else self._read
-        self._shape = _Shape(annotation)
+        self._shape = Shape(annotation)
         #: Whether there may be decimals in it, of which NaN is one to msgspec.
         self._decimals = _has_decimals(annotation, set())
         if self._decimals:
@@ -175,16 +153,16 @@ class StructCodec:
     def check(self, value: t.Any) -> None:
         self._convert(msgspec.to_builtins(value))
 
-    def _reworded(self, value: t.Any, shape: _Shape) -> t.Any:
+    def _reworded(self, value: t.Any, shape: Shape) -> t.Any:
         """Return text with that in other words which was refused."""
         try:
-            msgspec.convert(value, shape.annotation, strict=False, dec_hook=_hook)
+            msgspec.convert(value, shape.annotation, strict=False, dec_hook=take_own)
             return value
         except msgspec.ValidationError:
             pass
         if isinstance(value, str):
             return reworded(value, shape.annotation)
-        if isinstance(value, list) and shape.item is not None and len(value) <= _SEARCHED:
+        if isinstance(value, list) and shape.item is not None and len(value) <= SEARCHED:
             return [self._reworded(one, shape.item) for one in value]
         if isinstance(value, dict):
             fields = {name: field for name, field, _ in shape.fields}
@@ -215,73 +193,9 @@ class StructCodec:
         error: Exception,
         strict: bool,
     ) -> list[Fault]:
-        search = _Search(where, strict)
+        search = Search(where, strict)
         search.look(value, self._shape, path)
         return search.found or [fault_of(error, where, path)]
-
-
-class _Shape:
-    """What a type is made of, looked up once, when a value of it was refused."""
-
-    def __init__(self, annotation: t.Any) -> None:
-        self.annotation = annotation
-        self._inner = without_none(annotation)
-
-    @functools.cached_property
-    def item(self) -> _Shape | None:
-        """Of a list."""
-        item = item_of(self._inner)
-        return None if item is None else _Shape(item)
-
-    @functools.cached_property
-    def value(self) -> _Shape | None:
-        """Of a dict."""
-        bare = split(self._inner)[0]
-        return _Shape(t.get_args(bare)[1]) if t.get_origin(bare) is dict else None
-
-    @functools.cached_property
-    def fields(self) -> list[tuple[str, _Shape, bool]]:
-        """Of a type that has some: name, shape, and whether it is required."""
-        return [(f.name, _Shape(f.annotation), f.required) for f in fields_of(self._inner)]
-
-
-class _Search:
-    """Looks for every fault of a value: msgspec tells of the first alone."""
-
-    def __init__(self, where: str, strict: bool) -> None:
-        self.where = where
-        self.strict = strict
-        self.found: list[Fault] = []
-        self._left = _SEARCHED
-
-    def look(self, value: t.Any, shape: _Shape, path: list[str | int]) -> None:
-        self._left -= 1
-        if self._left < 0 or len(self.found) >= MOST:
-            return
-        try:
-            msgspec.convert(value, shape.annotation, strict=self.strict, dec_hook=_hook)
-            return
-        except msgspec.ValidationError as error:
-            refused = error
-        except (TypeError, RecursionError):  # what it takes only as a part, such as a TypeVar
-            return
-        before = len(self.found)
-        if isinstance(value, (list, tuple)):
-            if shape.item is not None:
-                for number, one in enumerate(value[: _SEARCHED + 1]):
-                    self.look(one, shape.item, [*path, number])
-        elif isinstance(value, dict):
-            if shape.value is not None:
-                for key, one in list(value.items())[: _SEARCHED + 1]:
-                    name = key if type(key) in (str, int) else str(key)
-                    self.look(one, shape.value, [*path, name])
-            for name, field, required in shape.fields:
-                if name in value:
-                    self.look(value[name], field, [*path, name])
-                elif required:
-                    self.found.append(missing(self.where, [*path, name]))
-        if len(self.found) == before:
-            self.found.append(fault_of(refused, self.where, path))
 
 
 class ModelCodec:
@@ -348,44 +262,6 @@ def codec_of(annotation: t.Any) -> Codec:
     return ModelCodec(annotation) if needs_pydantic(annotation) else StructCodec(annotation)
 
 
-def fields_of(annotation: t.Any) -> list[Field]:
-    """Return the fields of a type that has some, by the names that are sent; none for others."""
-    cls: t.Any = split(without_none(annotation))[0]
-    cls = t.get_origin(cls) or cls
-    if not isinstance(cls, type) or not is_struct(cls):
-        return []
-    if issubclass(cls, msgspec.Struct):
-        return [Field(f.encode_name, f.type, f.required) for f in msgspec.structs.fields(cls)]
-    if hasattr(cls, "model_fields"):
-        return [
-            Field(_sent_as(name, f), f.annotation, f.is_required())
-            for name, f in t.cast(t.Any, cls).model_fields.items()
-        ]
-    hints = t.get_type_hints(cls, include_extras=True)
-    if t.is_typeddict(cls):
-        required: t.Any = t.cast(t.Any, cls).__required_keys__
-        return [
-            # The class itself cannot tell, where annotations are text.
-            Field(name, _of_key(hint), name in required and t.get_origin(hint) is not t.NotRequired)
-            for name, hint in hints.items()
-        ]
-    if dataclasses.is_dataclass(cls):
-        return [
-            Field(
-                f.name,
-                hints[f.name],
-                f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING,
-            )
-            for f in dataclasses.fields(cls)
-            if f.init
-        ]
-    nothing = sys.modules["attr"].NOTHING
-    attributes = t.cast(t.Any, cls).__attrs_attrs__
-    return [
-        Field(f.name, hints.get(f.name, t.Any), f.default is nothing) for f in attributes if f.init
-    ]
-
-
 def _has_decimals(annotation: t.Any, seen: set[t.Any]) -> bool:
     """Say whether a decimal may be in values of a type, however deep."""
     for part in parts_of(annotation):
@@ -418,17 +294,6 @@ def _not_finite(value: t.Any, path: list[str | int]) -> t.Iterator[list[str | in
             yield from _not_finite(getattr(value, name, None), [*path, name])
 
 
-def _of_key(hint: t.Any) -> t.Any:
-    """Return the type of a TypedDict's key, without what says whether it is required."""
-    wrapped = t.get_origin(hint) in (t.Required, t.NotRequired)
-    return t.get_args(hint)[0] if wrapped else hint
-
-
-def _sent_as(name: str, field: t.Any) -> str:
-    alias = field.validation_alias or field.alias
-    return alias if isinstance(alias, str) else name
-
-
 def _with_integers(value: t.Any) -> t.Any:
     """Return decoded JSON with an int for each float that is one: to JSON Schema 1.0 is an integer,
     to msgspec it is not."""
@@ -439,15 +304,6 @@ def _with_integers(value: t.Any) -> t.Any:
     if type(value) is dict:
         return {key: _with_integers(one) for key, one in value.items()}
     return value
-
-
-def _hook(cls: type[t.Any], value: t.Any) -> t.Any:
-    """Take what is of the type already, such as an uploaded file; msgspec knows no such types."""
-    if isinstance(value, cls):
-        return value
-    if issubclass(cls, FileStorage):
-        raise ValueError("Expected `file`")
-    raise ValueError(f"Expected `{cls.__name__}`")
 
 
 def _refuse_ext(code: int, data: memoryview) -> t.NoReturn:

@@ -19,12 +19,12 @@ from .annotations import without_marks
 from .annotations import without_none
 from .codecs import Codec
 from .codecs import codec_of
-from .codecs import Field
-from .codecs import fields_of
 from .codecs import Refused
 from .codecs import StructCodec
 from .faults import Fault
 from .faults import missing
+from .fields import Field
+from .fields import fields_of
 from .marks import Parameter
 from .texts import takes_empty
 

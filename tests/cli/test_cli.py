@@ -19,7 +19,6 @@ from click.testing import CliRunner
 from click.testing import Result
 
 from quartish import Blueprint
-from quartish import cli as cli_module
 from quartish import current_app
 from quartish import Flask
 from quartish import g
@@ -578,7 +577,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
     def run(app: t.Any, host: str, port: int, **options: t.Any) -> None:
         asked.update(options, app=app, host=host, port=port)
 
-    monkeypatch.setattr(cli_module, "run", run)
+    monkeypatch.setattr("quartish._cli.run.run", run)
     return asked
 
 

@@ -103,6 +103,7 @@ FLOORS = {
     "as_flask": 6,
     "as_quart": 6,
     "cli": 6,
+    "_cli.check": 6,
     "quart": 6,
 }
 

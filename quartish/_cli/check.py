@@ -1,0 +1,34 @@
+"""The `check` command: what production does not want of an app."""
+
+from __future__ import annotations
+
+import typing as t
+
+import click
+
+from .._current import current_app
+from .._port.running import check_views
+from ..production import check_production
+from ..sansio.app import Core
+from .commands import with_appcontext
+from .options import Option
+
+
+@click.command("check", short_help="Show what production wants of the app.")
+@click.option("--skip", multiple=True, help="A setting to say nothing about.", cls=Option)
+@with_appcontext
+def check_command(skip: tuple[str, ...]) -> None:
+    """Show what the app's configuration has, and production does not want; and what its
+    'async def' views call that holds the event loop.
+
+    Ends with status 1 where there is something. Each is explained in docs/production.md.
+    """
+    app = current_app()
+    every = [*check_production(app), *check_views(t.cast(Core, app))]
+    found = [finding for finding in every if finding.name not in skip]
+    for finding in found:
+        click.echo(f"{finding.name}: {finding.says}.\n    Cure: {finding.cure}.")
+    if found:
+        click.echo(f"{len(found)} found.", err=True)
+        click.get_current_context().exit(1)
+    click.echo("Nothing found.")

@@ -1,0 +1,97 @@
+"""The search for every fault of a value that msgspec has refused: it tells of the first alone.
+
+The rule: it is bounded, by how many values are looked at and how many faults are told.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+import msgspec
+from werkzeug.datastructures import FileStorage
+
+from .annotations import item_of
+from .annotations import split
+from .annotations import without_none
+from .faults import Fault
+from .faults import fault_of
+from .faults import missing
+from .faults import MOST
+from .fields import fields_of
+
+#: Values that are looked at one by one for more faults than the first.
+SEARCHED = 1000
+
+
+class Shape:
+    """What a type is made of, looked up once, when a value of it was refused."""
+
+    def __init__(self, annotation: t.Any) -> None:
+        self.annotation = annotation
+        self._inner = without_none(annotation)
+
+    @functools.cached_property
+    def item(self) -> Shape | None:
+        """Of a list."""
+        item = item_of(self._inner)
+        return None if item is None else Shape(item)
+
+    @functools.cached_property
+    def value(self) -> Shape | None:
+        """Of a dict."""
+        bare = split(self._inner)[0]
+        return Shape(t.get_args(bare)[1]) if t.get_origin(bare) is dict else None
+
+    @functools.cached_property
+    def fields(self) -> list[tuple[str, Shape, bool]]:
+        """Of a type that has some: name, shape, and whether it is required."""
+        return [(f.name, Shape(f.annotation), f.required) for f in fields_of(self._inner)]
+
+
+class Search:
+    """Looks for every fault of a value: msgspec tells of the first alone."""
+
+    def __init__(self, where: str, strict: bool) -> None:
+        self.where = where
+        self.strict = strict
+        self.found: list[Fault] = []
+        self._left = SEARCHED
+
+    def look(self, value: t.Any, shape: Shape, path: list[str | int]) -> None:
+        self._left -= 1
+        if self._left < 0 or len(self.found) >= MOST:
+            return
+        try:
+            msgspec.convert(value, shape.annotation, strict=self.strict, dec_hook=take_own)
+            return
+        except msgspec.ValidationError as error:
+            refused = error
+        except (TypeError, RecursionError):  # what it takes only as a part, such as a TypeVar
+            return
+        before = len(self.found)
+        if isinstance(value, (list, tuple)):
+            if shape.item is not None:
+                for number, one in enumerate(value[: SEARCHED + 1]):
+                    self.look(one, shape.item, [*path, number])
+        elif isinstance(value, dict):
+            if shape.value is not None:
+                for key, one in list(value.items())[: SEARCHED + 1]:
+                    name = key if type(key) in (str, int) else str(key)
+                    self.look(one, shape.value, [*path, name])
+            for name, field, required in shape.fields:
+                if name in value:
+                    self.look(value[name], field, [*path, name])
+                elif required:
+                    self.found.append(missing(self.where, [*path, name]))
+        if len(self.found) == before:
+            self.found.append(fault_of(refused, self.where, path))
+
+
+def take_own(cls: type[t.Any], value: t.Any) -> t.Any:
+    """Take what is of the type already, such as an uploaded file; msgspec knows no such types."""
+    if isinstance(value, cls):
+        return value
+    if issubclass(cls, FileStorage):
+        raise ValueError("Expected `file`")
+    raise ValueError(f"Expected `{cls.__name__}`")
