@@ -13,8 +13,8 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import RequestRedirect
 
 from ._current import find_context
-from ._mistakes import allowed
-from ._mistakes import nearest
+from ._mistakes.names import allowed
+from ._mistakes.names import nearest
 from .typing import AppLike
 
 if t.TYPE_CHECKING:

@@ -11,10 +11,10 @@ import typing as t
 import pytest
 
 import quartish
-from quartish._mistakes import explain
-from quartish._mistakes import nearest
-from quartish._mistakes import place_of
-from quartish._mistakes import refuse_coroutine
+from quartish._mistakes.awaits import refuse_coroutine
+from quartish._mistakes.explain import explain
+from quartish._mistakes.names import nearest
+from quartish._mistakes.places import place_of
 from quartish.testing.client import AsyncFlaskClient
 from tests._doors import Ask
 from tests._doors import through_asgi

@@ -44,7 +44,7 @@ from .._http.headers import check_sendable
 from .._http.headers import Unsendable
 from .._http.outgoing import close_response
 from .._http.outgoing import Outgoing
-from .._mistakes import explain
+from .._mistakes.explain import explain
 from ..sansio.app import Core
 from ..signals import appcontext_tearing_down
 from .direct import direct_answer

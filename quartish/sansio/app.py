@@ -29,8 +29,8 @@ from .._defaults import DEFAULTS
 from .._digests import hashed_names
 from .._import_paths import find_package
 from .._lazy import lazy
-from .._mistakes import overwrites
-from .._mistakes import refuse_coroutine
+from .._mistakes.awaits import refuse_coroutine
+from .._mistakes.places import overwrites
 from .._settings import Settings
 from .._view_makers import made_of
 from .._view_makers import make_view

@@ -9,7 +9,7 @@ import inspect
 import typing as t
 from contextlib import contextmanager
 
-from .._mistakes import place_of
+from .._mistakes.places import place_of
 from .scaffold import Scaffold
 from .scaffold import setupmethod
 

@@ -27,7 +27,7 @@ from .._files import then
 from .._import_paths import _find_package_path as _find_package_path
 from .._import_paths import find_package as find_package
 from .._import_paths import get_root_path
-from .._mistakes import place_of
+from .._mistakes.places import place_of
 from ..helpers import send_from_directory
 from ..templating.render import _default_template_ctx_processor
 from ..typing import AfterRequestCallable

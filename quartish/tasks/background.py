@@ -25,7 +25,7 @@ from .._concurrency.threads import to_thread
 from .._concurrency.watch import under
 from .._concurrency.watch import Watch
 from .._current import call_with_context
-from .._mistakes import explain
+from .._mistakes.explain import explain
 from ..logging import folding
 from ..signals import got_background_exception
 from ..typing import LiveApp

@@ -19,7 +19,7 @@ import typing as t
 
 import msgspec
 
-from .._mistakes import place_of
+from .._mistakes.places import place_of
 from ..sansio.app import Core
 from ..sansio.components import Component
 from .annotations import hints_of

@@ -1,0 +1,1 @@
+"""What is said of common mistakes beside the error that they end in: thing, place and cure."""
