@@ -106,12 +106,12 @@ class BlueprintSetupState:
         url_prefix = _given(options.get("url_prefix"), child.url_prefix)
         if url_prefix is not None and self.url_prefix is not None:
             url_prefix = _join(self.url_prefix, url_prefix)
-        return {
-            **options,
+        nested = {
             "subdomain": _given(subdomain, self.subdomain),
             "url_prefix": _given(url_prefix, self.url_prefix),
             "name_prefix": f"{self.name_prefix}.{self.name}".lstrip("."),
         }
+        return {**options, **{key: value for key, value in nested.items() if value is not None}}
 
 
 class Blueprint(Scaffold):

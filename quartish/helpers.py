@@ -176,6 +176,9 @@ class Ready:
     def __init__(self, pending: t.Sequence[t.Awaitable[t.Any]] = ()) -> None:
         self._pending = pending
 
+    def __bool__(self) -> bool:
+        return False  # as Flask's None: `return flash("Saved.") or redirect("/")`
+
     def __await__(self) -> Generator[t.Any, t.Any, None]:
         for awaitable in self._pending:
             yield from awaitable.__await__()
@@ -216,7 +219,7 @@ def get_flashed_messages(
         flashes = ctx.flashes = session.pop("_flashes") if "_flashes" in session else []
     if category_filter:
         flashes = [pair for pair in flashes if pair[0] in category_filter]
-    return flashes if with_categories else [message for _, message in flashes]
+    return flashes if with_categories else [pair[1] for pair in flashes]
 
 
 def _send(signal: NamedSignal, app: AppLike, **kwargs: t.Any) -> list[t.Awaitable[t.Any]]:

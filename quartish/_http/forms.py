@@ -242,6 +242,8 @@ class BlockingFormDataParser(WerkzeugFormDataParser):
             data = _read_file(stream, self.max_form_memory_size)
             fields = parse_urlencoded(data, kind, self.max_form_parts)
             return stream, fields, kind()
+        if mimetype != MULTIPART:  # Quart's parser has one name more than Werkzeug's
+            return stream, kind(), kind()
         parser = FormDataParser(
             cls=kind,
             max_form_memory_size=self.max_form_memory_size,

@@ -108,7 +108,7 @@ class RouteTable:
             text = rule.rule
             if "//" in text:  # Werkzeug's matcher has one in the place of several
                 self.whole, text = False, _SLASHES.sub("/", text)
-            if not rule.arguments:
+            if "<" not in text:  # `arguments` would have those of defaults, too
                 by_method = self.static.setdefault(text, {})
                 for method in _methods(rule):
                     if method is False or ANY not in by_method:

@@ -333,7 +333,9 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         """
         if endpoint is None:
             endpoint = _endpoint_from_view_func(view_func)
-        methods = options.pop("methods", None) or getattr(view_func, "methods", None) or ("GET",)
+        methods = options.pop("methods", None)
+        if methods is None:  # an empty list is one
+            methods = getattr(view_func, "methods", None) or ("GET",)
         if isinstance(methods, str):
             raise TypeError(
                 "Allowed methods must be a list of strings, for"

@@ -232,7 +232,9 @@ class SecureCookieSessionInterface(SessionInterface):
             return
 
         accessed = session.accessed
-        varies = True
+        if accessed:  # first, as in Flask: whatever fails below, the answer depends on the cookie
+            vary_by_cookie(response)
+        varies = not accessed
         if session and self.should_set_cookie(app, session):
             expires = self.get_expiration_time(app, session)
             if options is None and stock:
@@ -249,7 +251,7 @@ class SecureCookieSessionInterface(SessionInterface):
         elif not session and session.modified:
             response.delete_cookie(**(options or self._cookie_options(app)))
         else:
-            varies = accessed
+            varies = False
         session.accessed = accessed  # reading it here was none of the view's doing
         if varies:
             vary_by_cookie(response)
@@ -268,7 +270,8 @@ class SecureCookieSessionInterface(SessionInterface):
             session.accessed = accessed
             if not line.isascii() or len(line) > settings.MAX_COOKIE_SIZE:
                 return None
-            return [(b"set-cookie", line.encode()), _VARY]
+            saved = (b"set-cookie", line.encode())
+            return [_VARY, saved] if accessed else [saved, _VARY]
         session.accessed = accessed
         return [_VARY] if accessed else []
 

@@ -6,12 +6,14 @@ import asyncio
 import io
 import typing as t
 
+import flask
 import pytest
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser as WerkzeugFormDataParser
 from werkzeug.test import create_environ
 
 import quartish
+import quartish.quart
 from quartish import request
 from quartish._concurrency import greenlets
 from quartish._http.inbox import Inbox
@@ -232,14 +234,32 @@ def test_a_form_that_another_parser_refuses_is_a_400() -> None:
     assert response.status_code == 400
 
 
-def test_forms_by_an_old_name_of_their_type() -> None:
-    app = quartish.Flask("app")
+async def test_forms_by_an_old_name_of_their_type() -> None:
+    """They are ones for Quart, and for Werkzeug no more."""
+    headers = {"Content-Type": "application/x-url-encoded"}
+    app: t.Any = quartish.Quart("app")
     app.config["MAX_FORM_MEMORY_SIZE"] = 7
-    app.add_url_rule("/", "view", lambda: dict(request.form), methods=["POST"])
-    client, headers = app.test_client(), {"Content-Type": "application/x-url-encoded"}
-    response = client.post("/", data=b"a=1&b=2", headers=headers)
-    assert response.json == {"a": "1", "b": "2"}
-    assert client.post("/", data=b"a=1&b=22", headers=headers).status_code == 413
+
+    async def fields() -> t.Any:
+        return dict(await quartish.quart.request.form)
+
+    app.add_url_rule("/", "view", fields, methods=["POST"])
+    response = await app.test_client().post("/", data=b"a=1&b=2", headers=headers)
+    assert await response.get_json() == {"a": "1", "b": "2"}
+    response = await app.test_client().post("/", data=b"a=1&b=22", headers=headers)
+    assert response.status_code == 413
+
+    def whole(module: t.Any) -> t.Any:
+        app = module.Flask("app")
+
+        def view() -> t.Any:
+            data = module.request.get_data(parse_form_data=True)
+            return [data.decode(), dict(module.request.form), dict(module.request.files)]
+
+        app.add_url_rule("/", "view", view, methods=["POST"])
+        return app.test_client().post("/", data=b"a=1&b=2", headers=headers).json
+
+    assert whole(quartish) == whole(flask) == ["a=1&b=2", {}, {}]
 
 
 # --- files ----------------------------------------------------------------------------------------
