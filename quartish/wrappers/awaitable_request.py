@@ -22,7 +22,6 @@ from .._http.body import Body as IncomingBody
 from .._http.forms import Form
 from .._http.forms import FormDataParser
 from .._http.forms import MANY
-from .._http.headers import latin_lines
 from .._http.inbox import give_way
 from .._http.inbox import Inbox
 from .._http.parts import Parts
@@ -34,10 +33,14 @@ from ..datastructures import FileStorage
 from ..json._long import LONG
 from ..json.provider import reads_long
 from ..typing import Scope
+from .asgi_extensions import headers_to_push
+from .asgi_extensions import hint
+from .asgi_extensions import push
 from .connection import Conn
 from .limits import Limits
 from .limits import PARTS_TAKEN
 from .request_body import Body as Body
+from .request_body import fill
 from .request_body import Turn
 from .unawaited import Pending
 
@@ -45,17 +48,6 @@ T = t.TypeVar("T")
 Coroutine = cabc.Coroutine[t.Any, t.Any, T]
 
 _NO_FILES: MultiDict[str, t.Any] = ImmutableMultiDict()
-_PUSHED_HEADERS = ("accept", "accept-encoding", "accept-language", "cache-control", "user-agent")
-
-
-async def _fill(body: t.Any, source: IncomingBody) -> None:
-    """Hand on what comes in to a body that is filled by hand."""
-    try:
-        async for chunk in source:
-            body.append(chunk)
-        body.set_complete()
-    except HTTPException:  # the client left: who reads is cancelled
-        pass
 
 
 class Request(Limits):
@@ -191,7 +183,7 @@ class Request(Limits):
         if self._incoming is None:
             body.set_complete()
         else:
-            self._filling = asyncio.create_task(_fill(body, self._incoming))
+            self._filling = asyncio.create_task(fill(body, self._incoming))
             self.needs_close: bool = True
         return body
 
@@ -457,25 +449,14 @@ class Request(Limits):
         Source:
             RFC 8297; ASGI specification, "Early hints".
         """
-        await self._hint(links)
+        await hint(self, links)
 
     async def send_push_promise(self, path: str) -> None:
         """Promise `path` to an HTTP/2 client, with the headers that say what it accepts."""
-        headers = Headers()
-        for name in _PUSHED_HEADERS:
-            for value in self.headers.getlist(name):
-                headers.add(name, value)
-        await self._send_push_promise(path, headers)
+        await self._send_push_promise(path, headers_to_push(self))
 
     async def _send_push_promise(self, path: str, headers: Headers) -> None:
-        extensions = self.scope.get("extensions") or {}
-        if hasattr(self, "asgi_send") and "http.response.push" in extensions:
-            raw = latin_lines(headers)
-            try:
-                await self.asgi_send({"type": "http.response.push", "path": path, "headers": raw})
-            except OSError:
-                await give_way(self)
-                raise
+        await push(self, path, headers)
 
     async def close(self) -> None:
         """Close uploaded files."""

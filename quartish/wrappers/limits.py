@@ -4,7 +4,6 @@ its headers say of that body."""
 from __future__ import annotations
 
 import functools
-import typing as t
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.exceptions import UnsupportedMediaType
@@ -14,24 +13,15 @@ from .._http.body import Body
 from .._http.codings import DecodedBody
 from .._http.codings import Decoder
 from .._http.forms import MULTIPART
-from .._http.headers import breaks
-from .._http.headers import takes_trailers
-from .._http.inbox import give_way
 from .._http.parts import Offload
 from .._http.parts import PartReader
 from .._http.parts import Pull
 from .._lazy import lazy
 from ..json._long import has_more_parts
 from ..typing import ASGISend
+from .asgi_extensions import is_supported
 from .connection import Conn
 
-#: By our names: what an ASGI server may offer for an answer.
-EXTENSIONS = {
-    "early_hints": "http.response.early_hint",
-    "trailers": "http.response.trailers",
-    "push": "http.response.push",
-    "path_send": "http.response.pathsend",
-}
 PARTS_TAKEN = "The body is read by `request.parts`: take the fields of the form from there."
 
 
@@ -183,25 +173,7 @@ class Limits(Conn):
         Source:
             ASGI specification, "Extensions".
         """
-        if feature not in EXTENSIONS:
-            raise ValueError(f"{feature!r} is none of {', '.join(EXTENSIONS)}.")
-        offered = self.scope.get("extensions") or ()
-        if EXTENSIONS[feature] not in offered or not hasattr(self, "asgi_send"):
-            return False
-        return feature != "trailers" or takes_trailers(self.scope)
-
-    async def _hint(self, links: t.Iterable[str]) -> None:
-        """Send a 103 (Early Hints) with these `Link` headers, where the server can."""
-        found = [links] if isinstance(links, str) else list(links)
-        if any(breaks(link) for link in found):
-            raise ValueError("A link has a line break or a NUL in it.")
-        if found and self.supports("early_hints"):
-            lines = [link.encode("latin-1") for link in found]
-            try:
-                await self.asgi_send({"type": EXTENSIONS["early_hints"], "links": lines})
-            except OSError:  # the client left
-                await give_way(self)
-                raise
+        return is_supported(self, feature)
 
     def check_json(self, data: bytes, most: int | None) -> None:
         """Raise RequestEntityTooLarge (413) where JSON has more than so many lists and objects."""

@@ -38,6 +38,7 @@ from ..json._long import begins_as_json
 from ..json._long import LONG
 from ..json.provider import reads_long
 from ..typing import Scope
+from .asgi_extensions import hint
 from .limits import Limits
 from .limits import PARTS_TAKEN
 
@@ -420,8 +421,8 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
             RFC 8297; ASGI specification, "Early hints".
         """
         if asyncio._get_running_loop() is not None:
-            return self._hint(links)
-        from_thread(self._hint(links), prepared=True)
+            return hint(self, links)
+        from_thread(hint(self, links), prepared=True)
         return _DONE
 
     def on_json_loading_failed(self, e: ValueError | None) -> t.Any:

@@ -202,3 +202,13 @@ class Body(Turn):
         assert source is not None
         source.limit, source.timeout = self.limit, self.timeout
         return await source.next()
+
+
+async def fill(body: t.Any, source: IncomingBody) -> None:
+    """Hand on what comes in to a body that is filled by hand."""
+    try:
+        async for chunk in source:
+            body.append(chunk)
+        body.set_complete()
+    except HTTPException:  # the client left: who reads is cancelled
+        pass
