@@ -147,7 +147,7 @@ class Flow:
 
     async def straight(self, ctx: AppContext, take: Take) -> None:
         """Do what `run` does on the loop lane, for a request in which nobody takes part but the
-        view; leave to `run` what turns out to be more.
+        view, its body at hand; leave to `run` what turns out to be more.
 
         PERF(1.2 us): three steps of the flow that do nothing but await the next one.
         """
@@ -156,7 +156,10 @@ class Flow:
         if not app._got_first_request:
             app._got_first_request = True
         try:
-            rv = view(**(ctx.view_args if conn is None else conn.view_args))
+            if ctx.reads_ahead and not conn.read_at_once():
+                rv = self.produce(ctx, True)
+            else:
+                rv = view(**(ctx.view_args if conn is None else conn.view_args))
             rv = await (rv if type(rv) is CoroutineType else settled(rv))
         except BaseException as error:
             await self.run(ctx, True, take, ended(None, error), True)

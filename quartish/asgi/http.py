@@ -82,8 +82,7 @@ async def handle_http(
         exchange = exchange or HttpExchange(app, ctx, flow, receive, send)
         await exchange.complete(exchange.in_thread(context))
         return
-    bare = ctx.view is not None and not ctx.reads_ahead
-    if bare:
+    if ctx.view is not None:
         steps = flow.straight(ctx, outgoing_of).__await__()
     else:
         steps = flow.run(ctx, True, outgoing_of, direct=True).__await__()
