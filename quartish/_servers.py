@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib.util
 import math
 import os
@@ -83,6 +84,7 @@ class Calls:
             status = message.get("status", status)
             await send(message)
 
+        functools.update_wrapper(noting, send)  # by which it is seen whose `send` that is
         try:
             await self._app(scope, receive, noting)
         finally:

@@ -16,6 +16,7 @@ import os
 import tempfile
 import typing as t
 from collections import deque
+from time import monotonic
 from types import MappingProxyType
 
 from .._concurrency.loops import Turns
@@ -116,6 +117,8 @@ class Inbox:
     #: Whether what there is no room for is dropped, and how many messages were.
     drops: bool = False
     dropped: int = 0
+    #: How many messages the reader has received.
+    seen: int = 0
     #: How many bytes of a body were taken.
     taken: int = 0
     #: Whether the end of a body was read ahead.
@@ -276,6 +279,18 @@ class Inbox:
         self.drops = True
         Inbox.watch(self)
 
+    async def skip(self, pause: float, end: float, most: float = float("inf")) -> None:
+        """Drop what comes until the end of the body or the client's leaving; not longer than it
+        pauses so many seconds, than `end`, by `monotonic`, and than `most` messages are dropped."""
+        seen, moved, most = self.seen, monotonic(), self.seen + most
+        while self.reader is not None and not self.complete and self.seen < most:
+            rest = min(moved + pause, end) - monotonic()
+            if rest <= 0:
+                break
+            await asyncio.wait([self._turn()], timeout=rest)
+            if self.seen != seen:
+                seen, moved = self.seen, monotonic()
+
     async def drain(self) -> None:
         """Drop what a server's queue may hold after the end, unless it pauses before."""
         end, seen = self.dropped + QUEUED, -1
@@ -309,13 +324,14 @@ class Inbox:
             while self._has_room() or self.drops:
                 await turns.give()  # a server may have thousands of small messages at hand
                 message = await self.receive()
+                self.seen += 1
                 if message["type"] in DISCONNECTS:
                     self.gone, self.over = message, True
                     if self.listener is not None:
                         self.listener.left()
                     return
                 if self.drops and not self._has_room():
-                    self.dropped += 1
+                    self._pass_over(message)
                     if self.dropped % QUEUED == 0:  # as much as a client may cost us by this
                         await asyncio.sleep(PAUSE)
                     continue
@@ -327,6 +343,12 @@ class Inbox:
             self._settle()
             self.wake()
         self._look_later()
+
+    def _pass_over(self, message: Message) -> None:
+        """Drop a message."""
+        self.dropped += 1
+        if self.waiting:
+            self.wake()
 
     def _look_later(self) -> None:
         """Where memory is full, look later whether anybody reads."""
@@ -447,6 +469,10 @@ class HttpInbox(Inbox):
             return
         self.complete = not message.get("more_body", False)
         await super()._keep(message)
+
+    def _pass_over(self, message: Message) -> None:
+        self.complete = not message.get("more_body", False)
+        super()._pass_over(message)
 
     def _add(self, entry: _OnDisk) -> None:
         """Add a piece of a body; to the one before it, so that many small ones are few."""

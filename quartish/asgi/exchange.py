@@ -146,6 +146,8 @@ class Exchange(Watch):
     """A connection, its context and the flow that answers it."""
 
     inbox_class: t.ClassVar[type[Inbox]] = HttpInbox
+    #: The body that is to come, if any.
+    upload: Body | None = None
     #: The task of the app call, once it is known.
     task: asyncio.Task[t.Any] | None = None
     #: The stay in a worker thread, while there is one.

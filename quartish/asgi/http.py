@@ -21,7 +21,6 @@ from .._concurrency.watch import DONE
 from .._concurrency.watch import go_on
 from .._concurrency.watch import within
 from .._current import is_current
-from .._http.body import Body
 from .._http.body import BodyReader
 from .._http.head import cut
 from .._http.head import is_long
@@ -46,6 +45,7 @@ from .send import streams_here
 from .stopping import calls_of
 from .through_wsgi import handle_through_wsgi
 from .unfinished import cut_off
+from .unread import guard
 
 #: The steps of a flow, and what they wait for; `DONE`: nothing any more.
 Begun = tuple[t.Generator[t.Any, t.Any, None], t.Any]
@@ -143,8 +143,6 @@ async def _in_app_context(app: LiveApp, scope: Scope, receive: ASGIReceive, send
 class HttpExchange(Exchange):
     """One request and the answer to it."""
 
-    #: The body that is to come, if any.
-    upload: Body | None = None
     answer: Outgoing | None
     cancels: int
     lane: Lane | None
@@ -179,13 +177,13 @@ class HttpExchange(Exchange):
         try:
             await rest
             if self.answer is not None:
-                unread = self.upload is not None and not self.upload.complete
-                if unread:
+                if self.upload is not None and not self.upload.complete:
                     self.inbox.listener = None
                     self.inbox.drop()
+                    guard(self, over=True)
                 await send_answer_of(self, self.send, self.answer)
-                if unread:
-                    await self.inbox.drain()
+            if self.has_inbox and self.inbox.drops:
+                await self.inbox.drain()
         finally:
             if self.calls is not None:
                 self.calls.discard(t.cast("asyncio.Task[t.Any]", self.task))
@@ -255,6 +253,7 @@ class HttpExchange(Exchange):
             if outcome is not None:
                 await within(context, send_response(self, outcome), self, run)
         elif len(outcome.body) > AT_ONCE:
+            guard(self, over=True)
             send = self.send_timed(outcome)
             await within(context, send_answer_of(self, send, outcome), self, run)
         else:

@@ -42,6 +42,7 @@ from .exchange import Exchange
 from .trailers import with_trailers
 from .unfinished import ClientGone
 from .unfinished import cut_off
+from .unread import guard
 from .wsgi_face import as_wsgi_says
 
 _END: t.Any = object()
@@ -187,14 +188,16 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
     happens.
     """
     inbox, scope = exchange.inbox, exchange.ctx.scope
-    exchange.send = send = with_trailers(scope, exchange.send, response)
     data: bytes | None = None
     try:
         if inbox.gone is not None:
             return
+        send: ASGISend = exchange.send
         try:
             status: int = response.status_code
             data = body_in_memory(response)
+            guard(exchange, over=data is not None)
+            exchange.send = send = with_trailers(scope, exchange.send, response)
             length = None if data is None else len(data)
             headers = lines_of(exchange.ctx, response, status, length)
         except Exception as error:
@@ -279,6 +282,7 @@ def _chunks_here(response: t.Any) -> t.Iterator[bytes]:
 
 async def send_here(exchange: Exchange, response: t.Any) -> None:
     """Send a synchronous stream from the thread that runs its request."""
+    guard(exchange, over=False)
     exchange.send = with_trailers(exchange.ctx.scope, exchange.send, response)
     inbox, send = exchange.inbox, exchange.send_timed(response)
     status: int = response.status_code

@@ -32,6 +32,7 @@ from .exchange import IdleTimer
 from .unfinished import ClientGone
 from .unfinished import note
 from .unfinished import reset
+from .unread import guarded
 
 T = t.TypeVar("T")
 
@@ -84,7 +85,8 @@ async def handle_through_wsgi(
         )
         lane.cancel()
 
-    idle = IdleTimer(lane.loop, send, app.config["RESPONSE_TIMEOUT"], stalled)
+    sending = send if body is None else guarded(send, body, scope)
+    idle = IdleTimer(lane.loop, sending, app.config["RESPONSE_TIMEOUT"], stalled)
     call = WsgiCall(app, environ, idle, inbox, lane)
     inbox.listener = call
     try:
@@ -102,6 +104,8 @@ async def handle_through_wsgi(
             await reset(send)
         idle.stop()
         environ["wsgi.input"].close()
+        if inbox.drops and call.ended:
+            await inbox.drain()
         await inbox.close()
 
 

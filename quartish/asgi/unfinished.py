@@ -9,10 +9,11 @@ Source: RFC 9112, section 8; RFC 9113, section 8.1.
 from __future__ import annotations
 
 import asyncio
-import typing as t
 
 from ..typing import ASGISend
 from .exchange import Exchange
+from .servers import h2_protocol_of
+from .servers import stream_of
 
 LAST_PIECES = 0.5
 """Seconds in which what was sent before may still go out."""
@@ -51,10 +52,9 @@ def note(name: str) -> str:
 async def reset(send: ASGISend) -> None:
     """Reset the HTTP/2 stream of a server that does not do so: Hypercorn leaves it open, and its
     client waits. It knows no message for that, so the stream is found by whose method `send` is."""
-    stream: t.Any = getattr(send, "__self__", None)
-    stream = getattr(getattr(stream, "through", None), "__self__", stream)  # of debug mode
-    protocol: t.Any = getattr(getattr(stream, "send", None), "__self__", None)
-    if type(protocol).__module__ != "hypercorn.protocol.h2":
+    stream = stream_of(send)
+    protocol = h2_protocol_of(stream)
+    if protocol is None:
         return
     from hypercorn.events import RawData
 

@@ -1,0 +1,217 @@
+"""Responses to requests whose body was not read to its end.
+
+Over HTTP/1 the rest of a body stands before the client's next request. Hypercorn, and others,
+close the connection where it has not come by the time that the response ends, and say nothing of
+that: the client loses the request that it sends next. So what has come is dropped before the
+response begins. Where there is more, the response either says that the connection is closed, or,
+of a short body, its end is told to the server when the rest has come; the client does not
+wait for that, as it knows the length of what it gets. What a client can make us wait for, or take,
+is bounded.
+
+Over HTTP/2 Hypercorn fails at the rest, and closes all streams of the connection: it is taken out
+of its way.
+
+Source: RFC 9112, sections 9.3 and 9.6; RFC 9110, section 10.1.1; RFC 9113, section 8.1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from time import monotonic
+
+from .._http.body import Body
+from .._http.inbox import PAUSE
+from .._http.inbox import QUEUED
+from .._http.outgoing import BODILESS
+from ..typing import ASGISend
+from ..typing import Message
+from ..typing import Scope
+from .exchange import Exchange
+from .servers import h2_protocol_of
+from .servers import package_of
+from .servers import stream_of
+
+SHORT = 262_144
+"""Bytes of a body, as its Content-Length says, whose rest is waited for after the response."""
+LINGER = 2.0
+"""Seconds for which such a client may pause."""
+LONGEST = 10.0
+"""Seconds for which it is waited for in all."""
+LAST_LOOK = 1.0
+"""Seconds for which the rest is taken, at most, where the connection is closed."""
+TURNS = 4
+"""Turns of the loop in which more has to come of what is here; a server needs some for a piece."""
+MOST_TURNS = 32
+NO_ERROR = 0
+"""Code of a reset that says: the response is whole, send no more."""
+
+
+def guard(exchange: Exchange, over: bool) -> None:
+    """Let what is sent from now on of a response take care of a body that was not read. `over`:
+    nobody will read any more of it, as the response is in memory."""
+    upload = exchange.upload
+    if upload is not None and not upload.is_here() and exchange.inbox.gone is None:
+        exchange.send = guarded(exchange.send, upload, exchange.ctx.scope, over)
+
+
+def guarded(send: ASGISend, upload: Body, scope: Scope, over: bool = False) -> ASGISend:
+    """Return what sends a response to a request whose body may not have been read."""
+    stream = stream_of(send)
+    server = package_of(stream)
+    if server == "uvicorn":  # drops the rest by itself, and keeps the connection
+        return send
+    return UnreadSend(send, upload, scope, over, stream, server == "hypercorn").send
+
+
+class UnreadSend:
+    """Sends a response, and drops the rest of the request's body before its end."""
+
+    def __init__(
+        self, send: ASGISend, upload: Body, scope: Scope, over: bool, stream: t.Any, direct: bool
+    ) -> None:
+        self.through: ASGISend = send
+        self._upload = upload
+        self._inbox = upload.inbox
+        self._scope = scope
+        self._over = over
+        self._stream = stream
+        self._h2 = h2_protocol_of(stream)
+        #: Whether what is sent goes to the client at once, as nobody stands between who may wait
+        #: for more, and "100 Continue" was sent already.
+        self._direct = direct
+        #: Whether a part of the body was sent; some servers send no head before that.
+        self._begun = False
+        #: Whether the connection may serve another request.
+        self._keeps = False
+
+    async def send(self, message: Message) -> None:
+        kind = message["type"]
+        if self._upload.is_here():
+            pass
+        elif kind == "http.response.start":
+            if self._over:
+                self._inbox.drop()
+            if self._h2 is not None:
+                Rest.of(self._h2, self._stream, self._over)
+            elif self._scope["http_version"] < "2":
+                message = await self._begin(message)
+        elif (
+            kind == "http.response.body"
+            and not message.get("more_body", False)
+            and self._h2 is None
+        ):
+            self._inbox.drop()
+            if message.get("body") or not self._begun:
+                await self.through({**message, "more_body": True})
+            await self._linger()
+            message = {"type": kind, "body": b"", "more_body": False}
+        self._begun = kind == "http.response.body"
+        await self.through(message)
+
+    async def _begin(self, start: Message) -> Message:
+        """Return the head of the response, which says whether the connection is closed."""
+        headers, scope = start["headers"], self._scope
+        if (b"connection", b"close") in headers:
+            return start
+        waits = not self._direct and any(name == b"expect" for name, _ in scope["headers"])
+        announced = self._upload.announced or 0
+        if not waits and announced <= SHORT:
+            await self._arrive()
+        if self._upload.is_here():
+            return start
+        self._keeps = (
+            0 < announced <= SHORT
+            and self._direct
+            and self._over  # else a thread may wait for this
+            and (
+                start["status"] in BODILESS
+                or scope["method"] == "HEAD"
+                or any(name == b"content-length" for name, _ in headers)
+            )
+        )
+        if self._keeps:
+            return start
+        kept = [line for line in headers if line[0] != b"connection"]
+        return {**start, "headers": [*kept, (b"connection", b"close")]}
+
+    async def _arrive(self) -> None:
+        """Let what has come be taken; wait for nobody."""
+        inbox = self._inbox
+        inbox.watch()
+        seen, idle = inbox.seen, 0
+        end = seen + QUEUED
+        for _ in range(MOST_TURNS):
+            if self._upload.is_here() or idle == TURNS or inbox.seen >= end:
+                break
+            await asyncio.sleep(0)
+            idle = idle + 1 if inbox.seen == seen else 0
+            seen = inbox.seen
+
+    async def _linger(self) -> None:
+        """Drop what comes of the rest: all of it, or, where the connection is closed, so much that
+        the client can see the response before that."""
+        if self._keeps:
+            await self._inbox.skip(LINGER, monotonic() + LONGEST)
+        else:
+            await self._inbox.skip(PAUSE, monotonic() + LAST_LOOK, QUEUED)
+
+
+class _Reset:
+    """Takes the place of a stream that was reset."""
+
+    idle = True
+
+    async def handle(self, event: t.Any) -> None:
+        pass
+
+
+_RESET = _Reset()
+
+
+class Rest:
+    """Takes the place of a stream of Hypercorn's HTTP/2 connection until its client has sent all:
+    what comes after the response is dropped, and then the client is told to stop."""
+
+    def __init__(self, protocol: t.Any, stream: t.Any, over: bool) -> None:
+        self._protocol = protocol
+        self._stream = stream
+        self._over = over
+        self._open = True
+        self._dropped = 0
+
+    @classmethod
+    def of(cls, protocol: t.Any, stream: t.Any, over: bool) -> None:
+        if protocol.streams.get(stream.stream_id) is stream:
+            protocol.streams[stream.stream_id] = cls(protocol, stream, over)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the connection may be closed when nothing happens on it."""
+        return not self._open
+
+    async def handle(self, event: t.Any) -> None:
+        kind, number = type(event).__name__, self._stream.stream_id
+        streams = self._protocol.streams
+        if kind == "StreamClosed":
+            if self._open and not self._protocol.closed and self._may_go_on(number):
+                streams[number] = self  # from where it was just taken
+            self._open = False
+            await self._stream.handle(event)
+        elif kind == "EndBody":
+            if self._open:
+                streams[number] = self._stream
+                await self._stream.handle(event)
+            else:
+                streams.pop(number, None)
+        elif self._open and not self._over:
+            await self._stream.handle(event)
+        else:
+            self._dropped += len(event.data)
+            if self._dropped > SHORT and not self._open:
+                self._protocol.connection.reset_stream(number, NO_ERROR)
+                streams[number] = _RESET  # more of it may have been read already
+
+    def _may_go_on(self, number: int) -> bool:
+        stream = self._protocol.connection.streams.get(number)
+        return stream is not None and not stream.closed

@@ -1,0 +1,126 @@
+"""Clients that use a connection again after a request whose body nobody read: no request is lost.
+
+As reported: pgjones/hypercorn#314 and #334, #365 (HTTP/2: the connection failed with all that was
+on it). Each also after a head alone, and while the rest is on its way.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import typing as t
+from contextlib import closing
+
+import h2.events
+import pytest
+
+from tests.servers.conftest import Serve
+from tests.servers.test_http2 import Client
+
+App = type[t.Any]
+SIZES = [1, 200_000, 2_000_000]
+
+
+def make(colour: App) -> t.Any:
+    app = colour("app")
+
+    @app.post("/async", stream_body=True)
+    async def asynchronous() -> str:
+        return "ok"
+
+    @app.post("/def")
+    def synchronous() -> str:
+        return "ok"
+
+    @app.post("/stream", stream_body=True)
+    async def stream() -> t.Any:
+        async def generate() -> t.AsyncIterator[bytes]:
+            yield b"o"
+            yield b"k"
+
+        return generate()
+
+    @app.get("/next")
+    async def following() -> str:
+        return "next"
+
+    return app
+
+
+def answer(sock: socket.socket, method: str = "POST") -> http.client.HTTPResponse:
+    response = http.client.HTTPResponse(sock, method=method)
+    response.begin()
+    return response
+
+
+def ask_again(address: tuple[str, int], path: str, size: int, way: str) -> str:
+    """Send a request and then another one, unless the first one's answer says not to."""
+    framing = f"Content-Length: {size}\r\n"
+    if way == "chunked":
+        framing = "Transfer-Encoding: chunked\r\n"
+    elif way == "expect":
+        framing += "Expect: 100-continue\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n".encode()
+    body = b"x" * size
+    if way == "chunked":
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, body)
+    with socket.create_connection(address, timeout=10) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if way == "whole":
+            sock.sendall(head + body)
+        else:
+            sock.sendall(head)
+        if way in ("apart", "chunked"):
+            sock.sendall(body)
+        response = answer(sock)  # which skips a 100
+        assert response.status == (404 if path == "/missing" else 200)
+        response.read()
+        if response.will_close:
+            return "closed"
+        if way in ("late", "expect"):
+            sock.sendall(body)
+        sock.sendall(b"GET /next HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answer(sock, "GET").read() == b"next"
+        return "kept"
+
+
+@pytest.mark.parametrize("path", ["/async", "/def", "/stream", "/missing"])
+def test_no_request_is_lost(colour: App, serve: Serve, server: str, path: str) -> None:
+    served = serve(make(colour))
+    for way in ("whole", "apart", "late", "chunked", "expect"):
+        for size in SIZES:
+            if way not in ("late", "expect") and size == max(SIZES):
+                continue  # who does not look before all is sent may find the connection closed
+            for _ in range(3):
+                found = ask_again(served.address, path, size, way)
+                if size < max(SIZES) and way != "chunked" and path != "/stream":
+                    assert found == "kept"
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("path", ["/async", "/def", "/stream", "/missing"])
+def test_other_streams_of_http_2_go_on(
+    colour: App, serve: Serve, server: str, path: str, size: int
+) -> None:
+    if server == "uvicorn":
+        pytest.skip("has no HTTP/2")
+    client = Client(serve(make(colour)).address)
+    with closing(client.socket):
+        first = client.ask("POST", path, end=False)
+        client.until(h2.events.StreamEnded, first)
+        rest = size
+        while rest:
+            room = min(client.http.local_flow_control_window(first), 16_384, rest)
+            if not room:  # it is opened, or we are told to stop
+                client.http.receive_data(client.socket.recv(65536))
+                if first not in client.http.streams or client.http.streams[first].closed:
+                    break
+                continue
+            rest -= room
+            client.http.send_data(first, b"x" * room, end_stream=not rest)
+            client.flush()
+        assert bool(rest) is (size > 262_144)
+        for _ in range(3):
+            events = client.answer(client.ask("GET", "/next"))
+            data = [e.data for e in events if isinstance(e, h2.events.DataReceived)]
+            assert b"".join(t.cast("list[bytes]", data)) == b"next"
