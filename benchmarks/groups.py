@@ -8,26 +8,16 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import contextlib
-import os
-import shutil
-import signal
-import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import typing as t
 from pathlib import Path
 
-from .environment import CHECKOUT
 from .environment import child
-from .environment import clean_environ
 from .environment import install
-from .environment import say
-from .environment import Unable
 from .report import Table
-from .wire import await_listener
-from .wire import pin
+from .rounds import in_turn
+from .servers import redis_server
+from .servers import running
 
 PACKAGES = [
     *("redis<6", "websockets", "uvicorn", "gunicorn", "starlette", "broadcaster[redis]"),
@@ -51,25 +41,23 @@ def measure(
     python: Path, names: cabc.Sequence[str], sockets: int, count: int, seconds: float
 ) -> list[Table]:
     """Return messages a second and milliseconds, each in memory and by Redis."""
-    if shutil.which("redis-server") is None:
-        raise Unable("there is no redis-server on the PATH")
-    install(python, PACKAGES)
-    found: dict[str, list[dict[str, float]]] = {}
     with redis_server() as url:
-        for turn in range(count):
-            for name, (module, server, kind) in LIBRARIES.items():
-                if names and name not in names:
-                    continue
-                for kept, redis in (("memory", ""), ("Redis", url)):
-                    say(f"groups: {name}, {kept}, {turn + 1} of {count}")
-                    try:
-                        with serving(python, module, server, redis, sockets) as where:
-                            asked = (where, kind, str(sockets), str(seconds))
-                            figures = child(python, "rooms.listen", *asked, timeout=180)
-                    except Unable as reason:
-                        say(f"SKIPPED: {name}, {kept}: {reason}")
-                        continue
-                    found.setdefault(f"{name}, {kept}", []).append(figures)
+        install(python, PACKAGES)
+        rooms = {
+            f"{name}, {kept}": (*how, redis)
+            for name, how in LIBRARIES.items()
+            if not names or name in names
+            for kept, redis in (("memory", ""), ("Redis", url))
+        }
+
+        def figures(name: str) -> dict[str, float]:
+            module, server, kind, redis = rooms[name]
+            with serving(python, module, server, redis, sockets) as where:
+                asked = (where, kind, str(sockets), str(seconds))
+                heard: dict[str, float] = child(python, "rooms.listen", *asked, timeout=180)
+                return heard
+
+        found = in_turn(rooms, count, figures)
     best = {
         name: {figure: statistics.median(each[figure] for each in rounds) for figure in rounds[0]}
         for name, rounds in found.items()
@@ -88,45 +76,11 @@ def measure(
 
 
 @contextlib.contextmanager
-def redis_server() -> cabc.Iterator[str]:
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["redis-server", "--port", str(port), "--save", "", "--dir", folder]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            await_listener(process, port)
-            yield f"redis://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-@contextlib.contextmanager
 def serving(
     python: Path, module: str, server: cabc.Sequence[str], redis: str, sockets: int
 ) -> cabc.Iterator[str]:
     """Serve a room; give its address. Raises Unable where the server does not start."""
-    port = free_port()
-    arguments = [part.format(port=port, threads=sockets + 20) for part in server]
-    process = subprocess.Popen(
-        [*pin(0), str(python), "-m", *arguments, f"benchmarks.rooms.{module}:app"],
-        cwd=CHECKOUT,
-        env=clean_environ() | {"ROOM_REDIS": redis},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=sys.stderr if os.environ.get("ROOM_LOG") else subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        await_listener(process, port)
+    arguments = [part.replace("{threads}", str(sockets + 20)) for part in server]
+    arguments.append(f"benchmarks.rooms.{module}:app")
+    with running(python, arguments, {"ROOM_REDIS": redis}) as port:
         yield f"ws://127.0.0.1:{port}/"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

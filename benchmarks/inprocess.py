@@ -11,8 +11,8 @@ from .apps import FRAMEWORKS
 from .apps import OURS
 from .environment import child
 from .environment import say
-from .environment import Unable
 from .report import Table
+from .rounds import in_turn
 from .workloads import HUGE
 from .workloads import LARGE
 from .workloads import MORE
@@ -54,30 +54,26 @@ def rounds(
 
     What cannot be measured is named, and left out.
     """
-    found: dict[str, dict[str, list[float]]] = {name: {} for name in names}
-    skipped: set[str] = set()
-    for number in range(count):
-        for name in names:
-            if name in skipped:
-                continue
-            say(f"round {number + 1} of {count}: {name}")
-            arguments = (name, str(seconds), *workloads)
-            patience = 60 + len(workloads) * (seconds + 20)
-            try:
-                answer = child(python, "driver", *arguments, timeout=patience)
-            except Unable as reason:
-                say(f"SKIPPED: {name}: {reason}")
-                skipped.add(name)
-                continue
+    patience = 60 + len(workloads) * (seconds + 20)
+
+    def figures(name: str) -> dict[str, float]:
+        answer = child(python, "driver", name, str(seconds), *workloads, timeout=patience)
+        taken = {}
+        for workload, figure in answer.items():
+            if isinstance(figure, str):
+                say(f"SKIPPED: {name}, {workload}: {figure}")
+            elif figure is not None:
+                taken[workload] = figure
+        return taken
+
+    found: Found = {}
+    for name, answers in in_turn(names, count, figures).items():
+        by: dict[str, list[float]] = {}
+        for answer in answers:
             for workload, figure in answer.items():
-                if isinstance(figure, str):
-                    say(f"SKIPPED: {name}, {workload}: {figure}")
-                elif figure is not None:
-                    found[name].setdefault(workload, []).append(figure)
-    return {
-        name: {workload: statistics.median(figures) for workload, figures in by.items()}
-        for name, by in found.items()
-    }
+                by.setdefault(workload, []).append(figure)
+        found[name] = {workload: statistics.median(each) for workload, each in by.items()}
+    return found
 
 
 def measure(

@@ -8,34 +8,27 @@ prints, as JSON, seconds per request that reads, and that changes, a session whi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import json
 import logging
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
 import typing as t
 from contextlib import AsyncExitStack
 from http.cookies import SimpleCookie
 from pathlib import Path
 
-from .driver import HEADERS
+from .ask import asgi_ask
+from .ask import Headers
+from .ask import wsgi_ask
 from .driver import Lifespan
 from .driver import seconds_per_unit
 from .driver import stay_on_one_core
 from .environment import child
-from .environment import say
 from .environment import Unable
 from .report import Table
-
-Headers = list[tuple[str, str]]
-#: Asks an app for a path with a cookie; returns the headers of the answer, and its body.
-Ask = t.Callable[[str, str], t.Awaitable[tuple[Headers, bytes]]]
+from .rounds import in_turn
+from .servers import redis_server
 
 
 def _views(lib: t.Any, cls: str, is_async: bool) -> t.Any:
@@ -109,73 +102,6 @@ ROWS: dict[str, tuple[t.Callable[[str], t.Any], bool]] = {
 }
 
 
-def asgi_ask(app: t.Any, more: t.Mapping[str, str] = {}) -> Ask:
-    """Return what asks an ASGI app, with `more` headers."""
-    extra = [(k.encode(), v.encode()) for k, v in more.items()]
-    usual = [pair for pair in HEADERS[:-1] if pair[0].decode() not in more]
-
-    async def ask(path: str, cookie: str) -> tuple[Headers, bytes]:
-        headers = [*usual, *extra, (b"cookie", cookie.encode())]
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "headers": headers,
-            "client": ("127.0.0.1", 50000),
-            "server": ("127.0.0.1", 8000),
-            "extensions": {},
-            "state": {},
-        }
-        told: Headers = []
-        body: list[bytes] = []
-        asked = False
-
-        async def receive() -> dict[str, t.Any]:
-            nonlocal asked
-            if asked:
-                await asyncio.get_running_loop().create_future()
-            asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: dict[str, t.Any]) -> None:
-            if message["type"] == "http.response.start":
-                told.extend((k.decode().lower(), v.decode()) for k, v in message["headers"])
-            else:
-                body.append(message.get("body", b""))
-
-        await app(scope, receive, send)
-        return told, b"".join(body)
-
-    return ask
-
-
-def wsgi_ask(app: t.Any, more: t.Mapping[str, str] = {}) -> Ask:
-    """Return what asks a WSGI app, with `more` headers."""
-    create_environ = importlib.import_module("werkzeug.test").create_environ
-
-    async def ask(path: str, cookie: str) -> tuple[Headers, bytes]:
-        environ = {**base, "PATH_INFO": path, "HTTP_COOKIE": cookie}
-        told: Headers = []
-
-        def start(status: str, headers: t.Any, exc_info: t.Any = None) -> None:
-            told.extend((k.lower(), v) for k, v in headers)
-
-        body = app(environ, start)
-        try:
-            return told, b"".join(body)
-        finally:
-            getattr(body, "close", int)()
-
-    base = create_environ(headers=dict(more))
-    return ask
-
-
 async def _figures(name: str, url: str, budget: float) -> dict[str, float]:
     build, wsgi = ROWS[name]
     app = build(url)
@@ -207,49 +133,15 @@ async def _figures(name: str, url: str, budget: float) -> dict[str, float]:
     return found
 
 
-@contextlib.contextmanager
-def _redis() -> t.Iterator[str]:
-    path = shutil.which("redis-server")
-    if path is None:
-        raise Unable("there is no redis-server")
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        command = [path, "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            for _ in range(200):
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                time.sleep(0.05)
-            yield f"redis://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait()
-
-
 def measure(python: Path, count: int = 5, seconds: float = 0.3) -> list[Table]:
     """Return microseconds of requests that read, and that change, a session which is there."""
-    found: dict[str, dict[str, list[float]]] = {}
-    skipped: set[str] = set()
-    with _redis() as url:
-        for number in range(count):
-            for name in ROWS:
-                if name in skipped:
-                    continue
-                say(f"round {number + 1} of {count}: {name}")
-                try:
-                    figures = child(python, "sessions", name, url, str(seconds), timeout=60)
-                except Unable as reason:
-                    say(f"SKIPPED: {name}: {reason}")
-                    skipped.add(name)
-                    continue
-                for kind, figure in figures.items():
-                    found.setdefault(name, {}).setdefault(kind, []).append(figure)
+    with redis_server() as url:
+        found = in_turn(
+            ROWS, count, lambda name: child(python, "sessions", name, url, str(seconds), timeout=60)
+        )
     medians = {
-        name: {kind: statistics.median(all) * 1e6 for kind, all in by.items()}
-        for name, by in found.items()
+        name: {kind: statistics.median(each[kind] for each in all) * 1e6 for kind in all[0]}
+        for name, all in found.items()
     }
     rows: list[tuple[str, list[t.Any]]] = [
         (name, [by["read"], by["change"]]) for name, by in medians.items()

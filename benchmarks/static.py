@@ -19,15 +19,15 @@ import typing as t
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from .ask import asgi_ask
+from .ask import wsgi_ask
 from .driver import Lifespan
 from .driver import seconds_per_unit
 from .driver import stay_on_one_core
 from .environment import child
-from .environment import say
 from .environment import Unable
 from .report import Table
-from .sessions import asgi_ask
-from .sessions import wsgi_ask
+from .rounds import in_turn
 
 LINE = 10_000_000 / 8
 """Bytes a second of the line that the last column is about."""
@@ -107,23 +107,14 @@ async def _figures(name: str, folder: str, budget: float) -> dict[str, float]:
 
 def measure(python: Path, count: int = 5, seconds: float = 0.3) -> list[Table]:
     """Return the bytes and the time of a style sheet, as it is and digested."""
-    found: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / FILE).write_text(style_sheet(), "utf-8")
         child(python, "static", "digest", folder, timeout=120)
-        skipped: set[str] = set()
-        for number in range(count):
-            for name in ROWS:
-                if name in skipped:
-                    continue
-                say(f"round {number + 1} of {count}: {name}")
-                try:
-                    figures = child(python, "static", name, folder, str(seconds), timeout=60)
-                except Unable as reason:
-                    say(f"SKIPPED: {name}: {reason}")
-                    skipped.add(name)
-                    continue
-                found.setdefault(name, []).append(figures)
+        found: dict[str, list[dict[str, float]]] = in_turn(
+            ROWS,
+            count,
+            lambda name: child(python, "static", name, folder, str(seconds), timeout=60),
+        )
     whole = found.get("quartish.Flask, as it is", [{"bytes": 1.0}])[0]["bytes"]
     rows: list[tuple[str, list[t.Any]]] = []
     for name, each in found.items():

@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import contextlib
-import os
 import re
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
-import time
 import typing as t
 from pathlib import Path
 
-from .environment import CHECKOUT
-from .environment import clean_environ
 from .environment import say
 from .environment import Unable
 from .report import Table
+from .rounds import in_turn
+from .servers import pin
+from .servers import running
 
 TARGET = "benchmarks.served:app"
-START = 20  # seconds in which a server has to listen
 
 #: How each server is started: its arguments after the Python, `{port}` to be filled in.
 SERVERS = {
@@ -72,46 +68,11 @@ class Rate(t.NamedTuple):
     most: float
 
 
-def pin(core: int) -> list[str]:
-    """Return the prefix that keeps a command on one core, where that can be had."""
-    if shutil.which("taskset") and (os.cpu_count() or 1) > 1:
-        return ["taskset", "-c", str(core)]
-    return []
-
-
 @contextlib.contextmanager
 def serving(python: Path, framework: str, server: str) -> cabc.Iterator[str]:
     """Serve an app; give its address. Raises Unable where the server does not start."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = [argument.format(port=port) for argument in SERVERS[server]]
-    process = subprocess.Popen(
-        [*pin(0), str(python), "-m", *arguments],
-        cwd=CHECKOUT,
-        env=clean_environ() | {"BENCHMARK": framework},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        await_listener(process, port)
+    with running(python, SERVERS[server], {"BENCHMARK": framework}) as port:
         yield f"http://127.0.0.1:{port}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
-
-
-def await_listener(process: subprocess.Popen[bytes], port: int) -> None:
-    end = time.monotonic() + START
-    while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return
-        time.sleep(0.05)
-    raise Unable("the server did not start")
 
 
 def load(url: str, connections: int, seconds: float) -> Rate:
@@ -240,18 +201,14 @@ def _share(rates: Rates, pair: Pair, floor: Pair, path: str) -> str | None:
 def mixed(python: Path, count: int = 3, seconds: float = 5, connections: int = 200) -> list[Table]:
     """Return what is answered while each view waits 20 ms for a database."""
     need_wrk()
-    found: dict[str, list[Rate]] = {}
-    for number in range(count):
-        for scenario, (name, server, path) in MIXED.items():
-            say(f"round {number + 1} of {count}: {scenario}")
-            try:
-                with serving(python, name, server) as address:
-                    load(address + path, 8, 1)
-                    found.setdefault(scenario, []).append(
-                        load(address + path, connections, seconds)
-                    )
-            except (Unable, subprocess.TimeoutExpired) as reason:
-                say(f"SKIPPED: {scenario}: {reason}")
+
+    def rate(scenario: str) -> Rate:
+        name, server, path = MIXED[scenario]
+        with serving(python, name, server) as address:
+            load(address + path, 8, 1)
+            return load(address + path, connections, seconds)
+
+    found = in_turn(MIXED, count, rate)
     rows: list[tuple[str, list[t.Any]]] = [
         (scenario, [statistics.median(figures) for figures in zip(*rates, strict=True)])
         for scenario, rates in found.items()
