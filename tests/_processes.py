@@ -79,13 +79,18 @@ def serve(server: str, app: str, patience: float = 30, **environ: str) -> t.Iter
             _wait(found, patience)
             yield found
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(15)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            end(process)
+
+
+def end(process: subprocess.Popen[t.Any], by: int = signal.SIGTERM, patience: float = 15) -> None:
+    """End a process, and kill it where it does not end in time."""
+    if process.poll() is None:
+        process.send_signal(by)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _wait(found: Process, patience: float) -> None:

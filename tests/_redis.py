@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests._processes import end
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
@@ -37,12 +39,7 @@ def running(*command: str, **options: t.Any) -> t.Iterator[subprocess.Popen[byte
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 class Redis:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import os
@@ -32,6 +33,31 @@ def colour(request: pytest.FixtureRequest) -> type[t.Any]:
     import quartish
 
     return quartish.Flask if request.param == "plain" else quartish.Quart
+
+
+Func = t.Callable[..., t.Any]
+
+
+@pytest.fixture(params=["def", "async def"])
+def kind(request: pytest.FixtureRequest) -> t.Callable[[Func], Func]:
+    """A decorator that leaves functions `def`, or makes them `async def`."""
+
+    def as_async(func: Func) -> Func:
+        @functools.wraps(func)
+        async def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            return func(*args, **kwargs)
+
+        return call
+
+    return as_async if request.param == "async def" else lambda func: func
+
+
+@pytest.fixture
+def quiet() -> t.Iterator[None]:
+    """Nothing is logged."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ import functools
 import gc
 import importlib
 import itertools
-import logging
 import threading
 import types
 import typing as t
@@ -37,6 +36,8 @@ import quartish.quart
 import quartish.views
 
 from ._peer import ask
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 HERE = Path(__file__).parent
 #: `get(app, path, method="GET", **headers)` gives status, text and Location.
@@ -853,13 +854,6 @@ def redirects_to_nowhere_else(module: t.Any, get: Get) -> t.Any:
 
 
 # --- both sides -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> t.Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.filterwarnings("ignore")

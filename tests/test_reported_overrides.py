@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
-import logging
 import threading
 import typing as t
 from functools import partial
@@ -23,6 +22,8 @@ from tests.test_public_reports import by_wsgi
 from tests.test_public_reports import Get
 from tests.test_public_reports import make
 from tests.test_public_reports import tried
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 PROGRAMS: list[t.Callable[[t.Any, Get], t.Any]] = []
 
@@ -325,13 +326,6 @@ def an_agent_comes_to_an_app_that_serves(module: t.Any, get: Get) -> t.Any:
                 delattr(module.Flask, name)
     told.append(get(app, "/"))
     return told
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> t.Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -18,20 +18,6 @@ from quartish.views import View
 Func = t.Callable[..., t.Any]
 
 
-def as_async(func: Func) -> Func:
-    @functools.wraps(func)
-    async def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        return func(*args, **kwargs)
-
-    return call
-
-
-@pytest.fixture(params=["def", "async def"])
-def kind(request: pytest.FixtureRequest) -> t.Callable[[Func], Func]:
-    """A decorator that leaves functions `def`, or makes them `async def`."""
-    return as_async if request.param == "async def" else lambda func: func
-
-
 @pytest.fixture
 def app() -> t.Any:
     app = quartish.Flask(__name__)

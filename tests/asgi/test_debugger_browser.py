@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests._processes import end
 from tests._processes import free_port
 from tests._processes import ROOT
 from tests.examples._browser import Browser
@@ -66,12 +67,7 @@ def served(folder: Path) -> t.Iterator[tuple[str, t.Callable[[], str]]]:
                 time.sleep(0.05)
             yield f"http://127.0.0.1:{port}", log.read_text
         finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process, signal.SIGINT)
 
 
 @pytest.fixture

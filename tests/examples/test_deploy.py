@@ -21,6 +21,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from tests._processes import end
 from tests._processes import free_port
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "deploy"
@@ -50,13 +51,7 @@ def running(
             time.sleep(0.05)
         yield process
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(process, patience=PATIENCE)
 
 
 def listens(port: int) -> t.Callable[[], bool]:

@@ -15,6 +15,7 @@ from quartish.groups import Groups
 from quartish.groups.messages import pack
 from quartish.groups.messages import unpack
 from quartish.testing.connections import WebsocketDisconnectError
+from tests._scopes import websocket_scope
 
 App = type[t.Any]
 
@@ -240,11 +241,8 @@ async def test_a_handler_that_only_sends(colour: App) -> None:
     assert ended == ["ended"]
 
 
-async def test_a_client_that_takes_nothing_is_gone(colour: App) -> None:
-    """Its cable was pulled: the server's `send` blocks, and no disconnect comes."""
-    from tests._scopes import websocket_scope
-
-    app, groups = make(colour, heartbeat=0.05)
+async def join_and_take_nothing(app: t.Any) -> asyncio.Task[None]:
+    """Begin the call of a client that joins, and then neither says nor takes anything."""
     joined, forever = asyncio.Event(), asyncio.Event()
     messages = [{"type": "websocket.connect"}]
 
@@ -261,6 +259,13 @@ async def test_a_client_that_takes_nothing_is_gone(colour: App) -> None:
 
     call = asyncio.create_task(app(websocket_scope("/"), receive, send))
     await joined.wait()
+    return call
+
+
+async def test_a_client_that_takes_nothing_is_gone(colour: App) -> None:
+    """Its cable was pulled: the server's `send` blocks, and no disconnect comes."""
+    app, groups = make(colour, heartbeat=0.05)
+    call = await join_and_take_nothing(app)
     await asyncio.wait([call], timeout=10)
     assert call.done() and app.heard == ["ended"] and await groups.members("a") == []
 
@@ -269,26 +274,9 @@ async def test_a_slow_member_that_takes_no_close_frame_is_gone(
     colour: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stayed a member for as long as its connection did."""
-    from tests._scopes import websocket_scope
-
     monkeypatch.setattr("quartish.groups.incoming.PARTING", 0.05)
     app, groups = make(colour, queue=2)
-    joined, forever = asyncio.Event(), asyncio.Event()
-    messages = [{"type": "websocket.connect"}]
-
-    async def receive() -> t.Any:
-        if messages:
-            return messages.pop()
-        await forever.wait()
-
-    async def send(message: t.Any) -> None:
-        if message.get("text") == "joined":
-            joined.set()
-        elif joined.is_set():
-            await forever.wait()
-
-    call = asyncio.create_task(app(websocket_scope("/"), receive, send))
-    await joined.wait()
+    call = await join_and_take_nothing(app)
     for number in range(5):
         await groups.send("a", str(number))
         await asyncio.sleep(0)

@@ -26,6 +26,8 @@ from tests._peer import ask
 from tests._scripted import HttpPeer
 from tests._scripted import WebsocketPeer
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 Module = t.Any
 PROGRAMS: list[t.Callable[..., t.Awaitable[t.Any]]] = []
 
@@ -984,13 +986,6 @@ async def what_is_logged(m: Module) -> t.Any:
 
 
 # --- both sides -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> t.Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.filterwarnings("ignore")

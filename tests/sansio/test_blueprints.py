@@ -18,20 +18,6 @@ from quartish.sansio.scaffold import HOOKS
 Func = t.Callable[..., t.Any]
 
 
-def as_async(func: Func) -> Func:
-    @functools.wraps(func)
-    async def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        return func(*args, **kwargs)
-
-    return call
-
-
-@pytest.fixture(params=["def", "async def"])
-def kind(request: pytest.FixtureRequest) -> t.Callable[[Func], Func]:
-    """A decorator that leaves functions `def`, or makes them `async def`."""
-    return as_async if request.param == "async def" else lambda func: func
-
-
 @pytest.fixture
 def app() -> t.Any:
     app = quartish.Flask(__name__)
@@ -320,15 +306,15 @@ def test_registering_adds_to_the_dicts_that_are_there(app: t.Any, bp: Blueprint)
     app.error_handler_spec["bp"][403][Forbidden] = handler
     app.before_request_funcs["bp"].append(echo)
     for hook in HOOKS:
-        getattr(bp, hook)[None].append(as_async)
+        getattr(bp, hook)[None].append(len)
         getattr(bp, hook)["child"].append(handler)
     bp.register_error_handler(404, handler)
     app.register_blueprint(bp)
     for hook in HOOKS:
         assert getattr(app, hook) is hooks[hook]
-        assert hooks[hook]["bp"][-1] is as_async
+        assert hooks[hook]["bp"][-1] is len
         assert hooks[hook]["bp.child"] == [handler]
-    assert app.before_request_funcs["bp"] == [echo, as_async]
+    assert app.before_request_funcs["bp"] == [echo, len]
     assert set(app.error_handler_spec["bp"]) == {403, 404}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 import typing as t
 
 import pytest
@@ -17,22 +16,13 @@ import quartish.quart
 from quartish import abort
 from quartish import websocket
 from quartish.wrappers.websocket import WebSocketDisconnect
+from tests._waiting import until
+from tests._waiting import wait_until
 from tests.examples._browser import Browser
 
 from .conftest import Serve
 
 App = type[t.Any]
-
-
-def wait_until(true: t.Callable[[], object], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-
-
-async def until(true: t.Callable[[], object]) -> None:
-    await asyncio.to_thread(wait_until, true)
 
 
 def make(colour: App) -> tuple[t.Any, list[t.Any]]:
