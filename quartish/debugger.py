@@ -147,7 +147,7 @@ class Debugger:
         #: Whether it was said that clients of other machines are served.
         self.warned = False
 
-    def answer(self, environ: dict[str, t.Any]) -> tuple[int, list[tuple[str, str]], bytes] | None:
+    def respond(self, environ: dict[str, t.Any]) -> tuple[int, list[tuple[str, str]], bytes] | None:
         """Answer what a page of the debugger asks for; None where the app is asked. Blocks: a wrong
         PIN is answered late. Called in a worker that a loop waits for."""
         if environ["PATH_INFO"] == CONSOLE and "__debugger__" not in environ["QUERY_STRING"]:

@@ -206,7 +206,7 @@ def trip_request() -> Drawing:
             (1, 3, "straight"),
             (3, 4, "view()"),
             (4, 3, "a value"),
-            (3, 3, "direct_answer"),
+            (3, 3, "direct_outgoing"),
             (3, 1, "status, headers, body"),
             (1, 0, "send, twice"),
         ],

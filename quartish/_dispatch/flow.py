@@ -1,7 +1,7 @@
 """The dispatch flow: what happens to a request between door and view.
 
-    run                                      what is raised goes to the teardown functions, and on
-      handle                                 what nothing below could answer goes to fail
+    run                                      teardown functions are given what was raised
+      handle                                 what no error handler took goes to fail
         full_dispatch
           produce                            errors go to recover: handle_user_exception
             preprocess                       url value preprocessors, before functions
@@ -11,15 +11,14 @@
       take                                   the door's: what is sent of the response
       end: life.release                      teardown functions
 
-There is one short way, `straight`, where nobody takes part but the view, on the loop lane; and
-`direct_answer` is in the place of `finalize` where nobody wants to see a response.
+There is one short way, `straight`, for requests on the loop lane in which nothing but the view
+takes part. Where nothing looks at the response, `direct_outgoing` takes the place of `finalize`.
 
-It is written once, for requests and websockets (`_dispatch.websocket` says how these differ).
-The doors drive it on a loop or in a thread (`_concurrency.coroutines`); it must not await anything
-but its own steps and `awaited(...)`. Every step may be overridden: where a subclass of the app, or
-the app itself, redefines the method of that name, the method takes the step's place, whichever
-step calls it.
-"""
+The flow is written once, for requests and for websockets (`_dispatch.websocket` says how these
+differ). The doors drive it on a loop or in a thread (`_concurrency.coroutines`). So it must await
+nothing but its own steps and `awaited(...)`. Every step can be overridden: if a subclass of the
+app, or the app object itself, redefines the method that belongs to a step, the flow calls that
+method instead of the step."""
 
 from __future__ import annotations
 
@@ -47,7 +46,7 @@ from .._http.outgoing import Outgoing
 from .._mistakes.explain import explain
 from ..sansio.app import Core
 from ..signals import appcontext_tearing_down
-from .direct import direct_answer
+from .direct import direct_outgoing
 from .hooks import collect
 from .hooks import functions_of
 from .hooks import goes_apart
@@ -78,7 +77,7 @@ Coming = t.Awaitable[t.Any]
 
 
 async def ended(rv: t.Any = None, error: BaseException | None = None) -> t.Any:
-    """Stand for a view that has ended: return what it returned, or raise what it raised."""
+    """Take the place of a view that has ended: return what it returned, or raise what it raised."""
     try:
         if error is not None:
             raise error
@@ -98,7 +97,7 @@ class Flow:
         self.colours: dict[str, tuple[t.Any, bool, t.Any]] = {}
 
     enter = enter
-    #: For contexts that are pushed, matched and popped by themselves.
+    #: Called by the methods of contexts (`AppContext.push` and its like).
     push = push
     match = match
     pop = pop
@@ -114,13 +113,12 @@ class Flow:
         view: Coming | None = None,
         direct: bool = False,
     ) -> None:
-        """Run the whole of a request that was entered, and end its context. Leave as
-        `ctx.outcome` the response; its answer, if that will do (`direct`) and nobody looks at the
-        response before it is sent; where the door has a say, what `take(ctx, response)` returns,
-        which is called before the teardown functions. `on_loop` says that a loop drives this;
-        `view` as `handle` has it.
+        """Run the whole of a request that was entered, and end its context. Leave the response as
+        `ctx.outcome`, or what the door's `take(ctx, response)` makes of it, which is called before
+        the teardown functions. With `direct` it may be an `Outgoing`, where nothing looks at the
+        response. `on_loop` says that a loop drives this; `view` is as in `handle`.
 
-        Raises what went wrong where `PROPAGATE_EXCEPTIONS`, testing or debugging say so.
+        Raises errors where `PROPAGATE_EXCEPTIONS`, testing or debugging say so.
         """
         plan = self.plan
         try:
@@ -146,13 +144,13 @@ class Flow:
                 ctx.pushes -= 1
 
     async def straight(self, ctx: AppContext, take: Take) -> None:
-        """Do what `run` does on the loop lane, for a request in which nobody takes part but the
-        view, its body at hand; leave to `run` what turns out to be more.
+        """Do what `run` does on the loop lane, for a request in which nothing but the view takes
+        part, and whose body has come whole. What turns out to need more is left to `run`.
 
-        PERF(1.2 us): three steps of the flow that do nothing but await the next one.
+        PERF(1.2 us): saves three steps of the flow that would only await the next one.
         """
         app, plan, conn = self.app, self.plan, ctx.made
-        view: t.Any = ctx.view  # there is one: nothing else takes this way
+        view: t.Any = ctx.view  # not None: else the door calls `run`
         if not app._got_first_request:
             app._got_first_request = True
         try:
@@ -166,11 +164,11 @@ class Flow:
             return
         conn = ctx.made
         more = (conn is not None and conn.needs_close) or any(plan.at_end)
-        answer = None if more else direct_answer(plan, ctx, rv)
-        if answer is None:  # what has no answer here has none there
+        outgoing = None if more else direct_outgoing(plan, ctx, rv)
+        if outgoing is None:  # `run` need not try `direct_outgoing` again
             await self.run(ctx, True, take, ended(rv), more)
         else:
-            ctx.outcome = answer
+            ctx.outcome = outgoing
             ctx.pushes -= 1
 
     async def handle(
@@ -180,8 +178,8 @@ class Flow:
         view: Coming | None = None,
         direct: bool = False,
     ) -> t.Any:
-        """Return the response to a request, or its answer, as `run` says, whose context the
-        caller ends. `view` is awaited in the place of all that would come before the view."""
+        """Return the response to a request, or an `Outgoing`, as `run` says. The caller ends the
+        context. If `view` is given, it is awaited instead of `produce`."""
         plan = self.plan
         try:
             try:
@@ -216,8 +214,8 @@ class Flow:
             rv = await (self.produce(ctx, on_loop) if view is None else view)
         except Exception as error:
             rv = await self.recover(ctx, error)
-        answer = direct_answer(plan, ctx, rv) if direct and plan.unchanged else None
-        return answer or await self.finalize(ctx, rv)
+        outgoing = direct_outgoing(plan, ctx, rv) if direct and plan.unchanged else None
+        return outgoing or await self.finalize(ctx, rv)
 
     async def produce(self, ctx: AppContext, on_loop: bool) -> t.Any:
         """Return what a before function or the view returned."""
@@ -228,22 +226,22 @@ class Flow:
             rv = await self.preprocess(ctx)
             if rv is not None:
                 return rv
-        if unread:  # a before function may have raised the limit
+        if unread:  # too large before; a before function may have raised the limit
             await ctx.made.read_ahead(last=True)
         if self.plan.replaced:
             return await self.dispatch(ctx)
-        if ctx.view is not None:  # nothing but its body was read before it
+        if ctx.view is not None:  # nothing took part before it; only its body was read
             rv = ctx.view(**(ctx if ctx.made is None else ctx.made).view_args)
         else:
             rv = self.view_call(ctx)
         return await (rv if on_loop and type(rv) is CoroutineType else settled(rv))
 
     async def recover(self, ctx: AppContext, error: Exception) -> t.Any:
-        """Return what an error handler returned; raise the error where there is none."""
+        """Return what an error handler returned; raise the error if there is none."""
         if type(error) is RuntimeError:
             error = unwrapped(error)
-        # A TaskGroup that failed while it was cancelled by the door has cancelled its task anew
-        # (Python 3.13): the next `await` would raise.
+        # A TaskGroup that fails while the door cancels it cancels its task again (Python 3.13): the
+        # next `await` would raise.
         if ctx.uncancel is not None:
             ctx.uncancel()
         try:
@@ -275,7 +273,8 @@ class Flow:
         return await settled(self.view_call(ctx))
 
     def view_call(self, ctx: AppContext) -> t.Any:
-        """Call the view that matched, or what takes its place, and return what it returns."""
+        """Call the view that matched, or what replaces it (a redirect, OPTIONS), and return its
+        value."""
         app, conn = self.app, ctx.conn if ctx.made is None else ctx.made
         if conn.routing_exception is not None:
             app.raise_routing_exception(conn)
@@ -288,8 +287,8 @@ class Flow:
         return view(**conn.view_args)
 
     def call(self, ctx: AppContext, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
-        """Call what the user registered: in this very thread, whatever colour it has, unless
-        `SYNC_HOOKS_IN_THREAD` says otherwise. Return what it returns, which is to be settled."""
+        """Call a function that the user registered, in this thread, whether `def` or `async def`,
+        unless `SYNC_HOOKS_IN_THREAD` says otherwise. The caller has to settle what it returns."""
         if self.plan.adapt is not None:
             func = self.plan.adapt(func)
         if ctx.hook_thread is not None and goes_apart(ctx, func):
@@ -300,7 +299,7 @@ class Flow:
         kind, response = self.plan.kind, None
         if kind is WEBSOCKET:
             ctx.ending = True
-        if rv is not None or kind is HTTP:  # else a websocket's handler has done its work
+        if rv is not None or kind is HTTP:  # a websocket's handler need not return anything
             response = self.plan.make(rv)
             if type(response) is CoroutineType:  # an `async def` override
                 response = await awaited(response)
@@ -343,7 +342,7 @@ class Flow:
     async def call_after(
         self, ctx: AppContext, func: t.Callable[..., t.Any], response: t.Any
     ) -> t.Any:
-        """Call an after function, which has to return a response; of a websocket it need not."""
+        """Call an after function. It has to return a response, except for a websocket."""
         rv = self.call(ctx, func, response)
         rv = await (awaited(rv) if type(rv) is CoroutineType else settled(rv))
         if rv is None and self.plan.kind is WEBSOCKET:
@@ -374,7 +373,8 @@ class Flow:
         return await settled(self.call(ctx, handler, error))
 
     async def handle_http_exception(self, ctx: AppContext, error: HTTPException) -> t.Any:
-        # Without a code it is for the server; a redirect of routing is no error of the user's.
+        # Error handlers are not asked for an exception without a code, which is a response by
+        # itself, nor for a redirect of routing.
         if error.code is None or isinstance(error, RoutingException):
             return error
         handler = self.handler_of(ctx, error)
@@ -388,21 +388,21 @@ class Flow:
         return app._find_error_handler(error, ctx.conn.blueprints)
 
     async def fail(self, ctx: AppContext, error: Exception) -> t.Any:
-        """Return the response to what no error handler took, or raise it."""
+        """Return the response to an error that no error handler took, or raise it."""
         if type(error) is RuntimeError:
             error = unwrapped(error)
         ctx.error = error
         try:
             if (
                 isinstance(error, UNREADABLE)
-                and type(error).__module__.startswith("werkzeug.")  # no class of the user's
+                and type(error).__module__.startswith("werkzeug.")  # not a class of the user's
                 and not self.app.trap_http_exception(error)
             ):
-                # An after function or an error handler read it: the client's fault still.
+                # An after function or an error handler has read the body: a 4xx nevertheless.
                 return await self.finalize(ctx, error, from_error_handler=True)
             explain(error, ctx)
             return await self.handle_exception(ctx, error)
-        except Exception as another:  # of the error handler's
+        except Exception as another:  # of the handler for the 500
             if another is error or propagates(self.app):
                 raise
             return failed_response(self.app, self.plan.describe(ctx))
@@ -431,8 +431,7 @@ class Flow:
 
     async def end(self, ctx: AppContext) -> None:
         """End a context, whether or not the request was cancelled. What a teardown function raises
-        is logged, or raised when testing; the response that was made goes out. *Flask:* it is
-        lost."""
+        is logged, or raised when testing. The response is sent nevertheless. *Flask:* it is not."""
         if ctx.error is not None and self.app.should_ignore_error(ctx.error):
             ctx.error = None
         lane = this_thread.lane

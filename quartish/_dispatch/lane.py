@@ -1,5 +1,5 @@
-"""Where the code of a request runs: the context is made active, the URL matched, and the lane is
-found by the view, before the first step of the flow."""
+"""Choosing the lane, before the first step of the flow: the context is made active and the URL is
+matched; then the view that was found decides."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .own_contexts import takes_loop
 from .plan import Plan
 from .response import PRESERVE
 
-#: What is known of a view that was not looked at.
+#: The entry of `colours` for a view that was not looked at yet.
 _UNKNOWN: tuple[t.Any, bool, t.Any] = (object(), False, None)
 
 
 class Colours(FlowOfContexts, t.Protocol):
-    """A flow, as its lanes see it."""
+    """A flow, as this module sees it."""
 
-    #: The view of an endpoint, when it was last looked at, whether it is an `async def`, and the
-    #: view again if nothing but hooks may have a word in its call. PERF(0.5 us): to find
-    #: out takes a call or two.
+    #: By endpoint: the view when it was last looked at; whether it is an `async def`; and the view
+    #: again if the flow may call it directly, as the app redefines nothing around it, else None.
+    #: PERF(0.5 us): to find out takes a call or two.
     colours: dict[str, tuple[t.Any, bool, t.Any]]
 
     @property
@@ -34,13 +34,13 @@ class Colours(FlowOfContexts, t.Protocol):
 
 
 def enter(flow: Colours, ctx: AppContext) -> bool:
-    """Make a connection's context active, match the URL, and say whether the loop lane is taken:
-    its view is an `async def`, and no step was overridden by a `def`. Without a view (a 404) the
-    hooks decide. A context with methods of its own is pushed by the flow.
+    """Make a connection's context active, match the URL, and return whether the loop lane is taken:
+    the view is an `async def`, and no step was overridden by a `def`. Without a view (a 404) the
+    hooks decide. A context whose class redefines `push` is pushed by the flow instead.
 
-    The view is left as `ctx.view` where nobody has a word in its call or takes part before it, in
-    either lane; and as `ctx.reads_ahead` whether the body is to be read before it: plain colour,
-    loop lane.
+    Sets `ctx.view` to the view if nothing takes part before it and the app redefines nothing around
+    it, in either lane; and `ctx.reads_ahead` to whether the body has to be read before the view
+    (plain colour, loop lane).
     """
     plan, scope, ctx.flow = flow.plan, ctx.scope, flow
     if scope is not None and PRESERVE in scope:
@@ -54,7 +54,7 @@ def enter(flow: Colours, ctx: AppContext) -> bool:
         try:
             if not match_scope(plan, ctx):
                 match_url(plan, ctx)
-        except Exception as error:  # a converter's own fault, too: dispatched like a view's
+        except Exception as error:  # also of a converter: error handlers are asked for all
             ctx.conn.routing_exception = error
         conn = ctx.made
         if plan.overridden:

@@ -1,7 +1,7 @@
-"""The dispatch family: methods of the app that steps of the flow may be replaced by.
+"""The dispatch family: methods of the app that may replace steps of the flow.
 
-An app's own methods are marked (`default`); any other that bears the name of one, whether a
-subclass defines it or it was set on the app, takes the step's place.
+Our own methods of these names are marked (`default`). Any other method of such a name, whether a
+subclass defines it or it was set on the app object, replaces the step.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .._context import AppContext
 Step = t.Callable[..., t.Awaitable[t.Any]]
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
-#: Methods that steps call through the app, whoever defines them; a `def` that redefines one
-#: may expect to run in a thread, as it would under Flask.
+#: Methods that steps always call through the app. A `def` that redefines one may expect to run in a
+#: thread, as it does under Flask.
 HELPERS = (
     "ensure_sync",
     "async_to_sync",
@@ -35,25 +35,25 @@ HELPERS = (
     "create_url_adapter",
 )
 
-#: Steps whose methods are given the context by Quart 0.22.
+#: Steps whose methods Quart 0.22 gives the context as their last argument.
 CONTEXT_LAST = frozenset(
     ["full_dispatch", "preprocess", "dispatch", "finalize", "postprocess", "teardown_connection"]
 )
 _CONTEXTS = frozenset(["request_context", "websocket_context"])
 
-#: What was marked, with its code: an agent may put its own into the function itself.
+#: What was marked, and its code: an agent may replace the code of the function.
 _defaults: dict[object, object] = {}
 
 
 def default(method: F) -> F:
-    """Mark a method of the app as the step's own, so that an override can be told from it."""
+    """Mark a method of the app as ours, so that an override is recognised."""
     _defaults[method] = _code_of(method)
     return method
 
 
 def is_default(method: object) -> bool:
-    """Say whether a method was marked. The function itself is looked up: an attribute would
-    be copied by what wraps it."""
+    """Say whether a method was marked. The mark is not an attribute, as `functools.wraps` would
+    copy that to a wrapper."""
     if type(method) is not MethodType:
         return False
     func: t.Any = method.__func__
@@ -61,13 +61,13 @@ def is_default(method: object) -> bool:
 
 
 def _code_of(func: t.Any) -> object:
-    """Return the code of what a decorator of ours may be around."""
+    """Return a function's code; of one that a decorator of ours is around, the code within."""
     return getattr(getattr(func, "__wrapped__", func), "__code__", None)
 
 
 def either_form(method: F) -> F:
-    """Let a method of the app be called as Quart 0.22 calls it, which is its signature, and as
-    0.23 does: with the context first, or as `ctx`."""
+    """Let a method of the app be called with its own signature, which is Quart 0.22's; or as Quart
+    0.23 calls it, with the context first or as `ctx`."""
     names = list(inspect.signature(method).parameters)[1:]
     context = next(name for name in names if name in ("ctx", *_CONTEXTS))
     others = [name for name in names if name != context]
@@ -85,7 +85,8 @@ def either_form(method: F) -> F:
 
 
 def as_step(method: t.Callable[..., t.Any], context_last: bool = False) -> Step:
-    """Return a step that calls the app's own method in its place, as its base calls it.
+    """Return a step that calls the app's own method, with the arguments that Flask or Quart gives
+    it.
 
     *Flask:* 3.1 gives these methods no context, 3.2 and Quart 0.23 give it first: one whose
     first parameter is named `ctx` gets it. *Quart:* 0.22 gives it to some (`context_last`) after
@@ -113,8 +114,8 @@ def as_step(method: t.Callable[..., t.Any], context_last: bool = False) -> Step:
 
 
 def as_handler(handler: t.Callable[[t.Any], t.Any]) -> Step:
-    """Return the step that has the app's own `handle_request`, or `handle_websocket`, answer.
-    *Quart:* what it raises is raised."""
+    """Return the step that calls the app's own `handle_request` or `handle_websocket`. *Quart:*
+    what it raises is not handled."""
 
     async def handle(ctx: AppContext, *args: t.Any) -> t.Any:
         return await settled(handler(ctx.conn))

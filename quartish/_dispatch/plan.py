@@ -1,9 +1,9 @@
-"""What an app says of requests to come, before one of them is dispatched.
+"""What is known of an app before a request is dispatched.
 
-It is read from the app's registries: who takes part before the view, after it and at the end,
-whether anybody looks at the response. What is redefined is looked up once, as the app
-forgets its flows when anything of the dispatch family is set; what is registered is looked up
-each time, as it may be edited at any time.
+It is read from the app: which registered functions take part before the view, after it and at the
+end, and whether anything looks at the response. What the app *redefines* is looked up once, as
+setting any of that makes a new plan. What is *registered* is looked up for each request, as the
+registries may be edited at any time.
 """
 
 from __future__ import annotations
@@ -42,26 +42,26 @@ from .overrides import HELPERS
 from .overrides import is_default
 from .response import make_response
 
-#: What answers look at, and may be set on a class of responses.
+#: Attributes that `direct_outgoing` looks at; a class of responses may set them.
 _SETTINGS = frozenset(["default_mimetype", "default_status"])
 _FROM_SCOPE: t.Any = vars(Conn)["from_scope"].__func__
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What requests and websockets have by other names."""
+    """The names of the same things for requests and for websockets."""
 
     name: str
     #: The app's registries of the hooks: before, after, teardown.
     hooks: tuple[str, str, str]
-    #: The app's methods around the flow, and that make its contexts, if it has them.
+    #: The app's method around the flow, and the one that makes its contexts, if it has them.
     handler: str
     context: str
-    #: The app's attribute that has its class of connections.
+    #: The app's attribute for its own class of connections.
     connection: str
     #: The app's method for each step that it may override.
     methods: t.Mapping[str, str]
-    #: The signals of its begin, its end, its failure and its teardown.
+    #: The signals of its start, its end, its failure and its teardown.
     started: t.Any
     finished: t.Any
     failed: t.Any
@@ -117,8 +117,8 @@ WEBSOCKET = Kind(
 
 
 class Plan:
-    """What is known of one app's connections of one kind. It is never changed: the app makes
-    another one when something that it is made of is set."""
+    """What is known of one app's requests, or of its websockets. A plan is never changed: the app
+    makes a new one when something that it was made of is set."""
 
     # PERF(0.2 of 5 us): without slots so many attributes make a dict of each plan's own, in which
     # every look-up takes the slow way.
@@ -148,8 +148,8 @@ class Plan:
         self.makes_context: bool = maker is not None and (
             not is_default(maker) or class_of(kind.context) is not self.context_class
         )
-        #: Whether a request may be made when it is first asked for: neither its class nor its
-        #: context's does anything of its own when one is made, or closed.
+        #: Whether a request may be made as late as something reads it: neither its class nor its
+        #: context's redefines how one is made or closed.
         from_scope = getattr(self.request_class, "from_scope", None)
         self.late_request: bool = (
             self.context_class.__init__ is AppContext.__init__
@@ -159,16 +159,16 @@ class Plan:
             and not self.request_class.needs_close
             and not self.makes_context
         )
-        #: The registries themselves: they may be edited at any time, and the flow is made
-        #: anew where one is replaced.
+        #: The registries themselves, as they may be edited at any time. When one is replaced, a new
+        #: flow is made.
         self.before: t.Any
         self.after: t.Any
         self.teardown: t.Any
         self.before, self.after, self.teardown = (getattr(app, name) for name in kind.hooks)
-        #: The steps whose place a method of the app's takes.
+        #: The steps that a method of the app's replaces.
         self.replaced: set[str] = set()
         self.steps: dict[str, t.Callable[..., t.Any]] = {}
-        #: Whether one of them was written as `def`: then the whole request runs in a thread.
+        #: Whether one of these methods is a `def`: then the whole request runs in a thread.
         self.overridden: bool = False
         for step, name in kind.methods.items():
             method = getattr(app, name)
@@ -181,25 +181,26 @@ class Plan:
             method = getattr(app, name, None)
             if method and not is_default(method):
                 self.overridden = self.overridden or not is_async_callable(method)
-        #: The app's own method around all of it, in the awaitable colour.
+        #: The app's own method around the whole flow (awaitable colour).
         handler = getattr(app, kind.handler, None)
         if handler is not None and not is_default(handler):
             self.steps["handle"] = as_handler(handler)
             self.replaced.add("handle")
             self.overridden = self.overridden or not is_async_callable(handler)
-        #: Whether the app makes its application contexts, for Flask's flow to ask for.
+        #: Whether the app redefines `app_context`, which Flask's flow calls.
         self.own_app_context: bool = self.plain and not is_default(t.cast(t.Any, app).app_context)
-        #: Whether contexts may have methods of their own, which are to be called.
+        #: Whether contexts may redefine `push` and its like, which the flow calls then.
         self.own_contexts: bool = (
             self.own_app_context or self.makes_context or has_own_life(self.context_class)
         )
-        #: Whether the app may have a say in the app contexts of its connections.
+        #: Whether the app redefines `create_url_adapter`; and whether each connection therefore, or
+        #: because `app_context` is redefined, gets an application context of its own.
         self.own_adapter: bool = not is_default(app.create_url_adapter)
         self.asks_for_app_context: bool = self.own_adapter or not is_default(
             t.cast(t.Any, app).app_context
         )
-        #: What the app puts around each function of the user's, if anything: `ensure_sync` of an
-        #: app that may override it, `ensure_async` of one that does.
+        #: The app's own `ensure_sync` or `ensure_async`, which is called for each function of the
+        #: user's; None if nothing is redefined.
         self.adapt: t.Any = None
         if not self.plain and not all(map(is_default, (app.ensure_async, app.sync_to_async))):
             self.adapt = app.ensure_async
@@ -208,7 +209,7 @@ class Plan:
         #: What makes a response of what a view returned.
         own = is_default(app.make_response)
         self.make: t.Any = partial(make_response, app) if own else app.make_response
-        #: Whether responses are what they would be without the app's word.
+        #: Whether the app redefines nothing that makes or changes a response.
         self.unchanged: bool = (
             not self.replaced
             and own
@@ -216,12 +217,12 @@ class Plan:
             and self.response_class in (Response, AwaitableResponse)
             and self.response_class.redefined <= _SETTINGS
         )
-        #: Who else takes part before the view and after it.
+        #: What else takes part before the view and after it.
         self.preprocessors: t.Any = app.url_value_preprocessors
         self.starting: t.Any
         self.finishing: t.Any
         self.starting, self.finishing = kind.started.receivers, kind.finished.receivers
-        #: Who takes part at the end.
+        #: What takes part at the end.
         self.at_end: tuple[t.Any, ...] = (
             self.teardown,
             app.teardown_appcontext_funcs,
@@ -232,43 +233,44 @@ class Plan:
             self.own_contexts,
             self.asks_for_app_context,
         )
-        #: Whether a WSGI middleware was put around the app: http requests go through it.
+        #: Whether there is a WSGI middleware around the app: then http requests go through it.
         self.through_wsgi: bool = not is_default(app.wsgi_app) or hasattr(
             type(app).__call__, "for_wsgi"
         )
-        #: The app's own class of connections, where it has one that does anything of its own.
+        #: The app's own class of connections, if it redefines anything.
         connection_class: t.Any = getattr(app, kind.connection, None)
         self.connection_class: t.Any | None = (
             None if getattr(connection_class, "direct", not connection_class) else connection_class
         )
         if kind is WEBSOCKET and "buffer_class" in t.cast(t.Any, app).websocket_class.redefined:
-            self.connection_class = connection_class  # it fills the buffer, as in Quart 0.23
-        #: *Quart:* whether each request is inside of an application context that the app makes by
-        #: a method of its own.
+            self.connection_class = connection_class  # as it fills the buffer (Quart 0.23)
+        #: *Quart:* whether each request is inside of an application context, as the app redefines
+        #: `app_context`.
         self.in_app_context: bool = not self.plain and not is_default(
             t.cast(t.Any, app).app_context
         )
-        #: Whether requests do not come by the straight way.
+        #: Whether requests do not go straight to the flow.
         self.detour: bool = (
             self.through_wsgi or self.connection_class is not None or self.in_app_context
         )
 
-        #: Whether sessions may be opened when first touched, and saved with nothing to await.
+        #: Whether a session may be opened as late as something reads it, and be saved without
+        #: awaiting.
         self.lazy_session: bool = is_stock(app.session_interface) and (app.plain or not self.adapt)
-        #: Whether a request has nothing to do before `full_dispatch`, which is the flow's own.
+        #: Whether `handle` has nothing to do before `full_dispatch`, which is not replaced.
         self.direct: bool = self.lazy_session and "full_dispatch" not in self.replaced
 
-        #: The map, where path and method may be looked up in its table: no subdomains are
-        #: matched, and nobody overrode what matches.
+        #: The map if path and method may be looked up in its table, as no subdomains are matched
+        #: and nothing redefines matching; else None.
         self.url_map: Map | None = None
         if not app.subdomain_matching and is_default(app.create_url_adapter):
             self.url_map = app.url_map if type(app.url_map) is Map else None
-        #: Whether a host that is not `SERVER_NAME` is another subdomain, or none of ours: *Quart*
-        #: does not have to be told to match subdomains.
+        #: Whether a host that is not `SERVER_NAME` has to go to Werkzeug's matcher: *Quart* matches
+        #: subdomains without being asked to.
         self.minds_host: bool = not self.plain and self.url_map is not None
         #: Whether contexts leave matching to the flow.
         self.matches: bool = self.context_class.match_request is AppContext.match_request
-        #: Whether nobody has a word in what a scope's path and method are.
+        #: Whether a scope's path and method may be taken as they are, without making a request.
         self.takes_scope: bool = self.matches and self.url_map is not None
         if kind is WEBSOCKET:
             self.takes_scope = self.takes_scope and not t.cast(t.Any, app).websocket_class.redefined
@@ -278,23 +280,23 @@ class Plan:
             )
 
     def of_interface(self, func: t.Any) -> t.Any:
-        """Return what is called for a method of the session interface: *Quart* puts the same
-        around it as around a function of the user's."""
+        """Return what is called for a method of the session interface. *Quart* adapts it as it
+        adapts a function of the user's."""
         return func if self.plain or self.adapt is None else self.adapt(func)
 
     def saver(self, ctx: AppContext) -> t.Any:
-        """Return what saves a session; *Quart* puts nothing around it for a websocket."""
+        """Return what saves a session. *Quart* does not adapt it for a websocket."""
         save = self.app.session_interface.save_session
         return self.of_interface(save) if ctx.kind == "request" else save
 
     def serves_file(self, ctx: AppContext) -> bool:
-        """Say whether the view only sends a static file: blocked views must not delay it."""
+        """Say whether the view only sends a static file, which blocked views must not delay."""
         view = self._view(ctx) if ctx.view is None else ctx.view
         return getattr(view, "__name__", "") == "send_static_file"
 
     def may_read(self, ctx: AppContext) -> bool:
-        """Say whether somebody may ask for the body: the view, unless its route says
-        `stream_body`; without a view (a 404), whoever else takes part."""
+        """Say whether the body may be read before the view: not if the view's route says
+        `stream_body`; without a view (a 404), only if a hook or an error handler may read it."""
         conn = ctx.made
         if conn.routing_exception is None:
             return not getattr(conn.url_rule, "stream_body", False)
@@ -302,8 +304,8 @@ class Plan:
         return self.overridden or any(others) or any(self.at_end)
 
     def misses_on_loop(self, ctx: AppContext) -> bool:
-        """Say whether a request that no view matches takes the loop lane: its hooks are all
-        async, and there is no body which would have to be read before them."""
+        """Say whether a request that matches no view takes the loop lane: if its hooks are all
+        async, and no body has to be read before them."""
         body = ctx.made.body if self.plain and ctx.kind == "request" else None
         if body is not None and can_pause() and self.may_read(ctx):
             return False
@@ -315,7 +317,7 @@ class Plan:
         )
 
     def survives_disconnect(self, ctx: AppContext) -> bool:
-        """Say whether the view is to finish although the client has left."""
+        """Say whether the view may finish after the client has disconnected."""
         return getattr(self._view(ctx), "survives_disconnect", False) is True
 
     def describe(self, ctx: AppContext) -> str:
@@ -327,11 +329,12 @@ class Plan:
         rule = (ctx if ctx.made is None else ctx.made).url_rule
         return None if rule is None else self.app.view_functions.get(rule.endpoint)
 
-    # --- who wants to see it ---------------------------------------------------------------
+    # --- the session -------------------------------------------------------------------------
 
     def saves_session(self, ctx: AppContext) -> bool:
-        """Say whether the session has to be saved: it was touched; or it came in, and may be a
-        permanent one, which is renewed with each response (`SESSION_REFRESH_EACH_REQUEST`)."""
+        """Say whether the session has to be saved: if it was read or written; or if the request has
+        its cookie, as a permanent session is renewed with each response
+        (`SESSION_REFRESH_EACH_REQUEST`)."""
         if ctx.session_opened:
             return True
         if ctx.made is not None:

@@ -1,4 +1,4 @@
-"""What a view may return, made into a response or an answer; and the URLs it mentions."""
+"""Making responses of what views return; the pages of errors; building URLs."""
 
 from __future__ import annotations
 
@@ -101,28 +101,28 @@ def unpacked(rv: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
 
 
 UNREADABLE = (BadRequest, RequestEntityTooLarge, RequestTimeout)
-"""What reading a malformed, too large or too slow request raises. *Flask:* a 500 where it is
-raised after the view."""
+"""What reading a malformed, too large or too slow body raises. *Flask:* a 500 if it is raised after
+the view."""
 PRESERVE = "_quart._preserve_context"
-"""Key of a scope: what is called with the context that a test client keeps after the request."""
+"""Key of a scope: a function that is called with the context, so that a test client can keep it."""
 
 
 def failed_response(app: LiveApp, name: str | None = None) -> t.Any:
-    """Return the response to an error whose handling failed: the page that says 500. Where the
-    `name` of its view is told, log what is being handled."""
+    """Return the response to an error whose handler failed: Werkzeug's page of a 500. If the `name`
+    of its view is given, log the exception that is being handled."""
     if name is not None:
         app.logger.exception("Exception in the error handler of %s", name)
     return app.response_class(InternalServerError().get_body(), 500, mimetype="text/html")
 
 
 def propagates(app: LiveApp) -> bool:
-    """Say whether errors are raised to the server, or to a test, and not answered."""
+    """Say whether errors are raised to the server, or to a test, instead of making a 500."""
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
     return bool(propagate or (propagate is None and (app.testing or app.debug)))
 
 
 def report_unsendable(ctx: AppContext, error: Exception) -> None:
-    """Log that a response cannot be sent; raise the error where that is asked for."""
+    """Log that a response cannot be sent; raise the error if `propagates` says so."""
     app = ctx.app
     if propagates(app):
         raise error

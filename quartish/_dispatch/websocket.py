@@ -1,5 +1,5 @@
-"""How a websocket ends: that its client leaves, or that the server stops, is the usual end of one,
-not an error. The after functions run then as they do after a return."""
+"""How a websocket ends: that its client disconnects, or that the server stops, is the usual end of
+one, not an error. The after functions run then as they do after a return."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from .._context import AppContext
 
 
 def is_over(ctx: AppContext, error: BaseException) -> bool:
-    """Say whether the door has cancelled a handler because the conversation is over, and take the
-    cancellation back; what tasks of the handler raised beside it may still be answered."""
+    """Say whether the door has cancelled a handler because the websocket has ended, and take the
+    cancellation back. If tasks of the handler raised other errors with it, these are handled."""
     if ctx.ending or ctx.uncancel is None or not ctx.uncancel():
         return False
     others = beside_cancellations(error)

@@ -55,7 +55,7 @@ class Body:
 
     Raises RequestEntityTooLarge (413) as soon as more than `limit` bytes came in,
     RequestTimeout (408) when nothing came for `timeout` seconds, and ClientDisconnected
-    (400) when the client left before the end. Nothing is lost by a 413: under a higher
+    (400) when the client disconnected before the end. Nothing is lost by a 413: under a higher
     limit reading goes on where it stopped.
     """
 
@@ -148,7 +148,7 @@ class Body:
         message = self.inbox.message
         if message["type"] == "http.disconnect":
             if self.inbox.listener is not None:
-                self.inbox.listener.tell()
+                self.inbox.listener.disconnect_raised()
                 self.refusals += 1  # a cancellation is on its way: let it arrive
             raise ClientDisconnected()
         chunk: bytes = message.get("body") or b""

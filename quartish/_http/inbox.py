@@ -1,12 +1,12 @@
-"""The messages of one connection: pulled by the code that reads them, never pumped.
+"""The messages that a client sends over one connection: received when somebody reads them.
 
-An `Inbox` owns a connection's ASGI `receive`. Whoever reads calls it; only while the
-request's code waits for something else does a reader task look ahead, within bounds, and so
-notices that the client left: a disconnect ends the handler, whoever reads.
+Only an `Inbox` calls its connection's ASGI `receive`. As a rule the code that wants a message does
+so itself. While the request's code waits for something else, a task (the reader) receives messages
+ahead of time, so that a disconnect is noticed and ends the handler.
 
-What is read ahead is bounded by bytes: `SPOOL_SIZE` in memory; more, up to a limit, in a temporary
-file once nobody has read for a while, so that a handler which reads keeps the client waiting, as
-it should.
+Messages that were read ahead are bounded by bytes: up to `SPOOL_SIZE` are kept in memory. When
+nobody has read for a while, more of them, up to a limit, go to a temporary file. A handler that
+does read never causes that: its client is slowed down instead (backpressure).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ SPOOL_SIZE = 500_000
 PIECE = 65_536
 """Bytes of a body in a file that are taken for one message."""
 MESSAGE_SIZE = 500
-"""Bytes of memory that a message takes beside what it says."""
+"""Bytes of memory that a message takes beside its content."""
 STALLED = 0.2
-"""Seconds without reading after which what does not fit into memory is read ahead to disk."""
+"""Seconds in which nobody has read, after which messages that do not fit into memory go to disk."""
 PAUSE = 0.1
-"""Seconds in which more has to come of a body that nobody reads, or it is not waited for."""
+"""Seconds to wait for the next message of a body that is dropped; a longer pause ends that."""
 LONGEST_WAIT = 7
-"""So often is the time that `give_way` waits doubled: to 128 ms."""
+"""How often the time that `give_way` waits is doubled: up to 128 ms."""
 QUEUED = 16
 """Messages that a server may have in its queue; Hypercorn has 10 (`max_app_queue_size`)."""
 DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
@@ -61,8 +61,8 @@ async def give_way(refusing: Refusing) -> None:
 
 
 async def _in_thread(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
-    """Run `func` off the loop, and wait for it whatever happens: a file that it writes to must
-    not be closed meanwhile."""
+    """Run `func` off the loop and wait for its end, even when cancelled: the file that it writes to
+    must not be closed before."""
     work = asyncio.ensure_future(asyncio.to_thread(func, *args))
     try:
         return await asyncio.shield(work)
@@ -71,7 +71,7 @@ async def _in_thread(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
 
 
 def _at_hand(receive: ASGIReceive) -> Message | None:
-    """Take a message, if there is one for which nobody has to wait."""
+    """Return a message if one can be received without waiting, else None."""
     steps = receive().__await__()
     try:
         next(steps)
@@ -92,52 +92,51 @@ def _write_all(file: int, data: bytes, offset: int) -> None:
 
 
 class Listener(t.Protocol):
-    """Who wants to know that the client left."""
+    """What is called when the client has disconnected."""
 
-    def left(self) -> None:
-        """It was seen to have left."""
+    def disconnected(self) -> None:
+        """The reader has received the disconnect. Called once."""
 
-    def tell(self) -> None:
-        """Somebody who reads, or sends, is told so."""
+    def disconnect_raised(self) -> None:
+        """Code of the user's reads or sends, and gets an exception because the client has
+        disconnected. Called each time."""
 
 
 class Inbox:
     """The messages of one connection, in order, a disconnect last.
 
-    `watch` is called each time the request's code suspends. It starts the reader unless
-    that code is itself reading, so an exchange that never waits costs no task.
-    Of its `listener`, `left` is called once, from the reader, when the client is seen to have
-    gone; `tell` each time somebody is told so.
+    `watch` is called each time the request's code suspends. It starts the reader, unless that code
+    is itself reading. So a request that never waits costs no task.
     """
 
     #: The task that reads ahead; where there is one, `close` has to be awaited at the end.
     reader: asyncio.Task[None] | None = None
-    #: What was fetched last.
+    #: The message that `fetch` received last.
     message: Message
-    #: Whether what there is no room for is dropped, and how many messages were.
+    #: Whether messages that there is no room for are dropped, and how many were.
     drops: bool = False
     dropped: int = 0
     #: How many messages the reader has received.
     seen: int = 0
-    #: How many bytes of a body were taken.
+    #: How many bytes of a body somebody has read.
     taken: int = 0
     #: Whether the end of a body was read ahead.
     complete = False
-    #: What the app says of bodies.
+    #: The app's config, for its limits of bodies.
     config: t.Mapping[str, t.Any]
     _messages: deque[t.Any] | None = None
-    #: Bytes of messages past which nothing is read ahead. None: no limit.
+    #: Bytes of messages above which nothing more is read ahead. None: no limit.
     limit: int | None = WEBSOCKET_READ_AHEAD
-    #: Bytes that were read ahead and not taken: in memory, and in all.
+    #: Bytes that were read ahead and that nobody has read yet: in memory, and altogether.
     _held = _ahead = 0
     _file: t.IO[bytes] | None = None
-    #: Bytes in the file, and how many reads and writes of it are under way.
+    #: Bytes in the file, and how many of its reads and writes are running.
     _file_size = _busy = 0
-    #: Whether nothing goes to disk: where memory is full, the client waits for who reads.
+    #: Whether nothing goes to disk: when memory is full, nothing is received until somebody reads.
     in_memory = False
-    #: Calls `_go_on` when memory is full.
+    #: The timer that calls `_go_on` when memory is full.
     _later: asyncio.TimerHandle | None = None
-    #: How often anybody had read when reading to disk began.
+    #: The value of `reads` when messages began to go to disk.
     _spooling: int | None = None
 
     def __init__(
@@ -148,16 +147,16 @@ class Inbox:
     ) -> None:
         self.receive = receive
         self.listener = listener
-        #: Whether who wants a message may call `receive`: nobody is in it, nothing was read
-        #: ahead, and the client did not leave.
+        #: Whether `receive` may be called right now: nobody else is in it, nothing was read ahead,
+        #: and the client has not disconnected.
         self.free: bool = True
-        #: Those that wait for what somebody else is about to receive.
+        #: Futures of tasks that wait until somebody else has received something.
         self.waiting: list[asyncio.Future[None]] | None = None
-        #: The disconnect message, once it was received.
-        self.gone: Message | None = None
-        #: Whether nothing more is to be sent: the client left, or takes nothing any more.
+        #: The disconnect message, once it was received; None while the client is connected.
+        self.disconnect: Message | None = None
+        #: Whether nothing more is to be sent: the client has disconnected, or has stopped reading.
         self.over: bool = False
-        #: How often anybody read.
+        #: How many reads there were.
         self.reads: int = 0
         #: `offload(func, *args)` runs file operations off the loop, and is always waited for.
         self.offload = offload
@@ -169,16 +168,16 @@ class Inbox:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether somebody waits for a message, and is told when there is none to come."""
+        """Whether a task waits for a message. A disconnect wakes it, too."""
         return any(not turn.done() for turn in self.waiting or ())
 
     async def get(self) -> Message:
-        """Return the next message; after a disconnect, that message again and again."""
+        """Return the next message; after a disconnect, the disconnect message each time."""
         await self.fetch()
         return self.message
 
     async def pause(self) -> None:
-        """Let others have the loop, and read nothing ahead meanwhile: who reads goes on at once."""
+        """Give the loop one turn without starting the reader, as the caller goes on reading."""
         if not self.free:
             await asyncio.sleep(0)
             return
@@ -191,14 +190,15 @@ class Inbox:
                 self.wake()
 
     async def fetch(self) -> None:
-        """Make the next message `message`, where who steps through this by hand has it from."""
+        """Receive the next message and store it as `message`. (`Body` steps through this coroutine
+        by hand, and so gets no return value.)"""
         self.reads += 1
         while not self.free:
             if self._messages:
                 self.message = await self._next()
                 return
-            if self.gone is not None:
-                self.message = self.gone
+            if self.disconnect is not None:
+                self.message = self.disconnect
                 return
             # The reader, or another task, is in `receive` already: wait for what it gets.
             await self._turn()
@@ -237,12 +237,12 @@ class Inbox:
             self._file.close()
             self._file, self._file_size = None, 0
         self._settle()
-        self.watch()  # there is room again, and nobody else may notice
+        self.watch()  # there is room again; nothing else would start the reader
         return message
 
     def end(self, message: Message) -> None:
-        """Note the message that says that the client left."""
-        self.gone = message
+        """Note the disconnect message."""
+        self.disconnect = message
         self.free, self.over = False, True
 
     def _turn(self) -> asyncio.Future[None]:
@@ -259,14 +259,14 @@ class Inbox:
                 turn.set_result(None)
 
     def _settle(self) -> None:
-        self.free = self.reader is None and self.gone is None and not self._messages
+        self.free = self.reader is None and self.disconnect is None and not self._messages
 
     def watch(self) -> None:
-        """Read ahead from now on, unless somebody reads or enough was read."""
+        """Start the reader, unless somebody else reads or enough was read ahead."""
         if self.free or (
             self._messages
             and self.reader is None
-            and self.gone is None
+            and self.disconnect is None
             and (self.drops or self._has_room())
         ):
             self._start()
@@ -274,14 +274,15 @@ class Inbox:
             self._look_later()
 
     def drop(self) -> None:
-        """Read on, and drop what there is no room for: nobody will ask for it. Hypercorn puts the
-        disconnect into the queue that the rest fills, and waits for room in our last `send`."""
+        """Go on reading, and drop messages that there is no room for, as nobody will ask for them.
+        Hypercorn puts the disconnect into the same bounded queue as the messages before it, and our
+        last `send` waits until there is room in that."""
         self.drops = True
         Inbox.watch(self)
 
     async def skip(self, pause: float, end: float, most: float = float("inf")) -> None:
-        """Drop what comes until the end of the body or the client's leaving; not longer than it
-        pauses so many seconds, than `end`, by `monotonic`, and than `most` messages are dropped."""
+        """Drop what comes until the end of the body, or a disconnect. Stop earlier when nothing
+        came for `pause` seconds, at the time `end` of `monotonic`, or after `most` messages."""
         seen, moved, most = self.seen, monotonic(), self.seen + most
         while self.reader is not None and not self.complete and self.seen < most:
             rest = min(moved + pause, end) - monotonic()
@@ -292,7 +293,8 @@ class Inbox:
                 seen, moved = self.seen, monotonic()
 
     async def drain(self) -> None:
-        """Drop what a server's queue may hold after the end, unless it pauses before."""
+        """After the end of the request, drop up to as many messages as a server's queue holds. Stop
+        earlier when none comes for a moment."""
         end, seen = self.dropped + QUEUED, -1
         while self.reader is not None and not self.complete:
             if seen == self.dropped or self.dropped >= end:
@@ -300,8 +302,8 @@ class Inbox:
             seen = self.dropped
             await asyncio.wait([self.reader], timeout=PAUSE)
         await self.close()
-        if self.gone is None and not self.complete:
-            for _ in range(QUEUED):  # nor does the queue wait for us when we have gone
+        if self.disconnect is None and not self.complete:
+            for _ in range(QUEUED):  # a full queue would block the server after we returned
                 message = _at_hand(self.receive)
                 if message is None or message["type"] in DISCONNECTS:
                     break
@@ -311,7 +313,7 @@ class Inbox:
         self.reader = asyncio.get_running_loop().create_task(self._read_ahead())
 
     def _has_room(self) -> bool:
-        # What was read is not taken out of the file before all of it was.
+        # The file only shrinks when all of it was read.
         if self.limit is not None and max(self._ahead, self._file_size) > self.limit:
             return False
         return self._held < SPOOL_SIZE or (self._spooling == self.reads and not self.in_memory)
@@ -322,17 +324,17 @@ class Inbox:
         turns = Turns()
         try:
             while self._has_room() or self.drops:
-                await turns.give()  # a server may have thousands of small messages at hand
+                await turns.give()  # a server may have thousands of small messages ready
                 message = await self.receive()
                 self.seen += 1
                 if message["type"] in DISCONNECTS:
-                    self.gone, self.over = message, True
+                    self.disconnect, self.over = message, True
                     if self.listener is not None:
-                        self.listener.left()
+                        self.listener.disconnected()
                     return
                 if self.drops and not self._has_room():
                     self._pass_over(message)
-                    if self.dropped % QUEUED == 0:  # as much as a client may cost us by this
+                    if self.dropped % QUEUED == 0:  # limits what a flooding client can cost us
                         await asyncio.sleep(PAUSE)
                     continue
                 await self._keep(message)
@@ -351,20 +353,20 @@ class Inbox:
             self.wake()
 
     def _look_later(self) -> None:
-        """Where memory is full, look later whether anybody reads."""
+        """If memory is full, check after `STALLED` seconds whether somebody has read."""
         if (
             self._held >= SPOOL_SIZE
             and self._later is None
             and self.reader is None
-            and self.gone is None
+            and self.disconnect is None
         ):
             loop = asyncio.get_running_loop()
             self._later = loop.call_later(STALLED, self._go_on, self.reads)
 
     def _go_on(self, reads: int) -> None:
-        """Read on, to disk, unless somebody has begun to read."""
+        """Go on reading ahead, to disk if nobody has read since (`reads` says)."""
         self._later = None
-        if self.reader is None and self.gone is None:
+        if self.reader is None and self.disconnect is None:
             if self.reads == reads:
                 self._spooling = reads
                 if self._has_room():
@@ -403,13 +405,13 @@ class Inbox:
         self._messages.append(entry)
 
     def _size(self, message: Message) -> int:
-        """Return how many bytes of `limit` a message takes; its place in the queue counts too, as
-        the client may send any number of empty ones."""
+        """Return how many bytes of `limit` a message uses. Its entry in the queue counts too, as a
+        client could send any number of empty messages."""
         text = message.get("text")
         return len(message.get("bytes") or b"" if text is None else text) + MESSAGE_SIZE
 
     def _pack(self, message: Message) -> tuple[bytes, t.Any]:
-        """Return what is written of a message, and the rest, which is kept in memory."""
+        """Return the part of a message that is written to disk, and the part kept in memory."""
         text = message.get("text")
         if text is None:
             return message.get("bytes") or b"", "bytes"
@@ -430,20 +432,20 @@ class Inbox:
                 reader.cancel()
                 await asyncio.wait([reader])
         finally:
-            self.listener = None  # which refers to this
+            self.listener = None  # breaks a reference cycle
             if self._file is not None:
                 self._file.close()
 
 
 class HttpInbox(Inbox):
-    """The messages of a request, of whose body no more than `limit` bytes are read ahead."""
+    """The messages of a request. No more than `limit` bytes of its body are read ahead."""
 
     limit = None
-    #: The app's, which says how many bytes of a body are read ahead.
+    #: The app's config, for how many bytes of a body are read ahead.
     config: t.Mapping[str, t.Any] = MappingProxyType(
         {"MAX_CONTENT_LENGTH": None, "READ_AHEAD_SIZE": float("inf")}
     )
-    #: Whether the server sends nothing but more ends of the body.
+    #: Whether the server went on sending body messages after the last one.
     _repeats = False
 
     def watch(self) -> None:
@@ -463,8 +465,8 @@ class HttpInbox(Inbox):
 
     async def _keep(self, message: Message) -> None:
         if self.complete:
-            # After the end of a body nothing but the disconnect can follow. What repeats itself
-            # is no server, and would be read for ever.
+            # After the end of a body only a disconnect can follow. A faulty server (or a test's
+            # `receive`) that repeats the last message would be read for ever.
             self._repeats, self.drops = True, False
             return
         self.complete = not message.get("more_body", False)
@@ -475,7 +477,8 @@ class HttpInbox(Inbox):
         super()._pass_over(message)
 
     def _add(self, entry: _OnDisk) -> None:
-        """Add a piece of a body; to the one before it, so that many small ones are few."""
+        """Add a piece of a body. It is joined with the one before, so that there are not many small
+        ones."""
         assert self._messages is not None
         offset, size, more = entry
         last = self._messages[-1] if self._messages else None

@@ -83,7 +83,7 @@ class _Connection:
         handle: t.Callable[[], t.Coroutine[t.Any, t.Any, None]],
         hand_in: bool,
     ) -> None:
-        """Run the handler beside the reader, which ends when the client leaves; whichever ends
+        """Run the handler beside the reader, which ends when the client disconnects; whichever ends
         first ends the other. The reader is begun first, unless the handler's task is handed in."""
         if hand_in:
             handler = asyncio.ensure_future(handle())
@@ -130,7 +130,7 @@ class ASGIHTTPConnection(_Connection):
     async def handle_messages(
         self, request: t.Any, receive: ASGIReceive, request_task: Task | None = None
     ) -> None:
-        """Fill the request's body until the client leaves; and cancel the task of the handler,
+        """Fill the request's body until the client disconnects; and cancel the task of the handler,
         where it is handed in, as by *Quart* 0.23."""
         while True:
             message = await receive()
@@ -235,8 +235,8 @@ class ASGIWebsocketConnection(_Connection):
         self, websocket: t.Any, receive: ASGIReceive, websocket_task: Task
     ) -> None: ...
     async def handle_messages(self, *args: t.Any, **kwargs: t.Any) -> None:
-        """Fill the queue until the client leaves; or, by *Quart* 0.23's arguments, the buffer of
-        the websocket, and then cancel the handler's task."""
+        """Fill the queue until the client disconnects; or, by *Quart* 0.23's arguments, the buffer
+        of the websocket, and then cancel the handler's task."""
         named = len(args) + len(kwargs) > 1
         names = ("websocket", "receive", "websocket_task") if named else ("receive",)
         given = dict(zip((name for name in names if name not in kwargs), args, strict=True))

@@ -48,7 +48,7 @@ from ..wrappers.request import Request
 from .exchange import Flow
 from .forgotten import tell_dropped_calls
 from .forgotten import watch_calls
-from .send import send_answer
+from .send import send_outgoing
 from .through_wsgi import handle_through_wsgi
 from .unfinished import note
 from .watchdog import watched
@@ -80,7 +80,7 @@ class DebuggedHttp(Debugged, t.Protocol):
     """An `HttpExchange`, as debug mode sees it."""
 
     send: ASGISend
-    answer: Outgoing | None
+    outgoing: Outgoing | None
     lane: Lane | None
 
     @property
@@ -125,7 +125,7 @@ async def run_debugged(exchange: DebuggedHttp, context: Context) -> None:
         if about in getattr(error, "__notes__", ()):
             error.__notes__.remove(about)  # nothing was sent
         place = Place(context, ctx, asyncio.get_running_loop(), on_loop)
-        await within(context, _answer(app, ctx.conn, send, error, place))
+        await within(context, _send_page(app, ctx.conn, send, error, place))
     finally:
         exchange.send = send
         await started.close()
@@ -154,7 +154,9 @@ async def run_tested(exchange: DebuggedHttp, context: Context) -> None:
         await within(context, log(exchange.app, error))
         text = render_traceback(error, html=True).encode("utf-8", "backslashreplace")
         scope = exchange.ctx.scope
-        exchange.answer = page(500, text, head=scope["method"] == "HEAD" and HEAD_BODY not in scope)
+        exchange.outgoing = page(
+            500, text, head=scope["method"] == "HEAD" and HEAD_BODY not in scope
+        )
 
 
 async def _run(exchange: DebuggedHttp, context: Context, on_loop: bool | None = None) -> None:
@@ -193,7 +195,7 @@ async def handle_through_wsgi_debugged(
         await started.close()
         ctx = kept[-1] if kept else None
         place = Place(context, ctx, asyncio.get_running_loop(), False)
-        await within(context, _answer(app, Conn.from_scope(scope), send, error, place))
+        await within(context, _send_page(app, Conn.from_scope(scope), send, error, place))
     finally:
         await started.close()
 
@@ -217,19 +219,19 @@ async def told_by_class(
         context.run(activate, ctx.app_ctx, ctx.conn_ctx)
     place = Place(context, ctx, asyncio.get_running_loop(), True)
     await within(context, log(app, error))
-    answer = _tell(app, Conn.from_scope(scope), error, place)
-    headers = {name.decode(): value.decode() for name, value in answer.headers}
-    return Response(answer.body, answer.status, headers)
+    outgoing = _page_of(app, Conn.from_scope(scope), error, place)
+    headers = {name.decode(): value.decode() for name, value in outgoing.headers}
+    return Response(outgoing.body, outgoing.status, headers)
 
 
 async def _was_for_debugger(app: LiveApp, scope: Scope, send: ASGISend) -> bool:
     if not is_asked(app, scope):
         return False
     environ = Request.from_scope(scope).environ
-    answer = await to_thread(app.view_pool, None, debugger_of(app).answer, environ)
-    if answer is not None:
-        await send_answer(send, _raw(answer))
-    return answer is not None
+    response = await to_thread(app.view_pool, None, debugger_of(app).respond, environ)
+    if response is not None:
+        await send_outgoing(send, _outgoing(response))
+    return response is not None
 
 
 async def run_websocket_debugged(exchange: DebuggedWebsocket, context: Context) -> None:
@@ -298,7 +300,7 @@ class _Started:
         if self._timer is not None:
             self._timer.cancel()
         if self._late is not None:
-            with contextlib.suppress(OSError):  # the client has left
+            with contextlib.suppress(OSError):  # the client has disconnected
                 await self._late
 
 
@@ -309,20 +311,22 @@ async def _ask_debugger(exchange: DebuggedHttp) -> bool:
     exchange.lane = lane = Lane(exchange.inbox.watch)
     environ = Request.from_scope(exchange.ctx.scope).environ
     try:
-        answer = await to_thread(app.view_pool, None, debugger_of(app).answer, environ, lane=lane)
+        response = await to_thread(
+            app.view_pool, None, debugger_of(app).respond, environ, lane=lane
+        )
     except asyncio.CancelledError:
         if not (exchange.uncancel() or exchange.is_its_own()):
             raise
         return True
     finally:
         exchange.lane = None
-    if answer is not None:
-        exchange.answer = _raw(answer)
-    return answer is not None
+    if response is not None:
+        exchange.outgoing = _outgoing(response)
+    return response is not None
 
 
-def _raw(answer: tuple[int, list[tuple[str, str]], bytes]) -> Outgoing:
-    status, headers, data = answer
+def _outgoing(response: tuple[int, list[tuple[str, str]], bytes]) -> Outgoing:
+    status, headers, data = response
     lines = latin_lines(headers)
     if not any(name == b"content-length" for name, _ in lines):
         lines.append(length_line(len(data)))
@@ -337,15 +341,17 @@ async def log(app: LiveApp, error: Exception) -> None:
         await logged
 
 
-async def _answer(app: LiveApp, conn: Conn, send: ASGISend, error: Exception, place: Place) -> None:
+async def _send_page(
+    app: LiveApp, conn: Conn, send: ASGISend, error: Exception, place: Place
+) -> None:
     await log(app, error)
-    answer = _tell(app, conn, error, place)
+    outgoing = _page_of(app, conn, error, place)
     if conn.method == "HEAD":
-        answer.body = b""
-    await send_answer(send, answer)
+        outgoing.body = b""
+    await send_outgoing(send, outgoing)
 
 
-def _tell(app: LiveApp, conn: Conn, error: Exception, place: Place) -> Outgoing:
+def _page_of(app: LiveApp, conn: Conn, error: Exception, place: Place) -> Outgoing:
     """Return the page of an exception, or what else the client takes."""
     kind = kind_of(_accept(conn))
     full = is_full(app.config["TRACEBACKS"])

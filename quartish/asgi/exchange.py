@@ -1,4 +1,4 @@
-"""One request or websocket on its way through the app: what both kinds have in common."""
+"""One connection on its way through the ASGI door: what requests and websockets have in common."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from ..typing import Message
 from ..wrappers.connection import Conn
 
 MOMENT = 0.1
-"""Seconds in which a handler that knows, or will find, that its client left may end by itself."""
+"""Seconds in which a handler may end by itself after its client has disconnected."""
 LAST_CALL = 1.0
-"""Seconds that a handler may go on after its grace is over, before it is given up."""
+"""Seconds between the last cancellation of a handler, after its grace, and giving it up."""
 
 
 class Misframed(BadRequest):
-    """A request whose body ends where nobody can tell for sure: what follows is not to be taken
-    for the next request (RFC 9112, section 11.2)."""
+    """A request whose headers contradict each other on where its body ends. The connection is
+    closed, so that the rest is not taken for the next request (RFC 9112, section 11.2)."""
 
     def get_headers(self, *args: t.Any, **kwargs: t.Any) -> list[tuple[str, str]]:
         return [*super().get_headers(*args, **kwargs), ("Connection", "close")]
 
 
 def body_of(conn: Conn, inbox: Inbox, timeout: float | None) -> Body | None:
-    """Return the body to come; None where the headers say that there is none, or contradict
-    each other: dispatching then raises BadRequest (400).
+    """Return the body that the client will send. None if the headers announce none, or if they
+    contradict each other: then dispatching raises BadRequest (400).
 
     Source: RFC 9112, section 6.3. HTTP/2 and 3 frame a body without any header.
     """
@@ -71,13 +71,13 @@ def body_of(conn: Conn, inbox: Inbox, timeout: float | None) -> Body | None:
     return Body(inbox, None, inbox.offload, timeout, announced)
 
 
-#: What a door makes of a context's response.
+#: `take(ctx, response)` of a door, as `_dispatch.flow` has it.
 Take = t.Callable[[AppContext, t.Any], t.Any]
 
 
 class IdleTimer:
-    """Says when nothing was sent for so many seconds. One timer, which is set anew when it
-    ran out too early, serves any number of messages."""
+    """Calls `expired` when nothing was sent for `seconds`. One timer serves any number of messages:
+    when it runs out and something was sent meanwhile, it is set again for the rest."""
 
     _timer: asyncio.TimerHandle | None = None
     _stopped = False
@@ -97,18 +97,18 @@ class IdleTimer:
         self.moved: float = 0.0
 
     def start(self) -> None:
-        """Begin to look, in whatever thread this is called."""
+        """Start the timer. May be called in any thread."""
         self.moved = monotonic()
         if self.seconds is not None:
             self._loop.call_soon_threadsafe(self._look)
 
     async def send(self, message: Message) -> None:
-        """Send a message and note that something moved."""
+        """Send a message and note when."""
         await self._send(message)
         self.moved = monotonic()
 
     def _look(self) -> None:
-        """Look whether anything moved, and look again when it should have."""
+        """Check whether anything was sent in time."""
         if self._stopped or self.seconds is None:
             return
         rest = self.moved + self.seconds - monotonic()
@@ -143,38 +143,43 @@ class Flow(t.Protocol):
 
 
 class Exchange(Watch):
-    """A connection, its context and the flow that answers it."""
+    """A connection, its context and the flow that handles it.
+
+    Of cancellations it knows three kinds: our own (`cancels`), because the client has disconnected
+    or the response stalled; the server's; and those of the user's code, such as a timeout."""
 
     inbox_class: t.ClassVar[type[Inbox]] = HttpInbox
     #: The body that is to come, if any.
     upload: Body | None = None
     #: The task of the app call, once it is known.
     task: asyncio.Task[t.Any] | None = None
-    #: The stay in a worker thread, while there is one.
+    #: The request's worker thread, while it has one.
     lane: Lane | None = None
-    #: How often we cancelled it ourselves, and whether the last time has still to arrive.
+    #: How often we cancelled the task ourselves, and whether the last time has yet to be raised in
+    #: it.
     cancels: int = 0
     due: bool = False
-    #: Runs out a moment after the client left, and when the end takes too long.
+    #: Runs out a moment after the client has disconnected; and when the clean-up takes too long.
     timer: asyncio.TimerHandle | None = None
     patience: asyncio.TimerHandle | None = None
-    #: Runs out a while after a cancellation that is not ours.
+    #: Runs out a while after a cancellation that is not ours: does the task end?
     doubt: asyncio.TimerHandle | None = None
-    #: Watches a response that is sent piece by piece.
+    #: Times a response that is sent in pieces.
     idle: IdleTimer | None = None
     shelter: Shelter | None
-    #: Whether the handler, or a task of its, was told that the client left.
-    told: bool = False
-    #: Whether the time for a clean-up is counted, and is over.
+    #: Whether a read or a send of the handler's, or of a task of its, has raised that the client
+    #: disconnected.
+    raised_disconnect: bool = False
+    #: Whether the time for a clean-up has begun, and whether it is over.
     in_grace: bool = False
     impatient: bool = False
-    #: A cancellation by the server that waits for the clean-up.
+    #: A cancellation by the server, which is raised again after the clean-up.
     held: BaseException | None = None
-    #: Whether the view is done, and only its response is left to send.
-    answered: bool = False
-    #: Whether a stream was begun, and its end was not sent.
+    #: Whether the view has ended, and only the response is still to be sent.
+    view_done: bool = False
+    #: Whether the start of a stream was sent, and its end was not.
     unfinished = False
-    #: Whether nothing of a response was sent for too long.
+    #: Whether the response was given up, as nothing of it was sent for too long.
     stalled: bool = False
 
     def __init__(
@@ -185,10 +190,10 @@ class Exchange(Watch):
         self.flow = flow
         self.receive = receive
         self.send = send
-        #: Whether anybody has asked for the client's messages, or waited for anything.
+        #: Whether the inbox was made: somebody reads, or the app call waits for something.
         self.has_inbox: bool = False
-        #: What is left to be sent when the loop lane is done.
-        self.answer: Outgoing | None = None
+        #: What is sent when the lane has ended, if that is in memory.
+        self.outgoing: Outgoing | None = None
 
     @lazy
     def inbox(self) -> Inbox:
@@ -196,7 +201,7 @@ class Exchange(Watch):
         return self.open_inbox()
 
     def open_inbox(self) -> Inbox:
-        """Make the inbox, where there is none yet, and return it."""
+        """Make the inbox and return it."""
         ctx = self.ctx
         inbox = self.inbox = self.inbox_class(self.receive, self.app.to_file_thread, self)
         inbox.config = self.app.config
@@ -206,37 +211,38 @@ class Exchange(Watch):
         return inbox
 
     def note_task(self) -> None:
-        """Note the task of the app call, which has to be the one that calls this. A call that
-        never suspends can be cancelled by nobody, and need not know it."""
+        """Note the task of the app call; called in that task. A call that never suspends cannot be
+        cancelled, and does without."""
         self.task = asyncio.current_task()
 
     def thread_waits(self) -> None:
-        """A thread waits for an async piece: notice when the client leaves meanwhile."""
+        """The worker thread waits for something on the loop: watch for a disconnect meanwhile."""
         self.inbox.watch()
 
     def suspended(self, waiting: t.Any) -> t.Any:
-        """The app call waits for something: notice when the client leaves meanwhile. What it
-        waits for after that, to clean up, is sheltered from the server."""
+        """The app call waits for something: watch for a disconnect meanwhile. What it waits for
+        after a disconnect is clean-up, and is sheltered from the server's cancellation."""
         if self.task is None:
             self.note_task()
         self.inbox.watch()
         if self.doubt is not None:
             assert self.task is not None
-            if self.task.cancelling() <= self.cancels:  # it was a timeout of the handler's own
+            if self.task.cancelling() <= self.cancels:  # it was the handler's own timeout
                 self.doubt.cancel()
                 self.doubt = None
         if (
             (type(waiting) is not asyncio.Future and waiting is not None)
             or self.cancels
-            or self.told
+            or self.raised_disconnect
             or self.doubt
         ) and asyncio.isfuture(waiting):
-            shields = (self.cancels or self.told) and not (self.due or self.impatient)
+            shields = (self.cancels or self.raised_disconnect) and not (self.due or self.impatient)
             waiting = self.shelter = Shelter(waiting, None if shields else self)
         return waiting
 
     def holds(self, error: BaseException, shelter: Shelter | None) -> bool:
-        """Let the server's cancellation wait for a clean-up, `DISCONNECT_GRACE` seconds at most."""
+        """Delay the server's cancellation until the clean-up has ended, `DISCONNECT_GRACE` seconds
+        at most."""
         if (
             self.due
             or self.impatient
@@ -249,20 +255,20 @@ class Exchange(Watch):
             return False
         self.held = error
         assert self.task is not None
-        self.task.uncancel()  # a timeout of the clean-up's own counts these
+        self.task.uncancel()  # else a timeout in the clean-up would take it for its own
         self.begin_grace()
         return True
 
     def asked(self, msg: t.Any = None) -> None:
-        """It is cancelled: begin to look whether it ends, unless that is ours."""
+        """The task is cancelled. Unless that is ours, check later whether it has ended."""
         if not self.due and self.doubt is None:
             self._doubt(msg == SERVER_STOPS)
 
     def _doubt(self, stops: bool) -> None:
-        """Look in a while whether it goes on though its server stops. Else it was cancelled by code
-        of the user's, which need not take that back."""
+        """Check after the grace whether the task goes on although its server stops. If the server
+        does not stop, code of the user's has cancelled it and swallowed that, which is allowed."""
         assert self.task is not None
-        # Which need not run: `asyncio.run` cancels what is left when it has stopped.
+        # The loop may not be running: `asyncio.run` cancels the remaining tasks after its end.
         loop, grace = self.task.get_loop(), self.app.config["DISCONNECT_GRACE"]
         self.doubt = loop.call_later(grace, self._look, stops)
 
@@ -277,9 +283,9 @@ class Exchange(Watch):
             self._doubt(stops)
 
     def send_timed(self, response: t.Any) -> ASGISend:
-        """Return a `send` for a response that takes its time: when nothing was sent for
-        `RESPONSE_TIMEOUT` seconds (or `response.timeout`), this is logged and the rest is
-        not sent. May be called in any thread."""
+        """Return a `send` for a response that is sent in pieces. If nothing was sent for
+        `RESPONSE_TIMEOUT` seconds (or `response.timeout`), that is logged and the rest is not sent.
+        May be called in any thread."""
         seconds = getattr(response, "timeout", ...)
         if seconds is ...:
             seconds = self.flow.plan.settings.RESPONSE_TIMEOUT
@@ -302,27 +308,27 @@ class Exchange(Watch):
         )
         self.cancel()
 
-    # --- the client leaves --------------------------------------------------------------------
+    # --- the client disconnects ---------------------------------------------------------------
 
-    def left(self) -> None:
-        """Cancel the view, unless it asked to be let finish or is at its end. What it does
-        then, and the teardown functions, may take `DISCONNECT_GRACE` seconds."""
-        if self.flow.plan.survives_disconnect(self.ctx) and not self.answered:
+    def disconnected(self) -> None:
+        """Cancel the view, unless it asked to finish (`survives_disconnect`) or only teardown is
+        left. Its clean-up and the teardown functions may take `DISCONNECT_GRACE` seconds."""
+        if self.flow.plan.survives_disconnect(self.ctx) and not self.view_done:
             return
         if not self.ctx.ending:
             self.cancel()
         self.begin_grace()
 
-    def tell(self) -> None:
-        """Somebody who reads is told that the client left: the view is cancelled too, wherever
-        it waits. Sync code has a moment to end by itself."""
-        if self.told or self.ctx.ending:
+    def disconnect_raised(self) -> None:
+        """A read has raised that the client disconnected. The view is cancelled too, wherever it
+        waits; sync code first has a moment to end by itself."""
+        if self.raised_disconnect or self.ctx.ending:
             return
-        self.told = True
+        self.raised_disconnect = True
         if self.lane is None:
-            self.left()
+            self.disconnected()
         else:
-            self.call_later(MOMENT, self.left)
+            self.call_later(MOMENT, self.disconnected)
 
     def begin_grace(self) -> None:
         """Give the clean-up `DISCONNECT_GRACE` seconds, from the first time this is called."""
@@ -334,24 +340,26 @@ class Exchange(Watch):
     def _lose_patience(self) -> None:
         self.impatient = True
         if self.lane is not None and not self.lane.children:
-            return  # sync code, which is waited for
+            return  # sync code cannot be cancelled; it is waited for
         self.app.logger.warning(
             "%s was cancelled: it went on for %s seconds after %s (DISCONNECT_GRACE)",
             self.flow.plan.describe(self.ctx),
             self.app.config["DISCONNECT_GRACE"],
-            "its client had left" if self.has_left else "its server had cancelled it",
+            "its client had disconnected"
+            if self.is_disconnected
+            else "its server had cancelled it",
         )
         self.cancel()
         if self.lane is None:
             self.patience = asyncio.get_running_loop().call_later(LAST_CALL, self._lose)
 
     @property
-    def has_left(self) -> bool:
-        """Whether the client is known to have left."""
-        return self.told or (self.has_inbox and self.inbox.gone is not None)
+    def is_disconnected(self) -> bool:
+        """Whether the client is known to have disconnected."""
+        return self.raised_disconnect or (self.has_inbox and self.inbox.disconnect is not None)
 
     def _lose(self) -> None:
-        """Give the handler up, if it still goes on; but wait for a thread that it waits for."""
+        """Give the handler up if it still goes on, unless it waits for a thread."""
         again = LAST_CALL
         if self.shelter is None or not isinstance(self.shelter.waiting, ThreadsEnd):
             if not self.given_up:
@@ -360,15 +368,15 @@ class Exchange(Watch):
                     self.flow.plan.describe(self.ctx),
                 )
             self.give_up()
-            again = self.app.config["DISCONNECT_GRACE"]  # for its end
+            again = self.app.config["DISCONNECT_GRACE"]  # for the teardown functions
         self.patience = asyncio.get_running_loop().call_later(again, self._lose)
 
     def call_later(self, delay: float, func: t.Callable[..., None], *args: t.Any) -> None:
-        """Call `func` unless the app call has ended by then; one such call is kept."""
+        """Call `func` later, unless the app call has ended by then. There is one such timer."""
         self.timer = asyncio.get_running_loop().call_later(delay, func, *args)
 
     def cancel(self) -> None:
-        """Cancel what runs: the task, or the async pieces that a thread waits for."""
+        """Cancel what runs: the task, or in the thread lane what the thread waits for."""
         self.cancels += 1
         if self.lane is not None:
             self.lane.cancel()
@@ -377,8 +385,8 @@ class Exchange(Watch):
             self.task.cancel()
 
     def uncancel(self) -> bool:
-        """Say whether a cancellation was ours alone, and take it back. A server's, or an
-        outer timeout's, has to go on."""
+        """Say whether a cancellation was ours alone, and take it back. A server's, or that of a
+        timeout around the app call, has to be raised on."""
         if not self.cancels or self.task is None:
             return False
         if self.lane is not None:
@@ -390,18 +398,19 @@ class Exchange(Watch):
         return self.task.cancelling() == 0
 
     def is_its_own(self) -> bool:
-        """Say whether nobody cancelled the task: the view raised it, or a future that it awaited.
-        Nothing is sent then, as in *Quart*; the server answers 500."""
+        """Say whether a CancelledError came from the view itself, or from a future that it awaited:
+        nobody cancelled the task. Nothing is sent then, as in *Quart*, and the server sends a
+        500."""
         task = asyncio.current_task()
         return task is not None and task.cancelling() == 0
 
     def forgives(self, error: BaseException) -> bool:
-        """Say whether the app call ends without an error: it was cancelled by us, or by its own
-        code."""
+        """Say whether the app call may end normally after `error`: a cancellation by us, or by its
+        own code."""
         return isinstance(error, asyncio.CancelledError) and (self.uncancel() or self.is_its_own())
 
     def stop(self) -> None:
-        """Stop the timers, and count our cancellations no more."""
+        """Stop the timers, and take our cancellations back."""
         if self.idle is not None:
             self.idle.stop()
         if self.timer is not None:
@@ -414,7 +423,8 @@ class Exchange(Watch):
             self.uncancel()
 
     async def close(self) -> None:
-        """Leave nothing behind: no timer, no reader, no count of our cancellations."""
+        """Clean up: stop timers, reader and hook thread, take our cancellations back; then raise
+        the server's cancellation that had to wait."""
         self.stop()
         if self.ctx.hook_thread is not None:
             self.ctx.hook_thread.shutdown()

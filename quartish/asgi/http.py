@@ -1,6 +1,6 @@
 """An http request of an ASGI server: choose its lane, run the flow there, send the response.
 
-Nothing outlives the request. When the client leaves, async code is cancelled, sync code is
+Nothing outlives the request. When the client disconnects, async code is cancelled and sync code is
 waited for; then the teardown functions run.
 
 Source: ASGI specification, "HTTP", connection scope and disconnect.
@@ -38,23 +38,23 @@ from .exchange import body_of
 from .exchange import Exchange
 from .exchange import Flow
 from .send import outgoing_of
-from .send import send_answer_of
 from .send import send_here
 from .send import send_response
+from .send import send_unless_disconnected
 from .send import streams_here
 from .stopping import calls_of
 from .through_wsgi import handle_through_wsgi
 from .unfinished import cut_off
 from .unread import guard
 
-#: The steps of a flow, and what they wait for; `DONE`: nothing any more.
+#: The steps of a flow that was begun, and the future that they wait for; `DONE` if they have ended.
 Begun = tuple[t.Generator[t.Any, t.Any, None], t.Any]
 
 
 async def handle_http(
     app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool = False
 ) -> None:
-    """Answer one request. `direct` says not to ask the app's own class of connections."""
+    """Handle one request. With `direct` an app's own `asgi_http_class` is not asked."""
     flow: Flow = app.http_flow
     plan = flow.plan
     if plan.detour and not (direct and not plan.through_wsgi):
@@ -65,7 +65,7 @@ async def handle_http(
     ctx = plan.context_class.of_scope(flow, scope, send)
     if is_long(scope, ctx.raw_headers):
         ctx = plan.context_class.of_scope(flow, cut(scope, app.config), send)
-    # PERF(0.5 us): who waits for nothing, and has no body, needs no exchange.
+    # PERF(0.5 us): a request that has no body, and waits for nothing, needs no exchange.
     exchange: HttpExchange | None = None
     request = ctx.made
     if request is not None and (scope["method"] != "GET" or b"content-length" in ctx.raw_headers):
@@ -95,22 +95,26 @@ async def handle_http(
             raise
         await exchange.close()
         return
-    answer = ctx.outcome
+    outgoing = ctx.outcome
     if (
         waiting is DONE
-        and type(answer) is Outgoing
-        and len(answer.body) <= AT_ONCE
+        and type(outgoing) is Outgoing
+        and len(outgoing.body) <= AT_ONCE
         and (exchange is None or exchange.is_quiet())
     ):
-        # Outside of the request's Context: tasks that a server begins meanwhile, such as
-        # Hypercorn's timer of an idle connection, would keep it. Nothing of it is kept here.
+        # Send outside of the request's Context, and keep no reference to it: tasks that a server
+        # begins in `send`, such as Hypercorn's timer for idle connections, would keep it alive.
         del exchange, request, ctx, context, steps
-        try:  # PERF(0.6 us of 14 under Hypercorn): `send_answer` here
+        try:  # PERF(0.6 us of 14 under Hypercorn): `send_outgoing` here
             await send(
-                {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+                {
+                    "type": "http.response.start",
+                    "status": outgoing.status,
+                    "headers": outgoing.headers,
+                }
             )
-            await send({"type": "http.response.body", "body": answer.body})
-        except OSError:  # the client left
+            await send({"type": "http.response.body", "body": outgoing.body})
+        except OSError:  # the client disconnected
             pass
         return
     exchange = exchange or HttpExchange(app, ctx, flow, receive, send)
@@ -120,7 +124,7 @@ async def handle_http(
 def _detour(
     app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool
 ) -> t.Awaitable[None] | None:
-    """Return what answers a request that does not come by the straight way, if any does."""
+    """Return what handles a request that does not go straight to the flow; None if it does."""
     plan = app.http_flow.plan
     if plan.in_app_context and not is_current(app):
         return _in_app_context(app, scope, receive, send)
@@ -141,47 +145,47 @@ async def _in_app_context(app: LiveApp, scope: Scope, receive: ASGIReceive, send
 
 
 class HttpExchange(Exchange):
-    """One request and the answer to it."""
+    """One request and its response."""
 
-    answer: Outgoing | None
+    outgoing: Outgoing | None
     cancels: int
     lane: Lane | None
-    #: The tasks of requests that a server waits for when it stops, this one's among them.
+    #: The tasks of all requests that the server waits for when it stops (Hypercorn only).
     calls: set[asyncio.Task[t.Any]] | None = None
 
     def note_task(self) -> None:
         self.task: asyncio.Task[t.Any] | None = asyncio.current_task()  # `super`, without a call
         stream = getattr(self.send, "__self__", None)
-        if self.calls is None and hasattr(stream, "context"):  # it is Hypercorn's, perhaps
+        if self.calls is None and hasattr(stream, "context"):  # it may be Hypercorn's
             self.calls = calls_of(stream)
             if self.calls is not None:
                 self.calls.add(t.cast("asyncio.Task[t.Any]", self.task))
 
     def expect_body(self) -> None:
-        """Make the body that is to come, where the headers say so."""
+        """Make the body, if the headers announce one."""
         request = self.ctx.made
         self.upload = body_of(request, self.open_inbox(), self.app.config["BODY_TIMEOUT"])
         if self.upload is not None:
             request.receive_body(self.upload)
 
     def is_quiet(self) -> bool:
-        """Say whether nothing is left to be read of the client, or to be stopped; then nobody is
-        told any more when it leaves."""
-        quiet = self.inbox.gone is None and (self.upload is None or self.upload.complete)
+        """Say whether the whole body was read and the client is connected. Then a disconnect is not
+        listened for any more."""
+        quiet = self.inbox.disconnect is None and (self.upload is None or self.upload.complete)
         if quiet:
             self.inbox.listener = None
         return quiet
 
     async def complete(self, rest: t.Awaitable[None]) -> None:
-        """Await the rest of the app call, then leave nothing behind."""
+        """Await the rest of the app call, send what is in memory, and clean up."""
         try:
             await rest
-            if self.answer is not None:
+            if self.outgoing is not None:
                 if self.upload is not None and not self.upload.complete:
                     self.inbox.listener = None
                     self.inbox.drop()
                     guard(self, over=True)
-                await send_answer_of(self, self.send, self.answer)
+                await send_unless_disconnected(self, self.send, self.outgoing)
             if self.has_inbox and self.inbox.drops:
                 await self.inbox.drain()
         finally:
@@ -195,8 +199,8 @@ class HttpExchange(Exchange):
         run: t.Callable[..., t.Any] | None = None,
         begun: Begun | None = None,
     ) -> None:
-        """Run the flow in the request's own task, or go on with it where the door has `begun` it,
-        and send what came of it. `run` takes each step, where `context.run` is not to."""
+        """Run the flow in the request's own task, or continue the one that the door has `begun`;
+        then send the response. Each step is run by `run`, by default `context.run`."""
         run = run or context.run
         try:
             if begun is None:
@@ -211,7 +215,7 @@ class HttpExchange(Exchange):
                 raise
 
     async def in_thread(self, context: Context) -> None:
-        """Run the flow in a worker thread, and send what came of it."""
+        """Run the flow in a worker thread, then send the response."""
         self.note_task()
         self.lane = lane = Lane(self.thread_waits)
         lane.grace = self.app.config["DISCONNECT_GRACE"]
@@ -237,17 +241,17 @@ class HttpExchange(Exchange):
                 raise
 
     def work(self, context: Context) -> None:
-        """Run the flow; send what has to be iterated in this thread."""
+        """Run the flow; also send the response if it has to be iterated in this thread."""
         drive(self.flow.run(self.ctx, False, outgoing_of, direct=True), context)
         assert self.lane is not None
-        self.lane.prepare = None  # an upload that nobody read does not delay the answer
+        self.lane.prepare = None  # an upload that nobody has read does not delay the response
         if type(self.ctx.outcome) is not Outgoing and streams_here(self.ctx.outcome):
             outcome = self.ctx.take_outcome()
             drive(send_here(self, outcome), context)
 
     async def deliver(self, context: Context, run: t.Callable[..., t.Any] | None = None) -> None:
-        """Send a response, or leave its answer to be sent when all is over."""
-        self.answered = True
+        """Send the response; one that is small and in memory is left to `complete`."""
+        self.view_done = True
         outcome = self.ctx.take_outcome()
         if type(outcome) is not Outgoing:
             if outcome is not None:
@@ -255,6 +259,6 @@ class HttpExchange(Exchange):
         elif len(outcome.body) > AT_ONCE:
             guard(self, over=True)
             send = self.send_timed(outcome)
-            await within(context, send_answer_of(self, send, outcome), self, run)
+            await within(context, send_unless_disconnected(self, send, outcome), self, run)
         else:
-            self.answer = outcome
+            self.outgoing = outcome

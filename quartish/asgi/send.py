@@ -1,4 +1,4 @@
-"""Responses on their way out: one body message for what is in memory, one per chunk else.
+"""Sending responses: one body message for what is in memory, else one for each chunk.
 
 Source: ASGI specification, "HTTP", response start and body.
 """
@@ -40,15 +40,15 @@ from ..wrappers.response_bodies import FileBody
 from ..wrappers.response_bodies import IterableBody
 from .exchange import Exchange
 from .trailers import with_trailers
-from .unfinished import ClientGone
 from .unfinished import cut_off
+from .unfinished import Disconnected
 from .unread import guard
 from .wsgi_face import as_wsgi_says
 
 _END: t.Any = object()
 _UNREAD = frozenset([413, 414, 431])
 FILE_PIECE = 262144
-"""Bytes of a file that are read and sent in one piece."""
+"""Bytes of a file that are read and sent at once."""
 TURN = 0.01
 """Seconds for which pieces of a stream are sent in a row before other tasks get their turn."""
 
@@ -56,7 +56,7 @@ TURN = 0.01
 def lines_of(
     ctx: AppContext, response: SansioResponse, status: int, length: int | None
 ) -> RawHeaders:
-    """Return the headers to send; `length` is the body's size in bytes, None if unknown."""
+    """Return the header lines to send. `length` is the body's size in bytes, None if unknown."""
     headers: Headers = response.headers
     if status in BODILESS:
         headers = Headers(headers)
@@ -68,20 +68,20 @@ def lines_of(
     if length is not None and not has_length:
         raw.append(length_line(length))
     if status in _UNREAD and ctx.kind == "request" and ctx.conn.http_version < "2":
-        # What the client still sends of the body will not be read.
+        # The rest of the request's body will not be read.
         raw.append((b"connection", b"close"))
     return raw
 
 
 def _location(ctx: AppContext, response: t.Any, name: str, value: str) -> str:
-    """Return a URL as a header has it: a URI; absolute, where Werkzeug's class wants it."""
+    """Return the URL of a header as a URI; an absolute one if the response's class wants it."""
     if getattr(response, "autocorrect_location_header", False):
         value = response.get_wsgi_headers(ctx.conn.environ)[name]
     return iri_to_uri(value)
 
 
 def body_in_memory(response: t.Any) -> bytes | None:
-    """Return the whole body where the response has it at hand, or None."""
+    """Return the whole body if the response has it in memory, else None."""
     if not isinstance(response, WerkzeugResponse):
         data: bytes | None = response.in_memory()
         return data
@@ -92,16 +92,16 @@ def body_in_memory(response: t.Any) -> bytes | None:
 
 
 def is_sync_stream(response: t.Any) -> bool:
-    """Say whether the body is an iterator of plain Python, which may block."""
+    """Say whether the body is a synchronous iterator, which may block."""
     return isinstance(response, WerkzeugResponse) and not (
         response.is_sequence or hasattr(response.response, "__aiter__")
     )
 
 
 def _path_of(exchange: Exchange, response: t.Any) -> str | None:
-    """Return the path of the file that is the whole body, where the server offers to send it
-    itself (ASGI extension "Path Send"), and nobody is in between who may not know of that, or
-    removes the file as soon as the response is closed."""
+    """Return the path of the file that is the whole body, if the server may send it by itself (ASGI
+    extension "Path Send"); else None. It may not if there is a middleware that may not know the
+    extension, or if closing the response may remove the file."""
     scope, app = exchange.ctx.scope, exchange.app
     if "http.response.pathsend" not in (scope.get("extensions") or ()):
         return None
@@ -121,21 +121,22 @@ def _path_of(exchange: Exchange, response: t.Any) -> str | None:
 
 
 def _read_more_at_once(response: t.Any) -> None:
-    """Let a file of Werkzeug's be read in larger pieces: each costs a hop between threads."""
+    """Let Werkzeug read a file in larger pieces, as each one is read in a thread."""
     body = getattr(response.response, "iterable", response.response)  # of a range
     if isinstance(body, FileWrapper):
         body.buffer_size = FILE_PIECE
 
 
 def is_bodiless(ctx: AppContext, status: int) -> bool:
-    """Say whether the body of a response is not sent: to HEAD, and by its status."""
+    """Say whether a response is sent without its body: to HEAD, or because of its status."""
     scope = ctx.scope
     return status in BODILESS or (scope["method"] == "HEAD" and HEAD_BODY not in scope)
 
 
 def outgoing_of(ctx: AppContext, response: t.Any) -> t.Any:
-    """Return what is to be sent of a response: its answer, or itself where that takes its time, or
-    where something has to be closed after it; a plain 500 where it cannot be sent."""
+    """Return the `Outgoing` of a response that is small and in memory. Return the response itself
+    if it is sent in pieces, or has something to be closed after it. If it cannot be sent, that is a
+    plain 500."""
     if getattr(response, "speaks_wsgi", False):
         response = as_wsgi_says(ctx, response)
     try:
@@ -148,31 +149,31 @@ def outgoing_of(ctx: AppContext, response: t.Any) -> t.Any:
         headers = lines_of(ctx, response, status, len(data))
         return Outgoing(status, headers, b"" if is_bodiless(ctx, status) else data)
     except Exception as error:
-        return failed_answer(ctx, error)
+        return failed_outgoing(ctx, error)
 
 
-def failed_answer(ctx: AppContext, error: Exception) -> Outgoing:
-    """Return what is sent in place of a response that cannot be sent, and report that."""
+def failed_outgoing(ctx: AppContext, error: Exception) -> Outgoing:
+    """Log that a response cannot be sent, and return a plain 500 in its place."""
     report_unsendable(ctx, error)
     return plain_error(head=ctx.conn.method == "HEAD")
 
 
-async def send_answer(send: ASGISend, answer: Outgoing) -> None:
-    """Send an answer, on the loop."""
+async def send_outgoing(send: ASGISend, outgoing: Outgoing) -> None:
+    """Send a response that is in memory, on the loop."""
     try:
         await send(
-            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+            {"type": "http.response.start", "status": outgoing.status, "headers": outgoing.headers}
         )
-        await send({"type": "http.response.body", "body": answer.body})
-    except OSError:  # since ASGI 2.4 that is how a server says that the client left
+        await send({"type": "http.response.body", "body": outgoing.body})
+    except OSError:  # the client has disconnected (ASGI 2.4)
         pass
 
 
-async def send_answer_of(exchange: Exchange, send: ASGISend, answer: Outgoing) -> None:
-    """Send an answer as `send_answer` does, unless the client has left meanwhile."""
+async def send_unless_disconnected(exchange: Exchange, send: ASGISend, outgoing: Outgoing) -> None:
+    """Send a response that is in memory, unless the client has disconnected."""
     try:
-        if not (exchange.has_inbox and exchange.inbox.gone):
-            await send_answer(send, answer)
+        if not (exchange.has_inbox and exchange.inbox.disconnect):
+            await send_outgoing(send, outgoing)
     except asyncio.CancelledError:
         if not exchange.uncancel():
             raise
@@ -182,7 +183,7 @@ async def send_answer_of(exchange: Exchange, send: ASGISend, answer: Outgoing) -
 
 
 async def send_response(exchange: Exchange, response: t.Any) -> None:
-    """Send a response, on the loop, until it ends or the client leaves.
+    """Send a response, on the loop, until it ends or the client disconnects.
 
     A synchronous stream is iterated in a worker thread. The response is closed whatever
     happens.
@@ -190,7 +191,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
     inbox, scope = exchange.inbox, exchange.ctx.scope
     data: bytes | None = None
     try:
-        if inbox.gone is not None:
+        if inbox.disconnect is not None:
             return
         send: ASGISend = exchange.send
         try:
@@ -201,7 +202,7 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
             length = None if data is None else len(data)
             headers = lines_of(exchange.ctx, response, status, length)
         except Exception as error:
-            await send_answer(send, failed_answer(exchange.ctx, error))
+            await send_outgoing(send, failed_outgoing(exchange.ctx, error))
             return
         payload = b"" if is_bodiless(exchange.ctx, status) else data
         if payload is None or len(payload) > AT_ONCE:
@@ -216,33 +217,33 @@ async def send_response(exchange: Exchange, response: t.Any) -> None:
                 await send({"type": "http.response.body", "body": payload})
                 return
         except OSError as error:
-            raise ClientGone from error
+            raise Disconnected from error
         exchange.unfinished = True
         if is_sync_stream(response):
             await _send_from_threads(exchange, response, send)
         else:
             await _send_async(exchange, response)
-        if exchange.stalled:  # and went on nevertheless
+        if exchange.stalled:  # and was not ended by the cancellation
             await cut_off(exchange, None)
-        elif inbox.gone is None:
+        elif inbox.disconnect is None:
             await _send_chunk(send, b"", more=False)
         exchange.unfinished = False
-    except ClientGone:
+    except Disconnected:
         pass
     except BaseException as error:
         if exchange.unfinished:
             await cut_off(exchange, error)
         raise
     finally:
-        inbox.listener = None  # after the end a server may say so of any client
+        inbox.listener = None  # after the end a server may send a disconnect to every app
         if data is None or on_close_functions(response):
             await close_response(response)
 
 
 async def _send_from_threads(exchange: Exchange, response: t.Any, send: ASGISend) -> None:
-    """Iterate a synchronous stream in one worker thread, and close it there: what it keeps may
-    belong to that thread, its `finally` may block, and runs teardown functions where the stream
-    kept its context. Files are read by any thread."""
+    """Iterate a synchronous stream in one worker thread, and close it there: objects that it uses
+    may belong to that thread; its `finally` may block; and if the stream keeps its context, closing
+    it runs the teardown functions. Files are read in any thread."""
     app, inbox = exchange.app, exchange.inbox
     pool: t.Any = app.file_pool
     if not response.direct_passthrough:
@@ -252,7 +253,7 @@ async def _send_from_threads(exchange: Exchange, response: t.Any, send: ASGISend
     try:
         while True:
             chunk: t.Any = await Apart(pool, next, chunks, _END)
-            if chunk is _END or inbox.gone is not None:
+            if chunk is _END or inbox.disconnect is not None:
                 return
             await _send_chunk(send, as_bytes(chunk))
     finally:
@@ -261,7 +262,7 @@ async def _send_from_threads(exchange: Exchange, response: t.Any, send: ASGISend
             if close is not None:
                 await Apart(pool, close)
         finally:
-            if type(pool) is Stay:  # else it ends with the request, or is for all
+            if type(pool) is Stay:  # else it is the hook thread, or the pool of files
                 pool.shutdown()
 
 
@@ -291,7 +292,7 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
         try:
             headers = lines_of(exchange.ctx, response, status, None)
         except Exception as error:
-            await awaited(send_answer(send, failed_answer(exchange.ctx, error)))
+            await awaited(send_outgoing(send, failed_outgoing(exchange.ctx, error)))
             return
         start = {"type": "http.response.start", "status": status, "headers": headers}
         await awaited(_send(send, start))
@@ -302,12 +303,12 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
         exchange.unfinished = True
         if not is_bodiless(exchange.ctx, status):
             for chunk in _chunks_here(response):
-                if inbox.gone is not None:
+                if inbox.disconnect is not None:
                     return
                 await awaited(_send_chunk(send, chunk))
         await awaited(_send_chunk(send, b"", more=False))
         exchange.unfinished = False
-    except ClientGone:
+    except Disconnected:
         exchange.unfinished = False
     finally:
         inbox.listener = None
@@ -315,15 +316,15 @@ async def send_here(exchange: Exchange, response: t.Any) -> None:
 
 
 async def _send_chunk(send: ASGISend, data: bytes, more: bool = True) -> None:
-    if data or not more:  # anything else says nothing
+    if data or not more:  # an empty chunk in between has no meaning
         await _send(send, {"type": "http.response.body", "body": data, "more_body": more})
 
 
 async def _send(send: ASGISend, message: Message) -> None:
     try:
         await send(message)
-    except OSError as error:  # since ASGI 2.4 a server says so that the client left
-        raise ClientGone from error
+    except OSError as error:  # the client has disconnected (ASGI 2.4)
+        raise Disconnected from error
 
 
 async def _send_async(exchange: Exchange, response: t.Any) -> None:
@@ -348,10 +349,10 @@ async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
             if type(chunk) is not bytes:
                 chunk = as_bytes(chunk)
             if chunk:
-                try:  # not around the whole: what the generator raises is its own
+                try:  # not around the whole loop: the generator may raise OSErrors of its own
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 except OSError as error:
-                    raise ClientGone from error
+                    raise Disconnected from error
                 now = monotonic()
                 if idle is not None:
                     idle.moved = now

@@ -29,7 +29,7 @@ from ..typing import Scope
 from ..wrappers.request import Request
 from .exchange import body_of
 from .exchange import IdleTimer
-from .unfinished import ClientGone
+from .unfinished import Disconnected
 from .unfinished import note
 from .unfinished import reset
 from .unread import guarded
@@ -40,7 +40,7 @@ log: logging.Logger = logging.getLogger(__name__)
 
 
 class CalledAsWSGI(t.Protocol):
-    """What is called as WSGI here: an app of ours, or another (`middleware.FromWSGI`)."""
+    """The WSGI app that is called: an app of ours, or another (`middleware.FromWSGI`)."""
 
     @property
     def config(self) -> t.Mapping[str, t.Any]: ...
@@ -60,8 +60,8 @@ async def handle_through_wsgi(
     context: Context | None = None,
     keep: t.Callable[[t.Any], None] | None = None,
 ) -> None:
-    """Answer one request by the app as WSGI, in `context` where one is given; `keep` is given the
-    app's own contexts, as Werkzeug's debugger is."""
+    """Handle one request by calling the app as WSGI, in `context` if one is given. `keep` is called
+    with the app's contexts, as Werkzeug's debugger is."""
     inbox = HttpInbox(receive, app.to_file_thread)
     conn = Request.from_scope(scope)
     body = body_of(conn, inbox, app.config["BODY_TIMEOUT"])
@@ -100,7 +100,7 @@ async def handle_through_wsgi(
             error.add_note(note(f"[{conn.method} {conn.path}]"))
         raise
     finally:
-        if call.started and not call.ended and inbox.gone is None:
+        if call.started and not call.ended and inbox.disconnect is None:
             await reset(send)
         idle.stop()
         environ["wsgi.input"].close()
@@ -110,7 +110,8 @@ async def handle_through_wsgi(
 
 
 def _limit() -> int | None:
-    """Return the limit of the request that the app made of the environ, while it has one."""
+    """Return `max_content_length` of the request that the app has made of the environ; None if it
+    has made none."""
     ctx = find_context()
     return t.cast(int, ctx.request.max_content_length) if ctx and ctx.has_request else None
 
@@ -136,20 +137,20 @@ class WsgiCall:
         self.started: bool = False
         self.ended: bool = False
 
-    def left(self) -> None:
-        """The client left: async code that the app waits for is cancelled."""
+    def disconnected(self) -> None:
+        """Cancel async code that the app waits for."""
         self.lane.cancel()
 
-    def tell(self) -> None:
-        """The app, which reads, is told so: what it does then is its own."""
+    def disconnect_raised(self) -> None:
+        """Nothing is cancelled: the app, which reads, gets an exception."""
 
     def run(self) -> None:
-        """Call the app and send what it gives, to the end or until the client leaves."""
+        """Call the app and send its response, until it ends or the client disconnects."""
         try:
             body = self.app(self.environ, self.start_response)
             try:
                 for chunk in body:
-                    if self.inbox.gone is not None:
+                    if self.inbox.disconnect is not None:
                         return
                     if chunk and not self.ended:
                         self.write(chunk)
@@ -160,13 +161,13 @@ class WsgiCall:
                 if close is not None:
                     spare(True)
                     close()
-        except ClientGone:
+        except Disconnected:
             pass
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: t.Any = None
     ) -> t.Callable[[bytes], None]:
-        """Note status and headers (PEP 3333); they are sent with the first chunk."""
+        """Note status and headers (PEP 3333). They are sent before the first chunk."""
         if exc_info is not None and self.started:
             raise exc_info[1].with_traceback(exc_info[2])
         if exc_info is None and self.start is not None:
@@ -178,8 +179,8 @@ class WsgiCall:
         return self.write
 
     def write(self, chunk: bytes, more: bool = True) -> None:
-        """Send a chunk; the one that completes a known length ends the response. Raises
-        ClientGone when there is nobody to send it to."""
+        """Send a chunk. If the length is known, the chunk that completes it ends the response.
+        Raises Disconnected if the client has disconnected."""
         if self.start is None:
             raise RuntimeError("The WSGI app sent its body before it called start_response.")
         if not self.started:
@@ -196,4 +197,4 @@ class WsgiCall:
         try:
             from_thread(self.idle.send(message), prepared=True)
         except OSError as error:
-            raise ClientGone from error
+            raise Disconnected from error

@@ -1,7 +1,7 @@
-"""Streams that were begun and are not finished: said to the log, and to who reads them.
+"""Streams that end before they are complete: they are logged, and the client is told.
 
-Nothing is sent after a stream that broke, timed out or was cancelled, so that no client takes
-what it got for the whole. Over HTTP/1.1 servers then close the connection before the last chunk.
+Nothing more is sent of a stream that failed, timed out or was cancelled, so that no client takes it
+for complete. Over HTTP/1.1 servers then close the connection without the last chunk.
 
 Source: RFC 9112, section 8; RFC 9113, section 8.1.
 """
@@ -16,22 +16,22 @@ from .servers import h2_protocol_of
 from .servers import stream_of
 
 LAST_PIECES = 0.5
-"""Seconds in which what was sent before may still go out."""
+"""Seconds in which data that was sent before may still go out."""
 INTERNAL_ERROR = 2
 """Code of an HTTP/2 stream's reset. *Source:* RFC 9113, section 7."""
 
 
-class ClientGone(Exception):
-    """The client left while a response was sent: nothing to tell anybody."""
+class Disconnected(Exception):
+    """The client disconnected while a response was sent. It ends the sending, and is not logged."""
 
 
 async def cut_off(exchange: Exchange, error: BaseException | None) -> None:
-    """End a stream that was begun; `error` is what ended it, if anything. What the server logs is
-    told which request it was; what it does not log is logged here, once."""
+    """End a stream that was begun. `error` is the exception that ended it, if any: the server logs
+    it, with a note of which request it was. What the server does not log is logged here."""
     exchange.unfinished = False
     if isinstance(error, Exception):
         error.add_note(note(exchange.flow.plan.describe(exchange.ctx)))
-    if exchange.inbox.gone is not None:
+    if exchange.inbox.disconnect is not None:
         return
     if isinstance(error, asyncio.CancelledError) and not exchange.stalled:
         task = asyncio.current_task()
@@ -45,7 +45,7 @@ async def cut_off(exchange: Exchange, error: BaseException | None) -> None:
 
 
 def note(name: str) -> str:
-    """Return what an error says of the response that it ended."""
+    """Return the note for an exception that ended a response."""
     return f"It broke the response of {name} off, of which a part was sent."
 
 

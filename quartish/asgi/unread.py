@@ -51,7 +51,7 @@ def guard(exchange: Exchange, over: bool) -> None:
     """Let what is sent from now on of a response take care of a body that was not read. `over`:
     nobody will read any more of it, as the response is in memory."""
     upload = exchange.upload
-    if upload is not None and not upload.is_here() and exchange.inbox.gone is None:
+    if upload is not None and not upload.is_here() and exchange.inbox.disconnect is None:
         exchange.send = guarded(exchange.send, upload, exchange.ctx.scope, over)
 
 

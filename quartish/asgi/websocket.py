@@ -49,13 +49,13 @@ SAME = "same"
 """What `WEBSOCKET_ALLOWED_ORIGINS` calls the origin of the app itself."""
 PORTS = {"http": ":80", "https": ":443"}
 LAST_WORD = 1.0
-"""Seconds that a handler which the server has cancelled may take to close its websocket."""
+"""Seconds for sending the close after the server has cancelled a handler."""
 
 
 async def handle_websocket(
     app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool = False
 ) -> None:
-    """Run a websocket's handler. `direct` says not to ask the app's own class of connections."""
+    """Run a websocket's handler. With `direct` an app's own `asgi_websocket_class` is not asked."""
     scope = cut(scope, app.config)
     flow = app.websocket_flow
     if flow.plan.in_app_context and not is_current(app):
@@ -68,7 +68,7 @@ async def handle_websocket(
         return
     await receive()  # websocket.connect
     server: t.Any = getattr(getattr(send, "__self__", None), "context", None)
-    if server is not None:  # it is Hypercorn, perhaps
+    if server is not None:  # it may be Hypercorn
         when_it_stops(app, server, partial(_end_all, app))
     websocket = app.websocket_class.from_scope(scope)
     hand_down(app, websocket)
@@ -91,7 +91,7 @@ async def handle_websocket(
             await within(context, exchange.in_task(), exchange)
         else:
             await exchange.in_thread(context)
-        if inbox.gone is None and inbox.pending:
+        if inbox.disconnect is None and inbox.pending:
             if inbox.drops:
                 inbox.watch()
             await inbox.drain()
@@ -101,7 +101,7 @@ async def handle_websocket(
 
 
 async def end_websockets(exchanges: t.Iterable[WebsocketExchange], grace: float) -> None:
-    """Close websockets because the server stops, and wait `grace` seconds for the handlers."""
+    """Close websockets because the server stops; wait up to `grace` seconds for their handlers."""
     tasks: set[asyncio.Task[t.Any]] = set()
     for exchange in exchanges:
         exchange.shut_down()
@@ -116,16 +116,16 @@ async def _end_all(app: LiveApp) -> None:
 
 
 class WebsocketExchange(Exchange):
-    """One websocket and the handler that talks over it."""
+    """One websocket and its handler."""
 
-    #: Whether the server stops.
+    #: Whether it is closed because the server stops.
     restarting: bool = False
     inbox_class = Inbox
     lane: Lane | None
 
     def enter(self) -> bool:
-        """Match the URL, and refuse origins that may not open a websocket; say whether the loop
-        lane is taken."""
+        """Match the URL, and refuse origins that may not open a websocket. Return whether the
+        loop lane is taken."""
         ctx = self.ctx
         takes_loop = self.flow.enter(ctx)
         config, conn = self.app.config, ctx.made
@@ -139,42 +139,43 @@ class WebsocketExchange(Exchange):
 
     # --- the end, from outside ----------------------------------------------------------------
 
-    def left(self) -> None:
-        """The client left: the handler is cancelled, wherever it waits. Who is in `receive` is
-        told there, and messages that came before are received first, as long as it goes on."""
+    def disconnected(self) -> None:
+        """Cancel the handler wherever it waits. If it waits in `receive`, that raises instead; if
+        there are messages that came before the disconnect, it may receive these first, as long as
+        it goes on doing so."""
         inbox = self.inbox
         if inbox.pending:
             self.call_later(MOMENT, self._cancel_if_idle, inbox.reads)
-        elif not inbox.is_awaited:  # who waits there is told next
-            super().left()
+        elif not inbox.is_awaited:  # else `receive` raises, and calls `disconnect_raised`
+            super().disconnected()
 
     def _cancel_if_idle(self, reads: int) -> None:
         if self.inbox.reads == reads:
-            super().left()
-        else:  # it has read meanwhile, and may do so again
+            super().disconnected()
+        else:  # it has read meanwhile: give it another moment
             self.call_later(MOMENT, self._cancel_if_idle, self.inbox.reads)
 
-    def tell(self) -> None:
-        """Somebody is told that the client left, by what `receive` or `send` raises. Where that
-        is another task than the handler's own, the handler is cancelled too."""
-        if self.told or self.ctx.ending:
+    def disconnect_raised(self) -> None:
+        """`receive` or `send` has raised. If that was in another task than the handler's own, the
+        handler is cancelled too."""
+        if self.raised_disconnect or self.ctx.ending:
             return
-        self.told = True
+        self.raised_disconnect = True
         task = asyncio.current_task()
         if task is self.task or (self.lane is not None and task in self.lane.children):
             self.begin_grace()
         elif not self.cancels:
-            super().left()
+            super().disconnected()
 
     def uncancel(self) -> bool:
-        if self.told and not self.cancels and self.task is not None:
+        if self.raised_disconnect and not self.cancels and self.task is not None:
             if self.lane is not None:
                 self.lane.spared = True
             return self.task.cancelling() == 0
         return super().uncancel()
 
     def shut_down(self) -> None:
-        """The server stops: the handler is cancelled and the client told to come again."""
+        """The server stops: cancel the handler and close with 1012 (service restart)."""
         self.restarting = True
         if not self.ctx.ending:
             self.cancel()
@@ -202,10 +203,12 @@ class WebsocketExchange(Exchange):
                 raise
 
     async def close_after(self, error: BaseException, context: Context | None = None) -> bool:
-        """Close the websocket after what was raised: with 1011 after an error, with 1012 where the
-        server stops; say whether that was all. A handler that raises a cancellation of its own has
-        failed, but for the log; where it had not accepted, nothing is sent, as in *Quart*, and the
-        server answers 500. Who calls from outside of the handler's Context gives it."""
+        """Close the websocket after an exception: with 1011 after an error, with 1012 if the server
+        stops. Return False if the exception has to be raised on.
+
+        A handler that raises a CancelledError of its own has failed, but that is not logged. If it
+        had not accepted the handshake, nothing is sent, as in *Quart*, and the server sends a 500.
+        The handler's `context` is given when this is called outside of it."""
         if isinstance(error, Exception):
             if not shows_errors(self.app):
                 await self.close_with(INTERNAL_ERROR)
@@ -226,20 +229,20 @@ class WebsocketExchange(Exchange):
         return False
 
     async def show(self, error: Exception) -> None:
-        """Log an error, and reject the handshake with its traceback, or close."""
+        """Log an error; reject the handshake with its traceback, or close."""
         await log(self.app, error)
         await self.finish(await traceback_response(error))
 
     async def finish(self, response: t.Any) -> None:
         """Reject the handshake with the response, or close what was accepted."""
-        self.answered = True
+        self.view_done = True
         websocket = self.ctx.websocket
         if response is None or websocket.accepted:
             failed = response is not None and response.status_code >= 500
             await self.close_with(INTERNAL_ERROR if failed else NORMAL_CLOSURE)
         elif "websocket.http.response" not in (websocket.scope.get("extensions") or {}):
             await self.close_with(NORMAL_CLOSURE)
-        elif self.inbox.gone is None and not websocket.closed:
+        elif self.inbox.disconnect is None and not websocket.closed:
             await self.reject(response)
 
     async def reject(self, response: t.Any) -> None:
@@ -259,22 +262,22 @@ class WebsocketExchange(Exchange):
         await self.send({"type": "websocket.http.response.body", "body": data})
 
     async def close_with(self, code: int) -> None:
-        """Close with a code (RFC 6455, section 7.4), unless that was done."""
+        """Close with a code (RFC 6455, section 7.4), unless it is closed."""
         websocket = self.ctx.websocket
         if self.restarting and code == NORMAL_CLOSURE:
             code = SERVICE_RESTART
-        if not websocket.closed and self.inbox.gone is None:
+        if not websocket.closed and self.inbox.disconnect is None:
             websocket.closed = True
             if self.lane is None:
-                self.inbox.drops = True  # from when the server lets `send` wait: `suspended`
+                self.inbox.drops = True  # takes effect if `send` has to wait: `suspended`
             else:
                 self.inbox.drop()
             await self.send({"type": "websocket.close", "code": code, "reason": ""})
 
 
 def _is_allowed(headers: Headers, origins: str | t.Collection[str | None]) -> bool:
-    """Say whether the page that opens a websocket, which browsers name, is from one of these
-    origins. For "same" its scheme is not looked at: a proxy may have ended TLS.
+    """Say whether the page that opens a websocket is from one of these origins; browsers send it as
+    the Origin header. For "same" the scheme is not compared, as a proxy may have ended TLS.
 
     *Source:* RFC 6455, section 10.2; RFC 6454.
     """

@@ -232,7 +232,7 @@ class Groups:
         websocket = current_context(NO_WEBSOCKET).websocket
         member = Member(self, group, websocket)
         async with self._listen(group) as queue:
-            try:  # also when the client leaves, or Redis is not there, meanwhile
+            try:  # also when the client disconnects, or Redis is not there, meanwhile
                 await self._broker.enter(group, member.id, info)
                 sending = self._send_on(websocket, queue, member, after, caught_up, encode)
                 async with _beside(sending):

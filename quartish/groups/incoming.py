@@ -77,7 +77,7 @@ async def messages_of(websocket: t.Any, kind: t.Any, limit: int | None) -> Async
 
 async def keep_alive(websocket: t.Any, seconds: float) -> None:
     """Send a ping whenever the client has said nothing for so long; where it says nothing for as
-    long again, it is gone: the handler ends as when a client leaves."""
+    long again, it is gone: the handler ends as when a client disconnects."""
     inbox = websocket.inbox
     heard, asked = -1, False
     while True:
@@ -94,7 +94,7 @@ async def keep_alive(websocket: t.Any, seconds: float) -> None:
 
 async def part(websocket: t.Any, code: int, reason: str, seconds: float | None = None) -> None:
     """Close a websocket; where the client does not take that, or answers nothing, end its handler
-    as when a client leaves. Who awaits this is cancelled when the handler ends by itself."""
+    as when a client disconnects. Who awaits this is cancelled when the handler ends by itself."""
     inbox = websocket.inbox
     try:
         async with asyncio.timeout(PARTING if seconds is None else seconds):
@@ -102,12 +102,12 @@ async def part(websocket: t.Any, code: int, reason: str, seconds: float | None =
             await asyncio.Event().wait()
     except TimeoutError:
         pass
-    if inbox.gone is None:
+    if inbox.disconnect is None:
         inbox.end({"type": "websocket.disconnect", "code": ABNORMAL_CLOSURE})
         if inbox.waiting:
             inbox.wake()
         if inbox.listener is not None:
-            inbox.listener.left()
+            inbox.listener.disconnected()
 
 
 async def _sent(websocket: t.Any, seconds: float) -> bool:

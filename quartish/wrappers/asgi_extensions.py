@@ -81,6 +81,6 @@ async def push(request: Asking, path: str, headers: Headers) -> None:
 async def _send(request: Asking, message: dict[str, t.Any]) -> None:
     try:
         await request.asgi_send(message)
-    except OSError:  # the client left
+    except OSError:  # the client disconnected
         await give_way(request)
         raise

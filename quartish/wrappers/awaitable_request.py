@@ -440,7 +440,7 @@ class Request(Limits):
     async def is_disconnected(self) -> bool:
         """Say whether the client is known to have left. For views that it does not cancel."""
         await asyncio.sleep(0)  # lets the reader look
-        return self.inbox is not None and self.inbox.gone is not None
+        return self.inbox is not None and self.inbox.disconnect is not None
 
     async def send_early_hints(self, links: t.Iterable[str]) -> None:
         """Tell the client what the page will need while it is made: a 103 with these `Link`

@@ -35,7 +35,7 @@ from ..typing import Scope
 
 
 class ClientDisconnectedError(asyncio.CancelledError):
-    """The client left: a cancellation. *Quart:* 0.23 raises one that is an `Exception`."""
+    """The client disconnected: a cancellation. *Quart:* 0.23 raises one that is an `Exception`."""
 
 
 class _CurrentConfig(dict[str, t.Any]):

@@ -210,5 +210,5 @@ async def fill(body: t.Any, source: IncomingBody) -> None:
         async for chunk in source:
             body.append(chunk)
         body.set_complete()
-    except HTTPException:  # the client left: who reads is cancelled
+    except HTTPException:  # the client disconnected: who reads is cancelled
         pass

@@ -54,7 +54,7 @@ class Websocket(JSONMessages):
     """A websocket, from the handshake to its end.
 
     It is accepted by the first `receive` or `send`, or by `accept`, which may choose a
-    subprotocol. `async for message in websocket` ends when the client leaves. In a `def`
+    subprotocol. `async for message in websocket` ends when the client disconnects. In a `def`
     handler, which has a worker thread to itself, all of this goes without `await`.
     """
 
@@ -338,12 +338,12 @@ class Websocket(JSONMessages):
         if not self._open:
             await self.accept()
         # PERF(8 us): only some sends give way. A loop that does nothing but send has to, or
-        # nobody would notice that its client left.
+        # nobody would notice that its client disconnected.
         self.sends += 1
         if self.sends % SENDS_PER_TURN == 0:
             await asyncio.sleep(0)
         inbox = self._direct
-        if inbox is None or inbox.gone is not None:
+        if inbox is None or inbox.disconnect is not None:
             try:
                 await self._send(data)
             except Exception:
@@ -421,33 +421,33 @@ class Websocket(JSONMessages):
 
     async def _close(self, code: int, reason: str) -> None:
         assert self.inbox is not None, "made without an inbox"
-        if self.inbox.gone is None:
+        if self.inbox.disconnect is None:
             self.inbox.drop()
             await self._answer({"type": "websocket.close", "code": code, "reason": reason})
 
     async def _answer(self, message: Message) -> None:
-        """Send an ASGI message. Where the client has left, raise WebSocketDisconnect; but
+        """Send an ASGI message. Where the client has disconnected, raise WebSocketDisconnect; but
         first let the handler receive what came before."""
         assert self.inbox is not None and self.asgi_send is not None, "made without a server"
-        if self.inbox.gone is None:
+        if self.inbox.disconnect is None:
             try:
                 await self.asgi_send(message)
             except OSError as error:
                 await self._refused(error)
         elif not self.inbox.pending:
-            await self._over(self.inbox.gone)
+            await self._over(self.inbox.disconnect)
 
     async def _refused(self, error: OSError) -> None:
         """Take an error of the server's `send`: since ASGI 2.4 that is how a server says
-        that the client has left."""
+        that the client has disconnected."""
         if self.inbox is None or not self.inbox.pending:
             await self._over({"code": ABNORMAL_CLOSURE}, error)
 
     async def _over(self, message: Message, cause: OSError | None = None) -> t.NoReturn:
-        """Say that the client left. Who goes on all the same, catching it in a loop, is told
-        later each time: nobody else may have to wait for that."""
+        """Say that the client disconnected. Who goes on all the same, catching it in a loop, is
+        told later each time: nobody else may have to wait for that."""
         if self.inbox is not None and self.inbox.listener is not None:
-            self.inbox.listener.tell()
+            self.inbox.listener.disconnect_raised()
         await give_way(self)
         code = message.get("code")
         reason = message.get("reason") or ""

@@ -16,7 +16,7 @@ LONGEST_REASON = 123
 
 
 class WebSocketDisconnect(ClientDisconnectedError):
-    """The client left. Raised by `receive` and `send`, after the last message was received.
+    """The client disconnected. Raised by `receive` and `send`, after the last message was received.
 
     It is a cancellation, as in Quart: `except Exception` does not stop it, `finally` and
     `except asyncio.CancelledError` run. Whoever of the handler's tasks is told, the handler ends.

@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import quartish
 from quartish.asgi import watchdog
-from quartish.asgi.debug import _raw
+from quartish.asgi.debug import _outgoing
 from quartish.debugger import render_traceback
 from quartish.testing.client import QuartClient
 from quartish.views import View
@@ -340,7 +340,7 @@ async def test_behind_wsgi_middleware_the_debugger_is_asked_first() -> None:
 
 def test_an_answer_of_the_debuggers_has_a_length() -> None:
     for headers in ([], [("Content-Length", "4")]):
-        answer = _raw((200, headers, b"text"))
+        answer = _outgoing((200, headers, b"text"))
         assert (answer.status, answer.headers) == (200, [(b"content-length", b"4")])
         assert answer.body == b"text"
 

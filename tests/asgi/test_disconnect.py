@@ -160,7 +160,7 @@ async def test_the_end_has_a_bound(
     assert peer.error is None
     assert [r.getMessage() for r in caplog.records] == [
         "view 'view' [GET /slow] was cancelled: it went on for 0.1 seconds after its client"
-        " had left (DISCONNECT_GRACE)"
+        " had disconnected (DISCONNECT_GRACE)"
     ]
 
 

@@ -151,7 +151,7 @@ async def test_a_disconnect_comes_after_the_messages_before_it() -> None:
     websocket, sent = make(text("a"), text("b"), LEAVES)
     await websocket.accept()
     await read_ahead(websocket)
-    assert websocket.inbox.gone is not None
+    assert websocket.inbox.disconnect is not None
     assert await websocket.receive() == "a"
     await websocket.send("lost")  # there is more to receive
     assert await websocket.receive() == "b"
