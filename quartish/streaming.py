@@ -2,8 +2,8 @@
 
 Their sources are iterables, sync or async. The context is kept for them: `request`, `session` and
 `g` work in a generator, and the teardown functions run when it has ended. When the client leaves,
-the generator is cancelled where it waits. No time limit applies, and proxies are asked not to
-collect what is sent.
+the generator is cancelled where it waits. No time limit applies to the source, and proxies are
+asked not to collect what is sent.
 
 *Flask:* has neither. *Source:* WHATWG HTML, "Server-sent events"; RFC 7464.
 """
@@ -171,7 +171,12 @@ def sse(
 
     # Servers send the head with the first piece: now, and not when something happens.
     opening = _HEARTBEAT if retry is None else Event(retry=retry).encode(dumps)
-    return _stream(source, encode, opening, "text/event-stream; charset=utf-8")
+    response = _stream(source, encode, opening, "text/event-stream; charset=utf-8")
+    if heartbeat is not None and isinstance(source, Heartbeats):
+        # Something is sent all the time: where nothing can be, the client takes nothing any more.
+        limit: float | None = current_context(NO_REQUEST).app.config["RESPONSE_TIMEOUT"]
+        response.timeout = None if limit is None else max(limit, 2 * heartbeat)
+    return response
 
 
 @t.overload

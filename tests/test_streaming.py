@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import typing as t
@@ -19,6 +20,7 @@ from quartish.streaming import stream_json
 from quartish.testing import read_events
 from quartish.testing.client import AsyncClient
 from quartish.testing.connections import HTTPDisconnectError
+from tests._scopes import http_scope
 
 App = t.Any
 BEAT = b":\n\n"
@@ -253,6 +255,75 @@ async def test_heartbeats_while_nothing_happens(app: App) -> None:
             assert await connection.receive() == BEAT
         happened.set()
         assert [event.data async for event in connection.events()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("asynchronous", "heartbeat", "limit", "expected"),
+    [
+        (True, 15, 60, 60),
+        (True, 45, 60, 90),
+        (True, None, 60, None),
+        (True, 15, None, None),
+        (False, 15, 60, None),
+    ],
+)
+async def test_how_long_nothing_may_be_sent(
+    app: App, asynchronous: bool, heartbeat: float | None, limit: float | None, expected: t.Any
+) -> None:
+    app.config["RESPONSE_TIMEOUT"] = limit
+    seen = []
+
+    async def events() -> t.AsyncIterator[str]:
+        yield "a"
+
+    @app.get("/")
+    async def view() -> t.Any:
+        response = sse(events() if asynchronous else ["a"], heartbeat=heartbeat)
+        seen.append(response.timeout)
+        return response
+
+    assert b"data: a\n\n" in (await get(app))[1]
+    assert seen == [expected]
+
+
+async def test_a_client_that_takes_nothing_any_more(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    """sse-starlette issue 89: one that was suspended held its generator for ever."""
+    app.config["RESPONSE_TIMEOUT"] = 1
+    ended = []
+
+    @app.get("/frozen")
+    @sse(heartbeat=0.1)
+    async def frozen() -> t.AsyncIterator[str]:
+        try:
+            yield "first"
+            await asyncio.sleep(1.5)  # which is no reason to give up
+            yield "second"
+            while True:
+                await asyncio.sleep(0.01)
+                yield "more"
+        finally:
+            ended.append(True)
+
+    sent: list[bytes] = []
+
+    async def send(message: t.Any) -> None:
+        sent.append(message.get("body", b""))
+        if sent[-1] == b"data: more\n\n":
+            await asyncio.Event().wait()
+
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> t.Any:
+        return messages.pop() if messages else await asyncio.Event().wait()
+
+    async with asyncio.timeout(30):
+        with contextlib.suppress(Exception):  # what a server is told of a broken response
+            await app(http_scope("/frozen"), receive, send)
+    assert ended == [True]
+    assert b"data: second\n\n" in sent
+    assert "nothing of it was sent" in caplog.text
 
 
 async def test_without_heartbeats(app: App) -> None:

@@ -6,7 +6,9 @@ across.
 
 from __future__ import annotations
 
+import sys
 import typing as t
+from urllib.parse import quote
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed
@@ -54,6 +56,12 @@ class Composed(Core):
     def mounted(self) -> list[Mounted]:
         """The apps that `mount` put into this one, in order."""
         found: list[Mounted] = self.__dict__.setdefault("_mounted", [])
+        return found
+
+    @property
+    def above(self) -> list[_Above]:
+        """Where this app is mounted itself."""
+        found: list[_Above] = self.__dict__.setdefault("_above", [])
         return found
 
     @setupmethod
@@ -113,9 +121,12 @@ class Composed(Core):
         else:
             self._mount.add(prefix, app)
         self.mounted.append(Mounted(prefix, app, name))
-        handlers: list[t.Any] | None = getattr(_inside(app), "url_build_error_handlers", None)
+        inside, above = _inside(app), _Above(self, prefix.rstrip("/"))
+        handlers: list[t.Any] | None = getattr(inside, "url_build_error_handlers", None)
         if handlers is not None:
-            handlers.append(_Above(self, prefix.rstrip("/")))
+            handlers.append(above)
+        if isinstance(inside, Composed):
+            inside.above.append(above)
 
     def _has_route(self, scope: Scope) -> bool:
         return self._matches(Conn.from_scope(scope), scope["type"] == "websocket")
@@ -180,12 +191,14 @@ class Composed(Core):
             endpoint: Of any of them, or behind a name and a colon of that one.
             values: As `handle_url_build_error` is given them.
         """
-        name, colon, rest = endpoint.rpartition(":")
         for mounted in self.mounted:
-            if colon and mounted.name != name:
-                continue
-            there = script + mounted.prefix.rstrip("/")
-            url = _build(_inside(mounted.app), error, there, rest, values)
+            app, there = _inside(mounted.app), script + mounted.prefix.rstrip("/")
+            rest = endpoint.removeprefix(f"{mounted.name}:")
+            url = None
+            if rest != endpoint or ":" not in endpoint:
+                url = _build(app, error, there, rest, values)
+            if url is None and isinstance(app, Composed):
+                url = app.url_of_mounted(error, there, rest, values)
             if url is not None:
                 return url
         return None
@@ -199,12 +212,21 @@ class _Above:
         self.prefix = prefix
 
     def __call__(self, error: BuildError, endpoint: str, values: dict[str, t.Any]) -> str | None:
-        script = _script(error)
+        return self.find(error, _script(error), endpoint, values)
+
+    def find(
+        self, error: BuildError, script: str, endpoint: str, values: dict[str, t.Any]
+    ) -> str | None:
+        """Return the URL of an endpoint that the app at `script` does not have, or None."""
         if not script.endswith(self.prefix):
             return None  # it is served by itself
         script = script.removesuffix(self.prefix)
         url = _build(self.app, error, script, endpoint, values)
-        return url or self.app.url_of_mounted(error, script, endpoint, values)
+        if url is None:
+            url = self.app.url_of_mounted(error, script, endpoint, values)
+        for above in self.app.above if url is None else ():
+            url = url or above.find(error, script, endpoint, values)
+        return url
 
 
 def _inside(app: AnyServed) -> AnyServed:
@@ -223,9 +245,11 @@ def _build(
     no such endpoint."""
     adapter = error.adapter
     url_map: t.Any = getattr(app, "url_map", None)
-    if adapter is None or not hasattr(url_map, "bind"):
+    if adapter is None:
         return None
     given = {name: value for name, value in values.items() if name not in _OPTIONS}
+    if not hasattr(url_map, "bind"):
+        return _starlettes(app, adapter, script, endpoint, given, values)
     t.cast(Core, app).inject_url_defaults(endpoint, given)
     there: MapAdapter = url_map.bind(
         adapter.server_name, script + "/", adapter.subdomain, adapter.url_scheme
@@ -244,4 +268,31 @@ def _build(
     return url if anchor is None else with_anchor(url, anchor)
 
 
+def _starlettes(
+    app: t.Any,
+    adapter: MapAdapter,
+    script: str,
+    name: str,
+    given: dict[str, t.Any],
+    values: dict[str, t.Any],
+) -> str | None:
+    """Return the URL of a route of Starlette's, FastAPI's or another app's that builds them by name
+    as those do; None where it has none of that name with just these parameters."""
+    build: t.Any = getattr(app, "url_path_for", None)
+    routing: t.Any = sys.modules.get("starlette.routing")
+    if build is None or routing is None:
+        return None
+    try:
+        path: str = build(name, **given)
+    except (routing.NoMatchFound, AssertionError):  # the latter: no such value can be in a path
+        return None
+    url = f"{script}/{quote(path.lstrip('/'), safe=_IN_PATHS)}"
+    if values.get("_external") or values.get("_scheme"):
+        url = f"{values.get('_scheme') or adapter.url_scheme}://{adapter.get_host(None)}{url}"
+    anchor = values.get("_anchor")
+    return url if anchor is None else with_anchor(url, anchor)
+
+
+_IN_PATHS = "/:@!$&'()*+,;=~"
+"""What stands in paths as it is. *Source:* RFC 3986, 3.3."""
 _OPTIONS = ("_anchor", "_method", "_scheme", "_external")

@@ -121,8 +121,9 @@ class Mount:
     async def __call__(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
         if scope["type"] == "lifespan":
             apps = [*self.mounts.values(), *([] if self.rest is None else [self.rest])]
-            served = [app for app in apps if not isinstance(app, FromWSGI)]
-            await _Lifespans(scope, [self.app, *served]).run(receive, send)
+            # Once each: one may be mounted at several prefixes.
+            served = {id(app): app for app in apps if not isinstance(app, FromWSGI)}
+            await _Lifespans(scope, [self.app, *served.values()]).run(receive, send)
         elif scope["type"] in CONNECTIONS:
             conn = Conn.from_scope(scope)
             path, root = conn.below_root(), conn.root_path
@@ -198,16 +199,23 @@ class _Lifespan:
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
+        self._answered = False
         self._task = asyncio.ensure_future(app(dict(scope), self._messages.get, self._answers.put))
 
     async def tell(self, message: Message) -> Message:
-        """Return what the app answers; "complete" where it has ended without an answer."""
+        """Return what the app answers. Where it has ended without an answer, that is "complete";
+        "failed" where it has answered before and then raised."""
         self._messages.put_nowait(message)
         answer = asyncio.ensure_future(self._answers.get())
         await asyncio.wait([answer, self._task], return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
+            self._answered = True
             return answer.result()
         answer.cancel()
+        error = None if self._task.cancelled() else self._task.exception()
+        if error is not None and self._answered:
+            said = f"{type(error).__name__}: {error}"
+            return {"type": f"{message['type']}.failed", "message": said}
         return {"type": f"{message['type']}.complete"}
 
     async def end(self) -> None:

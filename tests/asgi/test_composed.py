@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import json
 import typing as t
 
 import asgi_correlation_id
@@ -20,6 +22,7 @@ from starlette.routing import Mount as StarletteMount
 from starlette.routing import Route
 from starlette.routing import WebSocketRoute
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.routing import BuildError
 
 import quartish
 from quartish.middleware import FromWSGI
@@ -252,7 +255,262 @@ async def test_nothing_goes_on_after_the_last_answer(colour: type[t.Any]) -> Non
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+async def live_of(app: App) -> tuple[list[t.Any], dict[str, t.Any]]:
+    """Return what an app says to its start and its end, and the state that it leaves."""
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent: list[t.Any] = []
+    state: dict[str, t.Any] = {}
+
+    async def receive() -> t.Any:
+        return messages.pop(0)
+
+    async def send(message: t.Any) -> None:
+        sent.append(message)
+
+    await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}, receive, send)
+    return sent, state
+
+
+async def test_one_that_is_mounted_twice_starts_once(colour: type[t.Any]) -> None:
+    told: list[str] = []
+    app, below = colour("above"), colour("below")
+
+    @below.while_serving
+    async def live() -> t.AsyncIterator[None]:
+        told.append("up")
+        yield
+        told.append("down")
+
+    app.mount("/v1", below)
+    app.mount("/v2", below)
+    app.mount("/", below)
+    sent, _ = await live_of(app)
+    assert [message["type"] for message in sent] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
+    assert told == ["up", "down"]
+
+
+async def test_one_that_breaks_after_its_start(colour: type[t.Any]) -> None:
+    """Nobody was told of what it raised."""
+    told: list[str] = []
+
+    async def breaks(scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        raise LookupError("no such pool")
+
+    async def knows_no_lifespan(scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        assert scope["type"] == "http"
+
+    app = colour("above")
+
+    @app.after_serving
+    def after() -> None:
+        told.append("down")
+
+    app.mount("/none", knows_no_lifespan)
+    app.mount("/breaks", breaks)
+    sent, _ = await live_of(app)
+    assert sent == [
+        {"type": "lifespan.startup.complete"},
+        {"type": "lifespan.shutdown.failed", "message": "LookupError: no such pool"},
+    ]
+    assert told == ["down"]
+
+
+async def test_states_of_lifespans_reach_their_requests(colour: type[t.Any]) -> None:
+    """Starlette issue 649, FastAPI issues 811 and 1480: those of mounted apps did not run."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: t.Any) -> t.AsyncIterator[dict[str, t.Any]]:
+        yield {"pool": "open"}
+
+    async def show(request: t.Any) -> t.Any:
+        return PlainTextResponse(request.state.pool)
+
+    app = colour("above")
+    app.mount("/below", Starlette(routes=[Route("/x", show)], lifespan=lifespan))
+    sent, state = await live_of(app)
+    assert len(sent) == 2 and state == {"pool": "open"}
+
+    async def server(scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        await app({**scope, "state": dict(state)}, receive, send)
+
+    assert (await ask(server, "/below/x")).text == "open"
+
+
+# --- what others were found to do wrong -----------------------------------------------------
+
+
+def shows(colour: type[t.Any]) -> App:
+    app = colour("shows")
+
+    @app.get("/")
+    @app.get("/dir/")
+    @app.get("/<path:path>")
+    async def show(path: str = "") -> dict[str, str]:
+        request = quartish.request
+        return {"path": request.path, "root": request.root_path, "url": request.base_url}
+
+    return app
+
+
+async def at_root(app: App, root: str, path: str) -> Answer:
+    async def server(scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        await app({**scope, "root_path": root}, receive, send)
+
+    return await ask(server, path)
+
+
+async def test_a_root_is_whole_segments(colour: type[t.Any]) -> None:
+    """Starlette issue 2599: `/product` was taken off `/products`."""
+    app = colour("above")
+    app.mount("/below", shows(colour))
+    for root, path, seen in (
+        ("/product", "/below/products", "/products"),
+        ("/below", "/below/below/x", "/x"),
+        ("/bel", "/below/x", "/x"),
+    ):
+        answer = await at_root(app, root, path)
+        assert json.loads(answer.body)["path"] == seen, (root, path)
+        assert json.loads(answer.body)["root"] == f"{root}/below"
+
+
+@pytest.mark.parametrize("given", ["with root", "without"])
+async def test_a_redirect_has_the_root_once(colour: type[t.Any], given: str) -> None:
+    """Starlette issues 383, 1130 and 3293: it came twice, or not at all."""
+    app = colour("above")
+    app.mount("/below", shows(colour))
+    below = "/api/v1/below" if given == "with root" else "/below"
+    answer = await at_root(app, "/api/v1", f"{below}/dir")
+    assert (answer.status, answer.headers["location"]) in (
+        (308, "http://localhost/api/v1/below/dir/"),
+        (308, "/api/v1/below/dir/"),
+    )
+    answer = await at_root(app, "/api/v1", below)
+    assert answer.status == 308
+    assert answer.headers["location"].removeprefix("http://localhost") == "/api/v1/below/"
+
+
+@pytest.mark.parametrize("kind", ["plain", "awaitable", "Flask", "WSGI"])
+async def test_paths_that_climb(colour: type[t.Any], kind: str) -> None:
+    """Nobody resolves them: they lead to no other app than they begin with."""
+    app = make_above(colour)
+    app.mount("/below", BELOW[kind]())
+    for path in ("/below/../x", "/below/./x", "/below/%2e%2e/x", "/./below/x", "/x/../below/x"):
+        assert (await ask(app, path)).status == 404, path
+
+
+async def test_a_bare_prefix_reaches_an_asgi_app(colour: type[t.Any]) -> None:
+    """Starlette issues 823 and 869."""
+
+    async def below(scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        await PlainTextResponse(f"{scope['root_path']} {scope['path']}")(scope, receive, send)
+
+    app = colour("above")
+    app.mount("/below", below)
+    assert (await ask(app, "/below")).text == "/below /below"
+    assert (await ask(app, "/below/")).text == "/below /below/"
+    assert (await ask(app, "/below//x")).text == "/below /below//x"
+
+
+async def test_nested_mounts(colour: type[t.Any]) -> None:
+    inner, middle, app = shows(colour), colour("middle"), colour("above")
+    middle.mount("/inner", inner)
+    middle.mount("/inner/most", shows(colour))
+    app.mount("/middle", middle)
+    answer = await ask(app, "/middle/inner/x")
+    assert json.loads(answer.body) == {
+        "path": "/x",
+        "root": "/middle/inner",
+        "url": "http://localhost/middle/inner/x",
+    }
+    answer = await ask(app, "/middle/inner/most/x")
+    assert json.loads(answer.body)["root"] == "/middle/inner/most"
+    assert (await ask(app, "/middle/inners/x")).status == 404
+
+
 # --- URLs across ----------------------------------------------------------------------------
+
+
+async def test_urls_across_nested_mounts(colour: type[t.Any]) -> None:
+    asked = ["up", "between", "deep", "beside", "middle:between", "middle:inner:deep", "inner:deep"]
+
+    def urls() -> str:
+        return " ".join(quartish.url_for(endpoint) for endpoint in asked)
+
+    app, middle, inner, side = (colour(name) for name in ("above", "middle", "inner", "side"))
+    for each, endpoint in ((app, "up"), (middle, "between"), (inner, "deep"), (side, "beside")):
+        each.add_url_rule(f"/{endpoint}", endpoint, lambda: "")
+        each.add_url_rule("/urls", f"{endpoint}_urls", urls)
+    middle.mount("/inner", inner)
+    app.mount("/middle", middle)
+    app.mount("/side", side)
+    for root in ("", "/root"):
+        expected = [
+            f"{root}/up",
+            f"{root}/middle/between",
+            f"{root}/middle/inner/deep",
+            f"{root}/side/beside",
+            f"{root}/middle/between",
+            *[f"{root}/middle/inner/deep"] * 2,
+        ]
+        for path in ("/urls", "/middle/urls", "/middle/inner/urls", "/side/urls"):
+            assert (await ask_below(app, root, path)).text.split() == expected, path
+
+
+@pytest.mark.parametrize("prefix", ["/reports", "/"])
+async def test_urls_of_starlettes_routes(colour: type[t.Any], prefix: str) -> None:
+    async def page(request: t.Any) -> t.Any:
+        return PlainTextResponse("page")
+
+    reports = Starlette(
+        routes=[
+            Route("/daily", page, name="daily"),
+            Route("/of/{name}/{number:int}", page, name="one"),
+            Route("/files/{path:path}", page, name="file"),
+            StarletteMount("/sub", routes=[Route("/x", page, name="x")], name="sub"),
+        ]
+    )
+    app = colour("above")
+    app.mount(prefix, reports, name="reports")
+    at = prefix.rstrip("/")
+
+    @app.get("/urls")
+    async def urls() -> list[t.Any]:
+        url_for = quartish.url_for
+        failed = []
+        for endpoint, values in (
+            ("none", {}),
+            ("daily", {"more": 1}),
+            ("one", {"name": "a/b", "number": 1}),
+            ("sub:x", {}),
+        ):
+            try:
+                failed.append(url_for(endpoint, **values))
+            except BuildError:
+                failed.append("-")
+        return [
+            *failed,
+            url_for("daily"),
+            url_for("reports:daily", _external=True, _scheme="https", _anchor="a b"),
+            url_for("one", name="a ?#%ü", number=3),
+            url_for("file", path="//evil.example/x"),
+            url_for("reports:sub:x"),
+        ]
+
+    answer = await ask(app, "/urls")
+    assert json.loads(answer.body) == [
+        *["-"] * 4,
+        f"{at}/daily",
+        f"https://localhost{at}/daily#a%20b",
+        f"{at}/of/a%20%3F%23%25%C3%BC/3",
+        f"{at}/files///evil.example/x",
+        f"{at}/sub/x",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["Flask", "plain", "awaitable"])
