@@ -23,8 +23,8 @@ from time import monotonic
 
 from ._concurrency.coroutines import is_async_callable
 from ._concurrency.coroutines import is_awaitable
+from ._current import current_app
 from ._http.headers import latin_lines
-from .globals import current_app
 from .globals import request
 from .middleware.around import Composed
 from .typing import ASGIApp
@@ -85,6 +85,9 @@ class Health:
         self.draining: bool = False
         self._checks: list[_Checked] = []
         self._kept: tuple[float, dict[str, str]] | None = None
+        #: The round of checks that runs, and the calls in threads that have not returned.
+        self._round: asyncio.Task[dict[str, str]] | None = None
+        self._calls: dict[_Checked, asyncio.Task[t.Any]] = {}
         self._told: dict[str, str] = {}
         if app is not None:
             self.init_app(app)
@@ -127,7 +130,7 @@ class Health:
         """Be ready only while a background task of this name runs."""
 
         async def runs() -> bool:
-            tasks = _app().background_tasks
+            tasks = t.cast(t.Any, current_app()).background_tasks
             return any(task.get_name() == name and not task.done() for task in tasks)
 
         self.check(name=name)(runs)
@@ -140,7 +143,7 @@ class Health:
     async def report(self) -> Report:
         """Find out how the current app is."""
         checks = await self._run()
-        phase: str | None = _app().serving_phase
+        phase: str | None = t.cast(t.Any, current_app()).serving_phase
         if self.draining:
             return Report("draining", checks)
         if phase in ("starting", "stopping"):
@@ -152,7 +155,15 @@ class Health:
         kept = self._kept
         if kept is not None and monotonic() - kept[0] < self.keep:
             return kept[1]
-        found = await asyncio.gather(*map(self._ask, self._checks))
+        # One round at a time: anybody may ask, and as often as he likes.
+        running = self._round
+        if not _goes_on(running):
+            running = self._round = asyncio.create_task(self._ask_all(current_app()))
+        return await asyncio.shield(t.cast("asyncio.Task[dict[str, str]]", running))
+
+    async def _ask_all(self, app: t.Any) -> dict[str, str]:
+        async with app.app_context():  # who began it may be gone by now
+            found = await asyncio.gather(*map(self._ask, self._checks))
         checks = {check.name: word for check, word in zip(self._checks, found, strict=True)}
         self._kept = monotonic(), checks
         return checks
@@ -165,7 +176,7 @@ class Health:
                 if is_async_callable(check.func):
                     held = await check.func()
                 else:
-                    held = await asyncio.to_thread(check.func)
+                    held = await self._call(check)
                     if is_awaitable(held):
                         held = await held
             if held is False:
@@ -181,6 +192,15 @@ class Health:
             else:
                 log.warning("Check %r %s: the app is not ready", check.name, word, exc_info=error)
         return word
+
+    async def _call(self, check: _Checked) -> t.Any:
+        """Call a `def` in a thread. One that has not returned since it was called last is not
+        called again: else it had all threads in the end."""
+        call = self._calls.get(check)
+        if not _goes_on(call):
+            call = self._calls[check] = asyncio.create_task(asyncio.to_thread(check.func))
+            call.add_done_callback(_look_at)
+        return await asyncio.shield(t.cast("asyncio.Task[t.Any]", call))
 
     async def answer(self, path: str) -> Answer | None:
         """Return the page at a path, if it is one of ours."""
@@ -223,8 +243,15 @@ class _Probes:
         await self._inner(scope, receive, send)
 
 
-def _app() -> t.Any:  # whatever app asks
-    return current_app
+def _goes_on(task: asyncio.Task[t.Any] | None) -> bool:
+    """Say whether a task runs, and on this loop: servers of WSGI have one for each thread."""
+    return task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
+
+
+def _look_at(task: asyncio.Task[t.Any]) -> None:
+    """Ask for what it raised: nobody may be there any more who does."""
+    if not task.cancelled():
+        task.exception()
 
 
 _UNSTORED = {"Cache-Control": "no-store"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import threading
 import time
 import typing as t
 
@@ -12,6 +14,7 @@ import pytest
 import quartish
 from quartish.health import Health
 from tests._peer import ask
+from tests._waiting import until
 
 
 def make(colour: type[t.Any], **options: t.Any) -> tuple[t.Any, Health]:
@@ -139,6 +142,71 @@ async def test_checks_do_not_run_at_each_probe(colour: type[t.Any]) -> None:
     for _ in range(5):
         assert (await ready(app))[0] == 200
     assert ran == ["ran"]
+
+
+async def test_probes_at_the_same_time_run_the_checks_once(colour: type[t.Any]) -> None:
+    """The page is open to anybody: each who asked had the database asked."""
+    app, health = make(colour, keep=0)
+    begun: list[str] = []
+    go_on = asyncio.Event()
+
+    @health.check
+    async def database() -> None:
+        begun.append(quartish.current_app.name)
+        await go_on.wait()
+        assert quartish.current_app.name == begun[0]
+
+    asked = [asyncio.create_task(ready(app)) for _ in range(50)]
+    await until(lambda: begun)
+    await asyncio.sleep(0.05)
+    asked.pop(0).cancel()  # who began it leaves
+    await asyncio.sleep(0)
+    go_on.set()
+    assert {(await each)[0] for each in asked} == {200}
+    assert len(begun) == 1
+    assert (await ready(app))[0] == 200
+    assert len(begun) == 2
+
+
+async def test_a_check_that_hangs_has_one_thread(colour: type[t.Any]) -> None:
+    """Each probe left one behind, until no thread was left for anybody."""
+    app, health = make(colour, timeout=0.02, keep=0)
+    begun: list[str] = []
+    go_on = threading.Event()
+
+    @health.check
+    def hangs() -> None:
+        begun.append("begun")
+        go_on.wait(60)
+
+    for _ in range(5):
+        assert await ready(app) == (503, {"status": "failing", "checks": {"hangs": "timed out"}})
+    assert begun == ["begun"]
+    go_on.set()
+    async with asyncio.timeout(60):
+        while (await ready(app))[0] != 200:
+            pass
+    assert (await ready(app))[0] == 200
+    assert len(begun) > 1
+
+
+async def test_what_a_check_raises_too_late(
+    colour: type[t.Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    app, health = make(colour, timeout=0.02, keep=0)
+    go_on = threading.Event()
+
+    @health.check
+    def hangs() -> None:
+        go_on.wait(60)
+        raise LookupError("too late")
+
+    assert (await ready(app))[0] == 503
+    go_on.set()
+    await until(lambda: all(call.done() for call in health._calls.values()))
+    health._calls.clear()
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 async def test_a_task_that_has_to_run(colour: type[t.Any]) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC
 
 from .._concurrency.threads import to_thread
 from .._concurrency.workers import Workers
+from .stored import hash_of
 from .stored import ServerSideSessionInterface
 from .stored import SessionChange
 
@@ -118,12 +119,12 @@ class CacheSessionInterface(ServerSideSessionInterface):
         now = time.time()
         index = {id: expires for id, expires in index.items() if expires > now}
         if index:
-            self._set(f"of:{user}", index, max(index.values()) - now)
+            self._set(_whose(user), index, max(index.values()) - now)
         else:
-            self._delete(f"of:{user}")
+            self._delete(_whose(user))
 
     def _index(self, user: str) -> dict[str, float]:
-        return self.cache.get(f"{self.prefix}of:{user}") or {}
+        return self.cache.get(self.prefix + _whose(user)) or {}
 
     def _set(self, name: str, value: t.Any, seconds: float) -> None:
         # Caches count whole seconds, and zero is for ever: what is written says when it ends.
@@ -138,3 +139,9 @@ class CacheSessionInterface(ServerSideSessionInterface):
 
     def _delete(self, name: str) -> None:
         self.cache.delete(self.prefix + name)
+
+
+def _whose(user: str) -> str:
+    """Return the name of what tells a user's sessions: Memcached takes neither a name with a space
+    nor a long one."""
+    return f"of:{hash_of(user)}"

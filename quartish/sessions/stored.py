@@ -45,7 +45,7 @@ class StoredSession:
 
     Args:
         id: What `end_session` takes. It is no secret: the visitor's cookie cannot be told from it.
-        items: What is in it.
+        items: What is in it; nothing where that cannot be read.
         expires: When it ends, unless it is used before.
     """
 
@@ -85,7 +85,7 @@ def new_id() -> str:
 
 def hash_of(sid: str) -> str:
     """Return what the store knows of an id."""
-    return hashlib.sha256(sid.encode()).hexdigest()
+    return hashlib.sha256(sid.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class ServerSideSession(SecureCookieSession):
@@ -128,6 +128,11 @@ class UnreachableSession(SecureCookieSession):
     def __init__(self, error: BaseException) -> None:
         super().__init__()
         self.error = error
+
+    @property
+    def sid(self) -> str:
+        """What nobody can tell now. Raises SessionUnavailable (503)."""
+        _unreachable(self)
 
 
 def _unreachable(session: UnreachableSession, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
@@ -312,7 +317,7 @@ class ServerSideSessionInterface(SessionInterface):
         except self.errors as error:
             raise SessionUnavailable() from error
         told = [
-            StoredSession(id, self._items(stored), expires)
+            StoredSession(id, self._items_or_none(stored), expires)
             for id, stored, expires in found
             if stored is not None and expires is not None
         ]
@@ -339,8 +344,8 @@ class ServerSideSessionInterface(SessionInterface):
         Raises:
             SessionUnavailable (503): The store cannot be reached.
         """
-        kept = () if but is None else (hash_of(but.sid), but.stored_id)
         try:
+            kept = () if but is None else (hash_of(but.sid), but.stored_id)
             ids = [id for id in await self.ids_of(str(user)) if id not in kept]
             return sum([await self.delete(id) for id in ids])
         except self.errors as error:
@@ -367,6 +372,13 @@ class ServerSideSessionInterface(SessionInterface):
 
     def _items(self, fields: t.Mapping[str, str]) -> dict[str, t.Any]:
         return {name: self.serializer.loads(text) for name, text in fields.items()}
+
+    def _items_or_none(self, fields: t.Mapping[str, str]) -> dict[str, t.Any]:
+        """Return the items, none where they cannot be read: such a session can be ended, too."""
+        try:
+            return self._items(fields)
+        except (TypeError, ValueError):
+            return {}
 
 
 def _name_of(key: t.Any) -> str:

@@ -60,6 +60,21 @@ def interface(request: pytest.FixtureRequest, tmp_path: Path) -> ServerSideSessi
     return CacheSessionInterface(FileSystemCache(str(tmp_path / "sessions"), threshold=0))
 
 
+@pytest.fixture
+def keys_of(interface: ServerSideSessionInterface, request: pytest.FixtureRequest) -> t.Any:
+    """What says how many sessions are stored."""
+
+    def count() -> int:
+        if isinstance(interface, CacheSessionInterface):
+            cache: t.Any = interface.cache
+            if isinstance(cache, SimpleCache):
+                return sum(":of:" not in key for key in cache._cache)
+            return len([*cache._list_dir()])
+        return len(request.getfixturevalue("keys").keys("session:[0-9a-f]*"))
+
+    return count
+
+
 def make_app(cls: t.Any, interface: t.Any, lane: str = "async def", **config: t.Any) -> t.Any:
     app = cls(__name__)
     app.session_interface = interface
@@ -611,6 +626,111 @@ async def test_what_cannot_be_read_is_a_new_session(
     keys.hset(key, "a", "{no JSON")
     assert await json_of(await ask(app, "/show", sid)) == {}
     assert "What is stored of a session cannot be read" in caplog.text
+
+
+async def test_one_that_cannot_be_read_is_listed_and_ended(
+    colour: t.Any, server: Redis, keys: t.Any
+) -> None:
+    """Nobody could see, or end from a page, any of his sessions."""
+    app = make_app(colour, RedisSessionInterface(server.url))
+    await ask(app, "/login?user=ada")
+    [key] = keys.keys("session:[0-9a-f]*")
+    keys.hset(key, "a", "{no JSON")
+    await ask(app, "/login?user=ada")
+    listed = await app.session_interface.list_sessions("ada")
+    assert sorted(len(each.items) for each in listed) == [0, 1]
+    assert [await app.session_interface.end_session(each.id) for each in listed] == [True, True]
+
+
+async def test_all_others_while_the_store_is_gone() -> None:
+    interface = RedisSessionInterface(f"redis://127.0.0.1:{free_port()}")
+    for but in (UnreachableSession(OSError("gone")), None):
+        with pytest.raises(SessionUnavailable):
+            await interface.end_sessions("ada", but=but)
+
+
+class LikeMemcached(SimpleCache):
+    """Takes no other keys than Memcached does."""
+
+    def _look(self, key: str) -> None:
+        if not 0 < len(key.encode()) <= 250 or any(ord(letter) < 33 for letter in key):
+            raise ValueError(f"a key cannot be {key!r}")
+
+    def get(self, key: str) -> t.Any:
+        self._look(key)
+        return super().get(key)
+
+    def set(self, key: str, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        self._look(key)
+        return super().set(key, *args, **kwargs)
+
+    def delete(self, key: str) -> bool:
+        self._look(key)
+        return super().delete(key)
+
+
+@pytest.mark.parametrize("user", ["Ada Lovelace", "a" * 300, "\r\nflush_all\r\n", "", "ü/../x"])
+async def test_whatever_a_user_is_called(colour: t.Any, user: str, tmp_path: Path) -> None:
+    """Memcached takes no name with a space, and no long one: nobody so called could log in."""
+    for cache in (LikeMemcached(), FileSystemCache(str(tmp_path / "sessions"))):
+        app = make_app(colour, CacheSessionInterface(cache))
+        client = client_of(app)
+        assert (await client.get("/login", query_string={"user": user})).status_code == 200
+        listed = await app.session_interface.list_sessions(user)
+        assert [each.items["_user_id"] for each in listed] == [user] if user else listed == []
+        await app.session_interface.end_sessions(user)
+        assert (await shown(client) == {}) or not user
+
+
+# --- what others were found to do wrong ---------------------------------------------------------
+
+
+async def test_health_checks_and_robots_store_nothing(app: t.Any, keys_of: t.Any) -> None:
+    """Flask-Session issues 19 and 181: each request without a cookie stored a session."""
+    for path in ("/nothing", "/show", "/clear", "/drop?a=1", "/touch") * 5:
+        response = await ask(app, path)
+        assert cookie_of(response) in (None, ""), path
+    assert keys_of() == 0
+
+
+async def test_a_permanent_session_is_cleared(app: t.Any, keys_of: t.Any) -> None:
+    """Flask-Session issue 27: what says that it is permanent was left, and so was the session."""
+    client = client_of(app)
+    await client.get("/permanent")
+    await client.get("/put?a=1")
+    assert keys_of() == 1
+    response = await client.get("/clear")
+    assert cookie_of(response) == ""
+    assert keys_of() == 0
+
+
+async def test_after_a_logout_there_is_another_id(app: t.Any) -> None:
+    """sjacorg/bayanat 181: the next login went on with the session of the last one. And a client
+    that keeps its cookie though it was told to drop it gets nothing by it."""
+    first = cookie_of(await ask(app, "/login?user=ada"))
+    await ask(app, "/clear", first)
+    second = cookie_of(await ask(app, "/put?b=2", first))
+    assert second not in (None, "", first)
+    assert await json_of(await ask(app, "/show", first)) == {}
+    assert await app.session_interface.list_sessions("ada") == []
+
+
+async def test_one_that_is_not_permanent_is_stored(app: t.Any, keys_of: t.Any) -> None:
+    """flask-session2 issue 39: it was not, in Redis."""
+    response = await ask(app, "/put?a=1")
+    assert "Expires" not in response.headers["Set-Cookie"]
+    assert keys_of() == 1
+    assert await json_of(await ask(app, "/show", cookie_of(response))) == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    "sid",
+    ["../../../etc/passwd", "é" * 43, "*" * 43, "A" * 44, "A" * 42, "session:x", '"A"', "A b"],
+)
+async def test_ids_that_cannot_be(app: t.Any, sid: str, keys_of: t.Any) -> None:
+    response = await ask(app, "/put?a=1", sid)
+    assert response.status_code == 200
+    assert cookie_of(response) != sid and keys_of() == 1
 
 
 # --- Redis itself -------------------------------------------------------------------------------
