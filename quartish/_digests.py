@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import posixpath
 import typing as t
 import weakref
 from dataclasses import dataclass
 from dataclasses import field
+from itertools import chain
+
+from werkzeug.security import safe_join
 
 from ._current import find_context
 from .typing import AppLike
@@ -42,14 +46,33 @@ _known: dict[str, tuple[int, Manifest | None]] = {}
 
 
 def read_manifest(folder: str) -> Manifest:
-    """Read a folder's manifest. Raises OSError, or ValueError where it is none."""
+    """Read a folder's manifest. Raises OSError, or ValueError where it is none.
+
+    Files are read, sent and removed by the names in it: none leads out of the folder.
+    """
     with open(os.path.join(folder, NAME), encoding="utf-8") as file:
         found = json.load(file)
     if not isinstance(found, dict) or not all(
         isinstance(found.get(part), dict) for part in ("names", "made")
     ):
         raise ValueError("there is no table of names in it")
+    encodings = found["made"].values()
+    if not all(isinstance(each, list) for each in encodings):
+        raise ValueError("what was made is no list")
+    for name in (*found["names"].values(), *found["made"], *chain.from_iterable(encodings)):
+        if not isinstance(name, str) or not is_inside(name):
+            raise ValueError(f"{name!r} is no file of this folder")
     return Manifest(found["names"], found["made"])
+
+
+def is_inside(name: str) -> bool:
+    """Say whether a relative path, with slashes, is one of a file below."""
+    return (
+        safe_join("/", name) is not None
+        and name == posixpath.normpath(name)
+        and name not in ("", ".")
+        and "\0" not in name
+    )
 
 
 def manifest_of(folder: str) -> Manifest | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import brotli
 import pytest
 import zstandard
+from click import ClickException
 from click.testing import Result
 
 import quartish
@@ -317,6 +318,38 @@ async def test_a_manifest_that_is_none(
     result = make_app(quartish.Flask, folder).test_cli_runner().invoke(digest_command, [])
     assert result.exit_code == 1 and "it is left alone" in result.output
     assert (folder / NAME).read_text(errors="surrogateescape") == text
+
+
+OUTSIDE = ["../victim.txt", "sub/../../victim.txt", "/victim.txt", "..", "", ".", "a\0b", 5, None]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("where", ["names", "made", "encodings"])
+def test_a_manifest_that_leads_out(folder: Path, name: t.Any, where: str) -> None:
+    """`--clean` removed whatever it named, wherever that was."""
+    victim = folder.parent / "victim.txt"
+    victim.write_text("precious")
+    if name == "/victim.txt":
+        name = str(victim)
+    key = "null" if name is None else str(name)
+    if where == "made" and not isinstance(name, str):
+        pytest.skip("keys of JSON are text")
+    manifest: dict[str, t.Any] = {
+        "names": {"app.js": name if where == "names" else "app.1.js"},
+        "made": {key if where == "made" else "app.1.js": [name] if where == "encodings" else []},
+    }
+    (folder / NAME).write_text(json.dumps(manifest))
+    runner = make_app(quartish.Flask, folder).test_cli_runner()
+    result = runner.invoke(digest_command, ["--clean"])
+    assert result.exit_code == 1 and "is no file of this folder" in result.output
+    assert victim.read_text() == "precious"
+    assert manifest_of(str(folder)) is None
+
+
+def test_a_manifest_with_other_things(folder: Path) -> None:
+    (folder / NAME).write_text(json.dumps({"names": {}, "made": {"app.1.js": "abc"}}))
+    with pytest.raises(ClickException, match="what was made is no list"):
+        Folder(folder)
 
 
 def test_the_command(folder: Path) -> None:

@@ -186,6 +186,80 @@ async def test_a_range_is_of_the_file_itself(site: Site) -> None:
     assert (await site.ask("/static/a.css", Range=f"bytes={10**6}-")).status == 416
 
 
+@pytest.mark.parametrize("asked", ["bytes=0-0", "bytes=5-5", "bytes=-1"])
+@pytest.mark.parametrize("accepted", [BROWSER, "identity"])
+async def test_a_range_of_one_byte(site: Site, asked: str, accepted: str) -> None:
+    """evansd/whitenoise#711: it was a 416."""
+    reply = await site.ask("/static/a.css", Range=asked, Accept_Encoding=accepted)
+    assert (reply.status, len(reply.body)) == (206, 1)
+    assert "Content-Encoding" not in reply.headers
+
+
+async def test_it_varies_whatever_the_answer(site: Site) -> None:
+    """caddyserver/caddy#5849, goauthentik/authentik#25855: not on 206 and 304."""
+    for accepted in ("br", "identity"):
+        etag = (await site.ask("/static/a.css", Accept_Encoding=accepted)).headers["ETag"]
+        for status, more in (
+            (304, {"If_None_Match": etag}),
+            (206, {"Range": "bytes=0-9"}),
+            (200, {"If_None_Match": '"other"'}),
+        ):
+            reply = await site.ask("/static/a.css", Accept_Encoding=accepted, **more)
+            assert reply.status == status
+            assert reply.headers["Vary"] == "Accept-Encoding"
+
+
+async def test_an_etag_of_one_is_none_of_another(site: Site) -> None:
+    """A client that resumes by what it has of the compressed one gets all of the plain one."""
+    etags = {
+        accepted: (await site.ask("/static/a.css", Accept_Encoding=accepted)).headers["ETag"]
+        for accepted in ("br", "gzip", "identity")
+    }
+    for accepted, etag in etags.items():
+        for other in etags:
+            reply = await site.ask("/static/a.css", Accept_Encoding=other, If_None_Match=etag)
+            assert (reply.status == 304) is (accepted == other)
+        reply = await site.ask(
+            "/static/a.css", Accept_Encoding="br", If_Range=etag, Range="bytes=0-9"
+        )
+        assert reply.status == (206 if accepted == "identity" else 200)
+        assert reply.body == (TEXT[:10] if accepted == "identity" else TEXT)
+
+
+async def test_a_range_where_nothing_plain_is_taken(site: Site) -> None:
+    reply = await site.ask("/static/a.css", Accept_Encoding="gzip, identity;q=0", Range="bytes=0-9")
+    assert reply.headers["Content-Encoding"] == "gzip"
+    size = len(gzip.compress(TEXT))
+    assert (reply.status, reply.headers["Content-Range"]) == (206, f"bytes 0-9/{size}")
+    assert reply.body == gzip.compress(TEXT)[:10] or len(reply.body) == 10
+
+
+async def test_a_folder_whose_name_begins_like_it(site: Site, folder: Path) -> None:
+    """CVE-2023-29159 of Starlette: it was taken for the folder itself."""
+    beside = folder.parent / "static_not_for_all"
+    beside.mkdir()
+    (beside / "a.css").write_bytes(TEXT)
+    (beside / "a.css.br").write_bytes(brotli.compress(TEXT))
+    for path in ("/static/../static_not_for_all/a.css", "/static_not_for_all/a.css"):
+        reply = await site.ask(path, Accept_Encoding=BROWSER)
+        assert reply.status == 404, path
+
+
+async def test_links_are_followed(site: Site, folder: Path) -> None:
+    """Kludex/starlette#1083: as Flask does. Who may write into the folder may lead out of it."""
+    (folder / "linked.css").symlink_to(folder.parent / "secret.css")
+    (folder / "linked.css.br").symlink_to(folder.parent / "secret.css.br")
+    reply = await site.ask("/static/linked.css", Accept_Encoding="br")
+    assert brotli.decompress(reply.body) == b"unspeakable"
+
+
+async def test_thousands_of_ranges(site: Site) -> None:
+    """CVE-2025-62727 of Starlette: merging them took quadratic time."""
+    many = "bytes=" + ",".join(f"{number}-{number}" for number in range(0, 2000, 2))
+    reply = await site.ask("/static/a.css", Accept_Encoding="br", Range=many)
+    assert reply.status in (200, 416)
+
+
 async def test_what_has_nothing_beside_it_is_as_before(site: Site) -> None:
     """google/ngx_brotli#97: it said `Vary` of files that are there in one way alone."""
     for path in ("/static/only.css", "/static/dir.css", "/sent/only.css"):
