@@ -27,6 +27,7 @@ from ._current import current_app
 from ._http.headers import latin_lines
 from .globals import request
 from .middleware.around import Composed
+from .typing import AppLike
 from .typing import ASGIApp
 from .typing import ASGIReceive
 from .typing import ASGISend
@@ -161,7 +162,7 @@ class Health:
             running = self._round = asyncio.create_task(self._ask_all(current_app()))
         return await asyncio.shield(t.cast("asyncio.Task[dict[str, str]]", running))
 
-    async def _ask_all(self, app: t.Any) -> dict[str, str]:
+    async def _ask_all(self, app: AppLike) -> dict[str, str]:
         async with app.app_context():  # who began it may be gone by now
             found = await asyncio.gather(*map(self._ask, self._checks))
         checks = {check.name: word for check, word in zip(self._checks, found, strict=True)}

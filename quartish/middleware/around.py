@@ -269,7 +269,7 @@ def _build(
 
 
 def _starlettes(
-    app: t.Any,
+    app: AnyServed,
     adapter: MapAdapter,
     script: str,
     name: str,
