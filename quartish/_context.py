@@ -1,8 +1,8 @@
-"""The application context: what `g`, `request`, `websocket` and `session` stand for.
+"""The context: what `g`, `request`, `websocket`, `session` and `current_app` are read from.
 
-There is one kind, with or without a connection in it (Flask 3.2's shape). It is data: what
-happens to it is written in `_dispatch.life`, to which Flask's public methods lead from here.
-"""
+There is one class, with or without a connection in it, as in Flask 3.2. It holds data. The code
+that pushes, matches and ends it is in `_dispatch.life`; Flask's public methods for that, such as
+`push`, call it through the flow."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ from .wrappers.websocket import Websocket
 C = t.TypeVar("C", bound="AppContext")
 
 _NO_HEADERS: dict[bytes, bytes] = {}
-#: Where an environ has the request that the ASGI door made, for an app's own `request_context`.
+#: Key of an environ: the request that the ASGI door has made, for an app's own `request_context`.
 DOORS_REQUEST = "quartish.request"
 
-#: What the flow does itself, unless a context says how.
-_LIFE = frozenset(["push", "pop", "match_request", "auto_pop"])
+#: Methods that a class of contexts may redefine. The flow calls them then; else it does the same
+#: without them.
+_REDEFINABLE = frozenset(["push", "pop", "match_request", "auto_pop"])
 
 
 class PlanOfContexts(t.Protocol):
@@ -74,28 +75,30 @@ class FlowOfContexts(t.Protocol):
 class AppContext(metaclass=PartType):
     """The context of an app, and of a request or websocket where it was made for one.
 
-    Attributes are made when first read: many views touch neither `g` nor the session, nor the
-    request itself.
-    `with` and `async with` push and pop it; `async with` awaits async teardown functions.
+    Attributes are made when first read, as many views use neither `g` nor the session, nor the
+    request itself. `with` and `async with` push and pop it; `async with` awaits async teardown
+    functions.
 
     *Flask:* 3.1 has a second class for requests; `RequestContext` names this one too. As
     in 3.1, a request that is pushed inside an application context of the same app works
     with that context's `g`, and `app_ctx` stays what it was.
     """
 
-    # What every request asks for is set in `__init__`, and has no default in the class.
-    # That alone would keep the interpreter from looking it up its fast way.
+    # What every request reads is set in `__init__`. A default in the class would keep the
+    # interpreter from its fast way of reading an attribute.
     #: What it was made for: "request", "websocket", or None.
     kind: t.Literal["request", "websocket"] | None
-    #: The `async def` view that matched, where nobody has a word in how it is called.
+    #: The view that matched, if nothing takes part before it and the app redefines nothing around
+    #: it; else None.
     view: t.Callable[..., t.Any] | None
-    #: What the teardown functions are told went wrong, whether or not it was answered.
+    #: The exception that the teardown functions are given, also if a response was made of it.
     error: BaseException | None
-    #: Whether the body is to be read before the view: plain colour, loop lane.
+    #: Whether the body has to be read before the view: plain colour, loop lane.
     reads_ahead: bool
-    #: `conn`, if it has been made: a request that came by ASGI is when somebody asks for it.
+    #: The request or websocket, if it was made: a request that came by ASGI is made when something
+    #: reads `conn`.
     made: t.Any
-    #: The dispatch flow for what it was made for, once that was asked for.
+    #: The flow of the app's requests or websockets; None before something has needed it.
     flow: FlowOfContexts | None
     #: The ASGI scope that the door was called with (None by WSGI), and its headers, the last of
     #: each name. A request that is made later refers to the same two objects. They stay here as
@@ -106,38 +109,41 @@ class AppContext(metaclass=PartType):
     #: to it.
     url_rule: t.Any
     view_args: t.Any
-    #: What `after_this_request` was given, if anything.
+    #: The functions that `after_this_request` was given, if any.
     after: list[t.Callable[[t.Any], t.Any]] | None
-    #: Whether anybody touched the session.
+    #: Whether the session was opened: something has read it.
     session_opened: bool
+    #: How many users it has: pushes that were not popped, and streams that keep it.
     pushes: int
-    #: What async receivers of `appcontext_pushed` returned, and nobody has awaited.
+    #: Awaitables of async receivers of `appcontext_pushed` that were not awaited yet.
     unsettled: list[t.Awaitable[t.Any]] | None
-    #: What the flow has made of it: what is to be sent.
+    #: The result of the flow: an `Outgoing`, or a response that is sent in pieces.
     outcome: t.Any
     _send: ASGISend
-    #: The requests that were made when it was first asked for; the first of them is `made`.
+    #: The requests that threads have made at the same time. The first of them becomes `made`.
     _made_first: list[t.Any]
 
     flashes: list[tuple[str, str]] | None = None
-    #: The context that `g` and `app_ctx` are taken from, where it is not this one.
+    #: The application context around this one, if that has `g` and is `app_ctx`.
     outer: AppContext | None = None
-    #: The same, where the app was asked for one, which ends with this one.
+    #: The same context, if it was made by the app's own `app_context` for this one, with which it
+    #: ends.
     apart: AppContext | None = None
-    #: The connection that was active before this one.
+    #: The context of the connection that was active before this one.
     covered: AppContext | None = None
-    #: Whether `g` stays what it was when this is pushed: a test client keeps it open, or it is a
-    #: copy.
+    #: Whether a new push keeps `g`, as a test client keeps the context open, or it is a copy.
     kept = False
-    #: What makes no context the active one again, left by one that ended before this.
+    #: A token that resets the ContextVar to having no value, taken over from a context that ended
+    #: before this one.
     blank: Token[t.Any] | None = None
-    checked: Checked | None = None  # the head of the response
-    #: Whether only the end is left to run, which no client that leaves can cancel.
+    #: The checked header lines of the response.
+    checked: Checked | None = None
+    #: Whether the teardown functions run, which a disconnect does not cancel.
     ending: bool = False
-    #: The thread of its synchronous hooks, where they may have one (`_dispatch.hooks`).
+    #: The thread of its synchronous hooks, if `SYNC_HOOKS_IN_THREAD` gives them one.
     hook_thread: HookThread | None = None
-    #: Says whether a cancellation came from the door, because the conversation is over, and
-    #: takes it back. None: there is no such cancellation.
+    #: Returns whether a cancellation came from the door, because the websocket has ended, and takes
+    #: it back. None: this is no websocket of the ASGI door.
     uncancel: t.Callable[[], bool] | None = None
 
     def __init__(
@@ -151,7 +157,7 @@ class AppContext(metaclass=PartType):
     ) -> None:
         self.app = app
         if environ is not None and type(environ) is not dict and isinstance(environ, Conn):
-            # *Quart:* its contexts are given the connection itself
+            # *Quart:* contexts are made with the connection itself
             if isinstance(environ, Websocket):
                 websocket = environ
             else:
@@ -175,13 +181,13 @@ class AppContext(metaclass=PartType):
 
     @classmethod
     def of_scope(cls, flow: FlowOfContexts, scope: Scope, send: ASGISend) -> t.Self:
-        """Make the context of an ASGI http scope. PERF(2.4 us under Hypercorn): a request that
-        has no body to read, and does nothing of its own, is made when somebody asks for it."""
+        """Make the context of an ASGI http scope. PERF(2.4 us under Hypercorn): a GET request
+        without a body is made when something reads it, if its class redefines nothing of that."""
         app, plan = flow.app, flow.plan
         if plan.late_request and scope["method"] == "GET":
             raw_headers = dict(scope["headers"])
             if b"content-length" not in raw_headers:
-                # Without `__init__`, which would set half of this twice.
+                # Without `__init__`, which would set half of these twice.
                 self = cls.__new__(cls)
                 self.app, self.kind, self._send = app, "request", send
                 self.flow, self.scope, self.raw_headers = flow, scope, raw_headers
@@ -207,14 +213,14 @@ class AppContext(metaclass=PartType):
 
     @property
     def conn(self) -> t.Any:
-        """The request or the websocket, made now if nobody has asked for it before; None without
-        one."""
+        """The request or the websocket; None without one. A request may be made by this."""
         if self.made is None and self.kind is not None:
             app = self.app
             request = app.request_class.from_scope(self.scope, self.raw_headers)
             request.url_rule, request.view_args = self.url_rule, self.view_args
             hand_down(app, request, self._send)
-            # Of threads that ask at the same time, one is first; no lock is needed for that.
+            # If several threads do this at the same time, all take the first request of the list:
+            # appending is atomic, and so no lock is needed.
             self._made_first.append(request)
             self.made = self._made_first[0]
             self.url_rule = self.view_args = None  # the request has them now
@@ -236,7 +242,7 @@ class AppContext(metaclass=PartType):
 
     @property
     def request_websocket(self) -> t.Any:
-        """*Quart's* name of `conn`."""
+        """*Quart's* name for `conn`."""
         return self.conn
 
     @property
@@ -266,21 +272,22 @@ class AppContext(metaclass=PartType):
 
     @lazy
     def url_adapter(self) -> MapAdapter | None:
-        """What builds and matches URLs here; None without a request and `SERVER_NAME`."""
+        """Werkzeug's adapter, which matches and builds URLs; None without a request and
+        `SERVER_NAME`."""
         adapter: MapAdapter | None = self.app.create_url_adapter(self.conn)
         return adapter
 
     @property
     def _after_request_functions(self) -> list[t.Callable[[t.Any], t.Any]]:
-        """What `after_this_request` was given."""
+        """The functions that `after_this_request` was given."""
         if self.after is None:
             self.after = []
         return self.after
 
     @lazy
     def _session(self) -> SessionMixin:
-        """The session, opened now. Only a session interface that keeps it in the cookie is
-        opened this late; any other is opened before the first hook."""
+        """The session. It is opened by this only if it is kept in the cookie; by any other session
+        interface it is opened before the first hook."""
         conn = self.conn
         if conn is None:
             raise RuntimeError(NO_REQUEST)
@@ -293,8 +300,8 @@ class AppContext(metaclass=PartType):
 
     @property
     def session(self) -> SessionMixin:
-        """The session. To read this, as the `session` proxy does, marks it as accessed, and
-        so the response varies by cookie."""
+        """The session. Reading this, as the `session` proxy does, marks it as accessed, so that the
+        response gets `Vary: Cookie`."""
         session = self._session
         session.accessed = True
         return session
@@ -306,42 +313,43 @@ class AppContext(metaclass=PartType):
         return flow
 
     def take_outcome(self) -> t.Any:
-        """Return what is to be sent, which is kept here no more: it may hold the context."""
+        """Return the outcome and forget it, as it may refer to the context."""
         outcome, self.outcome = self.outcome, None
         return outcome
 
     def keep_session(self, session: SessionMixin) -> None:
-        """Have this session from now on."""
+        """Use this session from now on."""
         self._session = session
         self.session_opened = True
 
     @lazy
     def entered(self) -> list[tuple[AppContext | None, AppContext | None, bool, Token[t.Any]]]:
-        """For each push: whose the app and the connection were before it, whether the app became
-        this context's, and what takes back the first of all."""
+        """For each push: the contexts of the app and of the connection that were active before it,
+        whether it changed the app's, and the token of the ContextVar."""
         return []
 
     def hold(self) -> None:
-        """Count one more user of the context, such as a stream, without making it active."""
+        """Count one more user of the context, such as a stream that keeps it. It does not become
+        the active one."""
         self.pushes += 1
 
     # --- life: by `_dispatch.life` ----------------------------------------------------------
 
     def match_request(self) -> None:
-        """Match the connection's URL; what goes wrong is kept as its `routing_exception`."""
+        """Match the connection's URL; an exception is kept as its `routing_exception`."""
         self._find_flow().match(self)
 
     def push(self) -> t.Any:
-        """Become the active context until `pop`; awaitable in the awaitable colour. The first
-        push of a request opens the session, if that cannot wait, and matches the URL."""
+        """Become the active context until `pop`. Awaitable in the awaitable colour. The first push
+        of a request matches the URL, and opens the session if that cannot be done later."""
         return self.app.drive(self._push())
 
     def _push(self) -> t.Coroutine[t.Any, t.Any, None]:
         return self._find_flow().push(self)
 
     def pop(self, exc: BaseException | None = _sentinel) -> t.Any:
-        """End the last push; the last of all runs the teardown functions with `exc`, by
-        default the exception being handled. Awaitable in the awaitable colour.
+        """Undo the last push. For the last user of the context this runs the teardown functions
+        with `exc`, by default the exception being handled. Awaitable in the awaitable colour.
 
         Raises AssertionError when another context is active.
         """
@@ -351,7 +359,7 @@ class AppContext(metaclass=PartType):
         return self._find_flow().pop(self, exc)
 
     def release(self, exc: BaseException | None = None) -> t.Coroutine[t.Any, t.Any, None]:
-        """Count one user less; the last one runs the teardown functions."""
+        """Count one user less. For the last one this runs the teardown functions."""
         return self._find_flow().release(self, exc)
 
     def __enter__(self) -> t.Self:
@@ -384,7 +392,7 @@ class AppContext(metaclass=PartType):
         await self._pop(exc_value)
 
     def copy(self) -> AppContext:
-        """Return a context of its own for the same request or websocket and session."""
+        """Return another context for the same request or websocket, and the same session."""
         return self._with_adapter(
             type(self)(
                 self.app,
@@ -395,7 +403,7 @@ class AppContext(metaclass=PartType):
         )
 
     def _with_adapter(self, copied: C) -> C:
-        """Let an app's own `create_url_adapter` be asked at once, as Flask does."""
+        """Call an app's own `create_url_adapter` for a copy at once, as Flask does."""
         if copied.kind is not None and self._find_flow().plan.own_adapter:
             try:
                 _ = copied.url_adapter
@@ -410,11 +418,11 @@ class AppContext(metaclass=PartType):
         return f"<{name} {conn.url!r} [{conn.method}] of {self.app.name}>"
 
 
-def has_own_life(cls: type[AppContext]) -> bool:
-    """Say whether a class of contexts has methods of its own for what the flow does with them."""
-    return not _LIFE.isdisjoint(cls.redefined)
+def class_has_own_methods(cls: type[AppContext]) -> bool:
+    """Say whether a class of contexts redefines methods that the flow then has to call."""
+    return not _REDEFINABLE.isdisjoint(cls.redefined)
 
 
-def lives_by_itself(ctx: AppContext) -> bool:
-    """Say the same of a context: by its class, or as something was set on it."""
-    return has_own_life(type(ctx)) or not _LIFE.isdisjoint(vars(ctx))
+def has_own_methods(ctx: AppContext) -> bool:
+    """Say whether a context redefines such methods: by its class, or on the object."""
+    return class_has_own_methods(type(ctx)) or not _REDEFINABLE.isdisjoint(vars(ctx))

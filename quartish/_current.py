@@ -1,10 +1,9 @@
-"""The one ContextVar that says which application context is active.
+"""The one ContextVar that holds the active context.
 
-It is written where contexts begin and end (`_dispatch.life`), by `activate` where two of them are
-active; and by what enters one for them: an app's own contexts (`_dispatch.own_contexts`), a
-stream that keeps its context (`helpers`), the debugger. Who needs the current app, request or
-session reads it through the functions here; users read it through `globals`.
-"""
+It is set where contexts begin and end (`_dispatch.life`), and by whatever enters a context for a
+while: `_dispatch.own_contexts`, a stream that keeps its context (`helpers`), the debugger. Modules
+of ours that need the current app, request or session call the functions here. Users read the
+proxies in `globals`."""
 
 from __future__ import annotations
 
@@ -44,10 +43,11 @@ testing for information about how to avoid this problem.\
 
 
 class Layers:
-    """What is active where the application context and the connection's are two, as they are
-    in Flask 3.1: inside of a request, one of `app_context()` leaves the request as it was.
+    """Two active contexts: one for the app and `g` (`app_ctx`), one for everything about the
+    connection (`conn_ctx`). Either may be None.
 
-    `app_ctx` answers for the app and `g`, `conn_ctx` for the rest; either may be None.
+    They differ when `app_context()` is pushed inside of a request: as in Flask 3.1, that gives a
+    fresh `g` and leaves `request` and `session` as they were.
     """
 
     __slots__ = ("app_ctx", "conn_ctx")
@@ -88,8 +88,9 @@ _UNBOUND = {
 
 
 def activate(app_ctx: t.Any, conn_ctx: t.Any, blank: Token[t.Any] | None = None) -> Token[t.Any]:
-    """Make these two the active contexts. `blank`, where it was made while none was active,
-    serves when none is to be; else who is left keeps it."""
+    """Make these two the active contexts. `blank` is a token of the ContextVar: if it was made
+    while no context was active, resetting to it leaves no trace when both are None; else the
+    context that becomes active keeps it for later."""
     unused = blank is not None and blank.old_value is Token.MISSING
     if app_ctx is None and conn_ctx is None:
         if unused:
@@ -137,7 +138,7 @@ def is_current(app: AppLike) -> bool:
 def _takes_context(function: t.Any) -> bool:
     try:
         parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # something built in, which does not say
+    except (TypeError, ValueError):  # a builtin without a signature
         return False
     first = next((name for name in parameters if name != "self"), "")
     return first == "ctx" and parameters[first].default is inspect.Parameter.empty
@@ -146,8 +147,8 @@ def _takes_context(function: t.Any) -> bool:
 def call_with_context(
     method: t.Callable[..., t.Any], *args: t.Any, ctx: ContextLike | None = None
 ) -> t.Any:
-    """Call a method of the app, which may be an override that wants the context first, as
-    *Flask* 3.2 and *Quart* 0.23 give it: then its first parameter is named `ctx`."""
+    """Call a method of the app. An override whose first parameter is named `ctx` is given the
+    context first, as by *Flask* 3.2 and *Quart* 0.23."""
     if _takes_context(getattr(method, "__func__", method)):
         return method(ctx or find_context(), *args)
     return method(*args)

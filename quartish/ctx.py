@@ -1,4 +1,5 @@
-"""The contexts, and the functions that ask for the active one or carry it elsewhere."""
+"""The contexts, and the functions that look for the active one or copy it to another task or
+thread."""
 
 from __future__ import annotations
 

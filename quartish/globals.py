@@ -1,5 +1,5 @@
-"""The proxies that users read the active context through. Our own rooms ask `_current`; an app
-gives these to its templates and its shell.
+"""The proxies through which users read the active context. Our own modules call `_current` instead,
+except that an app gives these proxies to its templates and its shell.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _raise: t.Any = object()
 
 
 class _View:
-    """One kind of context, read like the ContextVar that Flask 3.1 has for each kind."""
+    """The active context of one kind, read like the ContextVar that Flask 3.1 has for each kind."""
 
     def __init__(self, find: t.Callable[[AppContext], AppContext | None], unbound: str) -> None:
         self._find = find
@@ -59,7 +59,7 @@ def _refuse(unbound: str, _: object) -> t.NoReturn:
 
 
 class _Outside:
-    """Stands for the context where none is active: whatever it is asked for, it says so."""
+    """Takes the place of the context when none is active: each attribute raises RuntimeError."""
 
     app = g = property(partial(_refuse, NO_APP))
     request = session = property(partial(_refuse, NO_REQUEST))
@@ -72,13 +72,13 @@ _own: t.Any = object.__getattribute__
 
 
 def _proxy(pick: t.Callable[[t.Any], t.Any]) -> t.Any:
-    """Return a proxy of what `pick` takes of the active context, or of what stands for none."""
+    """Return a proxy for what `pick` reads from the active context."""
 
     class Proxy(LocalProxy[t.Any]):
-        """Werkzeug's proxy, faster at what views do with it.
+        """Werkzeug's proxy, with faster operators for what views do most.
 
-        PERF(1.2 us each time): the parent looks for an attribute on itself, fails, and binds
-        a function that looks it up on the object.
+        PERF(1.2 us each time): the parent first looks for an attribute on itself, fails, and then
+        binds a function that looks it up on the object.
         """
 
         __slots__ = ()
@@ -98,7 +98,7 @@ def _proxy(pick: t.Callable[[t.Any], t.Any]) -> t.Any:
         def __contains__(self, key: t.Any) -> bool:
             return key in pick(_get(_outside))
 
-    Proxy.__name__ = LocalProxy.__name__  # its repr says so where it is unbound
+    Proxy.__name__ = LocalProxy.__name__  # which its repr shows when it is unbound
     return Proxy(lambda: pick(_get(_outside)))
 
 

@@ -17,8 +17,8 @@ _OF_APP = (None,)
 
 
 def goes_apart(ctx: AppContext, func: t.Callable[..., t.Any]) -> bool:
-    """Say whether `SYNC_HOOKS_IN_THREAD` means the hook: it is True; or it names the module or
-    the package that the hook was written in, or a blueprint of the request's."""
+    """Say whether a hook has to run in the hook thread: `SYNC_HOOKS_IN_THREAD` is True, or names
+    the module or the package of the hook, or a blueprint of the request."""
     chosen = ctx.app.config["SYNC_HOOKS_IN_THREAD"]
     if is_async_callable(func):
         return False
@@ -35,10 +35,10 @@ def goes_apart(ctx: AppContext, func: t.Callable[..., t.Any]) -> bool:
 def functions_of(
     registry: t.Any, ctx: AppContext, outer_first: bool = False
 ) -> t.Iterator[t.Callable[..., t.Any]]:
-    """Iterate the functions that take part in a request: from the innermost of its blueprints to
-    the app, the last that was registered first; or the other way round."""
+    """Iterate over the functions that take part in a request: from the innermost of its blueprints
+    to the app, the last registered first; with `outer_first` the other way round."""
     names: tuple[t.Any, ...] = _OF_APP
-    if len(registry) > 1 or None not in registry:  # else nobody has to ask for the blueprints
+    if len(registry) > 1 or None not in registry:  # else the blueprints do not matter
         names = (*ctx.conn.blueprints, None)
     if outer_first:
         for name in reversed(names):
@@ -49,12 +49,12 @@ def functions_of(
 
 
 def itself(receiver: t.Any) -> t.Any:
-    """Return an async receiver of a signal: what it returns is awaited later."""
+    """Return an async receiver of a signal as it is: its awaitable is awaited by `Flow.send`."""
     return receiver
 
 
 async def collect(errors: list[BaseException], step: t.Awaitable[t.Any]) -> None:
-    """Await a step of the end; add what it raises to the errors."""
+    """Await a teardown step; add an exception of it to the errors."""
     try:
         await step
     except Exception as error:

@@ -1,8 +1,8 @@
-"""The life of a context: to become active, to open its session, to be let go, and to end.
+"""The life of a context: how it becomes active, opens its session, is released, and ends.
 
-A context is data; what happens to it is written here, and nothing of it calls up: whoever has a
-flow gives it. Contexts are counted: the one that is pushed, or held by a stream, twice runs its
-teardown functions when it is let go twice.
+The context itself is data (`_context`). These functions are given it, and the flow or the plan that
+they need. A context counts its users (`pushes`): if it was pushed twice, or pushed and kept by a
+stream, the second release runs its teardown functions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextvars import Token
 from .._concurrency.coroutines import awaited
 from .._concurrency.coroutines import is_awaitable
 from .._context import AppContext
-from .._context import lives_by_itself
+from .._context import has_own_methods
 from .._current import _cv_app
 from .._current import activate
 from ..signals import appcontext_popped
@@ -25,7 +25,7 @@ from .plan import Plan
 
 
 class Steps(t.Protocol):
-    """A flow, as its contexts see it: the plan, and the steps that end them."""
+    """What the life of a context needs of a flow: the plan, and the steps that end a context."""
 
     @property
     def plan(self) -> Plan: ...
@@ -37,9 +37,9 @@ class Steps(t.Protocol):
 
 
 def begin(plan: Plan, ctx: AppContext) -> Token[t.Any]:
-    """Make a context active in the current Context of ContextVars. The doors do just this, in one
-    made for the request that is thrown away after it; `release` ends it. Where the app may have a
-    say in its app contexts, it is asked for one apart from the connection's."""
+    """Make a context active in the current `contextvars.Context`. A door does no more than this, in
+    a Context that it has made for the request; `release` is the counterpart. If the app redefines
+    how its application contexts are made, one is made by it, apart from the connection's."""
     active: t.Any = _cv_app.get(None)
     this: t.Any = ctx
     if active is not None and ctx.kind is not None:
@@ -49,7 +49,7 @@ def begin(plan: Plan, ctx: AppContext) -> Token[t.Any]:
     if plan.asks_for_app_context and ctx.kind is not None and ctx.outer is None:
         outer = ctx.outer = ctx.apart = ctx.app.app_context()
         first: Token[t.Any]
-        if lives_by_itself(outer) and plan.plain:
+        if has_own_methods(outer) and plan.plain:
             outer.push()
             first = outer.entered[-1][-1]
         else:
@@ -66,8 +66,8 @@ def begin(plan: Plan, ctx: AppContext) -> Token[t.Any]:
 
 
 async def push(flow: Steps, ctx: AppContext) -> None:
-    """Make a context active until `pop`. The first push of a request opens the session, if that
-    cannot wait, and matches the URL."""
+    """Make a context active until `pop`. The first push of a request matches the URL, and opens the
+    session if that cannot be done later."""
     plan, active = flow.plan, t.cast(t.Any, _cv_app.get(None))
     app_half, conn_half = (None, None) if active is None else (active.app_ctx, active.conn_ctx)
     token: Token[t.Any]
@@ -78,7 +78,7 @@ async def push(flow: Steps, ctx: AppContext) -> None:
         if owns and appcontext_pushed.receivers:
             _announce(ctx)
     else:
-        if ctx.kind is not None and not ctx.kept:  # once more after its end: another `g`
+        if ctx.kind is not None and not ctx.kept:  # pushed again after its end: a new `g`
             vars(ctx).pop("g", None)
         ctx.outer = None
         token = begin(plan, ctx)
@@ -91,17 +91,17 @@ async def push(flow: Steps, ctx: AppContext) -> None:
         await open_session(plan, ctx)
         conn = ctx.conn
         found = conn.url_rule is not None or conn.routing_exception is not None
-        if not found or lives_by_itself(ctx):
+        if not found or has_own_methods(ctx):
             ctx.match_request()
 
 
 def match(flow: Steps, ctx: AppContext) -> None:
-    """Match the URL, for a context that asks for it."""
+    """Match the URL of a context's connection."""
     match_url(flow.plan, ctx)
 
 
 def _announce(ctx: AppContext) -> None:
-    """Tell receivers of `appcontext_pushed`; what async ones return waits for `announced`."""
+    """Send `appcontext_pushed`. What async receivers return is awaited by `announced`."""
     sent = appcontext_pushed.send(ctx.app, _async_wrapper=ctx.app.ensure_sync)
     ctx.unsettled = [rv for _, rv in sent if is_awaitable(rv)] or None
 
@@ -114,7 +114,7 @@ async def announced(ctx: AppContext) -> None:
 
 
 async def open_session(plan: Plan, ctx: AppContext) -> None:
-    """Open the session now, unless it is one that may wait until it is touched."""
+    """Open the session, unless that can be done when something first reads it."""
     if ctx.session_opened or plan.lazy_session:
         return
     interface: t.Any = plan.app.session_interface
@@ -129,8 +129,8 @@ async def open_session(plan: Plan, ctx: AppContext) -> None:
 
 
 async def pop(flow: Steps, ctx: AppContext, exc: BaseException | None) -> None:
-    """End the last push; the last of all runs the teardown functions with `exc`. Raises
-    AssertionError when another context is active."""
+    """Undo the last push. For the last user of the context this runs the teardown functions with
+    `exc`. Raises AssertionError when another context is active."""
     active: t.Any = _cv_app.get(None)
     try:
         await release(flow, ctx, exc)
@@ -150,7 +150,7 @@ async def pop(flow: Steps, ctx: AppContext, exc: BaseException | None) -> None:
 
 
 async def release(flow: Steps, ctx: AppContext, exc: BaseException | None) -> None:
-    """Count one user less; the last one runs the teardown functions."""
+    """Count one user less. For the last one this runs the teardown functions."""
     ctx.pushes -= 1
     if ctx.pushes > 0:
         return
@@ -158,11 +158,11 @@ async def release(flow: Steps, ctx: AppContext, exc: BaseException | None) -> No
     try:
         await _end(flow, ctx, exc)
     finally:
-        ctx.ending = False  # the response may be yet to be sent
+        ctx.ending = False  # the response may still have to be sent, which a disconnect ends
         if ctx.apart is not None:
             apart, ctx.apart = ctx.apart, None
             activate(apart, ctx.covered)
-            if lives_by_itself(apart) and flow.plan.plain:
+            if has_own_methods(apart) and flow.plan.plain:
                 apart.pop(exc)
             else:
                 await release(flow, apart, exc)
@@ -173,15 +173,14 @@ async def release(flow: Steps, ctx: AppContext, exc: BaseException | None) -> No
 
 
 async def _end(flow: Steps, ctx: AppContext, exc: BaseException | None) -> None:
-    """Run all teardown functions, whether or not one of them raises; then raise what the first of
-    them raised."""
+    """Run all teardown functions, also if some of them raise; then raise the first exception."""
     errors: list[BaseException] = []
-    ctx.error = None  # its traceback holds the context
+    ctx.error = None  # its traceback refers to the context
     plan = flow.plan
     if ctx.kind is not None:
         if ctx.made is not None and ctx.made.routing_exception is not None:
-            ctx.made.routing_exception.__traceback__ = None  # holds the connection
-        # PERF(1.5 us): steps that nobody overrode are left out where they have nothing to do.
+            ctx.made.routing_exception.__traceback__ = None  # refers to the connection
+        # PERF(1.5 us): steps that are not overridden are skipped if they have nothing to do.
         if (
             plan.overridden
             or plan.teardown
@@ -197,7 +196,7 @@ async def _end(flow: Steps, ctx: AppContext, exc: BaseException | None) -> None:
         or appcontext_tearing_down.receivers
         or "teardown_app" in plan.replaced
     ):
-        if ctx.kind is not None:  # these find no request, as in Flask 3.1
+        if ctx.kind is not None:  # these functions see no request, as in Flask 3.1
             activate(ctx, ctx.covered)
         await collect(errors, flow.teardown_app(ctx, exc))
     if errors:
@@ -212,4 +211,4 @@ async def _close(errors: list[BaseException], request: t.Any) -> None:
     except Exception as error:
         errors.append(error)
     if "environ" in request.__dict__:
-        request.environ["werkzeug.request"] = None  # the one reference back
+        request.environ["werkzeug.request"] = None  # breaks the only reference cycle

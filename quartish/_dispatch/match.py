@@ -1,5 +1,5 @@
-"""The rule that a connection's URL matches: found in the map's table by what the ASGI scope
-says, by what the connection says, or by Werkzeug's matcher."""
+"""Matching a connection's URL: by the ASGI scope and the map's table if that is enough; else by the
+connection, and by Werkzeug's matcher."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Found = t.Any  # a rule and its arguments, or None: Werkzeug's types do not tell
 
 
 def match_scope(plan: Plan, ctx: AppContext) -> bool:
-    """Match the URL by what the ASGI scope says, so that no request has to be made for it;
-    say whether that was enough. Raises NotFound (404) and MethodNotAllowed (405)."""
+    """Match the URL by the ASGI scope alone, so that no request has to be made. Return False if
+    that is not enough. Raises NotFound (404) and MethodNotAllowed (405)."""
     raw_headers, settings = ctx.raw_headers, plan.settings
     if (
         not plan.takes_scope
@@ -43,7 +43,7 @@ def match_scope(plan: Plan, ctx: AppContext) -> bool:
         return False
     websocket, path = ctx.kind == "websocket", scope["path"]
     method = "GET" if websocket else scope["method"]
-    # What `find` would find first, without two calls that most requests do not need.
+    # What `_find` looks up first, without its two calls.
     rule = url_map.table.static.get(path, NO_RULES).get(not websocket and method)
     if rule is not None:
         found: Found = rule, {}
@@ -59,16 +59,16 @@ def match_scope(plan: Plan, ctx: AppContext) -> bool:
 
 
 def match_url(plan: Plan, ctx: AppContext) -> None:
-    """Match the URL of a context's connection; what goes wrong is kept as its
-    `routing_exception`: NotFound (404), MethodNotAllowed (405), RequestRedirect (308),
-    WebsocketMismatch (400), SecurityError (400)."""
+    """Match the URL of a context's connection. An exception is kept as its `routing_exception`:
+    NotFound (404), MethodNotAllowed (405), RequestRedirect (308), WebsocketMismatch (400),
+    SecurityError (400)."""
     conn = ctx.conn if ctx.made is None else ctx.made
     url_map, websocket = plan.url_map, ctx.kind == "websocket"
     found: t.Any = None
     try:
         check_head(conn, plan.app.config)
         if not plan.plain and conn.root_path and conn.is_outside_root():
-            raise NotFound  # as Quart has it; Flask's servers never send such a request
+            raise NotFound  # as in Quart; by WSGI there are no such requests
         if (
             url_map is not None
             and not url_map.host_matching
@@ -80,14 +80,14 @@ def match_url(plan: Plan, ctx: AppContext) -> None:
             path = conn.path
             if path != "/" or conn.path_info:
                 found = _find(url_map, path, conn.method, websocket)
-        if found is None:  # the adapter knows the path; an app's own may have another
+        if found is None:  # the adapter may match another path, if the app has its own
             adapter: t.Any = ctx.url_adapter
             found = adapter.match(return_rule=True, websocket=websocket)
         conn.url_rule, conn.view_args = found
     except HTTPException as error:
         conn.routing_exception = error
         if isinstance(error, (SecurityError, RequestHeaderFieldsTooLarge)):
-            # The host was refused, or all headers. An error handler may still ask for it and
+            # The host, or all headers, were refused. An error handler may still read `host` and
             # build URLs.
             conn.host = ""
             ctx.url_adapter = plan.app.bind_without_host(conn)
@@ -99,8 +99,8 @@ def _is_elsewhere(plan: Plan, host: str) -> bool:
 
 
 def _find(url_map: Map, path: str, method: str, websocket: bool) -> Found:
-    """Return the rule for a path and its arguments; None for a redirect, as where to depends on
-    the host."""
+    """Return the rule for a path and its arguments. Return None for a redirect, whose target
+    depends on the host."""
     found: Found = url_map.table.find(path, method, websocket)
     if found is None:
         try:

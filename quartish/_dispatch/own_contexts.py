@@ -1,7 +1,7 @@
-"""Contexts whose `push`, `pop` or `match_request` is the app's own: the flow calls these, where
-Flask and Quart do, in the place of what it does itself.
+"""Contexts that redefine `push`, `pop` or `match_request`: the flow calls these methods where Flask
+and Quart do, instead of doing the same itself.
 
-The plain colour calls them in the thread lane, as it does other `def`s that take a step's place.
+In the plain colour they are called in the thread lane, like other `def`s that replace a step.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ from contextvars import copy_context
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.coroutines import settled
 from .._context import AppContext
-from .._context import lives_by_itself
+from .._context import has_own_methods
 from .._current import activate
 from .match import match_url
 from .plan import Plan
 
 
 def is_own(plan: Plan, ctx: AppContext) -> bool:
-    """Say whether this context, or the application context to come, has methods of its own."""
-    return plan.own_app_context or lives_by_itself(ctx)
+    """Say whether this context redefines such methods, or the application context that the app will
+    make for it."""
+    return plan.own_app_context or has_own_methods(ctx)
 
 
 def takes_loop(plan: Plan, ctx: AppContext) -> bool:
-    """Say whether the loop lane is taken; the context is not made active for that."""
+    """Say whether the loop lane is taken. The context is not made active by this."""
     if plan.plain or plan.overridden:
         return False
     if "match_request" in type(ctx).redefined or "match_request" in vars(ctx):
-        return False  # nobody knows which view it will find
+        return False  # which view it will find cannot be known
     return copy_context().run(_finds_async_view, plan, ctx)
 
 
@@ -38,7 +39,7 @@ def _finds_async_view(plan: Plan, ctx: AppContext) -> bool:
     activate(ctx, ctx)
     try:
         match_url(plan, ctx)
-    except Exception:  # a converter's own fault: raised again when the context matches
+    except Exception:  # of a converter: it is raised again when the context matches
         return True
     view = None
     if conn.routing_exception is None:
@@ -48,8 +49,8 @@ def _finds_async_view(plan: Plan, ctx: AppContext) -> bool:
 
 
 async def push_own(plan: Plan, ctx: AppContext) -> Exception | None:
-    """Push a context by its own method, if it has any. Return what went wrong before it was
-    pushed; what does so later is dispatched like a view's."""
+    """Push a context by its own method, if it redefines any. Return an exception that was raised
+    before it was pushed. A later one goes to the error handlers, like a view's."""
     if is_own(plan, ctx):
         try:
             await settled(ctx.push())

@@ -17,7 +17,7 @@ from types import MethodType
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.greenlets import can_pause
 from .._context import AppContext
-from .._context import has_own_life
+from .._context import class_has_own_methods
 from .._settings import Settings
 from ..routing.map import Map
 from ..sessions.interface import is_stock
@@ -191,7 +191,7 @@ class Plan:
         self.own_app_context: bool = self.plain and not is_default(t.cast(t.Any, app).app_context)
         #: Whether contexts may redefine `push` and its like, which the flow calls then.
         self.own_contexts: bool = (
-            self.own_app_context or self.makes_context or has_own_life(self.context_class)
+            self.own_app_context or self.makes_context or class_has_own_methods(self.context_class)
         )
         #: Whether the app redefines `create_url_adapter`; and whether each connection therefore, or
         #: because `app_context` is redefined, gets an application context of its own.

@@ -1,8 +1,8 @@
-"""A server's connection as an object, by Quart's interface: what `asgi_http_class`,
-`asgi_websocket_class` and `asgi_lifespan_class` of an awaitable app may be subclasses of.
+"""A server's connection as an object, with Quart's interface: the base classes for
+`asgi_http_class`, `asgi_websocket_class` and `asgi_lifespan_class` of an awaitable app.
 
-The rule: the classes here stand for the doors themselves. Only a subclass takes the steps that
-are written here, each of which it may override; it reads ahead without bounds, as Quart does.
+The classes themselves only call the ASGI door. The steps below run for subclasses alone, which may
+override each of them. They read ahead without a limit, as Quart does.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from ..typing import Message
 from ..typing import Scope
 from ..wrappers.connection import Conn
 from ..wrappers.connection import hand_down
+from .debug import error_response
 from .debug import log
-from .debug import told_by_class
 from .exchange import Flow
 from .http import handle_http
 from .lifespan import ASGILifespan as ASGILifespan
@@ -47,8 +47,8 @@ NORMAL_CLOSURE = 1000
 
 
 async def off_loop(flow: Flow, ctx: AppContext, handle: t.Coroutine[t.Any, t.Any, T]) -> T:
-    """Await what handles a connection of an app's own class; in a worker thread where its view is
-    a `def`, which *Quart* gives a thread, too."""
+    """Await the coroutine that handles a connection of an app's own class. If the view is a `def`,
+    it is run in a worker thread, as *Quart* runs such a view in a thread."""
     app = flow.app
     rule = ctx.conn.url_rule
     view = None if rule is None else app.view_functions.get(rule.endpoint)
@@ -63,9 +63,9 @@ async def off_loop(flow: Flow, ctx: AppContext, handle: t.Coroutine[t.Any, t.Any
 
 
 class _Connection:
-    """What both kinds of connection share."""
+    """What the classes for requests and for websockets have in common."""
 
-    #: Whether the app's own door serves it: no step is overridden.
+    #: Whether the ASGI door is called, as this is not a subclass.
     direct: t.ClassVar[bool] = True
 
     def __init__(self, app: AwaitableApp, scope: Scope) -> None:
@@ -83,8 +83,9 @@ class _Connection:
         handle: t.Callable[[], t.Coroutine[t.Any, t.Any, None]],
         hand_in: bool,
     ) -> None:
-        """Run the handler beside the reader, which ends when the client disconnects; whichever ends
-        first ends the other. The reader is begun first, unless the handler's task is handed in."""
+        """Run the handler and the reader, which ends when the client disconnects. Whichever ends
+        first ends the other. The reader starts first, unless it is given the handler's task
+        (`hand_in`)."""
         if hand_in:
             handler = asyncio.ensure_future(handle())
             tasks = [asyncio.ensure_future(read(handler)), handler]
@@ -130,8 +131,8 @@ class ASGIHTTPConnection(_Connection):
     async def handle_messages(
         self, request: t.Any, receive: ASGIReceive, request_task: Task | None = None
     ) -> None:
-        """Fill the request's body until the client disconnects; and cancel the task of the handler,
-        where it is handed in, as by *Quart* 0.23."""
+        """Fill the request's body until the client disconnects; then cancel the handler's task, if
+        it is given, as by *Quart* 0.23."""
         while True:
             message = await receive()
             if message["type"] == "http.request":
@@ -165,7 +166,7 @@ class ASGIHTTPConnection(_Connection):
         return request
 
     async def handle_request(self, request: t.Any, send: ASGISend) -> None:
-        """Have the app answer the request, and send the answer."""
+        """Let the app handle the request, and send the response."""
         kept: list[AppContext] = []
         if self.app.debug:
             request.scope[KEEP] = kept.append
@@ -174,7 +175,7 @@ class ASGIHTTPConnection(_Connection):
         except Exception as error:
             if self.app.debug:
                 ctx = kept[-1] if kept else None
-                response = await told_by_class(self.app, self.scope, error, ctx)
+                response = await error_response(self.app, self.scope, error, ctx)
             else:
                 response = await _handle_exception(self.app, error)
         timeout = getattr(response, "timeout", ...)
@@ -204,7 +205,7 @@ class ASGIWebsocketConnection(_Connection):
 
     def __init__(self, app: AwaitableApp, scope: Scope) -> None:
         super().__init__(app, scope)
-        #: What came in and was not received yet.
+        #: Messages that the handler has not received yet.
         self.queue: asyncio.Queue[str | bytes] = asyncio.Queue()
         self._accepted = False
         self._closed = False
@@ -273,7 +274,7 @@ class ASGIWebsocketConnection(_Connection):
         return websocket
 
     async def handle_websocket(self, websocket: t.Any, send: ASGISend) -> None:
-        """Have the app handle the websocket; then close it, or reject it by the response."""
+        """Let the app handle the websocket; then close it, or reject it with the response."""
         try:
             response = await self.app.handle_websocket(websocket)
         except Exception as error:
@@ -303,7 +304,7 @@ class ASGIWebsocketConnection(_Connection):
     async def accept_connection(
         self, send: ASGISend, headers: Headers, subprotocol: str | None
     ) -> None:
-        """Accept the handshake, unless that was done."""
+        """Accept the handshake, unless it is accepted."""
         if self._accepted:
             return
         message: Message = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": []}
@@ -317,7 +318,7 @@ class ASGIWebsocketConnection(_Connection):
         await send(message)
 
     async def close_connection(self, send: ASGISend, code: int, reason: str) -> None:
-        """Close the websocket. Raises RuntimeError where that was done."""
+        """Close the websocket. Raises RuntimeError if it is closed."""
         if self._closed:
             raise RuntimeError("The websocket was closed already.")
         message: Message = {"type": "websocket.close", "code": code}
@@ -331,7 +332,7 @@ class ASGIWebsocketConnection(_Connection):
 
 
 async def _send_all(send: ASGISend, start: Message, response: t.Any) -> None:
-    """Send a response, of ours or of Werkzeug's, piece by piece."""
+    """Send a response in pieces."""
     kind = start["type"].removesuffix("start") + "body"
 
     async def piece(data: str | bytes) -> None:
@@ -349,15 +350,15 @@ async def _send_all(send: ASGISend, start: Message, response: t.Any) -> None:
 
 
 async def _handle_exception(app: AwaitableApp, error: Exception) -> t.Any:
-    """Return the page of an error in debug mode and in a test; raise it anywhere else."""
+    """Return the traceback page of an error in debug mode and in tests; else raise the error."""
     if app.debug or app.testing:
         return await traceback_response(error)
     raise error
 
 
 def _takes_task(method: t.Any) -> bool:
-    """Say whether a `handle_messages` that somebody redefined takes three arguments: the third is
-    the handler's task, as in *Quart* 0.23."""
+    """Say whether an overridden `handle_messages` takes three arguments, the third of which is the
+    handler's task, as in *Quart* 0.23."""
     if method.__func__ in (
         ASGIHTTPConnection.handle_messages,
         ASGIWebsocketConnection.handle_messages,

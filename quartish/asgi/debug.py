@@ -1,7 +1,7 @@
-"""An http request in debug mode: what went wrong is answered with its traceback, and a view
-that blocks the event loop is named.
+"""Requests and websockets in debug mode: an error is shown with its traceback, and a view that
+blocks the event loop is logged.
 
-A request in production never comes here.
+Requests in production never run this code.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from ..wrappers.awaitable_response import Response
 from ..wrappers.connection import Conn
 from ..wrappers.request import Request
 from .exchange import Flow
-from .forgotten import tell_dropped_calls
+from .forgotten import log_dropped_calls
 from .forgotten import watch_calls
 from .send import send_outgoing
 from .through_wsgi import handle_through_wsgi
@@ -99,9 +99,9 @@ class DebuggedWebsocket(Debugged, t.Protocol):
 
 
 async def run_debugged(exchange: DebuggedHttp, context: Context) -> None:
-    """Run an `HttpExchange` in its lane. What it raises before its response began is logged and
-    answered with a traceback, unless the app is tested or says `PROPAGATE_EXCEPTIONS`. What is
-    asked of the debugger does not reach the app."""
+    """Run an `HttpExchange` in its lane. An exception before the response began is logged, and the
+    response is its traceback, unless the app is tested or `PROPAGATE_EXCEPTIONS` is set. Requests
+    of the debugger's page do not reach the app."""
     app, ctx = exchange.app, exchange.ctx
     if is_asked(app, ctx.scope) and await _ask_debugger(exchange):
         return
@@ -132,8 +132,8 @@ async def run_debugged(exchange: DebuggedHttp, context: Context) -> None:
 
 
 async def run_tested(exchange: DebuggedHttp, context: Context) -> None:
-    """Run an `HttpExchange` of the awaitable colour in its lane. What it raises before its response
-    began is logged and answered with its traceback, as in *Quart* when testing."""
+    """Run an `HttpExchange` of the awaitable colour in its lane. An exception before the response
+    began is logged, and the response is its traceback, as in *Quart* when testing."""
     send = exchange.send
     began: list[Message] = []
 
@@ -167,7 +167,7 @@ async def _run(exchange: DebuggedHttp, context: Context, on_loop: bool | None = 
         await _run_in_lane(exchange, context, on_loop)
     finally:
         sys.set_coroutine_origin_tracking_depth(depth)
-        tell_dropped_calls(exchange.app, exchange.ctx.conn.endpoint)
+        log_dropped_calls(exchange.app, exchange.ctx.conn.endpoint)
 
 
 async def _run_in_lane(exchange: DebuggedHttp, context: Context, on_loop: bool | None) -> None:
@@ -180,7 +180,7 @@ async def _run_in_lane(exchange: DebuggedHttp, context: Context, on_loop: bool |
 async def handle_through_wsgi_debugged(
     app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend
 ) -> None:
-    """Answer one request as `handle_through_wsgi` does, errors as `run_debugged`."""
+    """Handle one request as `handle_through_wsgi` does, and exceptions as `run_debugged` does."""
     if await _was_for_debugger(app, scope, send):
         return
     context = copy_context()
@@ -203,17 +203,17 @@ async def handle_through_wsgi_debugged(
 async def handle_by_class_debugged(
     app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend
 ) -> None:
-    """Answer one request by the app's own `asgi_http_class`, which tells errors by `told_by_class`;
-    what is asked of the debugger does not reach it."""
+    """Handle one request by the app's own `asgi_http_class`, which shows errors by
+    `error_response`. Requests of the debugger's page do not reach it."""
     if not await _was_for_debugger(app, scope, send):
         await app.http_flow.plan.connection_class(app, scope)(receive, send)
 
 
-async def told_by_class(
+async def error_response(
     app: LiveApp, scope: Scope, error: Exception, ctx: AppContext | None
 ) -> Response:
-    """Log an exception that came to an app's own `asgi_http_class`; return the response that tells
-    of it. `ctx` is the context of the request, if it was made."""
+    """Log an exception that reached an app's own `asgi_http_class`; return the response that shows
+    it. `ctx` is the context of the request, if it was made."""
     context = copy_context()
     if ctx is not None:
         context.run(activate, ctx.app_ctx, ctx.conn_ctx)
@@ -235,8 +235,8 @@ async def _was_for_debugger(app: LiveApp, scope: Scope, send: ASGISend) -> bool:
 
 
 async def run_websocket_debugged(exchange: DebuggedWebsocket, context: Context) -> None:
-    """Run a `WebsocketExchange` in its lane; log what it raises, as http errors are logged, and
-    not as a server does: its client has been told by the close."""
+    """Run a `WebsocketExchange` in its lane. An exception is logged as one of a request is, and not
+    raised to the server: the client knows by the close."""
     try:
         watch_calls(exchange.app, exchange.ctx.websocket)
         if context.run(exchange.enter):
@@ -249,17 +249,17 @@ async def run_websocket_debugged(exchange: DebuggedWebsocket, context: Context) 
             raise
         await within(context, log(exchange.app, error))
     finally:
-        tell_dropped_calls(exchange.app, exchange.ctx.conn.endpoint)
+        log_dropped_calls(exchange.app, exchange.ctx.conn.endpoint)
 
 
 def _is_for_others(app: LiveApp) -> bool:
-    """Say whether a test, or a debugger around the app, waits for what is raised."""
+    """Say whether exceptions are raised to a test, or to a debugger around the app."""
     return app.plain and (app.testing or app.config["PROPAGATE_EXCEPTIONS"] is not None)
 
 
 class _Started:
-    """Keeps the head of a response back until its first piece comes, so that an error before that
-    can be answered; but `HEAD_WAITS` seconds at most, as its client may wait for it."""
+    """Delays the head of a response until the first piece of its body, so that an error before that
+    can still be shown. It waits `HEAD_WAITS` seconds at most, as the client may wait for it."""
 
     def __init__(self, send: ASGISend) -> None:
         self._send = send
@@ -272,7 +272,7 @@ class _Started:
 
     @property
     def through(self) -> ASGISend | None:
-        """What anything was sent by: the stream that has to be reset, if it breaks."""
+        """The server's `send` once something was sent, for a stream that may have to be reset."""
         return self._send if self.began else None
 
     async def send(self, message: Message) -> None:
@@ -284,7 +284,7 @@ class _Started:
         await self._send(message)
 
     async def begin(self) -> None:
-        """Send the head, if it has come and was not sent."""
+        """Send the head, if there is one that was not sent."""
         async with self._lock:
             head, self._head = self._head, None
             if head is not None:
@@ -295,7 +295,7 @@ class _Started:
         self._late = asyncio.get_running_loop().create_task(self.begin())
 
     async def close(self) -> None:
-        """Forget a head that was not sent, and leave nothing behind."""
+        """Forget a head that was not sent, and end the timer."""
         self._head = None
         if self._timer is not None:
             self._timer.cancel()
@@ -305,7 +305,7 @@ class _Started:
 
 
 async def _ask_debugger(exchange: DebuggedHttp) -> bool:
-    """Let the debugger answer; say whether it did."""
+    """Let the debugger respond; return whether it did."""
     app = exchange.app
     exchange.note_task()
     exchange.lane = lane = Lane(exchange.inbox.watch)
@@ -352,7 +352,7 @@ async def _send_page(
 
 
 def _page_of(app: LiveApp, conn: Conn, error: Exception, place: Place) -> Outgoing:
-    """Return the page of an exception, or what else the client takes."""
+    """Return the page of an exception, or JSON or text if the client accepts that instead."""
     kind = kind_of(_accept(conn))
     full = is_full(app.config["TRACEBACKS"])
     if kind == "json":
@@ -372,7 +372,7 @@ def _accept(conn: Conn) -> str:
 
 
 def _warn_once(app: LiveApp, conn: Conn) -> None:
-    """Say loudly, the first time, that somebody on another machine sees this."""
+    """Log as critical, once, that a client on another machine was shown an error."""
     if vars(app).get("_told_of_others"):
         return
     client = (conn.scope.get("client") or ("",))[0]

@@ -1,9 +1,8 @@
-"""Calls that nobody awaits, named in debug mode: a websocket's, and those of coroutine functions in
-hooks and views.
+"""Forgotten `await`s, logged in debug mode: of a websocket's methods, and of coroutine functions
+that hooks and views call.
 
-Python warns of such a coroutine when it is collected, by a name that is not always the user's, and
-without a cure; here the line is told, what was not done, and what to write.
-"""
+Python's warning comes when the coroutine is collected, may name a function of ours, and does not
+say what to do. Here the log says at which line it was, what was not done, and what to write."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ NAMES = ("accept", "close", "receive", "receive_json", "send", "send_json")
 
 
 def watch_calls(app: LiveApp, websocket: t.Any) -> None:
-    """Let the websocket's own calls be told of, where they are dropped without being awaited."""
+    """Log calls of the websocket's methods whose coroutines are dropped without being awaited."""
     for name in NAMES:
         method = getattr(websocket, name)
         setattr(websocket, name, _watched(app.logger, method, name))
@@ -69,9 +68,9 @@ def _tell(log: logging.Logger, begun: list[bool], name: str, place: Place) -> No
         )
 
 
-def tell_dropped_calls(app: LiveApp, endpoint: str | None) -> None:
-    """Log the calls whose coroutines the app's hooks, and the view of an endpoint, drop; each
-    function is looked at once."""
+def log_dropped_calls(app: LiveApp, endpoint: str | None) -> None:
+    """Log calls in the app's hooks, and in the view of an endpoint, that drop a coroutine. Each
+    function's source is looked at once."""
     looked: set[t.Any] = vars(app).setdefault("_looked_for_dropped_calls", set())
     for kind, func in _parts(app, endpoint):
         func = inspect.unwrap(func)
@@ -115,7 +114,7 @@ def _dropped_calls(func: t.Any) -> t.Iterator[tuple[int, str]]:
         text = textwrap.dedent("".join(lines))
         tree = ast.parse(text)
         known = inspect.getclosurevars(func)
-    except (OSError, SyntaxError, TypeError, ValueError):  # nobody can tell
+    except (OSError, SyntaxError, TypeError, ValueError):  # there is no source
         return
     names = {**known.globals, **known.nonlocals}
     for node in _statements(tree.body[0]):
@@ -127,7 +126,7 @@ def _dropped_calls(func: t.Any) -> t.Iterator[tuple[int, str]]:
 
 
 def _statements(node: ast.AST) -> t.Iterator[ast.AST]:
-    """Return what stands in a function, but not in those within it."""
+    """Iterate over the nodes of a function, without those of functions within it."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
             yield child
@@ -135,7 +134,8 @@ def _statements(node: ast.AST) -> t.Iterator[ast.AST]:
 
 
 def _meaning(node: ast.expr, names: dict[str, t.Any]) -> t.Any:
-    """Return what an expression such as `asyncio.sleep` means, as far as that calls nothing."""
+    """Return the object that an expression such as `asyncio.sleep` refers to, if that can be found
+    without running code; else None."""
     if isinstance(node, ast.Name):
         return names.get(node.id)
     if isinstance(node, ast.Attribute):

@@ -1,4 +1,4 @@
-"""Fields that are sent after the body of a response.
+"""Trailers: header fields that are sent after the body of a response.
 
 Source: RFC 9110, section 6.5; ASGI specification, "HTTP Trailers".
 """
@@ -20,8 +20,8 @@ _EXTENSION = "http.response.trailers"
 
 
 def with_trailers(scope: Scope, send: ASGISend, response: t.Any) -> ASGISend:
-    """Return what sends a response, and its `trailers` after it: those that the server can send,
-    and the client asks for."""
+    """Return a `send` that adds the response's `trailers`, if the server supports trailers and the
+    client asks for them."""
     trailers: Trailers | None = getattr(response, "trailers", None)
     offered = scope.get("extensions") or ()
     if not trailers or _EXTENSION not in offered or not takes_trailers(scope):

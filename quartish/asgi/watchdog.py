@@ -1,8 +1,7 @@
-"""Debug mode's watchdog: it names the view that blocks the event loop, the line and the cure.
+"""Debug mode's watchdog: it logs which view blocks the event loop, at which line, and what to do.
 
-Each step of a request on the loop is timed; one that takes long is looked at by a thread while it
-lasts, as only then can be told what it does.
-"""
+Each step of a request on the loop is timed. While a step takes long, a thread looks at its stack,
+as afterwards nothing shows what it did."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from .._tracebacks import is_users
 from .exchange import Flow
 
 BLOCKING = 0.1
-"""Seconds without the loop's turn after which a view is named."""
+"""Seconds for which a view may block the loop before it is logged."""
 INSTEAD = {
     "time": "`await asyncio.sleep(...)`",
     "requests": "httpx.AsyncClient (`await client.get(...)`), or aiohttp",
@@ -51,17 +50,17 @@ INSTEAD = {
     "PIL": "`await run_sync(...)(...)`, which runs it in a thread",
     "hashlib": "`await run_sync(...)(...)`, which runs it in a thread",
 }
-"""What to write in place of a library, by the name of its package. The outermost is looked for
-first: what is asked of `requests` waits in `socket`."""
+"""What to use in place of a library, by the name of its package. The outermost call is looked up
+first, as a call of `requests` waits in `socket`."""
 
 
 def watched(flow: Flow, ctx: AppContext, context: Context) -> t.Callable[..., t.Any]:
-    """Return what `within` may take for `context.run`: each step is timed."""
+    """Return a function for `within` in place of `context.run`, which times each step."""
     return _Watch(flow, ctx, context).run
 
 
 class _Step:
-    """A step of a request that goes on: since when, and what it did when it was looked at."""
+    """A step of a request that is running: since when, and the sentence about its stack."""
 
     __slots__ = ("began", "seen")
 
@@ -71,7 +70,7 @@ class _Step:
 
 
 class _Looker(threading.Thread):
-    """Looks at steps that take long, of all loops."""
+    """The thread that looks at the stacks of long steps, of all loops."""
 
     def __init__(self) -> None:
         super().__init__(name="quartish-watchdog", daemon=True)
@@ -112,7 +111,8 @@ def _looking() -> _Looker:
 
 
 def _look(frame: types.FrameType | None) -> str:
-    """Return a sentence about the innermost line of the user's, and what it waits in."""
+    """Return a sentence about the innermost line of the user's code and the library that it
+    calls."""
     inside: list[str] = []
     while frame is not None and not is_users(frame.f_code.co_filename):
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
@@ -156,7 +156,7 @@ class _Watch:
                 self.context.run(self.warn, seconds, step.seen or "")
 
     def warn(self, seconds: float, seen: str) -> None:
-        """Say which view it was, where, for how long, in what, and what to do."""
+        """Log which view it was, where and how long, and what to do."""
         app, ctx = self.flow.app, self.ctx
         app.logger.warning(
             "%s%s blocked the event loop for %d ms: nothing else was served meanwhile.%s Make it a"
@@ -170,7 +170,7 @@ class _Watch:
 
 
 def _place(view: t.Any) -> str:
-    """Return where the view was written, as " (file:line)"; "" where nobody can tell."""
+    """Return where the view is defined, as " (file:line)"; "" if that is not known."""
     written: t.Any = getattr(view, "view_class", None) or (inspect.unwrap(view) if view else view)
     try:
         return f" ({inspect.getsourcefile(written)}:{inspect.getsourcelines(written)[1]})"

@@ -1,8 +1,8 @@
-"""Responses that say by WSGI how they want to be sent, seen by ASGI.
+"""Sending responses by ASGI whose class redefines how they are sent by WSGI.
 
-A class of the plain colour may redefine what is called when a response is sent by WSGI
-(`get_wsgi_headers`, `get_app_iter`, ...). Then it is called here too, inside of the context, and
-what it gives is sent.
+A class of the plain colour may redefine methods that Werkzeug calls to send a response by WSGI
+(`get_wsgi_headers`, `get_app_iter`, ...). Then they are called here too, inside of the context, and
+their result is sent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .._context import AppContext
 
 
 class _Chunks:
-    """The chunks of a WSGI response, which is closed once, however often that is asked for."""
+    """The chunks of a WSGI response. It is closed once, however often `close` is called."""
 
     def __init__(self, chunks: t.Iterable[bytes]) -> None:
         self._chunks = chunks
@@ -33,12 +33,12 @@ class _Chunks:
 
 
 def as_wsgi_says(ctx: AppContext, response: t.Any) -> t.Any:
-    """Return what is sent of a response: itself, unless its class redefines how it is sent by
+    """Return the response that is sent: the same, unless its class redefines how it is sent by
     WSGI."""
     if not getattr(response, "speaks_wsgi", False):
         return response
     environ = ctx.conn.environ
-    if hasattr(response.response, "__aiter__"):  # nothing that WSGI could iterate here
+    if hasattr(response.response, "__aiter__"):  # an async stream, which WSGI cannot iterate
         response.headers = response.get_wsgi_headers(environ)
         return response
     begun: list[t.Any] = []
