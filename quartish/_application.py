@@ -47,6 +47,9 @@ from .asgi.lifespan import Phase
 from .asgi.lifespan import Serving
 from .asgi.websocket import end_websockets
 from .asgi.websocket import handle_websocket
+from .blueprints import T_after_serving
+from .blueprints import T_before_serving
+from .blueprints import T_while_serving
 from .ctx import _AppCtxGlobals
 from .ctx import AppContext
 from .debughelpers import explain_miss
@@ -76,10 +79,6 @@ from .wrappers.websocket import Websocket
 _run_simple = werkzeug_serving.run_simple
 
 T = t.TypeVar("T")
-F = t.TypeVar("F", bound=t.Callable[..., t.Any])
-T_after_serving = t.TypeVar("T_after_serving", bound=AfterServingCallable)
-T_before_serving = t.TypeVar("T_before_serving", bound=BeforeServingCallable)
-T_while_serving = t.TypeVar("T_while_serving", bound=WhileServingCallable)
 
 #: To set one of these, on a class or an app, changes how requests are dispatched.
 FAMILY = frozenset(

@@ -80,7 +80,7 @@ SOURCES = {
     "quartish._cli.find_app": "ScriptInfo _called_with_wrong_args",
     "quartish._cli.options": "_app_option _debug_option _env_file_callback _env_file_option"
     " _set_app _set_debug",
-    "quartish.sansio.scaffold": "AppOrBlueprintKey FilePath=PathLike T_after_websocket"
+    "quartish.sansio.scaffold": "F AppOrBlueprintKey FilePath=PathLike T_after_websocket"
     " T_before_websocket T_teardown T_websocket _default_template_ctx_processor setupmethod",
     "quartish._quart.utils": "P T cancel_tasks file_path_to_path=join_paths raise_task_exceptions"
     " run_sync",
@@ -93,7 +93,7 @@ SOURCES = {
     "quartish.testing": "QuartCliRunner=FlaskCliRunner",
     "quartish.blueprints": "Blueprint SansioBlueprint=Blueprint T_template_filter"
     " T_template_global T_template_test",
-    "quartish.sansio.app": "App=Core F",
+    "quartish.sansio.app": "App=Core",
     "quartish.config": "Config FlaskConfig=Config",
     "quartish.ctx": "RequestContext WebsocketContext after_this_request has_app_context"
     " has_request_context has_websocket_context",

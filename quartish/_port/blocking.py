@@ -13,10 +13,8 @@ project adds to it in its pyproject.toml:
 from __future__ import annotations
 
 import re
-import sys
 import tomllib
 import typing as t
-from functools import cache
 from pathlib import Path
 
 LEAVE = "leave the view `def`: it has a worker thread"
@@ -314,9 +312,3 @@ def read_settings(root: Path) -> dict[str, t.Any]:
     if not isinstance(settings, dict):
         raise ValueError("[tool.quartish.port]: a table is expected")
     return settings
-
-
-@cache
-def is_standard(module: str) -> bool:
-    """Say whether a module is Python's own."""
-    return module.partition(".")[0] in sys.stdlib_module_names

@@ -69,7 +69,6 @@ if t.TYPE_CHECKING:  # what of an app is defined above (`_application`), and cal
 else:
     LiveApp = object
 
-F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 T_shell_context_processor = t.TypeVar(
     "T_shell_context_processor", bound=ShellContextProcessorCallable
 )

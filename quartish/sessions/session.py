@@ -135,5 +135,5 @@ for _name in (
 
 def items_of(session: SessionMixin) -> dict[str, t.Any]:
     if type(session) is SecureCookieSession:
-        return dict(dict.items(session))  # PERF(0.3 us, 0.1 us an item): without asking it
+        return dict(dict.items(session))  # PERF(0.4 of 16 us): without asking it for each item
     return dict(session)

@@ -14,7 +14,7 @@ from werkzeug.http import dump_cookie
 from werkzeug.test import ClientRedirectError
 from werkzeug.test import TestResponse
 
-from .._concurrency.coroutines import is_awaitable
+from .._concurrency.coroutines import settled
 from .._dispatch.response import PRESERVE
 from .._http.outgoing import HEAD_BODY
 from ..sessions.session import SessionMixin
@@ -383,7 +383,7 @@ class AsyncClient(t.Generic[R]):
             request.body.set_result(body)
         context = app.context_class(app, request=request)
         async with context:
-            session = await _settled(interface.open_session(app, request))
+            session = await settled(interface.open_session(app, request))
         if session is None:
             raise RuntimeError("The session could not be opened. Is `secret_key` set?")
         yield session
@@ -391,7 +391,7 @@ class AsyncClient(t.Generic[R]):
             return
         response = app.response_class()
         async with context:
-            await _settled(interface.save_session(app, session, response))
+            await settled(interface.save_session(app, session, response))
         jar.store_all(_host(headers["Host"]), path, response.headers)
 
     def _keep(self, context: t.Any) -> None:
@@ -420,11 +420,6 @@ class QuartClient(AsyncClient[Response]):
 
 class AsyncFlaskClient(AsyncClient[TestResponse]):
     """The same for the plain colour: its responses are those of the synchronous client."""
-
-
-async def _settled(value: t.Any) -> t.Any:
-    """Await what an interface of either colour returned, where it has to be."""
-    return await value if is_awaitable(value) else value
 
 
 def _host(netloc: str) -> str:

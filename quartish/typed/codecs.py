@@ -81,7 +81,7 @@ class StructCodec:
         )
         self._read: t.Any = functools.partial(self._convert, strict=False)
         self._text = annotation is str
-        #: PERF(0.2 us): what `from_text` begins with, for who does the rest where it raises.
+        #: What `from_text` begins with, for who does the rest where it raises.
         self.read_text: t.Any = str if self._text else self._read
         self._shape = Shape(annotation)
         #: Whether there may be decimals in it, of which NaN is one to msgspec.

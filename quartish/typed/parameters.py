@@ -103,7 +103,7 @@ def read_all(
     values: t.Iterable[Value], source: t.Any, slots: list[t.Any], faults: list[Fault]
 ) -> None:
     """Put what `source` has for values into `slots`, and what is wrong with it into `faults`."""
-    # PERF(0.7 us each): a MultiDict of Werkzeug's is a dict of lists.
+    # PERF(1.6 of 14 us for four): a MultiDict of Werkzeug's is a dict of lists.
     plain = type(source) is ImmutableMultiDict
     for value in values:
         if plain and value.quick is not None:

@@ -26,6 +26,7 @@ from .._concurrency.coroutines import is_awaitable
 from .._concurrency.coroutines import mark_async
 from .._concurrency.threads import to_thread
 from .._http.headers import header_lines
+from .._http.outgoing import as_bytes
 from .._observed import PartType
 from .._werkzeug import headers_of
 from .._werkzeug import parse_etags
@@ -94,7 +95,8 @@ class Response(SansioResponse, metaclass=PartType):
     #: has been sent. Only where `request.supports("trailers")`.
     trailers: t.Mapping[str, str | t.Callable[[], str]] | None = None
 
-    # PERF(0.3 us): a body in memory stays bytes until `response` is asked for.
+    # PERF(0.5 of 10 us with an after function): a body in memory stays bytes until `response` is
+    # asked for.
     _body: bytes | ResponseBody
     headers: Headers
     _on_close: tuple[t.Callable[[], t.Any], ...] = ()
@@ -143,7 +145,7 @@ class Response(SansioResponse, metaclass=PartType):
         elif isinstance(source, (bytearray, memoryview)):
             self.set_data(bytes(source))
         elif isinstance(source, (list, tuple)):
-            self.set_data(b"".join(map(_encode, source)))
+            self.set_data(b"".join(map(as_bytes, source)))
         elif isinstance(source, (io.RawIOBase, io.BufferedIOBase)):
             if source.seekable():
                 self._body = self.io_body_class(source)  # type: ignore[arg-type]
@@ -304,7 +306,7 @@ class Response(SansioResponse, metaclass=PartType):
         """Iterate over the body as bytes."""
         async with self.response as body:
             async for chunk in body:
-                yield _encode(chunk)
+                yield as_bytes(chunk)
 
     async def freeze(self) -> None:
         """Read the body into memory, so that the response can be pickled."""
@@ -410,7 +412,3 @@ class Response(SansioResponse, metaclass=PartType):
             )
         except OverflowError:  # a date that is in no calendar
             return True
-
-
-def _encode(chunk: str | bytes) -> bytes:
-    return chunk.encode() if isinstance(chunk, str) else bytes(chunk)

@@ -26,7 +26,6 @@ from .._concurrency.workers import Workers
 from .._current import find_context
 
 T = t.TypeVar("T")
-Chunk = str | bytes
 
 _END: t.Any = object()
 

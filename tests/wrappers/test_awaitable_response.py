@@ -95,6 +95,13 @@ async def test_a_character_cut_in_two() -> None:
     assert await Response(halves()).get_data(as_text=True) == "é"
 
 
+@pytest.mark.parametrize("body", [[3], iter([3])], ids=["list", "iterator"])
+async def test_a_number_is_no_piece_of_a_body(body: t.Any) -> None:
+    """As in Quart; it became as many NUL bytes."""
+    with pytest.raises(TypeError, match="not of int"):
+        await Response(body).get_data()
+
+
 async def test_the_body_as_the_server_takes_it() -> None:
     for source in (b"ab", iter(["a", "b"]), io.BytesIO(b"ab")):
         response = Response(source)
