@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from werkzeug.wsgi import FileWrapper
 
 from .._concurrency.coroutines import awaited
+from .._concurrency.loops import Turns
 from .._concurrency.watch import Apart
 from .._concurrency.workers import Stay
 from .._context import AppContext
@@ -49,8 +50,6 @@ _END: t.Any = object()
 _UNREAD = frozenset([413, 414, 431])
 FILE_PIECE = 262144
 """Bytes of a file that are read and sent at once."""
-TURN = 0.01
-"""Seconds for which pieces of a stream are sent in a row before other tasks get their turn."""
 
 
 def lines_of(
@@ -340,9 +339,10 @@ async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
     send, inbox, idle = exchange.send, exchange.inbox, exchange.idle
     iterator = aiter(chunks)
     now = monotonic()
-    turn_ends = now + TURN
+    turn_ends = now + Turns.LENGTH
     try:
-        # PERF(0.4 us a chunk): what `_send_chunk` and `IdleTimer.send` do, without a call.
+        # PERF(0.4 us a chunk): what `_send_chunk`, `IdleTimer.send` and `Turns.give` do, without a
+        # call.
         async for chunk in iterator:
             if inbox.over:
                 break
@@ -360,7 +360,7 @@ async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
                 now = monotonic()
             if now > turn_ends:
                 await asyncio.sleep(0)
-                turn_ends = monotonic() + TURN
+                turn_ends = monotonic() + Turns.LENGTH
     finally:
         aclose = getattr(iterator, "aclose", None)
         if aclose is not None:
