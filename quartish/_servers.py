@@ -41,6 +41,10 @@ class StartUpError(Exception):
     """The app refused to start."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Raised in what blocks the loop for longer than a server that is to stop may wait."""
+
+
 class Calls:
     """An app, whose calls are counted, told of, and cancelled when their time is over."""
 
@@ -71,6 +75,8 @@ class Calls:
                 await self._app(scope, receive, send)
             else:
                 await self._observed(self._told, scope, receive, send)
+        except Interrupted as error:  # the loop goes on, and ends in order
+            raise asyncio.CancelledError(SERVER_STOPS) from error
         finally:
             self._running.pop(task, None)
 
@@ -102,6 +108,9 @@ class Calls:
             if not self.gave_up:
                 raise
             task.uncancel()
+            await send({"type": "lifespan.startup.failed", "message": "The server was stopped."})
+        except Interrupted:
+            self.gave_up = True
             await send({"type": "lifespan.startup.failed", "message": "The server was stopped."})
         finally:
             self._starting = None

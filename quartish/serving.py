@@ -37,6 +37,7 @@ from ._concurrency.giving_up import keep
 from ._concurrency.watch import SERVER_STOPS
 from ._loopback import is_loopback
 from ._loopback import warn_of_debug_mode
+from ._servers import Interrupted
 from ._servers import is_installed
 from ._servers import SERVERS
 from ._servers import StartUpError
@@ -55,7 +56,7 @@ from ._serving.reloaded import PARENT
 from ._serving.reloaded import Parent
 from ._serving.server import serve as serve
 from ._serving.server import ServerConfig as ServerConfig
-from ._serving.server import stop_on_signals as stop_on_signals
+from ._serving.signals import stop_on_signals as stop_on_signals
 from ._serving.watch import of_program
 from .logging import create_serving_logger
 from .typing import ASGIApp
@@ -278,7 +279,16 @@ def _serve_in_loop(
     try:
         given = None if loop is None else lambda: loop
         with asyncio.Runner(debug=debug, loop_factory=given) as runner:
-            runner.run(_serve_until_stopped(app, config, parent, live))
+            serving: list[asyncio.Task[None]] = []
+
+            async def main() -> None:
+                serving.append(t.cast("asyncio.Task[None]", asyncio.current_task()))
+                await _serve_until_stopped(app, config, parent, live)
+
+            try:
+                runner.run(main())
+            except Interrupted:  # in a task that is nobody's call: the rest ends in order
+                runner.get_loop().run_until_complete(serving[0])
     except StartUpError as error:
         if parent is not None:
             parent.fail_for(f"Error: {error}")
@@ -298,7 +308,11 @@ async def _serve_until_stopped(
             config.graceful_timeout = 0.0
 
     in_main_thread = threading.current_thread() is threading.main_thread()
-    stop = stop_on_signals(told) if in_main_thread else asyncio.Event()
+    stop = (
+        stop_on_signals(told, lambda: 0.0 if at_once else config.graceful_timeout, config.errorlog)
+        if in_main_thread
+        else asyncio.Event()
+    )
     if parent is not None:
         _obey(parent, config, stop, live, told)
         app = _Telling(app, parent)

@@ -26,7 +26,7 @@ from .reloaded import Failure
 from .reloaded import failure_for
 from .reloaded import failure_of
 from .reloaded import VARIABLE
-from .server import stop_on_signals
+from .signals import stop_on_signals
 from .watch import Watched
 from .watch import Watcher
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-import signal
 import socket
 import ssl
 import typing as t
@@ -29,6 +28,7 @@ from .._servers import SERVERS
 from .._servers import StartUpError
 from ..typing import ASGIApp
 from ..typing import Scope
+from .signals import stop_on_signals
 
 if t.TYPE_CHECKING:
     from hypercorn.config import Config
@@ -116,7 +116,9 @@ async def serve(
     a trigger this must run in the main thread. Raises TypeError for a WSGI app.
     """
     check_served(app)
-    triggered = stop_on_signals().wait if shutdown_trigger is None else shutdown_trigger
+    triggered = shutdown_trigger
+    if triggered is None:
+        triggered = stop_on_signals(grace=lambda: config.graceful_timeout).wait
     if not isinstance(config, ServerConfig):
         calls = Calls(app, getattr(config, "max_connections", None))
         await serve_by_hypercorn(calls, copy.copy(config), triggered)
@@ -169,23 +171,3 @@ async def _answer_last(ours: ServerConfig, theirs: t.Any) -> None:
         loop.remove_reader(sock)
     theirs.keep_alive_max_requests = 0  # by which it says `Connection: close`, or GOAWAY
     await asyncio.sleep(LAST_ASKED)
-
-
-def stop_on_signals(told: Callable[[], object] = lambda: None) -> asyncio.Event:
-    """Return an event that SIGINT and SIGTERM set, after `told()`; a second SIGINT interrupts at
-    once."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-
-    def on_signal(signum: int) -> None:
-        told()
-        stop.set()
-        if signum == signal.SIGINT:
-            loop.call_later(1, loop.remove_signal_handler, signum)  # one may come twice
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(signum, on_signal, signum)
-        except NotImplementedError:  # Windows
-            signal.signal(signum, lambda *_: loop.call_soon_threadsafe(stop.set))
-    return stop
