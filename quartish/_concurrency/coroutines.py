@@ -1,11 +1,12 @@
-"""Coroutines: told from others, driven to their end in either lane, and waited for in a thread.
+"""Coroutines: recognising them, and running them to their end on a loop or in a thread.
 
-The dispatch flow is one set of coroutines. On the loop lane they are awaited. On the
-thread lane `drive` runs them in a worker thread; there they suspend only for an awaitable of
-the user's, which goes through `awaited` to `drive`, and that runs it on the loop while the
-thread waits. The rule: sync code of a request never changes thread, async code always runs on
-a loop, and all of it in the request's one Context: who drives stands outside of it, so that
-the other side may be in it.
+The dispatch flow is one set of coroutines. In the loop lane they are awaited. In the thread lane
+`drive` runs them in a worker thread. There they suspend only for an awaitable of the user's:
+`awaited` hands it to `drive`, which runs it on the loop while the thread waits.
+
+The rule: sync code of a request never changes its thread, async code always runs on a loop, and all
+of it runs in the request's one Context. No two threads can be in a Context at the same time, so
+`drive` itself stays outside of it and enters it for each step.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def is_async_callable(func: object) -> bool:
 
 
 def mark_async(func: F) -> F:
-    """Mark a `def` that returns something to be awaited, as an `async def` is marked: those who
-    ask `inspect.iscoroutinefunction` need not know the difference."""
+    """Mark a `def` that returns an awaitable such that `inspect.iscoroutinefunction` is true for
+    it."""
     if sys.version_info >= (3, 12):
         return inspect.markcoroutinefunction(func)
     if isinstance(func, types.FunctionType):
@@ -64,15 +65,14 @@ def mark_async(func: F) -> F:
 
 
 def drive(coro: t.Coroutine[t.Any, t.Any, T], context: Context | None = None) -> T:
-    """Run `coro` to its end in this thread, now; in `context`, where one is given, which no code
-    may be in meanwhile.
+    """Run `coro` to its end in this thread; in `context` if one is given, which must not be entered
+    by other code meanwhile.
 
-    What it awaits of the user's (`awaited`) runs on an event loop while this thread waits: in
-    `context` too, or else in a copy of this thread's.
+    The user's awaitables (`awaited`) run on an event loop while this thread waits: also in
+    `context`, else in a copy of this thread's Context.
 
-    Raises RuntimeError when it suspends otherwise: that is async code of the user's reached
-    from a synchronous call on a running event loop, where nothing can wait for it.
-    """
+    Raises RuntimeError if `coro` suspends in another way: then a synchronous call on a running
+    event loop has reached async code of the user's, and cannot wait for it."""
     run: t.Callable[..., t.Any] = operator.call if context is None else context.run
     step: t.Callable[[t.Any], t.Any] = coro.send
     value: t.Any = None
@@ -89,7 +89,7 @@ def drive(coro: t.Coroutine[t.Any, t.Any, T], context: Context | None = None) ->
     except StopIteration as stop:
         return t.cast(T, stop.value)
     finally:
-        del step, value  # the traceback of an error holds this frame
+        del step, value  # the traceback of an error refers to this frame
     name = getattr(coro, "__qualname__", repr(coro))
     coro.close()
     raise RuntimeError(
@@ -100,8 +100,8 @@ def drive(coro: t.Coroutine[t.Any, t.Any, T], context: Context | None = None) ->
 
 
 def awaited(awaitable: t.Awaitable[T], *, prepared: bool = False) -> t.Awaitable[T]:
-    """Return what the flow awaits for a user's awaitable: itself on a loop, else a stand-in
-    that hands it to whoever drives the flow. `prepared` as `from_thread` has it."""
+    """Return what the flow awaits for a user's awaitable: on a loop the awaitable itself, else an
+    object that hands it to `drive`. `prepared` is as in `from_thread`."""
     return awaitable if _get_running_loop() is not None else _Awaited(awaitable, prepared)
 
 
@@ -118,28 +118,27 @@ class _Awaited(t.Generic[T]):
 
 
 async def as_coroutine(awaitable: t.Awaitable[T]) -> T:
-    """Await it, as `awaited` does."""
+    """Await an awaitable as `awaited` does."""
     return await awaited(awaitable)
 
 
 async def settled(rv: t.Any) -> t.Any:
-    """Return what code of the user's returned; await it first, as `awaited` does, if it is an
-    awaitable and no response."""
+    """Return the value of code of the user's: `rv` itself, or if that is an awaitable, and not a
+    response, its result."""
     if hasattr(type(rv), "__await__") and not isinstance(rv, SansioResponse):
         rv = await awaited(rv)
     return rv
 
 
 def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
-    """Run `awaitable` on an event loop and return its result; blocks this thread.
+    """Run `awaitable` on an event loop and return its result. This blocks the thread.
 
-    The lane may prepare for a piece of async code of the user's. `prepared` says that there
-    is nothing to prepare, as it is ours.
+    Before async code of the user's runs, the lane may have to prepare something (`Lane.prepare`),
+    such as reading the body. `prepared` says that this is not needed, as the awaitable is ours.
 
-    In a worker of the thread lane the loop is the server's, elsewhere one that belongs to
-    this thread and outlives the call. The awaitable runs in a copy of this thread's
-    Context; ContextVars that it changed are changed here when it is done.
-    """
+    In a worker of the thread lane the loop is the server's; elsewhere it belongs to this thread and
+    outlives the call. The awaitable runs in a copy of this thread's Context; ContextVars that it
+    has changed are changed here afterwards."""
     context = copy_context()
     try:
         return _wait_for(awaitable, context, prepared)
@@ -182,16 +181,16 @@ def waited_for(coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
 
 
 def carry(context: Context, since: Context, *apart: ContextVar[t.Any]) -> None:
-    """Change ContextVars here, but those `apart`, to what they became in `context` after it was
-    as `since`."""
+    """Set the ContextVars here that were changed in `context` since it was `since`, except those
+    `apart`."""
     for var, value in context.items():
         if since.get(var, _MISSING) is not value and var not in apart:
             var.set(value)
 
 
 def unwrapped(error: E) -> E:
-    """Return the StopIteration that sync code of the user's raised, where a coroutine has made a
-    RuntimeError of it; any other error as it is."""
+    """Return the StopIteration that sync code of the user's has raised, if Python made a
+    RuntimeError of it as it left a coroutine; any other error as it is."""
     cause = error.__cause__
     if type(error) is RuntimeError and isinstance(cause, (StopIteration, StopAsyncIteration)):
         if str(error) in _RAISED_BY_COROUTINES:

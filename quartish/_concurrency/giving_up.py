@@ -1,8 +1,8 @@
-"""The end of coroutines that catch every cancellation.
+"""Ending coroutines that catch every cancellation.
 
-What a task waits for is found by who awaits whom, from the outermost coroutine to the innermost.
-The user's code is ended there by GeneratorExit; ours, which awaits it, is told and goes on. What
-does not end even then is kept for ever: to destroy it would be to run it again.
+The chain of coroutines that a task waits for is followed from the outermost to the innermost. In it
+the user's code is ended by GeneratorExit; our code, which awaits that, gets an exception and goes
+on. What does not end even then is kept referenced for ever, as destroying it would run it again.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import gc
 import threading
 import typing as t
 
-#: Where coroutines, generators and async generators say that they wait, and for what.
+#: Attributes of coroutines, generators and async generators: the frame of one that waits, and what
+#: it waits for.
 _FRAMES = {"cr_frame": "cr_await", "gi_frame": "gi_yieldfrom", "ag_frame": "ag_await"}
 
 
 def end_user_code(steps: t.Generator[t.Any, t.Any, t.Any]) -> t.Any:
-    """End the user's code that `steps` wait for; return what they wait for then."""
+    """End the user's code that `steps` wait for; return what they wait for next."""
     before = waiting_chain(steps)
     ours = -1
     for each in before:
@@ -28,7 +29,7 @@ def end_user_code(steps: t.Generator[t.Any, t.Any, t.Any]) -> t.Any:
         if ours > 0:
             try:
                 return before[ours].throw(GeneratorExit())
-            except BaseException:  # it has ended; who awaits it is told so
+            except BaseException:  # it has ended; what awaits it gets a cancellation
                 return steps.throw(asyncio.CancelledError())
         return steps.throw(GeneratorExit())
     finally:
@@ -42,7 +43,7 @@ def _is_ours(waiting: t.Any) -> bool:
 
 
 def waiting_chain(awaiting: t.Any) -> list[t.Any]:
-    """Return the coroutines and generators that wait, each for the next one."""
+    """Return the chain of coroutines and generators, each of which waits for the next one."""
     chain: list[t.Any] = []
     while awaiting is not None:
         for frame, then in _FRAMES.items():
@@ -60,9 +61,9 @@ _kept: list[t.Any] = []
 
 
 def keep(objects: t.Iterable[t.Any]) -> None:
-    """Keep coroutines for ever that were given up: to destroy one that catches everything is to run
-    it again; and where no loop runs any more, it may catch that without end."""
-    if not _kept:  # nor are they destroyed at the end of the process: a thread refers to them
+    """Keep coroutines that were given up for ever: destroying one that catches everything runs it
+    again, and without a loop it may go on without an end."""
+    if not _kept:  # a thread refers to them, so that they are not destroyed at exit either
         threading.Thread(target=_hold, args=[_kept], daemon=True).start()
     _kept.extend(objects)
 

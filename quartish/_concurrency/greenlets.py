@@ -1,9 +1,8 @@
-"""Async code in which a synchronous call may wait, without stopping the event loop.
+"""Async code in which a synchronous call may wait without blocking the event loop.
 
-Each step of a coroutine runs in a greenlet of its own. Where a function that it calls has to
-wait (`pause`), the greenlet is left as it stands; the task awaits what is to be awaited, in its
-own Context, and the function goes on with the result. It needs the package `greenlet`.
-"""
+Each step of a coroutine runs in a greenlet of its own. If a function that it calls has to wait
+(`pause`), that greenlet is suspended. The task then awaits the awaitable, in its own Context, and
+the function goes on with the result. This needs the package `greenlet`."""
 
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ def pausable(coro: t.Coroutine[t.Any, t.Any, T]) -> t.Generator[t.Any, t.Any, T]
     while True:
         here = _greenlets.getcurrent()
         piece = _greenlets.greenlet(step, here)
-        piece.gr_context = here.gr_context  # else it has one of its own
+        piece.gr_context = here.gr_context  # else it would have its own Context
         setattr(piece, _TASK, task)
         go_on: t.Callable[[], t.Any] = piece.switch
         try:
@@ -53,7 +52,7 @@ def pausable(coro: t.Coroutine[t.Any, t.Any, T]) -> t.Generator[t.Any, t.Any, T]
         except StopIteration as stop:
             return t.cast(T, stop.value)
         finally:
-            del piece, step, go_on  # they hold an error, and the frames that it went through
+            del piece, step, go_on  # they refer to an error, and so to its frames
         try:
             step = partial(coro.send, (yield said))
         except GeneratorExit:
@@ -64,12 +63,13 @@ def pausable(coro: t.Coroutine[t.Any, t.Any, T]) -> t.Generator[t.Any, t.Any, T]
 
 
 def may_pause() -> bool:
-    """Say whether a function that asks now was called by a `pausable` coroutine, in its task."""
+    """Say whether the calling function was called by a `pausable` coroutine, in its task."""
     return _step() is not None
 
 
 def pause(awaitable: t.Awaitable[T]) -> T:
-    """Wait for `awaitable`, where a function may, and return its result."""
+    """Wait for `awaitable` in a synchronous function, and return its result. `may_pause` has to be
+    true."""
     piece = _step()
     assert piece is not None
     result: T = piece.parent.switch((_greenlets.getcurrent(), awaitable))
@@ -82,7 +82,7 @@ def _step() -> t.Any:
         return None
     piece = _greenlets.getcurrent()
     while piece is not None and _TASK not in piece.__dict__:
-        piece = piece.parent  # others, such as SQLAlchemy's, come between
+        piece = piece.parent  # there may be others between, such as SQLAlchemy's
     if piece is not None and getattr(piece, _TASK) is asyncio.current_task():
         return piece
     return None

@@ -1,10 +1,9 @@
-"""Agents that watch the program: what they know of a request goes where the request goes, and
-one that takes quartish for nothing of its own is told of.
+"""Monitoring agents: handing their state over when a request goes to another thread or task, and a
+warning if an agent does not recognise quartish as Flask.
 
-ContextVars go along of themselves, and with them what most agents keep. New Relic keeps its
-transactions by the id of the thread, or of the task where one runs, and has for that what it
-puts around asgiref; the names are its own.
-"""
+Most agents keep their state in ContextVars, which are copied anyway. New Relic keeps transactions
+by the id of the thread, or of the task, and has functions to hand them over, which it uses for
+asgiref; the names below are its own."""
 
 from __future__ import annotations
 
@@ -17,8 +16,8 @@ T = t.TypeVar("T")
 
 log = logging.getLogger("quartish")
 BEGIN = "begin the program with 'import quartish.as_flask'"
-#: By a module that an agent has imported when the program begins: how it is started, and what to
-#: do where it does not see Flask in quartish.
+#: By a module that an agent imports when the program begins: how the agent is started, and what to
+#: do if it does not recognise quartish as Flask.
 AGENTS = {
     "ddtrace.bootstrap.sitecustomize": ("ddtrace-run", BEGIN),
     "newrelic.config": ("New Relic", BEGIN),
@@ -30,7 +29,7 @@ AGENTS = {
 
 
 class _Handover:
-    """Whether there is somebody to hand on for, and how."""
+    """Hands an agent's state over, if there is such an agent."""
 
     def __init__(self) -> None:
         #: `newrelic.core.context`, or None.
@@ -38,8 +37,8 @@ class _Handover:
         self.told = False
 
     def look(self, plain: bool) -> None:
-        """Find the agent, which is there before the first app is made; `plain` says that the app
-        is Flask's, which agents know."""
+        """Look for an agent; called when an app is made, as agents are imported before. `plain`
+        says that the app is a `Flask`, which agents know."""
         if plain and not self.told and sys.modules.get("flask") is not sys.modules["quartish"]:
             for name in AGENTS.keys() & sys.modules.keys():
                 self.told = True
@@ -47,11 +46,11 @@ class _Handover:
         if self.agent is None and "newrelic.config" in sys.modules:
             try:
                 self.agent = importlib.import_module("newrelic.core.context")
-            except ImportError:  # a release that keeps it elsewhere: as without it
+            except ImportError:  # another release, in which it is elsewhere
                 pass
 
     def to_task(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Coroutine[t.Any, t.Any, T]:
-        """Return what a task is made of that runs `coro` as a part of what runs here."""
+        """Return a coroutine that runs `coro` as a part of the current transaction."""
         trace = self._trace()
         if trace is None:
             return coro
@@ -60,7 +59,7 @@ class _Handover:
         )
 
     def to_thread(self, func: t.Callable[..., T]) -> t.Callable[..., T]:
-        """Return what a worker calls instead of `func`, as a part of what runs here."""
+        """Return a function that calls `func` as a part of the current transaction."""
         trace = self._trace()
         if trace is None:
             return func

@@ -1,8 +1,8 @@
-"""An async iterator that says something while its source has nothing to say.
+"""An async iterator that yields None at intervals while its source yields nothing.
 
-The source is iterated in one task of its own, from its first step to its end: what it holds from
-step to step (a timeout, a task group, a ContextVar's token) is left where it was entered. It goes
-on only when the next item is asked for, as if nobody stood between.
+The whole source is iterated in one task: a timeout, a task group or a ContextVar's token that it
+entered has to be left in the same task. It is advanced only when the next item is wanted, as it
+would be without this iterator.
 """
 
 from __future__ import annotations

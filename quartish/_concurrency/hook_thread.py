@@ -29,6 +29,6 @@ class HookThread(Stay):
         """Call `func` in the thread, and return its value."""
         if asyncio.current_task() is self._task:
             rv = await Apart(self, func, *args)
-        else:  # in a task of the user's nobody stands outside of the Context
+        else:  # in a task of the user's, which runs in a Context of its own, not within `within`
             rv = await to_thread(self, copy_context(), func, *args)
         return await settled(rv)

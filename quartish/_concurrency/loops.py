@@ -1,4 +1,4 @@
-"""Event loops: the one that belongs to a thread, and the turn that code on it gives to others."""
+"""Event loops: the loop that belongs to a thread, and giving a loop its turns."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .threads import this_thread
 T = t.TypeVar("T")
 
 CLEAN_UP = 5.0
-"""Seconds for which what Ctrl+C has interrupted may clean up."""
+"""Seconds for the clean-up of a coroutine that Ctrl+C has interrupted."""
 
 
 class Turns:
-    """Give the loop its turn when code on it, which waits for nothing, has run for 5 ms."""
+    """Gives the loop a turn when code that never waits has run for 5 ms."""
 
     LENGTH = 0.005  # seconds
 

@@ -1,9 +1,8 @@
-"""The stay of a request in a worker thread.
+"""Running a request's code in a worker thread while its task waits.
 
-A worker does what a coroutine waits for, and lends its thread to the request meanwhile: what
-is async there goes back to the loop that waits. A thread is waited for, also by who is
-cancelled; but for one that catches every cancellation in a loop.
-"""
+Async code that the thread meets runs on the task's loop (`Lane.run`), while the thread waits. The
+task waits for the end of the thread also when it is cancelled, unless the thread catches every
+cancellation and asks for more async code in a loop."""
 
 from __future__ import annotations
 
@@ -23,18 +22,18 @@ from .workers import Workers
 T = t.TypeVar("T")
 
 STUBBORN = 5
-"""How often a thread asks for async pieces, after those were cancelled, before it is given up."""
+"""How many pieces of async code a cancelled thread may ask for before it is given up."""
 LONGEST_WAIT = 7
-"""So often is the time doubled for which a thread that was cancelled waits with what it asks for
-nevertheless: to 128 ms."""
+"""How often the time that a cancelled thread waits before each further piece is doubled: up to 128
+ms."""
 
 
 class _Thread(threading.local):
-    """What a thread knows: the loop that lent it a request, and the loop it owns."""
+    """What belongs to a thread: the lane of the request that it serves, and its own loop."""
 
     lane: Lane | None = None
     own: t.Any = None
-    #: Where work comes back to that a coroutine in this thread waits for.
+    #: Work of other threads that coroutines in this thread wait for.
     landings: _Landings | None = None
 
 
@@ -42,8 +41,8 @@ this_thread = _Thread()
 
 
 def _begin_anew() -> None:
-    """Begin anew in a forked process: of its parent's threads it has one alone, which serves
-    nobody, and whose loop is its parent's."""
+    """Reset this thread in a forked process: it serves no request there, and its loop belongs to
+    the parent process."""
     this_thread.lane = this_thread.own = this_thread.landings = None
 
 
@@ -57,19 +56,19 @@ def in_lane() -> bool:
 
 
 def spare(on: bool) -> None:
-    """Say whether async pieces are to run although the request that this worker serves was
-    cancelled: those of its end are."""
+    """Set whether async code of the request that this worker serves runs although the request was
+    cancelled, as that of its end does."""
     if this_thread.lane is not None:
         this_thread.lane.spared = on
 
 
 def lane_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the loop that lent this worker thread its request, or None."""
+    """Return the loop of the request that this worker thread serves, or None."""
     return None if this_thread.lane is None else this_thread.lane.loop
 
 
 class Lane:
-    """One request's stay in one worker thread, seen from the loop that lent it."""
+    """A request in its worker thread: runs async code for it on the loop, and cancels that code."""
 
     __slots__ = (
         *("loop", "children", "cancelled", "spared", "times", "on_wait", "prepare"),
@@ -78,31 +77,34 @@ class Lane:
 
     def __init__(self, on_wait: t.Callable[[], None] | None = None) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        #: Called on the loop whenever the thread begins to wait for an async piece.
+        #: Called on the loop each time that the thread begins to wait for async code.
         self.on_wait = on_wait
-        #: `prepare(coro, prepared)` is called in the thread before each async piece, and returns
-        #: what is to be run.
+        #: `prepare(coro, prepared)` is called in the thread before each coroutine that is run on
+        #: the loop, and returns the coroutine to run instead.
         self.prepare: t.Callable[[t.Any, bool], t.Any] | None = None
         self.children: set[asyncio.Task[t.Any]] = set()
         self.cancelled: bool = False
-        #: Whether async pieces to come run although those before were cancelled.
+        #: Whether further async code runs although the request was cancelled, as it belongs to the
+        #: end of the request.
         self.spared = False
-        #: How many async pieces came after they were cancelled; and before the last look.
+        #: How many times the thread has asked for async code after the cancellation; and how many
+        #: of these were before the last call of `_look`.
         self.times: int = 0
         self._seen = 0
-        #: Seconds from one look to the next.
+        #: Seconds between two calls of `_look`.
         self.grace: float = 5
-        #: Whether it was given up, as it goes on asking; `on_lost` is called then.
+        #: Whether the thread was given up, as it goes on asking for async code; then `on_lost` is
+        #: called.
         self.lost: bool = False
         self.on_lost: t.Callable[[], None] | None = None
         self.thread: threading.Thread | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def run(self, coro: t.Coroutine[t.Any, t.Any, T], context: Context) -> T:
-        """Run `coro` on the lane's loop; called in the worker, which waits."""
+        """Run `coro` on the loop and return its result. Called in the worker, which waits."""
         if handover.agent is not None:
             coro = handover.to_task(coro)
-        # PERF(4 us): of a concurrent Future, a lock is all that is needed.
+        # PERF(4 us): a lock is enough; a `concurrent.futures.Future` costs more.
         done = threading.Lock()
         done.acquire()
         outcome: list[asyncio.Task[T]] = []
@@ -123,17 +125,17 @@ class Lane:
 
         if self.lost or (self.cancelled and not self.spared):
             self.times += 1
-            if self.times > 1:  # it was caught, and does not help
+            if self.times > 1:  # the thread has caught the cancellation: slow it down
                 time.sleep(0.001 * 2 ** min(self.times, LONGEST_WAIT))
             if self.lost:
                 coro.close()
                 raise asyncio.CancelledError()
         self.loop.call_soon_threadsafe(start)
         done.acquire()
-        return outcome.pop().result()  # kept by no name: what it raised holds this frame
+        return outcome.pop().result()  # no name refers to it: an exception refers to this frame
 
     def cancel(self) -> None:
-        """Cancel the async pieces, running and to come; sync code itself cannot be."""
+        """Cancel async code, both running and further. Sync code cannot be cancelled."""
         self.cancelled = True
         for task in self.children:
             task.cancel()
@@ -141,8 +143,8 @@ class Lane:
             self._timer = self.loop.call_later(self.grace, self._look)
 
     def _look(self) -> None:
-        """Cancel again what goes on. Give the thread up if it asks for more and more; sync code
-        that does something else, and an end that takes its time, is waited for."""
+        """Cancel again what is still running. Give the thread up if it keeps asking for async code.
+        A thread that runs sync code, or the end of the request, is waited for."""
         if self.times >= STUBBORN and self.times > self._seen and not self.spared:
             self.lost = True
             if self.on_lost is not None:
@@ -154,15 +156,15 @@ class Lane:
             self.cancel()
 
     def done(self) -> None:
-        """The thread has ended, or was given up."""
+        """Stop the timer, as the thread has ended or was given up."""
         if self._timer is not None:
             self._timer.cancel()
         self.on_lost = None
 
 
 class _Landings:
-    """What workers have done for one loop, on its way back there: one wake-up of the loop
-    lets everything land that is done by then."""
+    """Work that workers have done and the loop has not been told of: one wake-up of the loop is
+    enough for all that is done by then."""
 
     __slots__ = ("_called", "_done", "loop")
 
@@ -172,23 +174,24 @@ class _Landings:
         self._called = False
 
     def add(self, work: _Work) -> None:
-        """Announce that `work` is done; called in its worker."""
+        """Tell the loop that `work` is done. Called in the worker."""
         self._done.append(work)
         if not self._called:
             self._called = True
             try:
                 self.loop.call_soon_threadsafe(self._land)
             except RuntimeError:
-                pass  # the loop was closed: nobody waits
+                pass  # the loop is closed, so that nothing waits any more
 
     def _land(self) -> None:
-        self._called = False  # first: what is added from now on may be too late for the rest
+        self._called = False  # first, as work that is added from now on may miss the loop below
         while self._done:
             self._done.popleft().land()
 
 
 class _Work:
-    """What a worker does for a coroutine that waits; for `Workers`, an item of their queue."""
+    """A call that a worker makes while a coroutine waits for it. `Workers` keep it in their
+    queue."""
 
     __slots__ = ("_call", "_landings", "_lane", "error", "landed", "landing", "value")
 
@@ -201,7 +204,7 @@ class _Work:
         if landings is None or landings.loop is not lane.loop:
             landings = this_thread.landings = _Landings(lane.loop)
         self._landings = landings
-        #: Done when the work is, unless the one that waits for it was cancelled.
+        #: Done when the call has ended; or cancelled, if the task that waits for it was.
         self.landing: asyncio.Future[None] = lane.loop.create_future()
         self.landed = False
         self.value: t.Any = None
@@ -226,7 +229,7 @@ class _Work:
 
     @property
     def future(self) -> _Work:
-        """Whom a pool that is shut down tells that this will not be done."""
+        """What a pool that is shut down calls `cancel` of: this."""
         return self
 
     def cancel(self) -> None:
@@ -235,7 +238,7 @@ class _Work:
 
 
 class ThreadsEnd(asyncio.Future[None]):
-    """The end of a thread that is waited for also by who is cancelled."""
+    """The end of a thread, which a cancelled task goes on waiting for."""
 
 
 async def to_thread(
@@ -245,13 +248,11 @@ async def to_thread(
     *args: t.Any,
     lane: Lane | None = None,
 ) -> T:
-    """Run `func` in a worker of `pool`, in `context` (or in none of its own), and return its
-    result.
+    """Run `func` in a worker of `pool`, in `context` if one is given, and return its result.
 
-    The thread is waited for: when the caller is cancelled, async pieces that the thread waits
-    for are cancelled, and the cancellation goes on once the thread is done. Only a thread that
-    catches what cancels these, and asks for more and more of them, is given up.
-    """
+    The end of the thread is always waited for. If the caller is cancelled, async code that the
+    thread waits for is cancelled, and the cancellation is raised when the thread has ended. Only a
+    thread that catches these cancellations, and keeps asking for more async code, is given up."""
     lane = Lane() if lane is None else lane
     if context is None:
         work = _Work(func, args, lane)
@@ -267,10 +268,10 @@ async def to_thread(
         try:
             await work.landing
         except asyncio.CancelledError as exc:
-            if not lane.cancelled:  # else they may clean up
+            if not lane.cancelled:  # else its async code may be cleaning up
                 lane.cancel()
             cancellation = exc
-            work.landing = ThreadsEnd(loop=lane.loop)  # a cancelled one can be waited for no more
+            work.landing = ThreadsEnd(loop=lane.loop)  # in place of the cancelled one
     lane.done()
     if lane.lost:
         if isinstance(pool, (Workers, Stay)) and lane.thread is not None:

@@ -1,8 +1,8 @@
-"""A coroutine awaited step by step: in a Context of its own, and under a watch.
+"""Awaiting a coroutine step by step: in a Context of its own, and supervised by a `Watch`.
 
-A `Watch` is told whenever the coroutine waits, and what comes of it: it may keep a cancellation
-from it for a while, and give it up where it catches all. The rule: no task is made for that.
-"""
+A `Watch` is called each time that the coroutine begins to wait, and when it is cancelled. It may
+delay a cancellation, and it may give the coroutine up if that catches every cancellation. No task
+is made for this."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ T = t.TypeVar("T")
 
 #: What `next` returns for a coroutine that ended.
 DONE: t.Any = object()
-#: With these words a server of ours cancels what it has waited for.
+#: The message with which a stopping server of ours cancels tasks.
 SERVER_STOPS = "the server stops"
 
 
 class Apart:
-    """Sync code that is to run in a worker, in the Context of the flow that awaits it, by whoever
-    drives the flow: he stands outside of that Context."""
+    """Sync code to be run in a worker thread, in the Context of the flow that awaits this. `within`
+    runs it: as that is outside of the Context, the worker may enter it."""
 
     __slots__ = ("_args", "_func", "_pool")
 
@@ -44,43 +44,48 @@ class Apart:
         return (yield self)
 
     def call(self, context: Context) -> t.Generator[t.Any, t.Any, t.Any]:
-        """Call it, and wait for it."""
+        """Run the code and wait for it."""
         return to_thread(self._pool, context, self._func, *self._args).__await__()
 
 
 class Watch:
-    """Who is told of a coroutine's waiting, and may give it up."""
+    """Supervises a coroutine: its methods are called when it waits and when it is cancelled."""
 
-    #: Whether it is to be given up, and whether it was.
+    #: Whether the coroutine has to be given up now, and whether that was done.
     lost: bool = False
     given_up: bool = False
-    #: What the task waits for in its place, where that may have to end before it does.
+    #: The future that the task waits for in place of the coroutine's own, if it may have to stop
+    #: waiting earlier.
     shelter: Shelter | None = None
 
     def suspended(self, waiting: t.Any) -> t.Any:
-        """It waits for `waiting`; return that, or a `Shelter` of it."""
+        """The coroutine waits for `waiting`. Return what the task has to wait for: that, or a
+        `Shelter` for it."""
         if asyncio.isfuture(waiting):
             waiting = self.shelter = Shelter(waiting, self)
         return waiting
 
-    def asked(self, msg: t.Any) -> None:
-        """Its task is cancelled while a `Shelter` hands that on."""
+    def on_cancel(self, msg: t.Any) -> None:
+        """The task is cancelled, and a `Shelter` passes that on to what it waits for."""
 
     def holds(self, error: BaseException, shelter: Shelter | None) -> bool:
-        """It is cancelled while it waits; say whether that has to wait."""
+        """The task is cancelled while it waits. Return whether the cancellation is delayed."""
         return False
 
     def give_up(self) -> None:
-        """End it where it waits: it has caught every cancellation. What awaits the code that does
-        not even end then, sees a RuntimeError, and is ended by a second call of this."""
+        """End the coroutine where it waits, as it has caught every cancellation. If code does not
+        even end then, the code that awaits it gets a RuntimeError, and a second call of this ends
+        that."""
         self.lost = True
         if self.shelter is not None and not self.shelter.done():
             self.shelter.set_result(None)
 
 
 class Shelter(asyncio.Future[None]):
-    """Stands between a task and what its coroutine waits for, so that a cancellation of the task
-    does not end that; or is handed on to it, and yet the task need not wait for it."""
+    """A future that a task waits for in place of the one that its coroutine waits for (`waiting`).
+
+    Without a watch, cancelling the task does not cancel `waiting`. With one it does, but the watch
+    can also make the task go on before `waiting` is done."""
 
     #: Whether it was cancelled by a timeout or a task group, which may be the coroutine's own.
     by_itself: bool = False
@@ -88,18 +93,18 @@ class Shelter(asyncio.Future[None]):
     def __init__(self, waiting: t.Any, watch: Watch | None = None) -> None:
         super().__init__(loop=waiting.get_loop())
         self.waiting = waiting
-        #: Who is told of a cancellation that is handed on.
+        #: The watch whose `on_cancel` is called before a cancellation is passed on.
         self.watch = watch
-        # As `Future.__await__` tells the task, which sees this one only.
+        # `Future.__await__` sets this for the task, which is given this future instead.
         waiting._asyncio_future_blocking = False  # noqa: SLF001
         self._asyncio_future_blocking = True
-        #: What the other refers to. A future of a server's that is not collected (granian's) would
-        #: keep all of the request, for ever.
+        #: The callback of `waiting` refers to this list, not to the shelter: a future that a server
+        #: never frees (granian) would keep the whole request alive.
         self._box: list[Shelter] = [self]
         waiting.add_done_callback(functools.partial(_tell, self._box))
 
     def forget(self) -> None:
-        """Have the other refer to this no more."""
+        """Remove the reference that `waiting` has to this."""
         self._box.clear()
 
     def end(self, waiting: asyncio.Future[t.Any]) -> None:
@@ -111,7 +116,7 @@ class Shelter(asyncio.Future[None]):
 
     def cancel(self, msg: t.Any = None) -> bool:
         if self.watch is not None:
-            self.watch.asked(msg)
+            self.watch.on_cancel(msg)
             return not self.done() and t.cast(bool, self.waiting.cancel(msg))
         caller = sys._getframe(1).f_code.co_name
         self.by_itself = caller in ("_on_timeout", "_on_task_done")
@@ -130,11 +135,11 @@ def within(
     watch: Watch | None = None,
     run: t.Callable[..., t.Any] | None = None,
 ) -> t.Generator[t.Any, t.Any, None]:
-    """Await `coro` in this task but in `context`; tell `watch` each time it waits. `run`
-    takes each step, where `context.run` is not to.
+    """Await `coro` in this task, but in `context`. `watch` is called each time that it waits. Each
+    step is run by `run`, by default `context.run`.
 
-    A ContextVar that it sets is gone with `context`, even when a server calls the app
-    twice in one task, and no task has to be made for that.
+    So ContextVars that it sets do not stay in the task, in which a server may call the app again,
+    and no task has to be made.
     """
     run = run or context.run
     steps = coro.__await__()
@@ -150,10 +155,11 @@ def _go_on(
     watch: Watch | None = None,
     context: Context | None = None,
 ) -> t.Generator[t.Any, t.Any, None]:
-    """Await, as `within`, what was begun by `next(coro.__await__(), DONE)` and is `waiting`;
-    `run(func, *args)` takes each step, as the `run` of `context` does.
+    """Await, as `within` does, the rest of a coroutine whose first step was `next(coro.__await__(),
+    DONE)` and has returned `waiting`. Each step is run by `run(func, *args)`, such as
+    `context.run`.
 
-    What was begun in this way, and never waits, ends without an exception.
+    A coroutine that was begun this way and never waits needs no StopIteration to be raised.
     """
     while True:
         shown: t.Any = waiting if watch is None else watch.suspended(waiting)
@@ -173,7 +179,7 @@ def _go_on(
             run(steps.close)
             raise
         except BaseException as exc:
-            # What it waits for may fail, which is no matter of the watch's.
+            # What it waits for may raise anything; the watch is only asked about cancellations.
             if watch is not None and isinstance(exc, asyncio.CancelledError):
                 shelter: t.Any = None if shown is waiting else shown
                 if watch.holds(exc, shelter):
@@ -201,7 +207,7 @@ def _go_on(
 
 
 def _disown(waiting: t.Any) -> None:
-    """Cancel what a coroutine waits for, and is cancelled while it does."""
+    """Cancel the future that a coroutine waited for when it was cancelled."""
     future = t.cast("asyncio.Future[t.Any]", waiting)
     if future.done():
         _take_note(future)
@@ -211,8 +217,8 @@ def _disown(waiting: t.Any) -> None:
 
 
 def _take_note(future: asyncio.Future[t.Any]) -> None:
-    """Ask for what nobody asks for any more, where it is a cancellation: `asyncio.gather` has it as
-    an exception, and asyncio would log that as an error."""
+    """Read the exception of an abandoned future if it is a cancellation (`asyncio.gather` stores
+    one as an exception), as asyncio would log it as an error that was never retrieved."""
     if not future.cancelled() and isinstance(
         getattr(future, "_exception", None), asyncio.CancelledError
     ):
@@ -223,7 +229,7 @@ go_on = types.coroutine(_go_on)
 
 
 async def under(watch: Watch, coro: t.Coroutine[t.Any, t.Any, T]) -> T:
-    """Await `coro`; where `watch` gives it up, raise CancelledError."""
+    """Await `coro` and return its result. Raise CancelledError if `watch` gives it up."""
     result: list[T] = []
 
     async def whole() -> None:

@@ -1,6 +1,6 @@
-"""The worker threads: pools of them, one kept for a while, and their end.
+"""Worker threads: pools, one thread of a pool kept for a while (`Stay`), and their end.
 
-A thread that is at work is waited for at the end of the process, but for one that was given up.
+At the end of the process threads that are working are waited for, except those that were given up.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ T = t.TypeVar("T")
 
 
 class Work(t.Protocol):
-    """What is done in a worker for who waits elsewhere."""
+    """Something that a worker does while a coroutine waits for it."""
 
-    #: Whether who waits for it has been told of its end.
+    #: Whether the coroutine was woken up after its end.
     landed: bool
 
     def run(self) -> None: ...
 
 
 class _Submitted:
-    """What was submitted to a pool, as any executor takes it.
+    """A call that was submitted to a pool by `Executor.submit`.
 
-    The standard library's own item of the queue is another one from Python 3.14 on.
+    The standard library has an item like this, which has changed in Python 3.14.
     """
 
     def __init__(self, call: t.Callable[[], t.Any]) -> None:
@@ -51,10 +51,10 @@ class _Submitted:
 
 
 class Workers(ThreadPoolExecutor):
-    """Worker threads, which take work of `to_thread` without a Future and its locks. They are
-    daemons: the interpreter would wait for others, whatever they do.
+    """A pool of worker threads that also takes the work of `to_thread`, without a Future and its
+    locks. The threads are daemons, as the interpreter would wait for others without an end.
 
-    PERF(8 us of 13 where requests come side by side, 5 of 40 where they come one by one)
+    PERF(8 us of 13 for concurrent requests, 5 of 40 for one request after the other)
     """
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
@@ -62,14 +62,14 @@ class Workers(ThreadPoolExecutor):
         _pools.add(self)
 
     def begin_anew(self) -> None:
-        """Have no threads: in a forked process, which has none of them."""
+        """Start without threads in a forked process, which has none of its parent's."""
         self._shutdown_lock = threading.Lock()
         self._idle_semaphore = threading.Semaphore(0)
         self._work_queue = SimpleQueue()
         self._threads = set()
 
     def start(self, work: Work | _Submitted) -> None:
-        """Do `work` as soon as a thread is free. Raises RuntimeError after the shutdown."""
+        """Run `work` as soon as a thread is free. Raises RuntimeError after the shutdown."""
         with self._shutdown_lock:
             if self._shutdown:
                 raise RuntimeError("The pool of worker threads was shut down.")
@@ -99,14 +99,14 @@ class Workers(ThreadPoolExecutor):
             _threads[thread] = queue
 
     def give_up(self, thread: threading.Thread) -> None:
-        """Let nobody wait for a thread any more, and another one take its place."""
+        """Stop waiting for a thread, and let another one take its place."""
         _given_up.add(thread)
         with self._shutdown_lock:
             if not self._shutdown:
                 self._adjust_thread_count()
 
     def idle(self) -> None:
-        """One of the threads has nothing to do."""
+        """Note that one of the threads is free."""
         self._idle_semaphore.release()
 
 
@@ -116,7 +116,7 @@ _pools: weakref.WeakSet[Workers] = weakref.WeakSet()
 
 
 def _work(pool: weakref.ref[Workers], queue: t.Any) -> None:
-    """Take work until the pool is shut down, or gone."""
+    """Run work until the pool is shut down or was collected."""
     while (work := queue.get()) is not None:
         work.run()
         del work
@@ -129,7 +129,7 @@ def _work(pool: weakref.ref[Workers], queue: t.Any) -> None:
 
 @atexit.register
 def _end() -> None:
-    """Wait at the end of the process for what is being done, but for what was given up."""
+    """Wait at exit for the threads that are working, except those that were given up."""
     for queue in list(_threads.values()):
         queue.put(None)
     for thread in list(_threads):
@@ -150,8 +150,8 @@ if hasattr(os, "register_at_fork"):
 
 
 class Stay(Executor):
-    """One worker thread of a pool, kept from the first work on until `shutdown`: for pieces of a
-    request that have to share a thread."""
+    """One worker thread of a pool, kept from the first work until `shutdown`, for parts of a
+    request that have to run in the same thread."""
 
     def __init__(self, pool: Workers) -> None:
         self._pool = pool
@@ -161,7 +161,7 @@ class Stay(Executor):
 
     @property
     def is_free(self) -> bool:
-        """Whether work would begin at once, or as soon as the pool has a thread."""
+        """Whether no other work of this thread would have to be waited for."""
         return not self._ended and (self._last is None or self._last.landed)
 
     def start(self, work: Work) -> None:
@@ -174,16 +174,16 @@ class Stay(Executor):
         self._works.put(work)
 
     def give_up(self, thread: threading.Thread) -> None:
-        """Let nobody wait for the thread any more."""
+        """Stop waiting for the thread."""
         self._pool.give_up(thread)
 
     def _serve(self) -> None:
         while (work := self._works.get()) is not None:
             work.run()
-            del work  # holds the request
+            del work  # refers to the request
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Give the thread back, once it has done what it was given."""
+        """Give the thread back when it has done its work."""
         if self._last is not None:
             self._works.put(None)
-        self._ended, self._last = True, None  # it holds the request
+        self._ended, self._last = True, None  # it refers to the request

@@ -1,7 +1,7 @@
-"""Bodies on their way in: pulled by the code that reads them, never pumped.
+"""Request bodies: received when somebody reads them, not before.
 
-A `Body` is the http view of an inbox: chunks, counted against a limit that never trusts
-Content-Length.
+A `Body` reads the chunks of a request's body from its inbox. It counts the bytes that really came
+against a limit, whatever Content-Length says.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from .inbox import give_way
 from .inbox import Inbox
 from .inbox import SPOOL_SIZE
 
-#: What was begun, and what it waits for.
+#: The steps of a coroutine that was begun, and the future that they wait for.
 Begun = tuple[t.Generator[t.Any, t.Any, None], t.Any]
 
 
 async def _in_time(
     steps: t.Generator[t.Any, t.Any, None], waiting: t.Any, seconds: float | None
 ) -> None:
-    """Await a piece of a body that was begun. Raises RequestTimeout (408) when it does not
-    come in time."""
+    """Await the rest of a read that was begun. Raises RequestTimeout (408) if nothing comes in
+    time."""
     try:
         async with asyncio.timeout(seconds):
             await go_on(operator.call, steps, waiting)
@@ -53,13 +53,12 @@ async def _in_time(
 class Body:
     """A request body: an async iterator of its chunks (bytes, none of them empty).
 
-    Raises RequestEntityTooLarge (413) as soon as more than `limit` bytes came in,
-    RequestTimeout (408) when nothing came for `timeout` seconds, and ClientDisconnected
-    (400) when the client disconnected before the end. Nothing is lost by a 413: under a higher
-    limit reading goes on where it stopped.
-    """
+    Raises RequestEntityTooLarge (413) as soon as more than `limit` bytes have come, RequestTimeout
+    (408) when nothing came for `timeout` seconds, and ClientDisconnected (400) when the client
+    disconnected before the end. Nothing is lost by a 413: after the limit was raised, reading goes
+    on where it stopped."""
 
-    #: How often a read was refused.
+    #: How many reads have raised.
     refusals: int = 0
     _turns: Turns | None = None
 
@@ -72,21 +71,22 @@ class Body:
         announced: int | None = None,
     ) -> None:
         self.inbox = inbox
-        #: Bytes that the headers announce, 0 where they do not say. None: who made it did not look.
+        #: Bytes that the headers announce, 0 if they do not. None if the headers were not looked
+        #: at.
         self.announced = announced
         #: `offload(func, *args)` runs file operations off the loop.
         self.offload = offload
         self.limit = limit
         self.timeout = timeout
-        #: Bytes received, and whether those were all.
+        #: How many bytes were received, and whether that was all.
         self.received: int = 0
         self.complete: bool = False
-        self._held = b""  # a chunk that was received, and not given to anybody
-        self._begun: Begun | None = None  # a message that has to be waited for
+        self._held = b""  # a chunk that was received and not returned yet
+        self._begun: Begun | None = None  # a `fetch` that has to wait
 
     @lazy
     def _read(self) -> list[bytes]:
-        """What `gather` has in memory."""
+        """The chunks that `gather` has in memory."""
         return []
 
     def __aiter__(self) -> Body:
@@ -119,12 +119,11 @@ class Body:
         return chunk
 
     def pull(self) -> bytes | None:
-        """Return the next chunk if it is at hand, b"" at the end; else None, and `next` has to
-        be awaited for it.
+        """Return the next chunk if that needs no waiting, b"" at the end; else None, and `next` has
+        to be awaited.
 
-        PERF(0.5 us): a body mostly comes with its headers. Then there is nobody to wait for,
-        and no timer and no coroutine to be made.
-        """
+        PERF(0.5 us): mostly a body comes together with its headers. Then no timer and no coroutine
+        are made."""
         if self.limit is not None and self.received > self.limit:
             raise RequestEntityTooLarge()
         if self._held:
@@ -144,12 +143,12 @@ class Body:
         return b""
 
     def _take(self) -> bytes:
-        """Return what the message that was fetched holds of the body, b"" if nothing."""
+        """Return the body's bytes in the message that was fetched."""
         message = self.inbox.message
         if message["type"] == "http.disconnect":
             if self.inbox.listener is not None:
                 self.inbox.listener.disconnect_raised()
-                self.refusals += 1  # a cancellation is on its way: let it arrive
+                self.refusals += 1  # `give_way` then waits, so that the cancellation comes first
             raise ClientDisconnected()
         chunk: bytes = message.get("body") or b""
         self.received += len(chunk)
@@ -170,12 +169,12 @@ class Body:
             raise RequestEntityTooLarge()
 
     def is_here(self) -> bool:
-        """Say whether nobody has to be waited for, as all of it was received or read ahead."""
+        """Say whether all of it was received or read ahead."""
         return self.complete or self.inbox.complete
 
     def take_whole(self) -> bytes | None:
-        """Return the whole body where it comes at once, in one message and short enough for
-        memory; else None, and `gather` has to be awaited for it."""
+        """Return the whole body if it can be read without waiting, is one message, and is short
+        enough for memory; else None, and `gather` has to be awaited."""
         chunk = self.pull()
         if chunk is not None:
             if self.complete and self.received == len(chunk) <= SPOOL_SIZE:
@@ -184,7 +183,7 @@ class Body:
         return None
 
     async def gather(self) -> bytes | t.IO[bytes]:
-        """Read the whole body: into memory, past 500 kB into a file on disk, at its start."""
+        """Read the whole body. Return bytes, or above 500 kB a file on disk, at its start."""
         chunks = self._read
         while True:
             if self.received > SPOOL_SIZE and chunks:
@@ -198,7 +197,7 @@ class Body:
         file: t.IO[bytes] = await self.offload(tempfile.TemporaryFile)
         try:
             while chunks:
-                # PERF(0.05 ms a chunk): as many at once as may be in memory, in one hop.
+                # PERF(0.05 ms a chunk): as many as may be in memory are written by one call.
                 await self.offload(file.writelines, chunks)
                 chunks.clear()
                 size = 0
@@ -212,15 +211,15 @@ class Body:
         return file
 
     async def spool(self) -> t.IO[bytes]:
-        """Read the whole body into a file at its start: in memory, past 500 kB on disk."""
+        """Read the whole body. Return a file at its start: in memory, or above 500 kB on disk."""
         body = await self.gather()
         return io.BytesIO(body) if isinstance(body, bytes) else body
 
 
 class LimitedInput(LimitedStream):
-    """A `wsgi.input` of unknown size that raises RequestEntityTooLarge (413) past `limit`.
+    """A `wsgi.input` of unknown size that raises RequestEntityTooLarge (413) above `limit` bytes.
 
-    *Werkzeug:* cuts it off there, without a word, when all of it is read at once.
+    *Werkzeug:* silently truncates it there when all of it is read at once.
     """
 
     def __init__(self, stream: t.IO[bytes], limit: int) -> None:
@@ -246,9 +245,9 @@ class BodyReader(io.RawIOBase):
     def prepare(
         self, coro: t.Coroutine[t.Any, t.Any, t.Any], prepared: bool
     ) -> t.Coroutine[t.Any, t.Any, t.Any]:
-        """Return what runs a piece of async code in which sync code may ask for the body: on
-        the loop nobody can wait for it, unless `greenlet` lends a hand. Else it is read before,
-        into a file. What is too large is left to whoever reads."""
+        """Return the coroutine that runs async code of a thread-lane request. Sync code in it may
+        read the body, and on the loop that cannot wait. So, unless `greenlet` is installed, the
+        body is read into a file before. One that is too large raises when it is read."""
         if self._body.complete or self._file is not None:
             self._lane.prepare = None
         elif can_pause():
@@ -261,7 +260,7 @@ class BodyReader(io.RawIOBase):
     async def _while_it_comes(self, coro: t.Coroutine[t.Any, t.Any, t.Any]) -> t.Any:
         if not self._body.is_here():
             try:
-                await asyncio.sleep(0)  # what has come is read ahead
+                await asyncio.sleep(0)  # the reader takes what has come
             except BaseException:
                 coro.close()  # nobody will await it
                 raise
@@ -295,7 +294,7 @@ class BodyReader(io.RawIOBase):
         self._body.limit = self._limit()
         self._body.check_limit()
         if _get_running_loop() is None:
-            return self._lane.run(self._body.next(), copy_context())  # in any thread
+            return self._lane.run(self._body.next(), copy_context())  # works in any thread
         if may_pause():
             return pause(self._body.next())
         raise RuntimeError(
@@ -312,8 +311,8 @@ class BodyReader(io.RawIOBase):
 
 
 class AsyncInput:
-    """A blocking binary file that can be iterated asynchronously too: the WSGI door's body
-    for a route with `stream_body=True`, in the thread that reads it anyway."""
+    """A blocking binary file that can also be iterated asynchronously. It is the body by WSGI for a
+    route with `stream_body=True`; the iteration blocks the thread, whose own loop this is."""
 
     CHUNK = 65536  # bytes
 

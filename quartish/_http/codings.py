@@ -1,7 +1,7 @@
-"""Bodies that come compressed: gzip, deflate, and Brotli and Zstandard where those are installed.
+"""Compressed request bodies: gzip, deflate, and Brotli and Zstandard if these are installed.
 
-What is decoded comes in pieces of bounded size, however small the bytes that say it, and is counted
-against a limit of its own: a few kilobytes may stand for gigabytes.
+The decoded body comes in pieces of bounded size, and is counted against a limit of its own, as a
+few kilobytes may decode to gigabytes.
 
 Source: RFC 9110, sections 8.4, 12.5.3 and 15.5.16; RFC 9659 for the window of zstd.
 """
@@ -24,17 +24,17 @@ from .body import Body
 from .inbox import give_way
 
 PIECE = 64 * 1024
-"""Bytes that are decoded at once, about."""
+"""Bytes that are decoded at once, approximately."""
 WINDOW = 23
 """The binary logarithm of the largest window that a zstd body may ask for: 8 MB (RFC 9659)."""
 
 SLICE = 16 * 1024
-"""Bytes that a decoder is given at once: what it leaves is copied."""
+"""Bytes that a decoder is given at once, as it copies what it does not use."""
 FEW = 100
-"""Streams, one after the other, that may be short, and that may be empty in a row: to begin one
-takes as long as to decode some kilobytes."""
+"""How many streams one after the other may be short, and how many in a row may be empty: to begin a
+stream takes as long as to decode some kilobytes."""
 AVERAGE = 1024
-"""Bytes that each of more streams says at least, on average."""
+"""Bytes to which the streams have to decode on average, if there are more."""
 
 Limit = t.Callable[[], int | None]
 
@@ -53,33 +53,33 @@ _zstd: t.Any = _imported("compression.zstd", "backports.zstd")
 
 
 class UnsupportedCoding(UnsupportedMediaType):
-    """A Content-Encoding that is not read here (415). The answer names those that are."""
+    """A Content-Encoding that is not supported (415). The response names those that are."""
 
     def get_headers(self, *args: t.Any, **kwargs: t.Any) -> list[tuple[str, str]]:
         return [*super().get_headers(*args, **kwargs), ("Accept-Encoding", ", ".join(CODINGS))]
 
 
 class Decoding(t.Protocol):
-    """What decodes one body."""
+    """The decoder of one body."""
 
     def feed(self, data: bytes) -> None:
-        """Take bytes as they came."""
+        """Take bytes of the body as they came."""
 
     def take(self) -> bytes:
-        """Return a piece of what they say; b"" where that needs more of them."""
+        """Return a piece of the decoded body; b"" if that needs more bytes."""
         ...
 
     def is_whole(self) -> bool:
-        """Say whether the bytes that came may be all."""
+        """Say whether the body may end here."""
         ...
 
 
 class TooManyStreams(ValueError):
-    """What came is cut into streams that say next to nothing, each of which is begun anew."""
+    """The body consists of too many streams that decode to almost nothing."""
 
 
 class _Stream:
-    """A body by a decoder that is asked for so many bytes, for one stream after the other."""
+    """Decodes a body that may consist of several compressed streams, one after the other."""
 
     _decoder: t.Any = None
     _given = b""
@@ -88,7 +88,7 @@ class _Stream:
     _rest = b""
     #: Whether the decoder may hold more of what it was given.
     _holds = False
-    #: Streams that have ended, those of them in a row that said nothing, bytes that all said.
+    #: How many streams have ended; how many of the last ones were empty; bytes that all decoded to.
     _ended = 0
     _silent = 0
     _said = 0
@@ -122,7 +122,7 @@ class _Stream:
         raise NotImplementedError
 
     def _end(self, after: bytes) -> None:
-        """Take what follows for another stream, as gzip and zstd have it."""
+        """Take the rest for another stream, as gzip and zstd do."""
         self._decoder, self._rest = None, after
         self._ended += 1
         self._silent += 1
@@ -171,14 +171,14 @@ def _makers() -> dict[str, t.Callable[[], Decoding]]:
     }
     if hasattr(_brotli, "Decompressor") and hasattr(
         _brotli.Decompressor, "can_accept_more_data"
-    ):  # since 1.2; before, what a piece says has no bound
+    ):  # since 1.2; before that a piece of output has no limit
         makers["br"] = partial(_Brotli, _brotli.Decompressor)
     if _zstd is not None:
         makers["zstd"] = partial(_Zstd, _zstd_decoder)
     return makers
 
 
-#: By Content-Encoding: what makes a decoder of one body.
+#: By Content-Encoding: the function that makes the decoder of one body.
 CODINGS: t.Mapping[str, t.Callable[[], Decoding]] = _makers()
 _ERRORS: tuple[type[Exception], ...] = (
     zlib.error,
@@ -191,7 +191,7 @@ _ERRORS: tuple[type[Exception], ...] = (
 class Decoder:
     """Decodes one body whose Content-Encoding is `header`, up to `limit()` bytes.
 
-    Nothing is lost by a 413: under a higher limit it goes on where it stopped.
+    Nothing is lost by a 413: after the limit was raised it goes on where it stopped.
     """
 
     def __init__(self, header: str, limit: Limit) -> None:
@@ -204,10 +204,10 @@ class Decoder:
         self.decoded: int = 0
 
     def take(self) -> bytes:
-        """Return a piece of the decoded body; b"" where more has to be fed.
+        """Return a piece of the decoded body; b"" if more has to be fed.
 
-        Raises BadRequest (400) for what is damaged, RequestEntityTooLarge (413) for what is more
-        than the limit, UnsupportedMediaType (415) for a coding that is not known.
+        Raises BadRequest (400) for damaged data, RequestEntityTooLarge (413) above the limit,
+        UnsupportedMediaType (415) for an unknown coding.
         """
         if self._coding not in CODINGS:
             raise UnsupportedCoding(
@@ -229,7 +229,8 @@ class Decoder:
         return piece
 
     def feed(self, data: bytes) -> None:
-        """Take bytes as they came; b"": that was all. BadRequest (400) where it was not."""
+        """Take bytes of the body as they came; b"" at its end. Raises BadRequest (400) if the body
+        must not end there."""
         if data:
             if self._decoding is None:
                 self._decoding = CODINGS[self._coding]()
@@ -242,8 +243,7 @@ class Decoder:
 
 
 class DecodedBody(Body):
-    """A body as it is when decoded. What it has `received` are decoded bytes; `limit` counts
-    those that came."""
+    """The decoded form of a body. `received` counts decoded bytes, `limit` the bytes that came."""
 
     def __init__(self, raw: Body, decoder: Decoder) -> None:
         self._raw = raw
@@ -303,7 +303,7 @@ class DecodedBody(Body):
 
 
 class DecodedFile(io.RawIOBase):
-    """A binary file as it is when decoded."""
+    """The decoded form of a binary file."""
 
     def __init__(self, file: t.IO[bytes], decoder: Decoder) -> None:
         self._file = file

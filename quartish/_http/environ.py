@@ -1,4 +1,4 @@
-"""The WSGI environ of an ASGI scope, built when something first asks for it.
+"""The WSGI environ of an ASGI scope, built when `request.environ` is first read.
 
 Source: PEP 3333; ASGI specification, "WSGI Compatibility".
 """
@@ -32,7 +32,7 @@ def build_environ(
             scope.get("scheme", "http"), scope.get("scheme", "http")
         ),
         "wsgi.input": stream,
-        # The server has framed the body: it ends where the stream ends.
+        # The server has found the end of the body: reading the stream ends there.
         "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
@@ -46,7 +46,7 @@ def build_environ(
         environ["REMOTE_PORT"] = str(client[1])
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        if "_" in name:  # would be taken for the same name with "-"
+        if "_" in name:  # could not be distinguished from the same name with "-"
             continue
         key = name.upper().replace("-", "_")
         if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):

@@ -1,8 +1,8 @@
 """Forms, parsed while their body comes in.
 
-The limits count what was received, for both kinds of form alike. Whatever is wrong with a
-body, the answer is an HTTPException: 400 where it is damaged, 413 where it is too large.
-Files past 500 kB go to disk, off the loop.
+For both kinds of form the limits count the bytes that were received. A body that is damaged raises
+BadRequest (400), one that is too large RequestEntityTooLarge (413), nothing else. Files above 500
+kB are written to disk, off the loop.
 
 Source: RFC 7578 and RFC 2046, section 5.1.
 """
@@ -43,7 +43,7 @@ FORMS = frozenset([MULTIPART, URLENCODED])
 FILE_SLICE = 256 * 1024
 """Bytes that are read from a file, and may be written to one, at once. PERF(1 ms for 10 MB)"""
 MANY = 16 * 1024
-"""Bytes of a form above which it is not parsed on the loop at one go: that may take 10 ms."""
+"""Bytes of an urlencoded form above which it is parsed off the loop, as it may take 10 ms."""
 _CHARSETS = {"ascii", "us-ascii", "utf-8", "iso-8859-1"}
 
 Form = tuple[MultiDict[str, str], MultiDict[str, t.Any]]
@@ -53,7 +53,7 @@ StreamFactory = t.Callable[[int | None, str | None, str | None, int | None], t.I
 
 
 class FormBody(t.Protocol):
-    """A body, as a parser sees it."""
+    """What a parser needs of a body."""
 
     def __aiter__(self) -> t.AsyncIterator[bytes]: ...
     async def read(self, limit: int | None = None) -> bytes: ...
@@ -65,7 +65,7 @@ def make_spooled_file(
     filename: str | None,
     content_length: int | None = None,
 ) -> t.IO[bytes]:
-    """Return a file in memory that moves to disk past 500 kB, whatever the client says."""
+    """Return a file in memory that moves to disk above 500 kB, whatever the client announces."""
     return t.cast(t.IO[bytes], SpooledTemporaryFile(max_size=SPOOL_SIZE))
 
 
@@ -76,9 +76,9 @@ class FormDataParser:
     """
 
     file_storage_class: type[WerkzeugFileStorage] = FileStorage
-    #: Bytes that are looked through at once, and may be written to a file.
+    #: Bytes that are parsed at once, and may be written to a file.
     slice = SLICE
-    #: Whether it runs on a loop, and gives that its turn.
+    #: Whether it runs on a loop, and gives that its turns.
     on_loop = True
 
     def __init__(
@@ -96,7 +96,7 @@ class FormDataParser:
         *Quart:* a damaged form is an empty one where `silent`; it is a 400 here."""
         self.cls: type[MultiDict[str, t.Any]] = (
             cls or ImmutableMultiDict
-        )  # *Werkzeug:* what it hands over is None since 3.2
+        )  # *Werkzeug:* gives None since 3.2
         self.max_content_length = max_content_length
         self.silent = silent
         self.max_form_memory_size = max_form_memory_size
@@ -111,9 +111,9 @@ class FormDataParser:
         content_length: int | None,
         options: t.Mapping[str, str] | None = None,
     ) -> Form:
-        """Return the fields and the files; both empty where the body is no form.
+        """Return the fields and the files; both empty if the body is no form.
 
-        Raises BadRequest (400) for a damaged body, RequestEntityTooLarge (413) past a limit.
+        Raises BadRequest (400) for a damaged body, RequestEntityTooLarge (413) above a limit.
         """
         options = options or {}
         func = self.get_parse_func(mimetype, options)
@@ -125,7 +125,7 @@ class FormDataParser:
             raise damaged(error) from error
 
     def get_parse_func(self, mimetype: str, options: t.Mapping[str, str]) -> ParseFunc | None:
-        """Return what parses bodies of a type: of `parse_functions`, None where nothing does."""
+        """Return the function of `parse_functions` that parses bodies of a type, or None."""
         return self.parse_functions.get(mimetype)
 
     async def _parse_urlencoded(
@@ -166,7 +166,7 @@ class FormDataParser:
             raise
         return self.cls(parts.fields), self.cls(parts.files)
 
-    #: By mimetype: who parses a body, called with the parser first.
+    #: By mimetype: the function that parses a body, called with the parser first.
     parse_functions: t.ClassVar[dict[str, ParseFunc]] = {
         MULTIPART: _parse_multipart,
         URLENCODED: _parse_urlencoded,
@@ -175,7 +175,7 @@ class FormDataParser:
 
 
 class MultiPartParser:
-    """A parser of multipart bodies alone, by *Quart's* interface."""
+    """A parser of multipart bodies only, with *Quart's* interface."""
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class MultiPartParser:
 
 
 async def read_whole(body: t.Any, limit: int | None) -> bytes:
-    """Return a whole body, of a class of the user's too. RequestEntityTooLarge (413) past
+    """Return a whole body, also of a class of the user's. Raises RequestEntityTooLarge (413) above
     `limit` bytes."""
     if hasattr(body, "read"):
         return t.cast(bytes, await body.read(limit))
@@ -216,7 +216,7 @@ async def read_whole(body: t.Any, limit: int | None) -> bytes:
 
 
 async def read_urlencoded(data: bytes, parser: FormDataParser) -> MultiDict[str, str]:
-    """Return the fields of a form as `parse_urlencoded` does, of a long one off the loop."""
+    """Return the fields of a form as `parse_urlencoded` does. A long one is parsed off the loop."""
     if len(data) > MANY:
         off_loop = parser.offload(parse_urlencoded, data, parser.cls, parser.max_form_parts)
         return t.cast("MultiDict[str, str]", await off_loop)
@@ -224,9 +224,9 @@ async def read_urlencoded(data: bytes, parser: FormDataParser) -> MultiDict[str,
 
 
 class BlockingFormDataParser(WerkzeugFormDataParser):
-    """The same parser for the plain colour, whose bodies are files, by Werkzeug's interface.
+    """The same parser for the plain colour, whose bodies are files, with Werkzeug's interface.
 
-    *Flask:* takes a damaged form for an empty one, and puts no limit on an urlencoded one.
+    *Flask:* takes a damaged form for an empty one, and has no limit for an urlencoded one.
     """
 
     def parse(
@@ -263,7 +263,7 @@ async def _at_once(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
 
 
 class _FileBody:
-    """A body that is read from a file, without ever waiting on a loop."""
+    """A body that is read from a file: its coroutines never suspend."""
 
     def __init__(self, file: t.IO[bytes]) -> None:
         self.file = file
@@ -307,13 +307,13 @@ class _Parts:
         if self.turns is not None:
             await self.turns.give()
         for start in range(0, len(data), SLICE):
-            if decoder.state is State.EPILOGUE:  # of no meaning, of any length
+            if decoder.state is State.EPILOGUE:  # has no meaning, and may be long
                 return
             decoder.receive_data(data[start : start + SLICE])
             await self.take(decoder)
 
     async def take(self, decoder: Decoder) -> None:
-        """Take all that the decoder has by now."""
+        """Take all events that the decoder has by now."""
         while not isinstance(event := decoder.next_event(), (Epilogue, NeedData)):
             if isinstance(event, (Field, File)):
                 self._begin(event)
@@ -369,7 +369,7 @@ class _Parts:
         self._file = None
 
     def close(self) -> None:
-        """Close all files: the form came to nothing."""
+        """Close all files, as parsing has failed."""
         if self._file is not None:
             self._file.close()
         for _, storage in self.files:
@@ -377,6 +377,7 @@ class _Parts:
 
 
 def _charset(headers: Headers) -> str:
-    """Return the charset that a part names, if it is one of the few allowed."""
+    """Return the charset that a part names, if it is one of the few that are allowed, else
+    UTF-8."""
     charset = parse_options_header(headers.get("content-type"))[1].get("charset", "").lower()
     return charset if charset in _CHARSETS else "utf-8"

@@ -1,8 +1,8 @@
-"""How long the head of a request may be, whatever the server lets through.
+"""Limits of a request's head: its headers and its URL, whatever the server accepts.
 
-What parses headers and URLs takes a microsecond for each few bytes: the limits keep each of
-them below the 50 ms that nobody may hold the loop for. Past a limit the app answers, by its
-error handlers, a request without what was too long.
+Parsing takes about a microsecond for a few bytes, so that without a limit one request could block
+the loop for longer than 50 ms. A request above a limit is dispatched without what was too long, and
+raises an exception, so that the app's error handlers make the response.
 
 Source: RFC 6585, section 5; RFC 9110, section 15.5.15.
 """
@@ -19,10 +19,10 @@ from werkzeug.exceptions import RequestURITooLarge
 from ..typing import Scope
 
 PASSES = 4096
-"""Bytes of headers, of path and of query that pass whatever the limits are."""
+"""Bytes of headers, of path and of query that are always accepted."""
 _JOIN = b"".join
 REFUSAL = "quartish.refusal"
-"""Key of a scope that was cut: the exception that answers it."""
+"""Key of a scope that was cut: the exception that dispatching raises."""
 
 
 def is_long(scope: Scope, raw: dict[bytes, bytes]) -> bool:
@@ -33,7 +33,8 @@ def is_long(scope: Scope, raw: dict[bytes, bytes]) -> bool:
 
 
 def cut(scope: Scope, config: t.Mapping[str, t.Any]) -> Scope:
-    """Return the scope, or one without what is too long in it, which says so (`REFUSAL`)."""
+    """Return the scope; or, if it is too long, another one without headers, path and query, and
+    with the exception as `REFUSAL`."""
     path, query = scope["path"], scope.get("query_string") or b""
     size, url_size = len(_JOIN(chain.from_iterable(scope["headers"]))), len(path) + len(query)
     if size <= PASSES and url_size <= PASSES:
@@ -41,7 +42,7 @@ def cut(scope: Scope, config: t.Mapping[str, t.Any]) -> Scope:
     refusal = _refusal(config, size, url_size)
     if refusal is None:
         return scope
-    # Without a path: nothing may find a rule for what is left.
+    # The path is empty so that no rule matches.
     return {
         **scope,
         **dict(headers=[], path="", raw_path=b"", query_string=b""),
@@ -50,7 +51,8 @@ def cut(scope: Scope, config: t.Mapping[str, t.Any]) -> Scope:
 
 
 def check_head(conn: t.Any, config: t.Mapping[str, t.Any]) -> None:
-    """Raise what answers a connection whose head is too long."""
+    """Raise RequestHeaderFieldsTooLarge (431) or RequestURITooLarge (414) for a head that is too
+    long."""
     refusal: HTTPException | None
     if conn.scope:
         refusal = conn.scope.get(REFUSAL)

@@ -1,4 +1,4 @@
-"""The head of a response: the room in which header lines are made of texts, and looked at.
+"""Header lines of responses: made of texts here alone, and checked.
 
 Source: RFC 9110, section 5; ASGI specification, "Response Start" and "Accept".
 """
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 LOCATIONS = frozenset([b"location", b"content-location"])
-#: Headers in which a response looks before it is sent.
+#: Headers that need a Response, which changes or checks them before they are sent.
 _LOOKED_AT = LOCATIONS | {b"content-length"}
 
 
@@ -31,7 +31,7 @@ class Unsendable(ValueError):
 
 @functools.lru_cache(maxsize=1024)
 def raw_name(name: str) -> bytes:
-    """Return a header's name as ASGI wants it. Raises Unsendable where it is no token (RFC 9110,
+    """Return a header's name as ASGI wants it. Raises Unsendable if it is no token (RFC 9110,
     section 5.1)."""
     if not _NAME.fullmatch(name):
         raise Unsendable(f"A header of the response cannot be called {name!r}.")
@@ -41,26 +41,26 @@ def raw_name(name: str) -> bytes:
 @functools.lru_cache(maxsize=1024)
 def raw_names(names: tuple[str, ...]) -> tuple[tuple[bytes, ...], bool, bool]:
     """Return the names of all headers as `raw_name` does, whether there is a Content-Length, and
-    whether one of them is a URL.
+    whether the value of one is a URL.
 
-    PERF(1 us for four): a response has few of them, and the same each time.
+    PERF(1 us for four): an app's responses have few headers, and mostly the same ones.
     """
     raw = tuple(map(raw_name, names))
     return raw, b"content-length" in raw, not LOCATIONS.isdisjoint(raw)
 
 
 def breaks(value: str) -> bool:
-    """Say whether a header's value has what none may have (RFC 9110, section 5.5): servers close
-    without an answer, or take what follows for a header of its own.
+    """Say whether a header's value has a character that ends a line (RFC 9110, section 5.5).
+    Servers close the connection because of it, or take the rest for another header.
 
-    PERF(1 us for 200 characters): an expression looks at each.
+    PERF(1 us for 200 characters): faster than a regular expression.
     """
     return "\n" in value or "\r" in value or "\0" in value or "\v" in value or "\f" in value
 
 
 def raw_value(value: str) -> bytes:
     """Return a header's value as it is sent: in Latin-1, else in UTF-8. Raises UnicodeEncodeError
-    where it is no text."""
+    for lone surrogates."""
     try:
         data = value.encode("latin-1")
     except UnicodeEncodeError:
@@ -69,13 +69,13 @@ def raw_value(value: str) -> bytes:
 
 
 def latin_lines(headers: t.Iterable[tuple[str, str]]) -> RawHeaders:
-    """Return headers that were made with care, as ASGI wants them. Raises UnicodeEncodeError where
-    one is not in Latin-1."""
+    """Return headers as ASGI wants them, without checking them. Raises UnicodeEncodeError if one is
+    not in Latin-1."""
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def accepted_lines(headers: Headers) -> RawHeaders:
-    """Return the headers of a handshake as ASGI wants them. Raises Unsendable where no server could
+    """Return the headers of a handshake as ASGI wants them. Raises Unsendable if no server could
     send them."""
     for name, value in headers:
         if breaks(value):
@@ -84,25 +84,26 @@ def accepted_lines(headers: Headers) -> RawHeaders:
 
 
 def check_token(name: str, value: str) -> None:
-    """Raise Unsendable where a value is no token (RFC 9110, section 5.6.2)."""
+    """Raise Unsendable if a value is no token (RFC 9110, section 5.6.2)."""
     if not _NAME.fullmatch(value):
         raise Unsendable(f"{value!r} is no {name}: it has to be a token of RFC 9110.")
 
 
 @functools.lru_cache(maxsize=256)
 def content_type(mimetype: str) -> str:
-    """Return the Content-Type of a mimetype, with its charset where it is text."""
+    """Return the Content-Type of a mimetype, with a charset if it is text."""
     return get_content_type(mimetype, "utf-8")
 
 
 def header_lines(
     response: Response, headers: dict[t.Any, t.Any] | None, mimetype: str | None
 ) -> list[tuple[str, str]] | None:
-    """Return the header lines of a body in memory, or None: leave it to Werkzeug.
+    """Return the header lines of a response whose body is in memory; None if Werkzeug has to make
+    them.
 
-    PERF(7 us): Werkzeug looks through the headers again for each that it sets.
+    PERF(7 us): Werkzeug searches the headers again for each one that it sets.
     """
-    if mimetype == "":  # an empty header, which Werkzeug makes of it
+    if mimetype == "":  # Werkzeug makes an empty header of it
         return None
     lines: list[tuple[str, str]] = []
     if headers:
@@ -132,8 +133,8 @@ def length_line(length: int) -> tuple[bytes, bytes]:
 
 @functools.lru_cache(maxsize=256)
 def direct_lines(mimetype: str | None, *headers: tuple[str, str]) -> RawHeaders | None:
-    """Return headers as they are sent, but for the length; None: a response has to look at
-    one of them. Raises what `raw_name` does."""
+    """Return header lines as they are sent, without the length; None if one of them needs a
+    Response. Raises Unsendable as `raw_name` does."""
     raw: RawHeaders = []
     for name, value in headers:
         if type(name) is not str or type(value) is not str:
@@ -150,9 +151,9 @@ def direct_lines(mimetype: str | None, *headers: tuple[str, str]) -> RawHeaders 
 
 
 def wsgi_head(status: str, headers: list[tuple[str, str]]) -> tuple[int, RawHeaders]:
-    """Return status and headers that a WSGI app gave to `start_response` as they are sent. Raises
-    Unsendable where no server could send them, and UnicodeEncodeError where they are not in Latin-1
-    (PEP 3333)."""
+    """Return status and headers that a WSGI app gave to `start_response`, as they are sent. Raises
+    Unsendable if no server could send them, and UnicodeEncodeError if they are not in Latin-1 (PEP
+    3333)."""
     code = int(status.split(None, 1)[0])
     if not 200 <= code <= 999 or any(breaks(value) for _, value in headers):
         raise Unsendable(f"{status!r} with {headers!r} is no head of a response.")
@@ -167,9 +168,9 @@ Checked = tuple[Lines, RawHeaders, bool]
 def raw_lines(
     lines: Lines, locate: t.Callable[[str, str], str], checked: Checked | None = None
 ) -> tuple[RawHeaders, bool]:
-    """Return headers as they are sent, their URLs as `locate(name, value)` says; and whether there
-    is a Content-Length. Those that were `checked`, and are the same still, are taken as they are.
-    """
+    """Return header lines as they are sent, and whether there is a Content-Length. URLs are
+    replaced by `locate(name, value)`. If the headers have not changed since they were `checked`,
+    that result is used."""
     if checked is not None and checked[0] == lines:
         return list(checked[1]), checked[2]
     names, has_length, has_url = raw_names(tuple([name for name, _ in lines]))
@@ -186,16 +187,16 @@ def raw_lines(
 
 
 def check_sendable(response: Response, encode: bool) -> Checked | None:
-    """Raise Unsendable, or what else a part of it raises, where the head of a response cannot be
-    sent: while somebody can still answer that. Where they are to be encoded, return its headers as
-    they are sent, for `raw_lines`; None where there is more to look at then."""
+    """Raise Unsendable, or an encoding error, if the head of a response cannot be sent, while error
+    handlers can still make another. With `encode` return the header lines for `raw_lines`; None if
+    that has to make them."""
     status = response.status_code
     if not 200 <= status <= 999:
         raise Unsendable(f"{status} is no status of a response.")
     headers: t.Any = response.headers
-    if type(headers) is dict:  # which a view may put in place of them
+    if type(headers) is dict:  # a view has set `response.headers` to a dict
         response.headers = headers = Headers(headers)
-    lines = list(iter(headers))  # which asks them for no length
+    lines = list(iter(headers))  # `list(headers)` would call `len` first
     keys, values = zip(*lines, strict=True) if lines else ((), ())
     names, has_length, has_url = raw_names(keys)
     if has_url:
@@ -203,7 +204,7 @@ def check_sendable(response: Response, encode: bool) -> Checked | None:
             iri_to_uri(value) if name in LOCATIONS else value
             for name, value in zip(names, values, strict=True)
         )
-    if has_length:  # which may be there twice
+    if has_length:  # there may be two
         for name, value in zip(names, values, strict=True):
             if name == b"content-length" and not (value.isascii() and value.isdigit()):
                 raise Unsendable(f"{value!r} is no Content-Length.")

@@ -1,4 +1,5 @@
-"""What decodes `multipart/form-data`: the same for each way in which a body is cut, within bounds.
+"""The decoder of `multipart/form-data`. Its result does not depend on how a body is split into
+chunks.
 
 Source: RFC 7578 and RFC 2046, section 5.1.
 """
@@ -17,27 +18,27 @@ from werkzeug.sansio.multipart import State
 from .._werkzeug import Decoder as WerkzeugDecoder
 
 SLICE = 64 * 1024
-"""Bytes that the decoder is given at once; it searches what it holds again and again."""
+"""Bytes that the decoder is given at once, as it searches its whole buffer each time."""
 MAX_HEADERS = 8 * 1024
-"""Bytes of a part's headers, and of what precedes the first part: they are parsed at once."""
+"""Bytes of a part's headers, and of the preamble, both of which are parsed in one go."""
 MAX_BOUNDARY = 100
-"""Characters of a boundary: RFC 2046 (section 5.1.1) allows 70, and the test client of Werkzeug's
-has a few more now and then. One of a megabyte takes seconds to find."""
+"""Characters of a boundary. RFC 2046 (section 5.1.1) allows 70; Werkzeug's test client sometimes
+has a few more. Searching for one of a megabyte would take seconds."""
 PADDING = 32
-"""White space that may follow a boundary; what is followed by more is none."""
+"""Characters of white space that may follow a boundary; with more it does not count as one."""
 ROOM = MAX_BOUNDARY + PADDING + 8
-"""As many bytes as a boundary has with its line breaks, dashes and padding."""
+"""The greatest length of a boundary with its line breaks, dashes and padding."""
 _LINE_ENDS = (b"\r", b"\n")
 _LINE_BREAK = rb"(?:\r\n|\n|\r)"
 _AFTER_BOUNDARY = rb"(--[^\S\r\n]{0,%d}%s?|[^\S\r\n]{0,%d}%s)" % ((PADDING, _LINE_BREAK) * 2)
 
 
 class Decoder(WerkzeugDecoder):
-    """Werkzeug's decoder, which else takes the CR before a closing boundary that comes in two
-    chunks for data (its issue 3285).
+    """Werkzeug's decoder, corrected: that takes the CR before a closing boundary for data if the
+    boundary is split over two chunks (its issue 3285).
 
-    However a body is cut, it says the same: a CR at the end of a piece waits for what follows,
-    since it may be half of a line break; there is an end to the padding of a boundary.
+    A CR at the end of a chunk is kept until more comes, as it may be half of a line break; and the
+    padding of a boundary is limited.
     """
 
     def __init__(self, boundary: bytes, **limits: t.Any) -> None:
@@ -58,17 +59,17 @@ class Decoder(WerkzeugDecoder):
         super().receive_data(None)
 
     def next_event(self) -> Event:
-        """Return what is known by now. What may be the boundary after a part without data, whose
-        line break is the one that ends the headers, is not looked at before it is all there."""
+        """Return the next event. After the headers of a part it waits until a whole boundary is in
+        the buffer: a part without data is ended by one whose line break also ends the headers."""
         if self.state is State.DATA_START and len(self.buffer) < ROOM and not self.complete:
             return NeedData()
         return super().next_event()
 
     def split(self, data: bytes) -> tuple[bytes, bytes]:
-        """Return what belongs to the current part for sure, and the rest, which the decoder is
-        to be given.
+        """Return the bytes that certainly belong to the current part, and the rest, which has to be
+        given to the decoder.
 
-        PERF(20 us of 45 for 64 kB): most of a large file is passed on as it came.
+        PERF(20 us of 45 for 64 kB): most of a large file is not decoded.
         """
         if self.buffer or self._held:
             data = bytes(self.buffer) + self._held + data
@@ -88,13 +89,13 @@ class Decoder(WerkzeugDecoder):
         return min(at if (at := data.find(end, window)) >= 0 else len(data) for end in _LINE_ENDS)
 
     def check_preamble(self, event: Event) -> None:
-        """Raise ValueError where what came before the first part is too long."""
+        """Raise ValueError if the preamble is too long."""
         if isinstance(event, Preamble) and len(event.data) > MAX_HEADERS:
             raise ValueError("its boundary is nowhere")
 
     def check_room(self) -> None:
-        """Do so, or raise RequestEntityTooLarge (413), for what has not come whole and will be
-        too long."""
+        """Raise ValueError for an incomplete preamble, or RequestEntityTooLarge (413) for
+        incomplete headers of a part, that are too long already."""
         if self.state is State.PREAMBLE:
             if len(self.buffer) > MAX_HEADERS + ROOM:
                 raise ValueError("its boundary is nowhere")

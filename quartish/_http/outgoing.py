@@ -1,4 +1,4 @@
-"""What is sent of a response: `Outgoing`, or its chunks, after which the response is closed.
+"""What is sent of a response: an `Outgoing` in memory, or chunks, after which it is closed.
 
 Source: RFC 9110, sections 6.4 and 15; ASGI specification, "Response Start" and "Response Body".
 """
@@ -18,17 +18,17 @@ from ..typing import RawHeaders
 from .headers import length_line
 
 AT_ONCE = 65536
-"""Bytes of a body that a server takes at once, however slow the client reads."""
+"""Bytes of a body that a server accepts without waiting, however slowly the client reads."""
 HEAD_BODY = "quartish.head_body"
-"""Key of a scope whose response to HEAD is wanted with its body, which no client may get: by
-Quart's test client, as in Quart it is the server that leaves it out."""
+"""Key of a scope, set by Quart's test client: a response to HEAD is sent with its body, as in Quart
+only the server leaves it out."""
 BODILESS = frozenset([*range(200), 204, 304])
 """Statuses of responses without a body. *Source:* RFC 9110, section 6.4.1."""
 
 
 @dataclass(slots=True, eq=False)
 class Outgoing:
-    """A response that is in memory, as it is sent: nobody between view and server looks at it."""
+    """A response that is in memory, encoded for sending. Nothing changes it on its way."""
 
     status: int
     headers: RawHeaders
@@ -39,18 +39,19 @@ HTML = b"text/html; charset=utf-8"
 
 
 def page(status: int, body: bytes, content_type: bytes = HTML, *, head: bool = False) -> Outgoing:
-    """Return a page that no view has made; without its body where it answers a HEAD."""
+    """Return a page that no view has made; with `head` without its body."""
     headers = [(b"content-type", content_type), length_line(len(body))]
     return Outgoing(status, headers, b"" if head else body)
 
 
 def plain_error(*, head: bool = False) -> Outgoing:
-    """Return what is sent where nothing else can be: a page that says 500."""
+    """Return a plain 500, for when the response cannot be sent."""
     return page(500, InternalServerError().get_body().encode(), head=head)
 
 
 def as_bytes(chunk: t.Any) -> bytes:
-    """Return a piece of a response's body. Raises TypeError where it is none."""
+    """Return a piece of a response's body as bytes. Raises TypeError for any other type than str
+    and bytes."""
     if isinstance(chunk, str):
         return chunk.encode()
     if isinstance(chunk, (bytes, bytearray, memoryview)):
@@ -59,8 +60,8 @@ def as_bytes(chunk: t.Any) -> bytes:
 
 
 async def close_response(response: t.Any) -> None:
-    """Close a response, whether or not it was sent: its stream may hold the context. In the thread
-    that drives this, where no loop runs."""
+    """Close a response, whether or not it was sent, as its stream may keep the context. Without a
+    running loop it is closed in this thread."""
     spare(True)
     body = getattr(response, "response", None)
     close_here = getattr(body, "close_here", None)

@@ -1,7 +1,7 @@
 """The parts of a multipart form, one after the other, while the body comes in.
 
-Nothing is kept of a part but what its reader has asked for, and nothing goes to disk: who reads
-slowly keeps the client waiting.
+Of a part only the piece that is being read is in memory, and nothing is written to disk: a slow
+reader slows the client down (backpressure).
 
 Source: RFC 7578 and RFC 2046, section 5.1.
 """
@@ -37,14 +37,14 @@ Destination = t.Union[str, os.PathLike[str], t.IO[bytes]]
 
 
 class PartReader:
-    """Reads a form by parts: the next one, and of that the next piece.
+    """Reads a form: the next part, and the next piece of that part.
 
-    `pull` returns the next piece of the body, `offload(func, *args)` runs file operations off the
-    loop; without it there is no loop. `max_parts` and `max_memory` are the request's limits, of
-    parts and of bytes that `Part.read` takes, and `boundary` is that of the form.
+    `pull` returns the next piece of the body. `offload(func, *args)` runs file operations off the
+    loop; it is None in a thread without a loop. `max_parts` and `max_memory` are the request's
+    limits, of parts and of the bytes that `Part.read` takes; `boundary` is the form's.
     """
 
-    #: How often a read was refused.
+    #: How many reads have raised.
     refusals = 0
 
     def __init__(
@@ -62,13 +62,13 @@ class PartReader:
         self._boundary = boundary.encode("latin-1", "replace")
         self._max_parts = max_parts
         self._decoder: Decoder | None = None
-        self._rest = b""  # what came, and was not given to the decoder
+        self._rest = b""  # bytes that the decoder was not given yet
         self._ended = False
         self._failed: HTTPException | None = None
         self._turns: Turns | None = Turns() if offload is not None else None
 
     def block(self, read: t.Callable[[], bytes]) -> None:
-        """Get the body by `read` from now on, in any thread, and never wait on a loop."""
+        """From now on get the body by `read`, which may block, instead of waiting on a loop."""
 
         async def pull() -> bytes:
             return read()
@@ -76,7 +76,7 @@ class PartReader:
         self.pull, self.offload, self._turns = pull, None, None
 
     async def next_part(self) -> Part | None:
-        """Return the next part, None after the last. What is left of the one before is skipped."""
+        """Return the next part, None after the last. The rest of the part before is skipped."""
         if self.part is not None:
             while await self.next_piece(self.part):
                 pass
@@ -93,7 +93,7 @@ class PartReader:
                 return self.part
             if event is None or isinstance(event, Epilogue):
                 self._ended, self._rest = True, b""
-                while await self.pull():  # of no meaning, and in the way of the next request
+                while await self.pull():  # has no meaning; read so that the connection can be kept
                     pass
         return None
 
@@ -113,14 +113,14 @@ class PartReader:
                 if piece:
                     return piece
             event = await self._event()
-            assert isinstance(event, Data), "within a part a form says nothing else"
+            assert isinstance(event, Data), "within a part there are no other events"
             part.ended = not event.more_data
             if event.data:
                 return bytes(event.data)
         return b""
 
     async def _event(self) -> Event | None:
-        """Return what the form says next; None where there is no form at all."""
+        """Return the decoder's next event; None if the body is empty."""
         if self._failed is not None:
             await self._give_way()
             raise self._failed
@@ -165,11 +165,12 @@ class PartReader:
 
 
 class _Head:
-    """What a part says of itself."""
+    """The name and the headers of a part."""
 
     #: The name of the field.
     name: str
-    #: The name of the file, as the client has it: never a path to be used. None: a plain field.
+    #: The name of the file that the client sends, which must not be used as a path. None: a plain
+    #: field.
     filename: str | None
     #: The headers of the part.
     headers: Headers
@@ -222,8 +223,8 @@ class Part(_Head):
         return piece
 
     async def read(self, limit: int | None = -1) -> bytes:
-        """Return what is left of the part, of `limit` bytes at most: `max_form_memory_size` where
-        nothing is said, any number with None.
+        """Return the rest of the part, of `limit` bytes at most. The default is
+        `max_form_memory_size`; None means no limit.
 
         Raises:
             BadRequest (400): The form is damaged, or ends before its end.
@@ -240,7 +241,7 @@ class Part(_Head):
         return b"".join(pieces)
 
     async def save(self, destination: Destination) -> None:
-        """Write what is left of the part to a path, or to a file open for writing bytes.
+        """Write the rest of the part to a path, or to a file open for writing bytes.
 
         Raises:
             BadRequest (400): The form is damaged, or ends before its end.
@@ -276,7 +277,7 @@ class BlockingPart(_Head):
             raise StopIteration from None
 
     def read(self, limit: int | None = -1) -> bytes:
-        """Return what is left of the part, as `Part.read` does.
+        """Return the rest of the part, as `Part.read` does.
 
         Raises:
             BadRequest (400): The form is damaged, or ends before its end.
@@ -285,7 +286,7 @@ class BlockingPart(_Head):
         return drive(self._part.read(limit))
 
     def save(self, destination: Destination) -> None:
-        """Write what is left of the part to a path, or to a file open for writing bytes.
+        """Write the rest of the part to a path, or to a file open for writing bytes.
 
         Raises:
             BadRequest (400): The form is damaged, or ends before its end.

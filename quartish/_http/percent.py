@@ -1,5 +1,5 @@
-"""Percent-encoded text, decoded as Werkzeug decodes it; a long one in pieces, between which other
-threads get their turn.
+"""Decoding percent-encoded text as Werkzeug does. A long text is decoded in pieces, so that other
+threads get their turn in between.
 
 Source: RFC 3986, section 2.1; URL Standard, "application/x-www-form-urlencoded".
 """
@@ -11,13 +11,13 @@ from urllib.parse import unquote
 
 PIECE = 131_072
 """Characters that are decoded at once."""
-#: What a piece may end with, so that nothing is parted that is decoded together: a percent sign or
-#: a character that stand for themselves, or an escape of ASCII.
+#: Where a text may be split without changing the result: after a percent sign or a character that
+#: is part of no escape, or after an escape of an ASCII character.
 _END = re.compile(r"%(?=%)|%[0-7][0-9A-Fa-f]|(?<!%)(?<!%.)[^%]", re.DOTALL)
 
 
 def decoded(text: str) -> str:
-    """Return the text; bytes that are no UTF-8 stay escaped."""
+    """Return the decoded text. Bytes that are not UTF-8 stay escaped."""
     if len(text) <= PIECE:
         return unquote(text, "utf-8", "werkzeug.url_quote")
     pieces, start = [], 0

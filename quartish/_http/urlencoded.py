@@ -19,7 +19,7 @@ URLENCODED = "application/x-www-form-urlencoded"
 
 
 def damaged(error: ValueError) -> BadRequest:
-    """Return the answer to a form that is none."""
+    """Return the exception for a form that cannot be parsed."""
     return BadRequest(f"The form data is damaged: {error}")
 
 
@@ -29,8 +29,8 @@ _parted: t.Any = methodcaller("partition", "=")
 def parse_urlencoded(
     data: bytes, cls: type[MultiDict[str, str]], max_parts: int | None
 ) -> MultiDict[str, str]:
-    """Return the fields of an urlencoded form, as `urllib.parse.parse_qsl` reads it when it
-    keeps blank values. Percent-encoded bytes that are no UTF-8 stay as they are, as in Werkzeug.
+    """Return the fields of an urlencoded form, as `urllib.parse.parse_qsl` does when it keeps blank
+    values. Percent-encoded bytes that are not UTF-8 stay escaped, as in Werkzeug.
 
     Raises BadRequest (400) for a damaged form, RequestEntityTooLarge (413) for one of more
     than `max_parts` fields.

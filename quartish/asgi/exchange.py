@@ -257,7 +257,7 @@ class Exchange(Watch):
             or shelter.watch is not None
             or shelter.by_itself
         ):
-            self.asked(*error.args[:1])
+            self.on_cancel(*error.args[:1])
             self.due = False
             return False
         self.held = error
@@ -266,7 +266,7 @@ class Exchange(Watch):
         self.begin_grace()
         return True
 
-    def asked(self, msg: t.Any = None) -> None:
+    def on_cancel(self, msg: t.Any = None) -> None:
         """The task is cancelled. Unless that is ours, check later whether it has ended."""
         if not self.due and self.doubt is None:
             self._doubt(msg == SERVER_STOPS)

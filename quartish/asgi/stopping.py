@@ -1,9 +1,9 @@
-"""When Hypercorn begins to stop.
+"""Noticing that Hypercorn begins to stop.
 
-ASGI tells an app that its server stops when all connections have ended. From Python 3.12 on
-Hypercorn waits for these without end, for websockets, which nobody has told, and for streams: so
-its own event is looked for, by whose method `send` is. Websockets are closed at once; requests
-have the server's `graceful_timeout` to end, and are cancelled then.
+By ASGI an app learns that its server stops only after all connections have ended. From Python 3.12
+on Hypercorn waits for these without a limit, also for websockets and streams, which do not know. So
+Hypercorn's own event is used, which is found through the object whose method `send` is. Websockets
+are closed at once; requests may go on for the server's `graceful_timeout`, and are then cancelled.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _is_hypercorns(server: t.Any) -> bool:
 
 
 def when_it_stops(app: LiveApp, server: t.Any, stop: Stop) -> None:
-    """Call `stop()` for an app, once, when Hypercorn begins to stop, whose context `server` is."""
+    """Call `stop()`, once for each app, when Hypercorn begins to stop. `server` is its context."""
     if not _is_hypercorns(server):
         return
     apps = _watching.setdefault(server, weakref.WeakSet())
@@ -39,8 +39,8 @@ def when_it_stops(app: LiveApp, server: t.Any, stop: Stop) -> None:
 
 
 def calls_of(stream: t.Any) -> set[asyncio.Task[t.Any]] | None:
-    """Return the tasks of requests that Hypercorn waits for, whose `stream` one of them has; None
-    under another server."""
+    """Return the set of the tasks of requests that Hypercorn waits for; `stream` is the one of a
+    request. Return None under another server."""
     server = stream.context
     if not _is_hypercorns(server):
         return None
@@ -58,7 +58,7 @@ async def _cancel(calls: set[asyncio.Task[t.Any]], config: t.Any) -> None:
 
 
 def _watch(event: t.Any, stop: Stop) -> None:
-    # Not in the Context of the connection that happens to be the first.
+    # Not in the Context of the first connection, which happens to start this.
     waiting = asyncio.get_running_loop().create_task(_wait(event, stop), context=Context())
     _tasks.add(waiting)
     waiting.add_done_callback(_tasks.discard)
