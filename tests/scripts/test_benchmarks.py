@@ -146,7 +146,8 @@ def test_medians_of_interleaved_rounds(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_a_profile_names_the_modules() -> None:
     table = inprocess.profile(PYTHON, "quartish.Flask", "hello", 0.5)
     rooms = [name for name, _ in table.rows]
-    assert "quartish._dispatch.flow" in rooms and "driver and view" in rooms
+    assert any(name.startswith("quartish._dispatch.") for name in rooms)  # of a few samples
+    assert "driver and view" in rooms
     total = sum(row[0] for _, row in table.rows)
     assert total > 0
 
