@@ -34,8 +34,8 @@ from ._dispatch.overrides import HELPERS
 from ._dispatch.overrides import is_default
 from ._dispatch.plan import HTTP
 from ._dispatch.plan import WEBSOCKET
-from ._dispatch.response import build_url
 from ._dispatch.response import make_response
+from ._dispatch.url import build_url
 from ._lazy import lazy
 from ._observed import watch
 from ._observed import Watched

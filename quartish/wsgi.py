@@ -26,7 +26,7 @@ from ._concurrency.loops import own_loop
 from ._concurrency.threads import in_lane
 from ._context import AppContext
 from ._current import _cv_app
-from ._dispatch.response import report_unsendable
+from ._dispatch.errors import report_unsendable
 from ._http.outgoing import as_bytes
 from ._werkzeug import on_close_functions
 from .typing import LiveApp

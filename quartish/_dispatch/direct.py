@@ -19,8 +19,8 @@ from .._werkzeug import STATUS_LINES
 from ..json.provider import is_own
 from ..sessions.cookie import is_set_plainly
 from ..typing import RawHeaders
+from .errors import error_page
 from .plan import Plan
-from .response import error_page
 from .response import unpacked
 
 #: Statuses that are sent with a body and nothing else.

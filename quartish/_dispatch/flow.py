@@ -47,6 +47,9 @@ from .._mistakes.explain import explain
 from ..sansio.app import Core
 from ..signals import appcontext_tearing_down
 from .direct import direct_outgoing
+from .errors import failed_response
+from .errors import propagates
+from .errors import UNREADABLE
 from .hooks import collect
 from .hooks import functions_of
 from .hooks import goes_apart
@@ -65,9 +68,6 @@ from .plan import HTTP
 from .plan import Kind
 from .plan import Plan
 from .plan import WEBSOCKET
-from .response import failed_response
-from .response import propagates
-from .response import UNREADABLE
 from .websocket import beside_cancellations
 from .websocket import is_over
 

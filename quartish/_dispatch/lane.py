@@ -10,12 +10,12 @@ from .._concurrency.hook_thread import HookThread
 from .._context import AppContext
 from .._context import FlowOfContexts
 from .life import begin
+from .life import PRESERVE
 from .match import match_scope
 from .match import match_url
 from .own_contexts import is_own
 from .own_contexts import takes_loop
 from .plan import Plan
-from .response import PRESERVE
 
 #: The entry of `colours` for a view that was not looked at yet.
 _UNKNOWN: tuple[t.Any, bool, t.Any] = (object(), False, None)

@@ -23,6 +23,9 @@ from .hooks import collect
 from .match import match_url
 from .plan import Plan
 
+PRESERVE = "_quart._preserve_context"
+"""Key of a scope: a function that is called with the context, so that a test client can keep it."""
+
 
 class Steps(t.Protocol):
     """What the life of a context needs of a flow: the plan, and the steps that end a context."""

@@ -12,7 +12,7 @@ from types import TracebackType
 
 from .. import ctx
 from .._context import _sentinel
-from .._dispatch.response import PRESERVE
+from .._dispatch.life import PRESERVE
 from .._observed import PartType
 from ..typing import LiveApp
 

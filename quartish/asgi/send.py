@@ -23,7 +23,7 @@ from .._concurrency.loops import Turns
 from .._concurrency.watch import Apart
 from .._concurrency.workers import Stay
 from .._context import AppContext
-from .._dispatch.response import report_unsendable
+from .._dispatch.errors import report_unsendable
 from .._http.headers import length_line
 from .._http.headers import raw_lines
 from .._http.outgoing import as_bytes

@@ -17,7 +17,7 @@ from werkzeug.routing import BuildError
 from werkzeug.routing import RequestRedirect
 from werkzeug.routing.exceptions import WebsocketMismatch
 
-from .._dispatch.response import with_anchor
+from .._dispatch.url import with_anchor
 from ..sansio.app import Core
 from ..sansio.scaffold import setupmethod
 from ..typing import ASGIApp

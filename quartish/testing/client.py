@@ -15,7 +15,7 @@ from werkzeug.test import ClientRedirectError
 from werkzeug.test import TestResponse
 
 from .._concurrency.coroutines import settled
-from .._dispatch.response import PRESERVE
+from .._dispatch.life import PRESERVE
 from .._http.outgoing import HEAD_BODY
 from ..sessions.session import SessionMixin
 from ..typing import AppLike

@@ -20,7 +20,7 @@ from werkzeug.sansio.multipart import MultipartEncoder
 from werkzeug.sansio.multipart import Preamble
 from werkzeug.urls import iri_to_uri
 
-from .._dispatch.response import PRESERVE
+from .._dispatch.life import PRESERVE
 from .._http.headers import latin_lines
 from ..json import dumps
 from ..typing import AppLike

@@ -262,7 +262,7 @@ def test_a_status_beside_a_response(status: t.Any) -> None:
 
 def test_pages_of_many_errors() -> None:
     """Descriptions may come from clients; they are not kept for ever."""
-    from quartish._dispatch import response as _responses
+    from quartish._dispatch import errors
 
     def play(module: t.Any) -> t.Any:
         app = module.Flask("app")
@@ -276,7 +276,7 @@ def test_pages_of_many_errors() -> None:
 
     seen = on_both(play)
     assert "number 139 of &lt;many&gt;" in seen[139] and seen[0] == seen[140]
-    assert len(_responses._pages) <= 128
+    assert len(errors._pages) <= 128
 
 
 def test_a_scheme_without_a_host() -> None:
