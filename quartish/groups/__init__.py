@@ -35,6 +35,8 @@ if t.TYPE_CHECKING:
 
 __all__ = ["Groups", "Member", "Message", "TooSlow"]
 
+TURNS = 20
+"""Turns of the loop that a burst of messages gives its members, for each message."""
 TRY_AGAIN_LATER = 1013
 """Source: IANA, "WebSocket Close Code Number Registry"."""
 
@@ -84,11 +86,17 @@ class _Queue:
         self._messages: asyncio.Queue[Message] = asyncio.Queue(size)
         self.overflowed = asyncio.Event()
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message) -> bool:
+        """Add a message; return whether more than half of the room is taken."""
         try:
             self._messages.put_nowait(message)
         except asyncio.QueueFull:
             self.overflowed.set()
+            return False
+        return self.is_crowded()
+
+    def is_crowded(self) -> bool:
+        return 2 * self._messages.qsize() > self._messages.maxsize
 
     async def after(self, last: str) -> AsyncIterator[Message]:
         """Yield the messages after that one, those to come as well."""
@@ -173,9 +181,14 @@ class Groups:
         """End, where no app does it."""
         await self._broker.close()
 
-    def _deliver(self, message: Message) -> None:
-        for queue in self._queues.get(message.group, ()):
-            queue.put(message)
+    async def _deliver(self, message: Message) -> None:
+        """Give a message to the members that are here. Those who have much to send get turns of the
+        loop, so that a burst overtakes nobody whose client takes what it is sent."""
+        crowded = [queue for queue in self._queues.get(message.group, ()) if queue.put(message)]
+        turns = TURNS if crowded else 0
+        while turns and any(queue.is_crowded() for queue in crowded):
+            turns -= 1
+            await asyncio.sleep(0)
 
     async def send(self, group: str, data: t.Any, *, but: Member | None = None) -> None:
         """Send to all members of a group, in every process. From anywhere: websockets, requests,

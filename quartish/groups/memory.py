@@ -6,6 +6,7 @@ import time
 import typing as t
 from collections import defaultdict
 from collections import deque
+from collections.abc import Awaitable
 from collections.abc import Callable
 
 from .messages import Message
@@ -51,7 +52,9 @@ class MemoryBroker:
 
     is_open = True  # also where nothing starts the app, as in many a test
 
-    def __init__(self, deliver: Callable[[Message], None], history: int, keep: float) -> None:
+    def __init__(
+        self, deliver: Callable[[Message], Awaitable[None]], history: int, keep: float
+    ) -> None:
         self._deliver = deliver
         self._history = history
         self._keep = keep
@@ -71,7 +74,7 @@ class MemoryBroker:
         message = Message.of("{}-{}".format(*self._last), group, pack(data), sender)
         if self._history > 0:
             self._add(group, message)
-        self._deliver(message)
+        await self._deliver(message)
 
     def _add(self, group: str, message: Message) -> None:
         now = time.monotonic()

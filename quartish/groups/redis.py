@@ -60,7 +60,7 @@ class RedisBroker:
 
     def __init__(
         self,
-        deliver: Callable[[Message], None],
+        deliver: Callable[[Message], Awaitable[None]],
         url: str,
         history: int,
         keep: float,
@@ -163,7 +163,7 @@ class RedisBroker:
                 for number, fields in entries:
                     last = number.decode()
                     try:
-                        self._deliver(_message(fields[b"group"].decode(), number, fields))
+                        await self._deliver(_message(fields[b"group"].decode(), number, fields))
                     except Exception:  # else nobody here would be sent anything any more
                         log.exception("What Redis has in %s at %s is no message", self._all, last)
 

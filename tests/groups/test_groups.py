@@ -403,6 +403,50 @@ async def test_nothing_happens_for_longer_than_the_clients_timeout(
     assert not caplog.records
 
 
+async def test_a_burst_closes_nobody_who_takes_it(colour: type[t.Any], url: str | None) -> None:
+    """django/channels_redis#109 and #131: a hundred messages came, and no more. Here all were
+    closed as too slow, who had no turn of the loop."""
+    app, groups = make(colour, url, queue=20)
+    _, others = make(colour, url, queue=20)
+    others._broker._prefix = groups._broker._prefix if url else ""  # type: ignore[attr-defined]
+    async with app.test_app(), inside(app, "/a") as ada, inside(app, "/a") as bob:
+        for number in range(300):  # from one task that waits for nothing else
+            await groups.send("a", str(number))
+        if url is not None:  # and all at once, from another process
+            others._broker._all = groups._broker._all  # type: ignore[attr-defined]
+            await asyncio.gather(*[others.send("a", str(number)) for number in range(300, 600)])
+            await others.close()
+        for each in (ada, bob):
+            got = [await each.receive() for _ in range(300 if url is None else 600)]
+            assert sorted(map(int, got)) == list(range(len(got)))
+            assert got[:300] == [str(number) for number in range(300)]
+
+
+async def test_who_comes_and_goes_costs_nobody_a_message(
+    colour: type[t.Any], url: str | None
+) -> None:
+    """django/channels#1683: where others came and went, some were lost to those who stayed."""
+    app, groups = make(colour, url)
+    over = asyncio.Event()
+
+    async def come_and_go(number: int) -> None:
+        while not over.is_set():
+            async with client(app).websocket(f"/a?name={number}") as visitor:
+                await visitor.receive()
+
+    async with app.test_app(), inside(app, "/a") as ada:
+        visitors = [asyncio.create_task(come_and_go(number)) for number in range(5)]
+        for number in range(200):
+            await groups.send("a", str(number))
+            await asyncio.sleep(0.001)
+        assert [await ada.receive() for _ in range(200)] == [str(n) for n in range(200)]
+        over.set()
+        await asyncio.gather(*visitors)
+        async with asyncio.timeout(60):
+            while len(await groups.members("a")) > 1:
+                await asyncio.sleep(0.01)
+
+
 IDS = ["9" * 5000, "9" * 5000 + "-0", f"{2**63}-0", f"{2**64}-0", "\u0663-0", "-5", "5-x", "\0"]
 
 
