@@ -23,6 +23,7 @@ from time import monotonic
 
 from ._concurrency.coroutines import is_async_callable
 from ._concurrency.coroutines import is_awaitable
+from ._concurrency.coroutines import outcome
 from ._current import current_app
 from ._http.headers import latin_lines
 from .globals import request
@@ -160,7 +161,7 @@ class Health:
         running = self._round
         if not _goes_on(running):
             running = self._round = asyncio.create_task(self._ask_all(current_app()))
-        return await asyncio.shield(t.cast("asyncio.Task[dict[str, str]]", running))
+        return await outcome(t.cast("asyncio.Task[dict[str, str]]", running))
 
     async def _ask_all(self, app: AppLike) -> dict[str, str]:
         async with app.app_context():  # who began it may be gone by now
@@ -200,8 +201,7 @@ class Health:
         call = self._calls.get(check)
         if not _goes_on(call):
             call = self._calls[check] = asyncio.create_task(asyncio.to_thread(check.func))
-            call.add_done_callback(_look_at)
-        return await asyncio.shield(t.cast("asyncio.Task[t.Any]", call))
+        return await outcome(t.cast("asyncio.Task[t.Any]", call))
 
     async def answer(self, path: str) -> Answer | None:
         """Return the page at a path, if it is one of ours."""
@@ -247,12 +247,6 @@ class _Probes:
 def _goes_on(task: asyncio.Task[t.Any] | None) -> bool:
     """Say whether a task runs, and on this loop: servers of WSGI have one for each thread."""
     return task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
-
-
-def _look_at(task: asyncio.Task[t.Any]) -> None:
-    """Ask for what it raised: nobody may be there any more who does."""
-    if not task.cancelled():
-        task.exception()
 
 
 _UNSTORED = {"Cache-Control": "no-store"}

@@ -11,6 +11,7 @@ of it runs in the request's one Context. No two threads can be in a Context at t
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import operator
@@ -196,3 +197,18 @@ def unwrapped(error: E) -> E:
         if str(error) in _RAISED_BY_COROUTINES:
             return t.cast(E, cause)
     return error
+
+
+async def outcome(work: asyncio.Future[T]) -> T:
+    """Wait for what goes on also when who waits is cancelled; return or raise what came of it.
+
+    asyncio does not complain of what it raised then. *asyncio:* `shield` does.
+    """
+    work.add_done_callback(_look_at)
+    await asyncio.wait([work])
+    return work.result()
+
+
+def _look_at(work: asyncio.Future[t.Any]) -> None:
+    if not work.cancelled():
+        work.exception()

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import typing as t
 from collections.abc import Awaitable
 from collections.abc import Callable
+from contextlib import suppress
 
 from .._redis import connect
 from .._redis import is_redis_url
@@ -66,13 +68,23 @@ class Lock:
                 pass  # it was lost, as was logged, or is when its time is over
         return bool(mine)
 
-    async def _renew(self, name: str, lock: object) -> None:
+    async def _renew(self, name: str, lock: t.Any) -> None:
+        told = False
         while True:
             await asyncio.sleep(LIFE / 3)
             try:
-                await lock.reacquire()  # type: ignore[attr-defined]
+                await lock.reacquire()
             except self._error as error:
-                self._log.warning("The lock of periodic task %s is not renewed: %s", name, error)
+                if not told:
+                    self._log.warning(
+                        "The lock of periodic task %s is not renewed, and another process may run"
+                        " it at the same time: %s",
+                        name,
+                        error,
+                    )
+                told = True
+                with suppress(self._error):  # Redis came back without it, or this loop stood still
+                    told = not await lock.acquire(blocking=False)
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -69,7 +69,7 @@ class Periodic:
         self.lock = lock
         self.next: datetime | None = None
         self.runs = 0
-        self._cron = None if cron is None else _cron(name, cron, timezone)
+        self._cron = None if cron is None else _Cron(name, cron, timezone)
 
     def __repr__(self) -> str:
         return f"<Periodic {self.name!r} next={self.next}>"
@@ -78,44 +78,79 @@ class Periodic:
         """Return when it is due first after a moment, both in seconds since 1970: by cron, or at
         whole multiples of its seconds, which are the same ones in every process."""
         if self._cron is not None:
-            return self._cron(moment)
+            return self._cron.after(moment)
         assert self.seconds is not None
         return (math.floor(moment / self.seconds) + 1) * self.seconds
 
+    def slot(self, moment: float) -> float:
+        """Return when it was due last, at that moment or before it."""
+        if self._cron is not None:
+            return self._cron.last(moment)
+        assert self.seconds is not None
+        return math.floor(moment / self.seconds) * self.seconds
 
-def _cron(name: str, expression: str, timezone: str) -> Callable[[float], float]:
-    """Return what says when a cron expression is due after a moment."""
-    try:
-        croniter: t.Any = importlib.import_module("croniter").croniter
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"cron={expression!r} of {name!r} needs the package 'croniter':"
-            " pip install 'quartish[cron]'.",
-            name=error.name,
-        ) from error
-    if not croniter.is_valid(expression):
-        raise ValueError(
-            f"cron={expression!r} of {name!r} is no cron expression: minute, hour, day, month and"
-            " day of the week, such as '30 4 * * mon-fri'."
+
+class _Cron:
+    """When a cron expression is due."""
+
+    def __init__(self, name: str, expression: str, timezone: str) -> None:
+        try:
+            self._croniter: t.Any = importlib.import_module("croniter").croniter
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"cron={expression!r} of {name!r} needs the package 'croniter':"
+                " pip install 'quartish[cron]'.",
+                name=error.name,
+            ) from error
+        if not self._croniter.is_valid(expression):
+            raise ValueError(
+                f"cron={expression!r} of {name!r} is no cron expression: minute, hour, day, month"
+                " and day of the week, such as '30 4 * * mon-fri'."
+            )
+        try:
+            self._zone = ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"timezone={timezone!r} of {name!r} is not known here: such as 'Europe/Berlin'."
+            ) from error
+        self._expression = expression
+        #: Whether it is at hours of the day, and not so many times in each.
+        self._at_hours = (
+            expression != "@hourly"
+            if expression.startswith("@")
+            else not expression.split()[1].startswith("*")
         )
-    try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(
-            f"timezone={timezone!r} of {name!r} is not known here: such as 'Europe/Berlin'."
-        ) from error
+        try:
+            self.after(time.time())
+        except ValueError as error:  # croniter's own, too
+            raise ValueError(f"cron={expression!r} of {name!r} is at no date.") from error
 
-    def after(moment: float) -> float:
-        due: datetime = croniter(expression, datetime.fromtimestamp(moment, zone)).get_next(
-            datetime
-        )
-        return due.timestamp()
+    def after(self, moment: float) -> float:
+        """Return when it is due first after a moment."""
+        times = self._times(moment)
+        while True:
+            due: float = times.get_next(datetime).timestamp()
+            if not (self._at_hours and self._comes_again(due)):
+                return due
 
-    try:
-        after(time.time())
-    except ValueError as error:  # croniter's own, too
-        raise ValueError(f"cron={expression!r} of {name!r} is at no date.") from error
-    return after
+    def last(self, moment: float) -> float:
+        """Return when it was due last, at that moment or before it; the moment where it never
+        was."""
+        times = self._times(moment + INSTANT)
+        try:
+            while True:
+                due: float = times.get_prev(datetime).timestamp()
+                if not (self._at_hours and self._comes_again(due)):
+                    return due
+        except ValueError:
+            return moment
+
+    def _times(self, moment: float) -> t.Any:
+        return self._croniter(self._expression, datetime.fromtimestamp(moment, self._zone))
+
+    def _comes_again(self, moment: float) -> bool:
+        """Say whether the clock on the wall says then what it has said before: it was set back."""
+        return datetime.fromtimestamp(moment, self._zone).fold == 1
 
 
 class Schedule:
@@ -171,7 +206,7 @@ class Schedule:
                     each.runs += 1
                     await run(each)
                 else:
-                    slot = due if due > begun else each.after(due - _length(each))
+                    slot = due if due > begun else each.slot(due)
                     each.runs += await lock.run(each.name, slot, _length(each), partial(run, each))
                 # A little later: what is counted in floats may lie before what it is.
                 planned = _next(each, due + INSTANT, by_wall, begun)

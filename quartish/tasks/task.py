@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from datetime import UTC
 
+from .._concurrency.coroutines import outcome
 from ..streaming import Event
 
 State = t.Literal["running", "done", "failed", "cancelled"]
@@ -91,7 +92,7 @@ class Task:
         return self._future.exception(timeout)
 
     def __await__(self) -> t.Generator[t.Any, t.Any, t.Any]:
-        return asyncio.shield(asyncio.wrap_future(self._future)).__await__()
+        return outcome(asyncio.wrap_future(self._future)).__await__()
 
     # --- progress ---------------------------------------------------------------------------------
 

@@ -18,9 +18,6 @@ from taskiq import TaskiqState
 from ..typing import AppLike
 from .jobs import in_app_context
 
-if t.TYPE_CHECKING:
-    from ..typing import AppLike
-
 __all__ = ["taskiq_init_app"]
 
 B = t.TypeVar("B", bound=AsyncBroker)

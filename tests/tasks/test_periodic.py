@@ -283,17 +283,21 @@ def test_without_croniter(colour: App, monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.value.name == "croniter"
 
 
-def due(cron: str, moment: str, zone: str = "UTC") -> str:
-    each = Periodic(
+def periodic_of(cron: str | None, zone: str, seconds: float | None = None) -> Periodic:
+    return Periodic(
         print,
         "work",
-        seconds=None,
+        seconds=seconds,
         cron=cron,
         timezone=zone,
         jitter=0,
         at_start=False,
         lock=False,
     )
+
+
+def due(cron: str, moment: str, zone: str = "UTC") -> str:
+    each = periodic_of(cron, zone)
     begin = datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(zone)).timestamp()
     return datetime.fromtimestamp(each.after(begin), ZoneInfo(zone)).strftime("%m-%d %H:%M %Z")
 
@@ -306,6 +310,52 @@ def test_when_cron_is_due() -> None:
     # By the clock there, in summer and in winter.
     assert due("0 9 * * *", "2025-03-29T10:00", "Europe/Berlin") == "03-30 09:00 CEST"
     assert due("0 9 * * *", "2025-10-25T10:00", "Europe/Berlin") == "10-26 09:00 CET"
+
+
+def test_when_cron_is_due_where_the_clock_is_set() -> None:
+    """What is at hours of the day comes once, as in Debian's cron: not twice when an hour comes
+    again, and later when it does not come (agronholm/apscheduler#115 and #116)."""
+    pytest.importorskip("croniter")
+    berlin, spring, autumn = "Europe/Berlin", "2026-03-28T12:00", "2026-10-25T01:30"
+    for cron, zone, moment, times in (
+        ("30 2 * * *", berlin, autumn, ["10-25 02:30 CEST", "10-26 02:30 CET"]),
+        ("30 2 * * *", berlin, spring, ["03-29 03:00 CEST", "03-30 02:30 CEST"]),
+        ("0 1-3 * * *", berlin, autumn, ["10-25 02:00 CEST", "10-25 03:00 CET"]),
+        ("@daily", "America/Havana", "2026-10-31T12:00", ["11-01 00:00 CDT", "11-02 00:00 CST"]),
+        ("0 * * * *", berlin, autumn, ["10-25 02:00 CEST", "10-25 02:00 CET"]),
+        ("@hourly", berlin, autumn, ["10-25 02:00 CEST", "10-25 02:00 CET"]),
+        ("30 */2 * * *", berlin, autumn, ["10-25 02:30 CEST"]),
+    ):
+        each = periodic_of(cron, zone)
+        last = datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(zone)).timestamp()
+        found = []
+        for _ in times:
+            due = each.after(last + periodic.INSTANT)
+            assert last < due and each.slot(due) == each.slot(due + 60) == due
+            found.append(datetime.fromtimestamp(due, ZoneInfo(zone)).strftime("%m-%d %H:%M %Z"))
+            last = due
+        assert found == times, (cron, zone)
+
+
+@pytest.mark.parametrize(
+    ("cron", "now", "slot"),
+    [
+        # From Monday to Tuesday is a day, and a day before Saturday noon is Friday noon: the next
+        # time after that is Monday's, which was taken away from Monday.
+        ("30 4 * * mon-fri", "2026-12-05T12:00", "12-04 04:30 UTC"),
+        ("0 0 1 * *", "2026-03-15T12:00", "03-01 00:00 UTC"),
+        ("0 0 29 2 *", "2026-03-15T12:00", "02-29 00:00 UTC"),
+        ("*/5 * * * *", "2026-03-15T12:03", "03-15 12:00 UTC"),
+        ("*/5 * * * *", "2026-03-15T12:05", "03-15 12:05 UTC"),
+        (None, "2026-03-15T12:03", "03-15 12:00 UTC"),
+    ],
+)
+def test_for_which_time_it_runs_at_the_start(cron: str | None, now: str, slot: str) -> None:
+    pytest.importorskip("croniter")
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC).timestamp()
+    found = periodic_of(cron, "UTC", seconds=None if cron else 300).slot(moment)
+    assert datetime.fromtimestamp(found, UTC).strftime("%m-%d %H:%M %Z") == slot
+    assert found <= moment
 
 
 async def test_cron_runs(colour: App) -> None:
@@ -455,6 +505,43 @@ async def test_the_lock_is_renewed_while_the_run_lasts(
         await until(lambda: ran > 1)
     assert most == 1
     assert not [r for r in caplog.records if "is not renewed" in r.getMessage()]
+
+
+@pytest.mark.redis
+async def test_a_lock_that_was_lost_is_taken_again(
+    colour: App, redis: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A Redis that came back without its memory let another process run it at the same time, for
+    as long as the run lasted; each renewal logged that."""
+    monkeypatch.setattr(locks, "LIFE", 0.3)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work(number: int) -> None:
+        begun.set()
+        await go_on.wait()
+
+    name = f"lost {colour.__name__}"
+    [app] = several(colour, redis, name, 1, work, seconds=3600, at_start=True)
+    from redis.asyncio import Redis as Client
+
+    async with Client.from_url(redis.url) as client:
+        key = f"quartish:every:{name}:work"
+        async with app.test_app():
+            await begun.wait()
+            for _ in range(2):
+                assert await client.delete(key) == 1
+                async with asyncio.timeout(30):
+                    while not await client.exists(key):
+                        await asyncio.sleep(0.01)
+            # Another has it: told once, and left to that one.
+            await client.set(key, "another")
+            await until(lambda: caplog.text.count("is not renewed") == 3)
+            await asyncio.sleep(0.5)
+            assert caplog.text.count("is not renewed") == 3
+            go_on.set()
+            await app.tasks.wait()
+        assert await client.get(key) == b"another"
+        await client.delete(key)
 
 
 @pytest.mark.redis

@@ -12,6 +12,7 @@ import weakref
 
 import pytest
 import quart
+from werkzeug.exceptions import Forbidden
 
 import quartish
 from quartish.signals import got_background_exception
@@ -206,6 +207,68 @@ async def test_who_is_cancelled_while_he_waits_leaves_the_task_alone(colour: App
         assert waiting.cancelled() and not task.done()
     go.set()
     assert await task
+
+
+async def test_error_handlers_are_for_requests(
+    colour: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    """fastapi/fastapi#2505 and #3589: what a task raised was answered by a handler, after the
+    answer, and was replaced by what that led to."""
+    app = colour("app")
+    handled: list[object] = []
+
+    @app.errorhandler(LookupError)
+    @app.errorhandler(403)
+    def handle(error: Exception) -> str:
+        handled.append(error)
+        return "handled"
+
+    async def fails(error: Exception) -> None:
+        raise error
+
+    @app.post("/")
+    async def view() -> str:
+        for error in (LookupError("of a task"), Forbidden("of another")):
+            app.add_background_task(fails, error)
+        return "answered"
+
+    async with app.test_app():
+        client = app.async_test_client() if app.plain else app.test_client()
+        response = await client.post("/")
+        data = response.get_data(as_text=True)
+        assert (data if app.plain else await data) == "answered"
+        await app.tasks.wait()
+    assert handled == []
+    said = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert said == ["'of a task'", "403 Forbidden: of another"] or len(said) == 2
+
+
+async def test_who_left_hears_nothing_of_a_failure(
+    colour: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was logged once more, as "Future exception was never retrieved"."""
+    app = colour("app")
+    fail = asyncio.Event()
+
+    async def fails() -> None:
+        await fail.wait()
+        raise LookupError("late")
+
+    async def waits() -> None:
+        await app.tasks["work"]
+
+    async with app.test_app():
+        app.add_background_task(fails, name="work")
+        waiting = asyncio.create_task(waits())
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        fail.set()
+        await app.tasks.wait()
+        with pytest.raises(LookupError, match="late"):
+            await app.tasks["work"]
+    gc.collect()
+    assert [record.name for record in caplog.records] == ["app"]
 
 
 async def test_those_that_ended_are_remembered_by_their_names(colour: App) -> None:
