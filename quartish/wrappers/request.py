@@ -34,17 +34,14 @@ from .._werkzeug import BodyRequest
 from .._werkzeug import form_class
 from .._werkzeug import READING
 from ..debughelpers import attach_enctype_error_multidict
-from ..json._long import begins_as_json
 from ..json._long import LONG
 from ..json.provider import reads_long
 from ..typing import Scope
 from .asgi_extensions import hint
+from .json_ahead import GUESSED
+from .json_ahead import json_ahead
 from .limits import Limits
 from .limits import PARTS_TAKEN
-
-GUESSED = 16 << 20
-"""Bytes of a body up to which it is read as JSON off the loop although nothing says that it is
-any: a view may ask for it by force. Where one did, the longer ones of its route are, too."""
 
 Form = tuple[t.IO[bytes], ImmutableMultiDict[str, str], ImmutableMultiDict[str, t.Any]]
 
@@ -191,8 +188,9 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         if body.received > LONG and self.read_json is None and reads_long(self.json_module):
             said = self.is_json or getattr(self.url_rule, "forces_json", False)
             if said or body.received <= GUESSED:
-                self._open_input()
-                await body.offload(partial(self._read_json_ahead, said))
+                check = partial(super().check_json, most=self.max_json_parts)
+                how = self._open_input(), said, check, self.json_module.loads
+                self.read_json = await body.offload(json_ahead, *how)
         return True
 
     def check_json(self, data: bytes, most: int | None) -> None:
@@ -201,24 +199,6 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         if self.url_rule is not None and not self.is_json:
             t.cast("t.Any", self.url_rule).forces_json = True
         super().check_json(data, most)
-
-    def _read_json_ahead(self, said: bool) -> None:
-        """Read long JSON now, in a thread, leaving the raw body to be read as well. What goes
-        wrong is raised where the view asks for it. A body that is not `said` to be JSON may be
-        asked for by force: it is read if it begins as JSON does."""
-        file = self._file
-        assert file is not None
-        if not said and not begins_as_json(file.read(io.DEFAULT_BUFFER_SIZE)):
-            file.seek(0)
-            return
-        file.seek(0)
-        data = file.read()
-        file.seek(0)
-        try:
-            super().check_json(data, self.max_json_parts)
-            self.read_json = partial(_give, self.json_module.loads(data))
-        except (ValueError, RequestEntityTooLarge) as error:
-            self.read_json = partial(_give, error)
 
     def _keep(self, whole: bytes) -> None:
         """Keep what was read ahead; in the environ, if there is one, as a file."""
@@ -453,10 +433,3 @@ class _Done:
 
 
 _DONE = _Done()
-
-
-def _give(found: t.Any, data: bytes) -> t.Any:
-    """Return what was read ahead, or raise what that raised."""
-    if isinstance(found, (ValueError, RequestEntityTooLarge)):
-        raise found
-    return found
