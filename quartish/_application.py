@@ -213,7 +213,7 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
 
     @default
     def make_default_options_response(self) -> t.Any:
-        """Return the answer to OPTIONS where a rule has it automatically (RFC 9110, 9.3.7)."""
+        """Return the automatic response to OPTIONS (RFC 9110, 9.3.7)."""
         rv = self.response_class()
         rv.allow.update(t.cast(t.Any, find_context()).url_adapter.allowed_methods())
         return rv
@@ -300,7 +300,7 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
 
         `.name` is relative to the current blueprint. Within a request the URL is without
         scheme and host unless `_external` or `_scheme`; outside of one it has them, taken
-        from `SERVER_NAME`. Raises BuildError unless `handle_url_build_error` has an answer.
+        from `SERVER_NAME`. Raises BuildError unless `handle_url_build_error` returns a URL.
         """
         return build_url(
             self,

@@ -52,8 +52,8 @@ def send_file(
     max_age: int | Callable[[str | None], int | None] | None = None,
     **quart_names: t.Any,
 ) -> Response:
-    """Answer with a file: a path, relative to the app's `root_path`, or a file object that
-    is open in binary mode. Awaitable in the awaitable colour, where a relative path is first
+    """Return a response with a file: a path, relative to the app's `root_path`, or a file object
+    that is open in binary mode. Awaitable in the awaitable colour, where a relative path is first
     looked for in the working directory, as in *Quart*.
 
     Args:
@@ -61,7 +61,7 @@ def send_file(
         mimetype: The media type; by default guessed from `download_name`.
         as_attachment: Whether it is saved by the browser, and not shown.
         download_name: The name to save it under; by default that of the path.
-        conditional: Whether `If-None-Match` and its kin are answered (304), and `Range` (206); in
+        conditional: Whether `If-None-Match` and its kin are honoured (304), and `Range` (206); in
             the awaitable colour nothing is without a request.
         etag: Whether an ETag is made, or the ETag.
         last_modified: When it was changed; by default as the file system says.
@@ -110,7 +110,7 @@ def _flask_names(options: dict[str, t.Any], quart_names: dict[str, t.Any]) -> di
 def _send_plain(
     send: Callable[..., t.Any], ctx: t.Any, options: dict[str, t.Any], *where: Path
 ) -> t.Any:
-    """Let `send` answer, one of Werkzeug's two functions: looked up when it is called, as
+    """Call `send`, one of Werkzeug's two functions: looked up when it is called, as
     Flask does, since tests replace them there."""
     app = ctx.app
     response: t.Any = send(
@@ -186,7 +186,7 @@ def send_from_directory(
     precompressed: bool = False,
     **kwargs: t.Any,
 ) -> Response:
-    """Answer with a file under `directory`, which is relative to the app's `root_path`.
+    """Return a response with a file under `directory`, which is relative to the app's `root_path`.
 
     `path` may come from a client (*Quart* calls it `file_name`): NotFound (404) is raised
     where it leads outside, and where there is no such file. With `precompressed` what stands
@@ -227,8 +227,8 @@ def send_from_directory(
 
 
 def _send_compressed(ctx: t.Any, directory: str, path: Path, options: dict[str, t.Any]) -> t.Any:
-    """Answer with a file that stands compressed beside itself: in the encoding that the client
-    likes best, or as it is. None where nothing stands beside it."""
+    """Return a response with a file that has a compressed one beside it: in the encoding that the
+    client likes best, or as it is. None where nothing stands beside it."""
     found = safe_join(directory, os.fspath(path))
     if found is None or options.get("as_attachment") or not ctx.has_request:
         return None

@@ -10,13 +10,13 @@ import typing as t
 
 from .typing import AppLike
 
-#: Each is given the app, the endpoint and the function, and returns what answers in its place:
+#: Each is given the app, the endpoint and the function, and returns what is called in its place:
 #: the function itself where it has nothing to add.
 view_makers: list[t.Callable[[t.Any, str, t.Any], t.Any]] = []
 
 
 def make_view(app: AppLike, endpoint: str, func: t.Any) -> t.Any:
-    """Return what answers the requests to an endpoint: mostly the function itself."""
+    """Return what is called for the requests to an endpoint: mostly the function itself."""
     for make in view_makers:
         func = make(app, endpoint, func)
     return func

@@ -103,19 +103,19 @@ class Flask(App):
 
     @default
     def handle_user_exception(self, e: Exception) -> Handled:
-        """Answer an exception of a view or hook by its handler, or raise it."""
+        """Handle an exception of a view or hook by its error handler, or raise it."""
         ctx = _ctx()
         return drive(Flow.handle_user_exception(self.flow_of(ctx), ctx, e))
 
     @default
     def handle_http_exception(self, e: HTTPException) -> Handled:
-        """Answer an HTTP exception by its handler, or by itself."""
+        """Handle an HTTP exception by its error handler; without one return it as the response."""
         ctx = _ctx()
         return drive(Flow.handle_http_exception(self.flow_of(ctx), ctx, e))
 
     @default
     def handle_exception(self, e: Exception) -> wrappers.Response:
-        """Log an exception that no handler took and answer 500, or raise it
+        """Log an exception that no handler took and return a 500, or raise it
         (`PROPAGATE_EXCEPTIONS`, testing, debugging)."""
         ctx = _ctx()
         return drive(Flow.handle_exception(self.flow_of(ctx), ctx, e))

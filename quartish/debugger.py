@@ -1,10 +1,9 @@
 """Pages of errors, in debug mode: Werkzeug's, with its console where its guard lets one in.
 
 Everything about who may use the console is Werkzeug's: `DebuggedApplication` keeps the secret, the
-PIN, its cookie, the count of wrong ones and the trusted hosts, and answers what the page asks. What
-is added is where a command runs: in the Context of the request that failed, on the event loop or in
-a worker thread as its view did, and that `await` works in it.
-"""
+PIN, its cookie, the count of wrong ones and the trusted hosts, and responds to what the page asks.
+What is added is where a command runs: in the Context of the request that failed, on the event loop
+or in a worker thread as its view did, and that `await` works in it."""
 
 from __future__ import annotations
 
@@ -148,8 +147,8 @@ class Debugger:
         self.warned = False
 
     def respond(self, environ: dict[str, t.Any]) -> tuple[int, list[tuple[str, str]], bytes] | None:
-        """Answer what a page of the debugger asks for; None where the app is asked. Blocks: a wrong
-        PIN is answered late. Called in a worker that a loop waits for."""
+        """Return the response to a request of a debugger's page; None for a request to the app.
+        This blocks, as the response to a wrong PIN is delayed: it is called in a worker thread."""
         if environ["PATH_INFO"] == CONSOLE and "__debugger__" not in environ["QUERY_STRING"]:
             self._open_console()
         passed = environ[_PASSED] = list[bool]()
@@ -224,7 +223,7 @@ def _pass(environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]
     return []
 
 
-# --- what is answered ---------------------------------------------------------------------------
+# --- responses --------------------------------------------------------------------------------
 
 
 def kind_of(accept: str) -> str:
@@ -268,8 +267,8 @@ def render_traceback(error: BaseException, *, html: bool, full: bool = False) ->
 
 
 def shows_errors(app: LiveApp) -> bool:
-    """Say whether what nobody handled is answered with its traceback: in the awaitable colour when
-    debugging and, as in *Quart*, when testing, where *Flask* raises it in the test."""
+    """Say whether the response to an unhandled exception is its traceback: in the awaitable colour
+    when debugging and, as in *Quart*, when testing, where *Flask* raises it in the test."""
     return not app.plain and bool(app.config["DEBUG"] or app.config["TESTING"])
 
 

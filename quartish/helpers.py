@@ -77,7 +77,7 @@ def _environment(name: str) -> str:
     return next(filter(None, values), "").lower()
 
 
-# --- answers ------------------------------------------------------------------------------
+# --- responses ------------------------------------------------------------------------------
 
 
 def make_response(*args: t.Any) -> Response:

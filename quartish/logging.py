@@ -127,7 +127,7 @@ def _folds(record: logging.LogRecord) -> bool:
 
 
 def log_failure(app: AppLike, exc_info: t.Any) -> None:
-    """Log that nothing answered what was raised. The message is Flask's, which others look for;
+    """Log an exception that nothing handled. The message is Flask's, which others look for;
     the endpoint is an attribute of the record, and our own handler tells it. The record names the
     module that calls this."""
     ctx = find_context()

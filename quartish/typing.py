@@ -54,7 +54,7 @@ ResponseReturnValue = t.Union[
 ]
 ResponseTypes = t.Union["SansioResponse", "WerkzeugResponse"]
 
-#: What an exception is answered with: by its handler, or by itself.
+#: What an error handler returns, or an HTTP exception that is the response itself.
 Handled = t.Union["HTTPException", ResponseReturnValue]
 
 # --- What users register ----------------------------------------------------------------

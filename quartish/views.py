@@ -50,7 +50,7 @@ class View:
     """False: one instance, made by `as_view`, serves all requests, also at the same time."""
 
     def dispatch_request(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Answer one request; URL variables arrive as keyword arguments."""
+        """Handle one request; URL variables arrive as keyword arguments."""
         raise NotImplementedError(f"{type(self).__qualname__} does not define 'dispatch_request'.")
 
     @classmethod
@@ -106,7 +106,7 @@ class MethodView(View):
                 cls.methods = t.cast(t.Any, methods)
 
     def dispatch_request(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Call the method named after the request's; `get` answers a HEAD without `head`.
+        """Call the method named after the request's; `get` handles HEAD if there is no `head`.
 
         An async override may await it in the awaitable colour, whatever the method is.
         """
@@ -127,7 +127,7 @@ class AwaitableView(View):
     a `dispatch_request` that is a `def` in a worker thread."""
 
     async def dispatch_request(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Answer one request; URL variables arrive as keyword arguments."""
+        """Handle one request; URL variables arrive as keyword arguments."""
         return super().dispatch_request(*args, **kwargs)
 
 
@@ -135,7 +135,7 @@ class AwaitableMethodView(MethodView, AwaitableView):
     """Quart's `MethodView`; a method that is a `def` runs in a worker thread."""
 
     async def dispatch_request(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Call the method named after the request's; `get` answers a HEAD without `head`."""
+        """Call the method named after the request's; `get` handles HEAD if there is no `head`."""
         rv = MethodView.dispatch_request(self, *args, **kwargs)
         return await rv if is_awaitable(rv) else rv
 

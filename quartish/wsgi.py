@@ -38,7 +38,7 @@ T = t.TypeVar("T")
 def handle_wsgi(
     app: LiveApp, environ: dict[str, t.Any], start_response: StartResponse
 ) -> t.Iterable[bytes]:
-    """Answer one request. Async code runs on an event loop that belongs to this thread and
+    """Handle one request. Async code runs on an event loop that belongs to this thread and
     outlives the request; where this thread already runs a loop, a helper thread serves."""
     if _get_running_loop() is not None:
         return _in_helper_thread(app, environ, start_response)
@@ -60,7 +60,7 @@ def handle_wsgi(
 def _handle(
     app: LiveApp, environ: dict[str, t.Any], call: _Call, context: Context
 ) -> t.Iterable[bytes]:
-    """Answer one request in one Context, from the first hook to the last teardown function; what
+    """Handle one request in one Context, from the first hook to the last teardown function; what
     it sets is seen by the caller afterwards, as under Flask."""
     ctx: AppContext = context.run(app.request_context, environ)
     flow = app.http_flow

@@ -27,6 +27,7 @@ import typing as t
 from asyncio import CancelledError
 from types import CoroutineType
 
+from blinker import Signal
 from werkzeug.exceptions import BadRequestKeyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import InternalServerError
@@ -485,7 +486,7 @@ class Flow:
         except Exception as error:
             errors.append(error)
 
-    async def send(self, signal: t.Any, **kwargs: t.Any) -> None:
+    async def send(self, signal: Signal, **kwargs: t.Any) -> None:
         """Send a signal with the app as its sender; async receivers are awaited."""
         wrapper = self.plan.adapt or itself
         for _, rv in signal.send(self.app, _async_wrapper=wrapper, **kwargs):

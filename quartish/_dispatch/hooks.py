@@ -13,6 +13,11 @@ import typing as t
 from .._concurrency.coroutines import is_async_callable
 from .._context import AppContext
 
+F = t.TypeVar("F")
+
+#: Functions by the name of a blueprint; by None the app's own.
+Registry = t.Mapping[t.Any, t.Sequence[t.Callable[..., t.Any]]]
+
 _OF_APP = (None,)
 
 
@@ -33,7 +38,7 @@ def goes_apart(ctx: AppContext, func: t.Callable[..., t.Any]) -> bool:
 
 
 def functions_of(
-    registry: t.Any, ctx: AppContext, outer_first: bool = False
+    registry: Registry, ctx: AppContext, outer_first: bool = False
 ) -> t.Iterator[t.Callable[..., t.Any]]:
     """Iterate over the functions that take part in a request: from the innermost of its blueprints
     to the app, the last registered first; with `outer_first` the other way round."""
@@ -48,7 +53,7 @@ def functions_of(
             yield from reversed(registry.get(name, ()))
 
 
-def itself(receiver: t.Any) -> t.Any:
+def itself(receiver: F) -> F:
     """Return an async receiver of a signal as it is: its awaitable is awaited by `Flow.send`."""
     return receiver
 

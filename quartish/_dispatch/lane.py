@@ -73,7 +73,7 @@ def enter(flow: Colours, ctx: AppContext) -> bool:
             if not (
                 plan.before or plan.preprocessors or plan.starting or ctx.unsettled is not None
             ):
-                # OPTIONS has no view where it is answered automatically. A request that is not
+                # OPTIONS has no view where its response is automatic. A request that is not
                 # made yet is a GET.
                 ctx.view = bare if conn is None or conn.method != "OPTIONS" else None
     if on_loop and scope is not None:

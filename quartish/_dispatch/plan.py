@@ -14,6 +14,8 @@ from functools import partial
 from itertools import chain
 from types import MethodType
 
+from blinker import Signal
+
 from .._concurrency.coroutines import is_async_callable
 from .._concurrency.greenlets import can_pause
 from .._context import AppContext
@@ -35,12 +37,15 @@ from ..typing import LiveApp
 from ..wrappers.awaitable_response import Response as AwaitableResponse
 from ..wrappers.connection import Conn
 from ..wrappers.response import Response
+from .hooks import Registry
 from .overrides import as_handler
 from .overrides import as_step
 from .overrides import CONTEXT_LAST
 from .overrides import HELPERS
 from .overrides import is_default
 from .response import make_response
+
+Adapt = t.Callable[[t.Callable[..., t.Any]], t.Callable[..., t.Any]]
 
 #: Attributes that `direct_outgoing` looks at; a class of responses may set them.
 _SETTINGS = frozenset(["default_mimetype", "default_status"])
@@ -62,10 +67,10 @@ class Kind:
     #: The app's method for each step that it may override.
     methods: t.Mapping[str, str]
     #: The signals of its start, its end, its failure and its teardown.
-    started: t.Any
-    finished: t.Any
-    failed: t.Any
-    tearing_down: t.Any
+    started: Signal
+    finished: Signal
+    failed: Signal
+    tearing_down: Signal
 
 
 HTTP = Kind(
@@ -140,7 +145,7 @@ class Plan:
         self.reads_ahead: bool = app.plain and kind is HTTP
         self.settings: Settings = app._settings
         self.request_class: t.Any = app.request_class
-        self.context_class: t.Any = app.context_class
+        self.context_class: type[AppContext] = app.context_class
         self.response_class: t.Any = app.response_class
         #: Whether the app makes the contexts by a method of its own.
         maker: t.Any = getattr(app, kind.context, None)
@@ -161,9 +166,9 @@ class Plan:
         )
         #: The registries themselves, as they may be edited at any time. When one is replaced, a new
         #: flow is made.
-        self.before: t.Any
-        self.after: t.Any
-        self.teardown: t.Any
+        self.before: Registry
+        self.after: Registry
+        self.teardown: Registry
         self.before, self.after, self.teardown = (getattr(app, name) for name in kind.hooks)
         #: The steps that a method of the app's replaces.
         self.replaced: set[str] = set()
@@ -201,14 +206,16 @@ class Plan:
         )
         #: The app's own `ensure_sync` or `ensure_async`, which is called for each function of the
         #: user's; None if nothing is redefined.
-        self.adapt: t.Any = None
+        self.adapt: Adapt | None = None
         if not self.plain and not all(map(is_default, (app.ensure_async, app.sync_to_async))):
             self.adapt = app.ensure_async
         elif self.overridden:
             self.adapt = app.ensure_sync
         #: What makes a response of what a view returned.
         own = is_default(app.make_response)
-        self.make: t.Any = partial(make_response, app) if own else app.make_response
+        self.make: t.Callable[[t.Any], t.Any] = (
+            partial(make_response, app) if own else app.make_response
+        )
         #: Whether the app redefines nothing that makes or changes a response.
         self.unchanged: bool = (
             not self.replaced
@@ -218,9 +225,9 @@ class Plan:
             and self.response_class.redefined <= _SETTINGS
         )
         #: What else takes part before the view and after it.
-        self.preprocessors: t.Any = app.url_value_preprocessors
-        self.starting: t.Any
-        self.finishing: t.Any
+        self.preprocessors: Registry = app.url_value_preprocessors
+        self.starting: t.Mapping[t.Any, t.Any]
+        self.finishing: t.Mapping[t.Any, t.Any]
         self.starting, self.finishing = kind.started.receivers, kind.finished.receivers
         #: What takes part at the end.
         self.at_end: tuple[t.Any, ...] = (
@@ -279,12 +286,12 @@ class Plan:
                 self.takes_scope and self.late_request and self.request_class.trusted_hosts is None
             )
 
-    def of_interface(self, func: t.Any) -> t.Any:
+    def of_interface(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
         """Return what is called for a method of the session interface. *Quart* adapts it as it
         adapts a function of the user's."""
         return func if self.plain or self.adapt is None else self.adapt(func)
 
-    def saver(self, ctx: AppContext) -> t.Any:
+    def saver(self, ctx: AppContext) -> t.Callable[..., t.Any]:
         """Return what saves a session. *Quart* does not adapt it for a websocket."""
         save = self.app.session_interface.save_session
         return self.of_interface(save) if ctx.kind == "request" else save

@@ -104,7 +104,7 @@ def _coerce(app: LiveApp, rv: t.Any) -> t.Any:
     ctx = find_context()
     environ = getattr(ctx.request, "environ", None) if ctx is not None and ctx.has_request else None
     if environ is None and hasattr(type(rv), "get_response"):
-        # An HTTPException, or what answers like one, where no WSGI callable can be asked.
+        # An HTTPException, or an object like one, where there is no environ to call it with.
         rv = rv.get_response()
     try:
         return app.response_class.force_type(rv, environ)

@@ -131,21 +131,21 @@ class Quart(Files, App):
     @default
     @either_form
     async def handle_user_exception(self, error: Exception, ctx: _Given = None) -> Handled:
-        """Answer an exception of a view or hook by its handler, or raise it."""
+        """Handle an exception of a view or hook by its error handler, or raise it."""
         ctx = ctx or _active()
         return await Flow.handle_user_exception(self.flow_of(ctx), ctx, error)
 
     @default
     @either_form
     async def handle_http_exception(self, error: HTTPException, ctx: _Given = None) -> Handled:
-        """Answer an HTTP exception by its handler, or by itself."""
+        """Handle an HTTP exception by its error handler; without one return it as the response."""
         ctx = ctx or _active()
         return await Flow.handle_http_exception(self.flow_of(ctx), ctx, error)
 
     @default
     @either_form
     async def handle_exception(self, error: Exception, ctx: _Given = None) -> Response:
-        """Log an exception that no handler took and answer 500, or raise it."""
+        """Log an exception that no handler took and return a 500, or raise it."""
         ctx = ctx or _active()
         return await Flow.handle_exception(self.flow_of(ctx), ctx, error)
 
@@ -242,7 +242,7 @@ class Quart(Files, App):
     @default
     @either_form
     async def make_default_options_response(self, ctx: AppContext | None = None) -> Response:
-        """Return the answer to OPTIONS where a rule has it automatically."""
+        """Return the automatic response to OPTIONS."""
         return t.cast(Response, super().make_default_options_response())
 
     if t.TYPE_CHECKING:

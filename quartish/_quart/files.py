@@ -74,7 +74,7 @@ class Files(Scaffold):
     """What Quart's apps and blueprints await that Flask's do not."""
 
     async def send_static_file(self, filename: str) -> Response:
-        """Answer with a file of `static_folder`. Raises NotFound (404)."""
+        """Return a response with a file of `static_folder`. Raises NotFound (404)."""
         sent = await to_file_thread(super().send_static_file, filename)
         return await quarts_headers(sent)
 

@@ -63,8 +63,8 @@ async def send_file(
     last_modified: datetime | float | None = None,
     **flask_names: t.Any,
 ) -> Response:
-    """Answer with a file: a path, first looked for in the working directory and then in the
-    app's `root_path`, or a file object that is open in binary mode.
+    """Return a response with a file: a path, first looked for in the working directory and then in
+    the app's `root_path`, or a file object that is open in binary mode.
 
     Args:
         filename_or_io: The path, or the open file.
@@ -74,7 +74,7 @@ async def send_file(
         add_etags: Whether an ETag is made, or the ETag.
         cache_timeout: Seconds that it may be cached, or what returns them for a path; by default
             `app.get_send_file_max_age`.
-        conditional: Whether `If-None-Match` and its kin are answered (304), and `Range` (206).
+        conditional: Whether `If-None-Match` and its kin are honoured (304), and `Range` (206).
         last_modified: When it was changed; by default as the file system says.
         **flask_names: Flask's names of them: `path_or_file`, `download_name`, `etag`, `max_age`.
 
@@ -100,7 +100,7 @@ async def send_from_directory(
     last_modified: datetime | float | None = None,
     **flask_names: t.Any,
 ) -> Response:
-    """Answer with a file under `directory`.
+    """Return a response with a file under `directory`.
 
     Args:
         directory: A folder, relative to the app's `root_path`.
@@ -110,7 +110,7 @@ async def send_from_directory(
         attachment_filename: The name to save it under.
         add_etags: Whether an ETag is made, or the ETag.
         cache_timeout: Seconds that it may be cached, or what returns them for a path.
-        conditional: Whether `If-None-Match` and its kin are answered (304), and `Range` (206).
+        conditional: Whether `If-None-Match` and its kin are honoured (304), and `Range` (206).
         last_modified: When it was changed.
         **flask_names: Flask's names of them.
 

@@ -15,6 +15,7 @@ from .._concurrency.watch import SERVER_STOPS
 from .._concurrency.watch import Shelter
 from .._concurrency.watch import Watch
 from .._context import AppContext
+from .._context import FlowOfContexts
 from .._dispatch.plan import Plan
 from .._http.body import Body
 from .._http.inbox import HttpInbox
@@ -128,11 +129,9 @@ class IdleTimer:
             self._timer.cancel()
 
 
-class Flow(t.Protocol):
+class Flow(FlowOfContexts, t.Protocol):
     """The flow of an app's requests or websockets (`_dispatch.flow`), as its door sees it."""
 
-    @property
-    def app(self) -> LiveApp: ...
     @property
     def plan(self) -> Plan: ...
     def enter(self, ctx: AppContext, /) -> bool: ...

@@ -22,7 +22,7 @@ Phase = t.Literal["starting", "serving", "stopping"]
 
 
 async def handle_lifespan(app: LiveApp, receive: ASGIReceive, send: ASGISend) -> None:
-    """Answer the server's start-up and shutdown events."""
+    """Handle the server's start-up and shutdown events."""
     while True:
         event = (await receive())["type"]
         if event == "lifespan.startup":
@@ -68,7 +68,7 @@ class Serving:
     @property
     def app(self) -> t.Any:
         app = self._app()
-        assert app is not None, "used after its app was gone"
+        assert app is not None, "used after its app was collected"
         return app
 
     async def start(self) -> None:

@@ -67,7 +67,7 @@ class Member:
 
     def messages(self, type: t.Any = None, *, limit: int | None = None) -> AsyncIterator[t.Any]:
         """Iterate over what the client says, until it leaves: `async for said in me.messages():`.
-        Answers to the heartbeat are left out.
+        Replies to the heartbeat are left out.
 
         Args:
             type: What JSON is read as, which needs `quartish[typed]`; None for text and bytes as
@@ -125,7 +125,8 @@ class Groups:
         limit: Bytes that a message may have, of what is sent to groups and of what clients say to
             `Member.messages`; None for any number.
         heartbeat: Seconds after which a client that has said nothing is sent "ping", which it is
-            to answer by "pong" or anything else; one that says nothing for as long again is gone.
+            to reply "pong" or send anything else; one that sends nothing for as long again is
+            disconnected.
             None for no heartbeat.
 
     Raises:

@@ -1,7 +1,7 @@
 """What a member's client says: messages within limits and of a type, and whether it is still there.
 
-ASGI has no ping: servers send theirs by themselves, or not at all, and some look at no answer. The
-heartbeat here is a message, which a page answers by one.
+ASGI has no ping: servers send theirs by themselves, or not at all, and some ignore the reply. The
+heartbeat here is a message, to which a page replies by one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..wrappers.websocket_messages import ABNORMAL_CLOSURE
 PING = "ping"
 """What a client is sent that has said nothing for a while."""
 PONG = "pong"
-"""What it answers."""
+"""What it replies."""
 
 # Source: RFC 6455, section 7.4.1.
 INVALID_DATA = 1007
@@ -25,7 +25,7 @@ INTERNAL_ERROR = 1011
 
 LONGEST_REASON = 120
 PARTING = 5.0
-"""Seconds that a client has to take its close frame and to answer it."""
+"""Seconds that a client has to receive our close frame and to send its own."""
 
 
 def decoder(kind: t.Any) -> t.Callable[[str | bytes], t.Any] | None:
@@ -93,7 +93,7 @@ async def keep_alive(websocket: t.Any, seconds: float) -> None:
 
 
 async def part(websocket: t.Any, code: int, reason: str, seconds: float | None = None) -> None:
-    """Close a websocket; where the client does not take that, or answers nothing, end its handler
+    """Close a websocket; if the client does not receive that, or does not reply, end its handler
     as when a client disconnects. Who awaits this is cancelled when the handler ends by itself."""
     inbox = websocket.inbox
     try:

@@ -31,7 +31,7 @@ WARNS_AS = "quartish.app"
 QUERY_SAFE = "-._~!$&'()*+,;=:@/?%"
 
 
-#: A subdomain that matches no rule, so that the answer is a 404.
+#: A subdomain that matches no rule, so that the result is a 404.
 NOWHERE = "<invalid>"
 #: The subdomain of hosts that are not below the name of the server, in Werkzeug's own adapters.
 ELSEWHERE = None if hasattr(WerkzeugMap(), "subdomain_matching") else NOWHERE

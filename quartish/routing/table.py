@@ -1,8 +1,8 @@
-"""A table in front of Werkzeug's matcher: the same answers, or it stands aside.
+"""A table in front of Werkzeug's matcher: the same result, or the matcher is asked.
 
 PERF(12 us): the matcher walks a state machine for every path. Most paths fit one rule only,
 which their literal segments single out; for those the table has one regular expression.
-Whatever could be answered otherwise is left to the matcher: several rules for one shape of
+Whatever could have another result is left to the matcher: several rules for one shape of
 path, converters that take slashes, defaults, redirects, aliases, hosts, subdomains, doubled
 slashes, and every path that does not match.
 """
@@ -90,7 +90,7 @@ class RouteTable:
         self.slashed: set[int] = set()
         #: First segments below which a converter takes slashes.
         self.deep: set[str] = set()
-        #: Whether every rule is in it: then a path that fits none has no answer.
+        #: Whether every rule is in it: then a path that fits none is a 404.
         self.whole: bool = True
         if url_map.host_matching:
             self.whole = False

@@ -323,7 +323,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
             rule: The path, with its variables: `"/users/<int:id>"`.
             endpoint: What `url_for` calls it; by default the name of `view_func`.
             view_func: The view, `def` or `async def`.
-            provide_automatic_options: Whether OPTIONS is answered without the view; by default
+            provide_automatic_options: Whether OPTIONS has a response without the view; by default
                 where no rule says otherwise (`PROVIDE_AUTOMATIC_OPTIONS`).
             **options: Those of `Rule`. Without `methods` the view's own `methods`, else GET.
 

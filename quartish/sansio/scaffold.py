@@ -225,7 +225,7 @@ class Scaffold:
         return as_seconds(current_app().config["SEND_FILE_MAX_AGE_DEFAULT"])
 
     def send_static_file(self, filename: str) -> t.Any:
-        """Answer with a file of `static_folder`; the view of the endpoint `static`.
+        """Return a response with a file of `static_folder`; the view of the endpoint `static`.
 
         Awaitable in the awaitable colour. Raises NotFound (404).
         """
@@ -379,7 +379,7 @@ class Scaffold:
 
     @setupmethod
     def before_websocket(self, func: T_before_websocket) -> T_before_websocket:
-        """Call `func()` before a websocket view; what it returns, if not None, is the answer."""
+        """Call `func()` before a websocket view; what it returns, if not None, is the response."""
         self.before_websocket_funcs.setdefault(None, []).append(func)
         return func
 
@@ -419,7 +419,7 @@ class Scaffold:
     def errorhandler(
         self, code_or_exception: type[Exception] | int
     ) -> t.Callable[[T_error_handler], T_error_handler]:
-        """Answer an HTTP status or an exception class by the decorated `f(exc)`."""
+        """Handle an HTTP status or an exception class by the decorated `f(exc)`."""
 
         def decorator(f: T_error_handler) -> T_error_handler:
             self.register_error_handler(code_or_exception, f)
@@ -431,7 +431,7 @@ class Scaffold:
     def register_error_handler(
         self, code_or_exception: type[Exception] | int, f: ErrorHandlerCallable
     ) -> None:
-        """Answer an HTTP status or an exception class by `f(exc)`."""
+        """Handle an HTTP status or an exception class by `f(exc)`."""
         exc_class, code = self._get_exc_class_and_code(code_or_exception)
         self.error_handler_spec[None][code][exc_class] = f
 

@@ -232,7 +232,7 @@ class SecureCookieSessionInterface(SessionInterface):
             return
 
         accessed = session.accessed
-        if accessed:  # first, as in Flask: whatever fails below, the answer depends on the cookie
+        if accessed:  # first, as in Flask: whatever fails below, the response depends on the cookie
             vary_by_cookie(response)
         varies = not accessed
         if session and self.should_set_cookie(app, session):

@@ -57,7 +57,7 @@ class RedisSessionInterface(ServerSideSessionInterface):
         prefix: What all keys in Redis begin with.
         user_key: The item that says whose the session is; `_user_id` is Flask-Login's.
         **options: What `redis.asyncio.BlockingConnectionPool.from_url` takes. By default there
-            are 50 connections, and 5 seconds for each answer.
+            are 50 connections, and 5 seconds for each reply.
 
     Raises:
         ModuleNotFoundError: `redis` is not installed.

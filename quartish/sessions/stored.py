@@ -286,7 +286,7 @@ class ServerSideSessionInterface(SessionInterface):
         written = await self._try(session, self.write(change))
         if not written:
             app.logger.warning(
-                "A session has ended while a request that changed it was answered: the change"
+                "A session has ended while a request that changed it was handled: the change"
                 " of %s is lost.",
                 ", ".join(sorted({*change.changed, *change.removed})) or "nothing",
             )

@@ -107,7 +107,7 @@ class _TestConnection:
         if status is None:
             if self._left or self._task is None or not self._task.done():
                 raise RuntimeError("The app has sent no response.")
-            status = 500  # what servers answer for an app that ends without a word
+            status = 500  # what servers send for an app that ends without a response
         headers, body = Headers(self.headers), bytes(self.response_data)
         return make_response(self.app, self._asked, status, headers, body)
 

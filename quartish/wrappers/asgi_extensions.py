@@ -1,4 +1,4 @@
-"""What an ASGI server may offer for an answer, as a request makes use of it.
+"""The ASGI extensions for responses that a server may support, as a request uses them.
 
 The rule: where the server does not offer it, or the request has none, nothing is sent.
 
@@ -18,7 +18,7 @@ from .._http.inbox import give_way
 from ..typing import ASGISend
 from ..typing import Scope
 
-#: By our names: what an ASGI server may offer for an answer.
+#: By our names: the ASGI extensions that a server may support.
 EXTENSIONS = {
     "early_hints": "http.response.early_hint",
     "trailers": "http.response.trailers",

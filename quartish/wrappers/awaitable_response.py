@@ -348,12 +348,12 @@ class Response(SansioResponse, metaclass=PartType):
         accept_ranges: bool | str = False,
         complete_length: int | None = None,
     ) -> t.Self:
-        """Answer what a GET or HEAD asks on condition: 206, 304 or 412; return self.
+        """Become a 206, 304 or 412 if a GET or HEAD has conditions that say so; return self.
 
         Args:
-            request: The request that is answered.
-            accept_ranges: Whether the client is told that ranges are answered.
-            complete_length: Bytes of the whole body; ranges are answered where it is known.
+            request: The request.
+            accept_ranges: Whether the response says that ranges are supported.
+            complete_length: Bytes of the whole body; ranges need it.
 
         Raises:
             RequestedRangeNotSatisfiable (416): The range is beyond the body.

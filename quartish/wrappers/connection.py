@@ -191,7 +191,7 @@ class Conn(SansioRequest, metaclass=PartType):
     @property
     def path_info(self) -> str:
         """The path as rules are matched by it: `path`, or "" where nothing came below
-        `root_path`, which a redirect to the slash answers."""
+        `root_path`, which is redirected to the slash."""
         return self.path if self.path != "/" or self.below_root() else ""
 
     @property

@@ -41,7 +41,7 @@ class Limits(Conn):
 
     @property
     def max_content_length(self) -> int | None:
-        """Bytes of body that are read at most; more is answered 413. None: no limit."""
+        """Bytes of body that are read at most; more is a 413. None: no limit."""
         limit = self._max_content_length
         if limit is None:
             try:
@@ -58,7 +58,7 @@ class Limits(Conn):
 
     @property
     def max_form_memory_size(self) -> int | None:
-        """Bytes that form fields which are no files may have; more is answered 413."""
+        """Bytes that form fields which are no files may have; more is a 413."""
         limit = self._max_form_memory_size
         if limit is None:
             try:
@@ -75,7 +75,7 @@ class Limits(Conn):
 
     @property
     def max_form_parts(self) -> int | None:
-        """Fields and files that a form may have; more is answered 413."""
+        """Fields and files that a form may have; more is a 413."""
         limit = self._max_form_parts
         if limit is None:
             try:
@@ -92,7 +92,7 @@ class Limits(Conn):
 
     @property
     def max_json_parts(self) -> int | None:
-        """Lists and objects that JSON of more than 128 kB may have; more is answered 413."""
+        """Lists and objects that JSON of more than 128 kB may have; more is a 413."""
         limit = self._max_json_parts
         if limit is None:
             try:
@@ -128,7 +128,7 @@ class Limits(Conn):
 
     @property
     def max_decoded_content_length(self) -> int | None:
-        """Bytes that a body may have when it is decoded; more is answered 413. None: no limit."""
+        """Bytes that a body may have when it is decoded; more is a 413. None: no limit."""
         limit = self._max_decoded_content_length
         if limit is None:
             limit = getattr(self.url_rule, "max_decoded_content_length", None)
@@ -164,7 +164,7 @@ class Limits(Conn):
         return PartReader(pull, boundary, self.max_form_parts, self.max_form_memory_size, offload)
 
     def supports(self, feature: str) -> bool:
-        """Say whether the server can do this for the answer: `"early_hints"`, `"trailers"` (for
+        """Say whether the server can do this for the response: `"early_hints"`, `"trailers"` (for
         which the client has to ask, too), `"push"` or `"path_send"`.
 
         Raises:

@@ -101,7 +101,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
     @property
     def path_info(self) -> str:
         """The path as rules are matched by it: `path`, or "" where nothing came below
-        `root_path`, which a redirect to the slash answers."""
+        `root_path`, which is redirected to the slash."""
         if self.path == "/" and "environ" in self.__dict__:
             return self.path if self.environ.get("PATH_INFO") else ""
         return super().path_info

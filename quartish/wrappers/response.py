@@ -105,12 +105,12 @@ class Response(WerkzeugResponse, metaclass=PartType):
         accept_ranges: bool | str = False,
         complete_length: int | None = None,
     ) -> t.Self:
-        """Answer what a GET or HEAD asks on condition: 206, 304 or 412; return self. A date that is
-        in no calendar is no condition.
+        """Become a 206, 304 or 412 if a GET or HEAD has conditions that say so; return self. A date
+        that is in no calendar is no condition.
 
         Args:
-            request_or_environ: The request that is answered.
-            accept_ranges: Whether ranges are answered, or the unit that they come in.
+            request_or_environ: The request.
+            accept_ranges: Whether ranges are sent, or the unit of ranges.
             complete_length: Bytes of the whole body, which ranges need.
 
         Raises:

@@ -257,7 +257,7 @@ class Websocket(JSONMessages):
             try:
                 await self._accept(lines, subprotocol)
             except Exception:
-                self.accepted = self._open = False  # the client still waits for an answer
+                self.accepted = self._open = False  # the handshake is still open
                 self._direct = None
                 await give_way(self)
                 raise
