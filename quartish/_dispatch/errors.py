@@ -1,4 +1,4 @@
-"""What is answered to errors that no handler took, or raised instead; and their pages."""
+"""Responses to errors that no error handler took; whether they are raised instead; their pages."""
 
 from __future__ import annotations
 
@@ -49,14 +49,16 @@ _pages: dict[t.Any, bytes] = {}
 
 @functools.lru_cache(maxsize=256)
 def _has_page(kind: t.Any) -> bool:
-    """Say whether errors of a class are Werkzeug's own, which do not look at the environ."""
+    """Say whether a class of errors has Werkzeug's own page, which does not depend on the
+    environ."""
     return kind.__module__.startswith("werkzeug.") and all(
         getattr(kind, name) is getattr(HTTPException, name) for name in _PAGE_METHODS
     )
 
 
 def error_page(error: HTTPException) -> bytes | None:
-    """Return the page that Werkzeug makes of one of its errors, or None: ask the error.
+    """Return the page that Werkzeug makes of one of its errors; None if the error has to be called
+    for it.
 
     PERF(12 us): it says the same each time.
     """
