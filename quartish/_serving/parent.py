@@ -27,6 +27,7 @@ from .reloaded import failure_for
 from .reloaded import failure_of
 from .reloaded import VARIABLE
 from .signals import stop_on_signals
+from .watch import State
 from .watch import Watched
 from .watch import Watcher
 
@@ -54,8 +55,9 @@ class Child:
         self.failure: Failure | None = None
         #: Whether it serves.
         self.is_up = False
-        #: What is called when it has said what it is made of, and whether that is all.
-        self.heard: Callable[[Watched, bool], object] = lambda watched, also: None
+        #: What is called when it has said what it is made of, whether that is all, and how
+        #: files were then.
+        self.heard: Callable[[Watched, bool, State], object] = lambda watched, also, seen: None
         self._hearing = asyncio.ensure_future(self._hear())
         self.ended = asyncio.ensure_future(self._end())
 
@@ -84,7 +86,8 @@ class Child:
                 self.is_up = self.is_up or "up" in said
                 if "watched" in said:
                     watched = Watched(**{k: set(v) for k, v in said["watched"].items()})
-                    self.heard(watched, said["also"])
+                    seen = {path: (time, size) for path, (time, size) in said["seen"].items()}
+                    self.heard(watched, said["also"], seen)
         writer.close()
 
     async def _end(self) -> int:
@@ -193,12 +196,12 @@ class Reloader:
         child.heard = self._hear
         return child
 
-    def _hear(self, watched: Watched, also: bool) -> None:
+    def _hear(self, watched: Watched, also: bool, seen: State) -> None:
         if also:
             watched = watched.with_also(self._watched)
         if watched != self._watched:
             self._watched = watched
-            self._watcher.watch(watched)
+            self._watcher.watch(watched, seen)
 
     def _see(self, paths: list[str]) -> None:
         """Take notice of changed files."""

@@ -80,7 +80,8 @@ class Parent:
         if isinstance(error, SyntaxError) and error.filename and os.path.isfile(error.filename):
             watched.files.add(os.path.abspath(error.filename))
         told = {name: sorted(paths) for name, paths in vars(watched).items()}
-        self.tell(watched=told, also=also)
+        # Looked at here, before this process serves: so a change right after that is one.
+        self.tell(watched=told, also=also, seen=watched.look_beside_roots())
 
     def keep_telling(self, watch: Callable[[], Watched]) -> None:
         """Say now what this process is made of, and later what is loaded besides."""

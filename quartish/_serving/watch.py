@@ -15,10 +15,12 @@ import sysconfig
 import threading
 import time
 import typing as t
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from functools import cache
 
 #: Seconds for which nothing may change before a change is told: editors write in steps.
@@ -55,6 +57,10 @@ class Watched:
         """Return what is watched by both."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
         return Watched(*(mine | others for mine, others in pairs))
+
+    def look_beside_roots(self) -> State:
+        """Return time and size of each file but those in `roots`, of which there are many."""
+        return replace(self, roots=set()).look()
 
     def folders(self) -> list[str]:
         """Return the folders that are there."""
@@ -157,15 +163,17 @@ class Watcher(threading.Thread):
         self.watched = watched
         self.tell = tell
         self.interval = interval
-        self._next: Watched | None = None
+        #: What is watched from the next look on, and how its files were when that was said.
+        self._next: deque[tuple[Watched, State]] = deque()
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._notifier = None if kind == "stat" else Notifier.of(self._wake)
         self._state = watched.look()
 
-    def watch(self, watched: Watched) -> None:
-        """Watch these from now on."""
-        self._next = watched
+    def watch(self, watched: Watched, seen: State | None = None) -> None:
+        """Watch these from now on. `seen`: how files were when somebody looked; what differs by now
+        has changed."""
+        self._next.append((watched, seen or {}))
         self._wake.set()
 
     def end(self) -> None:
@@ -188,17 +196,26 @@ class Watcher(threading.Thread):
                 return
             began = time.perf_counter()
             changed = self._look()
-            following, self._next = self._next, None
-            if following is not None:
-                self.watched = following
-                # What was not watched before has not changed.
-                seen = following.look()
-                self._state = {path: self._state.get(path, seen[path]) for path in seen}
-                if self._notifier is not None:
-                    self._notifier.watch(following.folders())
+            while self._next:
+                self._follow(*self._next.popleft())
             took = time.perf_counter() - began
             if changed:
                 self.tell(changed)
+
+    def _follow(self, watched: Watched, seen: State) -> None:
+        self.watched = watched
+        now = watched.look()
+        before = {**seen, **self._state}
+        gone = {path for path in before.keys() - now.keys() if not os.path.exists(path)}
+        # What nobody has looked at before has not changed.
+        self._state = {
+            **now,
+            **{path: before[path] for path in (before.keys() & now.keys()) | gone},
+        }
+        if self._state != now:
+            self._wake.set()
+        if self._notifier is not None:
+            self._notifier.watch(watched.folders())
 
     def _look(self) -> list[str]:
         seen = self.watched.look()

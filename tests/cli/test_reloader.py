@@ -383,6 +383,36 @@ def test_changes_are_told(tmp_path: Path, kind: str) -> None:
     assert not watcher.is_alive()
 
 
+def test_what_changes_before_it_is_watched_is_told(tmp_path: Path) -> None:
+    """The app's process looks at its pages before it serves; the one that watches, a bit later."""
+    told: list[list[str]] = []
+    came = threading.Event()
+
+    def tell(paths: list[str]) -> None:
+        told.append([os.path.basename(path) for path in paths])
+        came.set()
+
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    for name in ("changed", "gone", "same"):
+        (pages / f"{name}.html").write_text("one")
+    watched = Watched({str(tmp_path)}, pages={str(pages)})
+    watcher = Watcher(Watched({str(tmp_path)}), tell, 0.02, "stat")
+    seen = watched.look_beside_roots()
+    (pages / "changed.html").write_text("another")
+    (pages / "gone.html").unlink()
+    watcher.watch(watched, seen)
+    # What is said later of the same does not hide it.
+    watcher.watch(watched, watched.look_beside_roots())
+    watcher.start()
+    try:
+        assert came.wait(PATIENCE)
+        assert told == [["changed.html", "gone.html"]]
+    finally:
+        watcher.end()
+        watcher.join(PATIENCE)
+
+
 def test_the_clock_does_where_the_system_tells_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
