@@ -10,6 +10,7 @@ from dataclasses import field
 from werkzeug.datastructures import Headers
 
 from tests._scopes import http_scope
+from tests._scopes import websocket_scope
 
 
 @dataclass
@@ -80,3 +81,19 @@ async def ask(
 async def settled(value: t.Any) -> t.Any:
     """Take a body attribute of either colour."""
     return await value if hasattr(type(value), "__await__") else value
+
+
+async def handshake(app: t.Any, path: str, **scope: t.Any) -> list[t.Any]:
+    """Ask for a websocket that the app is to refuse, by a server that lets it answer unless
+    `extensions` says otherwise; return the messages that came back."""
+    sent: list[t.Any] = []
+
+    async def receive() -> t.Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: t.Any) -> None:
+        sent.append(message)
+
+    scope.setdefault("extensions", {"websocket.http.response": {}})
+    await app(websocket_scope(path, **scope), receive, send)
+    return sent

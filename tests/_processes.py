@@ -82,6 +82,14 @@ def serve(server: str, app: str, patience: float = 30, **environ: str) -> t.Iter
             end(process)
 
 
+def run_pytest(*options: str, timeout: float, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run tests in a process of their own, to its end."""
+    command = [sys.executable, "-m", "pytest", "--no-cov", "-q", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [*command, *options], cwd=cwd, timeout=timeout, capture_output=True, text=True
+    )
+
+
 def end(process: subprocess.Popen[t.Any], by: int = signal.SIGTERM, patience: float = 15) -> None:
     """End a process, and kill it where it does not end in time."""
     if process.poll() is None:

@@ -24,6 +24,7 @@ from tests._doors import Ask
 from tests._doors import through_asgi
 from tests._doors import through_wsgi
 from tests._peer import ask
+from tests._peer import handshake
 
 
 def make_app(colour: type[t.Any]) -> t.Any:
@@ -155,26 +156,13 @@ async def test_trusted_hosts_of_a_websocket(colour: type[t.Any]) -> None:
     app = make_app(colour)
     app.websocket("/ws")(talk)
     app.asgi_app = TrustedHosts(app.asgi_app, ["example.com"])
-    sent: list[t.Any] = []
-
-    async def receive() -> t.Any:
-        return {"type": "websocket.connect"}
-
-    async def send(message: t.Any) -> None:
-        sent.append(message)
-
-    scope = {
-        **dict(type="websocket", path="/ws", query_string=b"", headers=[(b"host", b"evil")]),
-        "extensions": {"websocket.http.response": {}},
-    }
-    await app(scope, receive, send)
+    sent = await handshake(app, "/ws", headers=[(b"host", b"evil")])
     assert [m["type"] for m in sent] == [
         "websocket.http.response.start",
         "websocket.http.response.body",
     ]
     assert sent[0]["status"] == 400
-    sent.clear()
-    await app({**scope, "extensions": {}}, receive, send)
+    sent = await handshake(app, "/ws", headers=[(b"host", b"evil")], extensions={})
     assert sent == [{"type": "websocket.close", "code": 1000, "reason": ""}]
 
 

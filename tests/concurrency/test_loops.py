@@ -19,6 +19,7 @@ import quartish
 from tests._doors import Ask
 from tests._doors import through_asgi
 from tests._doors import through_wsgi
+from tests._processes import run_pytest
 from tests._scripted import HttpPeer
 from tests._scripted import WebsocketPeer
 
@@ -225,24 +226,5 @@ def test_uvloop() -> None:
     """The core's tests, on another loop."""
     assert all((ROOT / path).exists() for path in CORE)
     pytest.importorskip("uvloop")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "--no-cov",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "tests._uvloop",
-            "-m",
-            "not slow",
-            *CORE,
-        ],
-        cwd=ROOT,
-        timeout=400,
-        capture_output=True,
-        text=True,
-    )
+    done = run_pytest("-p", "tests._uvloop", "-m", "not slow", *CORE, timeout=400)
     assert done.returncode == 0, done.stdout[-5000:]

@@ -3,11 +3,11 @@ to that."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests._processes import run_pytest
 
 ROOT = Path(__file__).parents[2]
 LEFT = {
@@ -24,22 +24,6 @@ LEFT = {
 def test_what_is_left_fails_its_test(what: str, tmp_path: Path) -> None:
     test = tmp_path / "test_left.py"
     test.write_text(f"def test_left():\n    {LEFT[what]}\n    import gc; gc.collect()\n")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "--no-cov",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-c",
-            str(ROOT / "pyproject.toml"),
-            str(test),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    config = str(ROOT / "pyproject.toml")
+    done = run_pytest("-c", config, str(test), timeout=60, cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr

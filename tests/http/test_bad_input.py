@@ -32,6 +32,7 @@ from tests._doors import PATIENCE
 from tests._doors import Reply
 from tests._doors import through_asgi
 from tests._doors import through_wsgi
+from tests._peer import handshake
 
 FORM = b"application/x-www-form-urlencoded"
 MULTIPART = b"multipart/form-data; boundary=x"
@@ -462,19 +463,7 @@ async def test_a_damaged_form_that_is_read_late(
 async def test_handshake(colour: type[t.Any], host: bytes, query: bytes) -> None:
     app = colour(__name__)
     app.websocket("/ws")(lambda: None)
-    sent: list[t.Any] = []
-
-    async def receive() -> t.Any:
-        return {"type": "websocket.connect"}
-
-    async def send(message: t.Any) -> None:
-        sent.append(message)
-
-    scope = {
-        **dict(type="websocket", path="/ws", query_string=query, headers=[(b"host", host)]),
-        "extensions": {"websocket.http.response": {}},
-    }
-    await app(scope, receive, send)
+    sent = await handshake(app, "/ws", headers=[(b"host", host)], query_string=query)
     assert sent[0]["status"] == 400
 
 
