@@ -39,8 +39,13 @@ _QUALIFIED = re.compile(r"\bflask(\.\w+)+\.(?=\w)")
 TEXTS = [
     (re.compile(pattern, re.DOTALL), replacement)
     for pattern, replacement in [
+        (r"No root path can be found for the provided module ('\w+').*", r"\1 has no root path"),
+        (r"('\w+' has no root path):.*", r"\1"),
+        (r"(The environment variable '\w+' is not set).*", r"\1"),
+        (r"The environment variable .* is not a dict \((.*)\)\. Rename.*", r"\1"),
+        (r"(can only be opened for reading), not.*", r"\1."),
         (r"( was set)\.  ?(Set the secret_key on the application).*", r"\1. \2"),
-        (r"The view function for '[\w.]+' did not", "The view function did not"),
+        (r"The view function for '[\w. ]+' did not", "The view function did not"),
         (r"issubclass\(\) arg 1 must be a class", "It is an instance, not a class."),
         (r"^.* is an instance, not a class\..*", "It is an instance, not a class."),
         (r"consistently\.\n.*", "consistently."),
@@ -120,7 +125,8 @@ class Side:
             value = func(*args, **kwargs)
         except Exception as error:
             value = error
-        self.tell("a callable" if callable(value) else value)
+        is_code = callable(value) and not isinstance(value, Exception)
+        self.tell("a callable" if is_code else value)
         return value
 
     def client(self, app: t.Any, **options: t.Any) -> Client:
@@ -145,9 +151,19 @@ class Client:
         except Exception as error:
             self._side.tell(path, error)
             return error
-        lines = [(k.lower(), v) for k, v in response.headers if k.lower() != "date"]
-        self._side.tell(path, response.status, lines, response.get_data())
+        self._side.tell(path, response.status, _lines(response), response.get_data())
         return response
+
+
+def _lines(response: t.Any) -> list[tuple[str, t.Any]]:
+    """Return the headers; the methods that are allowed are a set."""
+    lines = [(name.lower(), value) for name, value in response.headers]
+    told = [
+        (k, sorted(v.split(", ")) if k == "allow" else v)
+        for k, v in lines
+        if k not in ("date", "expires")
+    ]
+    return told
 
 
 class _Records(logging.Handler):
@@ -208,11 +224,15 @@ def play(script: Script, side: Side, number: int) -> list[t.Any]:
         except Exception as error:
             side.tell("in the end", error)
         warned += caught
+    seen = list[t.Any]()
     for each in warned:
         if each.category is not ResourceWarning:
             inside = "/quartish/" in each.filename or "/site-packages/" in each.filename
             where = "inside" if inside else f"{os.path.basename(each.filename)}:{each.lineno}"
-            side.tell("warned", each.category.__name__, str(each.message), where)
+            told = (each.category.__name__, str(each.message), where)
+            if told not in seen:  # as by Python's default filter
+                side.tell("warned", *told)
+                seen.append(told)
     return side.told
 
 
