@@ -35,6 +35,7 @@ MODULES = (
     *("quartish.typing", "quartish.cli", "quartish.serving", "quartish.datastructures"),
     *("quartish.streaming", "quartish.typed", "quartish.typed.openapi", "quartish.groups"),
     *("quartish.tasks", "quartish.tasks.taskiq", "quartish.tasks.celery"),
+    *("quartish.health", "quartish.telemetry"),
 )
 #: Whose members are told of again where a class of ours inherits them.
 _WRITTEN_ON = ("quartish", "werkzeug")

@@ -107,7 +107,8 @@ def _progress() -> t.Callable[[str, int, int], None] | None:
         now = time.monotonic()
         if now - last > _OFTEN:
             last = now
-            click.echo(f"\r{what}: {done} of {whole} files \x1b[K", nl=False, err=True)
+            files = "file" if whole == 1 else "files"
+            click.echo(f"\r{what}: {done} of {whole} {files} \x1b[K", nl=False, err=True)
         if what == "rewriting" and done == whole:
             click.echo("\r\x1b[K", nl=False, err=True)
 

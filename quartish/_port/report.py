@@ -28,12 +28,19 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _SHOWN = 40  # findings of a group in the text
 
 
+def counted(number: int, thing: str) -> str:
+    """Return so many of a thing, in words."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def as_text(report: Report, diff: bool = True) -> str:
     """Return the report as text, after the diff."""
     parts = [one.diff() for one in report.edited] if diff else []
     counts = report.counts()
+    changed = counts["files changed"]
     parts.append(
-        f"{counts['files']} files, {counts['lines']} lines; {counts['files changed']} change.\n"
+        f"{counted(counts['files'], 'Python file')}, {counted(counts['lines'], 'line')};"
+        f" {counted(changed, 'file')} {'changes' if changed == 1 else 'change'}.\n"
     )
     parts.append(_files(report))
     parts.append(_views(report))
@@ -53,11 +60,13 @@ def _views(report: Report) -> str:
     counts = report.counts()
     if not report.views:
         return "No views were found.\n"
+    already, left = counts["views that were async def"], counts["views left def"]
+    others = counts["hooks and error handlers"]
     lines = [
         f"Views: {counts['views']}; {counts['views turned to async def']} turned to async def,"
-        f" {counts['views that were async def']} were it already,"
-        f" {counts['views left def']} stay def (each has a worker thread);"
-        f" {counts['hooks and error handlers']} hooks and error handlers"
+        f" {already} {'was' if already == 1 else 'were'} it already,"
+        f" {left} {'stays' if left == 1 else 'stay'} def (each has a worker thread);"
+        f" {others} {'hook or error handler' if others == 1 else 'hooks and error handlers'}"
     ]
     by_file: dict[str, list[str]] = defaultdict(list)
     for view in report.views:

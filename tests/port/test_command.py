@@ -126,11 +126,25 @@ def test_an_app_does_not_load_libcst() -> None:
     assert done.stdout.split()[0] == "False"
 
 
+def test_one_of_a_kind_is_counted_as_one(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import flask")
+    code, out, _ = call(tmp_path, "--no-diff")
+    assert code == 0 and "1 Python file, 1 line; 1 file changes." in out, out
+    (tmp_path / "app.py").write_text(
+        "from flask import Flask\napp = Flask(__name__)\n"
+        "@app.get('/')\ndef one():\n    return open('x').read()\n"
+        "@app.get('/two')\nasync def two():\n    return ''\n"
+        "@app.errorhandler(404)\ndef missing(error):\n    return open('x').read()\n"
+    )
+    _, out, _ = call(tmp_path, "--no-diff")
+    assert "1 was it already, 1 stays def" in out and "; 1 hook or error handler\n" in out, out
+
+
 def test_many_files_by_many_processes(tmp_path: Path) -> None:
     for number in range(70):
         (tmp_path / f"m{number}.py").write_text(f"from flask import g\nx = {number}\n")
     code, out, _ = call(tmp_path, "--write", "--no-diff")
-    assert code == 0 and "70 files, 210 lines; 70 change." in out
+    assert code == 0 and "70 Python files, 210 lines; 70 files change." in out
     assert (tmp_path / "m69.py").read_text() == "from quartish import g\nx = 69\n"
 
 

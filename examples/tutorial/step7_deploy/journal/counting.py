@@ -24,21 +24,12 @@ def count(database: str) -> int:
     return number
 
 
-async def keep_counting(database: str, seconds: float) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            number = await asyncio.to_thread(count, database)
-        except sqlite3.Error as error:
-            current_app.logger.warning("The entries were not counted: %s", error)
-        else:
-            await announce({"count": number})
+async def tell_how_many() -> None:
+    number = await asyncio.to_thread(count, current_app.config["DATABASE"])
+    await announce({"count": number})
 
 
-@bp.while_app_serving
-async def counting() -> t.AsyncIterator[None]:
-    """Count from start-up to shutdown."""
-    config = current_app.config
-    task = asyncio.create_task(keep_counting(config["DATABASE"], config["COUNT_EVERY"]))
-    yield
-    task.cancel()
+@bp.record_once
+def begin(state: t.Any) -> None:
+    """Count from the app's start-up to its shutdown."""
+    state.app.every(seconds=state.app.config["COUNT_EVERY"])(tell_how_many)

@@ -11,7 +11,8 @@ from quartish.testing import FlaskClient
 
 @pytest.fixture
 def app(tmp_path: Path) -> Flask:
-    app = create_app({"TESTING": True, "DATABASE": str(tmp_path / "journal.sqlite")})
+    database = str(tmp_path / "journal.sqlite")
+    app = create_app({"TESTING": True, "DATABASE": database, "COUNT_EVERY": 0.01})
     made = app.test_cli_runner().invoke(args=["init-db"])
     assert made.exit_code == 0, made.output
     return app

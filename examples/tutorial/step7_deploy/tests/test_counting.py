@@ -4,7 +4,6 @@ from quartish import Flask
 
 
 async def test_pages_are_told_how_many_there_are(app: Flask) -> None:
-    app.config["COUNT_EVERY"] = 0.01
     async with app.test_app():  # start-up and shutdown
         async with app.async_test_client().websocket("/live") as page:
             assert await page.receive_json() == {"listening": True}
