@@ -59,9 +59,10 @@ def mark_async(func: F) -> F:
     it."""
     if sys.version_info >= (3, 12):
         return inspect.markcoroutinefunction(func)
-    if isinstance(func, types.FunctionType):
-        code = func.__code__  # there the flag does nothing else
-        func.__code__ = code.replace(co_flags=code.co_flags | inspect.CO_COROUTINE)
+    marked: t.Any = func
+    if isinstance(marked, types.FunctionType):
+        code = marked.__code__  # there the flag does nothing else
+        marked.__code__ = code.replace(co_flags=code.co_flags | inspect.CO_COROUTINE)
     return func
 
 

@@ -15,7 +15,6 @@ from .._http.headers import breaks
 from .._http.headers import latin_lines
 from .._http.headers import takes_trailers
 from .._http.inbox import give_way
-from ..typing import ASGISend
 from ..typing import Scope
 
 #: By our names: the ASGI extensions that a server may support.
@@ -32,13 +31,15 @@ _PUSHED_HEADERS = ("accept", "accept-encoding", "accept-language", "cache-contro
 class Asking(t.Protocol):
     """A request, as far as this room needs it."""
 
-    scope: Scope
-    #: No request of a user's own making has one.
-    asgi_send: ASGISend
+    #: How often something was refused (`give_way`).
     refusals: int
 
     @property
-    def headers(self) -> Headers: ...
+    def scope(self) -> Scope: ...
+    @property
+    def asgi_send(self) -> t.Any:
+        """ASGI's; a request of a user's own making has none."""
+
     def supports(self, feature: str) -> bool: ...
 
 
@@ -62,11 +63,11 @@ async def hint(request: Asking, links: t.Iterable[str]) -> None:
         await _send(request, {"type": EXTENSIONS["early_hints"], "links": lines})
 
 
-def headers_to_push(request: Asking) -> Headers:
-    """Return those of the client's headers that say what it accepts."""
+def headers_to_push(given: Headers) -> Headers:
+    """Return those of a client's headers that say what it accepts."""
     headers = Headers()
     for name in _PUSHED_HEADERS:
-        for value in request.headers.getlist(name):
+        for value in given.getlist(name):
             headers.add(name, value)
     return headers
 

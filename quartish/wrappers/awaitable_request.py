@@ -453,7 +453,7 @@ class Request(Limits):
 
     async def send_push_promise(self, path: str) -> None:
         """Promise `path` to an HTTP/2 client, with the headers that say what it accepts."""
-        await self._send_push_promise(path, headers_to_push(self))
+        await self._send_push_promise(path, headers_to_push(self.headers))
 
     async def _send_push_promise(self, path: str, headers: Headers) -> None:
         await push(self, path, headers)
