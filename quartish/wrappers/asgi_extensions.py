@@ -1,6 +1,6 @@
 """The ASGI extensions for responses that a server may support, as a request uses them.
 
-The rule: where the server does not offer it, or the request has none, nothing is sent.
+The rule: nothing is sent that the server does not support.
 
 Source: ASGI specification, "Extensions".
 """
@@ -29,7 +29,7 @@ _PUSHED_HEADERS = ("accept", "accept-encoding", "accept-language", "cache-contro
 
 
 class Asking(t.Protocol):
-    """A request, as far as this room needs it."""
+    """What these functions need of a request."""
 
     #: How often something was refused (`give_way`).
     refusals: int
@@ -44,7 +44,7 @@ class Asking(t.Protocol):
 
 
 def is_supported(request: Asking, feature: str) -> bool:
-    """Say whether the request's server can do it. ValueError for what is no feature."""
+    """Say whether the request's server supports an extension. ValueError for an unknown name."""
     if feature not in EXTENSIONS:
         raise ValueError(f"{feature!r} is none of {', '.join(EXTENSIONS)}.")
     offered = request.scope.get("extensions") or ()

@@ -1,4 +1,4 @@
-"""The Request of the awaitable colour: its body is pulled while the view awaits it."""
+"""The Request of the awaitable colour: its body is received while the view awaits it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _NO_FILES: MultiDict[str, t.Any] = ImmutableMultiDict()
 class Request(Limits):
     """A request whose body attributes are awaited: `(await request.form)["name"]`.
 
-    Each may be awaited again. To use one without `await` is an error that says where.
+    Each may be awaited again. Using one without `await` raises TypeError with the line.
 
     Args:
         method: The method, in capitals.
@@ -63,18 +63,18 @@ class Request(Limits):
         headers: The headers.
         root_path: Where the app is mounted.
         http_version: `1.1`, `2`, ...
-        scope: ASGI's.
-        max_content_length: Bytes of body that are read at most; None: as the app says.
+        scope: The ASGI scope.
+        max_content_length: The most bytes of body that are read; None: as the app says.
         body_timeout: Seconds in which more of the body has to come; None: as the app says.
-        send_push_promise: What offers the client a path, in the place of ASGI's message.
+        send_push_promise: A function that pushes a path, in place of the ASGI message.
     """
 
     tells_client = True
     json_module: t.Any = json
     form_data_parser_class = FormDataParser
-    #: The class of `body`. One that is not ours is filled while the body comes in.
+    #: The class of `body`. An object of another class than ours is filled while the body comes.
     body_class: t.Any = Body
-    #: Where the client's messages come in and the server's go out, if it has a client.
+    #: The inbox and the server's `send`, if the request came from a server.
     inbox: Inbox | None = None
 
     _incoming: IncomingBody | None = None
@@ -82,9 +82,9 @@ class Request(Limits):
     _body_timeout: float | None = None
     _form: Form | HTTPException | None = None
     _json: tuple[t.Any] | None = None
-    #: Whether no subclass has a say in how the body is read, and how a form is parsed.
+    #: Whether no subclass redefines how the body is read, and how a form is parsed.
     _reads_plainly = _parses_plainly = True
-    #: What fills a body that is not of our own class.
+    #: The task that fills a body of another class.
     _filling: asyncio.Task[None] | None = None
 
     def __init__(
@@ -120,8 +120,8 @@ class Request(Limits):
     def _from_scope_by_init(
         cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None
     ) -> t.Self:
-        """Make a request of an ASGI http scope by the `__init__` that a subclass has, which is
-        given what *Quart* gives it."""
+        """Make a request of an ASGI http scope by the `__init__` of a subclass, with *Quart's*
+        arguments."""
         conn = Conn.from_scope(scope)
 
         async def promise(path: str, headers: Headers) -> None:
@@ -150,7 +150,7 @@ class Request(Limits):
         type.__setattr__(cls, "_parses_plainly", "make_form_data_parser" not in cls.redefined)
 
     def receive_body(self, body: IncomingBody) -> None:
-        """Take the body that the server is about to hand over."""
+        """Take the body that the server will send."""
         self._incoming = body
 
     # --- the body ---------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class Request(Limits):
         return body
 
     async def _read_whole(self, limit: int | None = None) -> bytes:
-        """Return the whole body; RequestEntityTooLarge (413) past `limit` bytes."""
+        """Return the whole body; RequestEntityTooLarge (413) above `limit` bytes."""
         body = self.body
         if type(body) is Body:
             return await body.read(limit)
@@ -205,7 +205,7 @@ class Request(Limits):
 
     @property
     def body_timeout(self) -> float | None:
-        """Seconds in which more of the body has to come (`BODY_TIMEOUT`); 408 past it."""
+        """Seconds in which more of the body has to come (`BODY_TIMEOUT`), else 408."""
         timeout = self._body_timeout
         if timeout is None:
             timeout = self.config_of_app["BODY_TIMEOUT"]
@@ -250,7 +250,8 @@ class Request(Limits):
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> Coroutine[t.Any]:
         """Await the whole body, decoded with `as_text`. Without `cache` it is not kept for the next
-        time; with `parse_form_data` the form is parsed first, and what that leaves is returned.
+        time; with `parse_form_data` the form is parsed first, and only what it does not use is
+        returned.
 
         Raises:
             RequestEntityTooLarge (413): It is longer than `max_content_length`.
@@ -272,14 +273,14 @@ class Request(Limits):
 
     @property
     def data(self) -> Coroutine[bytes]:
-        """Await the body's bytes, after a multipart form was parsed off it."""
+        """Await the body's bytes that are left after a multipart form was parsed."""
         return Pending("request.data", partial(self.get_data, parse_form_data=True))
 
     # --- forms ------------------------------------------------------------------------------
 
     @property
     def form(self) -> Coroutine[MultiDict[str, str]]:
-        """Await the form's fields. BadRequest (400) where the form is damaged."""
+        """Await the form's fields. BadRequest (400) if the form is damaged."""
         return Pending("request.form", self._read_form, 0)
 
     @property
@@ -300,11 +301,11 @@ class Request(Limits):
 
     @lazy
     def parts(self) -> Parts:
-        """The parts of a multipart form as they come, each to be read before the next: nothing is
-        kept of them, in memory or on disk. `async for part in request.parts`.
+        """The parts of a multipart form as they come, each to be read before the next: they are
+        kept neither in memory nor on disk. `async for part in request.parts`.
 
         Raises:
-            BadRequest (400): The form is damaged; raised where it is seen.
+            BadRequest (400): The form is damaged; raised when that part is reached.
             RequestEntityTooLarge (413): It has more than `max_form_parts` parts, or the body is
                 longer than `max_content_length`.
             RequestTimeout (408): Nothing more came for `body_timeout` seconds.
@@ -341,7 +342,7 @@ class Request(Limits):
                     and self.form_data_parser_class is FormDataParser
                     and self._parses_plainly
                 ):
-                    # PERF(3 us): what the parser does.
+                    # PERF(3 us): the same as the parser does, without making one.
                     body, limit = self.body, self.max_form_memory_size
                     reading = body.read(limit) if type(body) is Body else self._read_whole(limit)
                     data = await reading
@@ -356,7 +357,7 @@ class Request(Limits):
                 else:
                     await self._parse_in_turn()
             except HTTPException as error:
-                self._form = error  # half of the body is gone: no second try
+                self._form = error  # half of the body is used up: no second try
         form: t.Any = self._form
         if isinstance(form, HTTPException):
             await give_way(self)
@@ -371,7 +372,7 @@ class Request(Limits):
         if "parts" in self.__dict__:
             raise RuntimeError(PARTS_TAKEN)
         turn = self._parsing
-        await turn.wait()  # two tasks may want it at once
+        await turn.wait()  # two tasks may read it at the same time
         if self._form is None:
             turn.taken = True
             self.needs_close = True  # there may be files
@@ -386,7 +387,7 @@ class Request(Limits):
 
     @property
     def json(self) -> Coroutine[t.Any]:
-        """Await the body's JSON; None where the mimetype does not say that it is JSON."""
+        """Await the body's JSON; None if the mimetype is not JSON."""
         return Pending("request.json", self.get_json)
 
     @mark_async
@@ -394,7 +395,7 @@ class Request(Limits):
         self, force: bool = False, silent: bool = False, cache: bool = True
     ) -> Coroutine[t.Any]:
         """Await the body's JSON. `force` ignores the mimetype; `silent` gives None, not
-        BadRequest (400), for what is no JSON; `cache` keeps the body and the result."""
+        BadRequest (400), for invalid JSON; `cache` keeps the body and the result."""
         return Pending("request.get_json()", self._read_json, force, silent, cache)
 
     async def _read_json(self, force: bool, silent: bool, cache: bool) -> t.Any:
@@ -403,7 +404,7 @@ class Request(Limits):
         if not (force or self.is_json):
             return None
         if cache and self._reads_plainly:
-            body = self.body  # PERF(1 us): by no detour
+            body = self.body  # PERF(1 us): not through `get_data`
             data = await (body.read() if type(body) is Body else self._read_whole())
         else:
             data = await self.get_data(cache=cache)
@@ -429,8 +430,8 @@ class Request(Limits):
         return self.json_module.loads(data)
 
     def on_json_loading_failed(self, error: Exception | None) -> t.Any:
-        """Raise BadRequest (400); what was wrong is told in debug mode only. What an
-        override returns is taken for the JSON."""
+        """Raise BadRequest (400); the reason is shown in debug mode only. The value that
+        an override returns is used as the JSON."""
         if self.is_debugged():
             raise BadRequest(f"Failed to decode JSON: {error}") from error
         raise BadRequest() from error
@@ -438,13 +439,15 @@ class Request(Limits):
     # --- the client -------------------------------------------------------------------------
 
     async def is_disconnected(self) -> bool:
-        """Say whether the client is known to have left. For views that it does not cancel."""
-        await asyncio.sleep(0)  # lets the reader look
+        """Say whether the client is known to have disconnected. For views that are not cancelled
+        then."""
+        await asyncio.sleep(0)  # lets the reader run
         return self.inbox is not None and self.inbox.disconnect is not None
 
     async def send_early_hints(self, links: t.Iterable[str]) -> None:
         """Tell the client what the page will need while it is made: a 103 with these `Link`
-        headers, `"</style.css>; rel=preload; as=style"`. Nothing where the server has none.
+        headers, `"</style.css>; rel=preload; as=style"`. Nothing is sent if the server does not
+        support it.
 
         Source:
             RFC 8297; ASGI specification, "Early hints".

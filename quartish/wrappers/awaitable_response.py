@@ -1,4 +1,4 @@
-"""The Response of the awaitable colour: what it takes its body from may be awaited."""
+"""The Response of the awaitable colour: its body may come from async iterables."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Response(SansioResponse, metaclass=PartType):
     """A response whose body is awaited: `await response.get_data()`.
 
     The body is given as str or bytes, as an open binary file, or as an iterable of either,
-    async or plain, which is streamed. To await the response itself gives the response.
+    async or plain, which is streamed. Awaiting the response itself gives the response.
 
     Args:
         response: The body.
@@ -80,7 +80,7 @@ class Response(SansioResponse, metaclass=PartType):
 
     default_mimetype: str | None = "text/html"
     automatically_set_content_length = True
-    #: Whether `get_data` keeps what it read from a stream, for the next time.
+    #: Whether `get_data` keeps a stream that it has read, for the next call.
     implicit_sequence_conversion = True
     json_module: t.Any = json
 
@@ -89,14 +89,14 @@ class Response(SansioResponse, metaclass=PartType):
     io_body_class: type[IOBody] = IOBody
     iterable_body_class: type[IterableBody] = IterableBody
 
-    #: Seconds in which more of the body has to be sent; `...` stands for `RESPONSE_TIMEOUT`.
+    #: Seconds in which more of the body has to be sent; `...` means `RESPONSE_TIMEOUT`.
     timeout: float | EllipsisType | None = ...
-    #: What is sent after the body, by name: a value, or a function that is called when the body
-    #: has been sent. Only where `request.supports("trailers")`.
+    #: Trailers, which are sent after the body: by name a value, or a function that is called when
+    #: the body was sent. Nothing is sent unless `request.supports("trailers")`.
     trailers: t.Mapping[str, str | t.Callable[[], str]] | None = None
 
     # PERF(0.5 of 10 us with an after function): a body in memory stays bytes until `response` is
-    # asked for.
+    # read.
     _body: bytes | ResponseBody
     headers: Headers
     _on_close: tuple[t.Callable[[], t.Any], ...] = ()
@@ -121,7 +121,7 @@ class Response(SansioResponse, metaclass=PartType):
         ):
             lines = header_lines(self, headers, mimetype)
             if lines is not None:
-                # PERF(2.3 us): as in the plain colour, without looking through the headers.
+                # PERF(2.3 us): as in the plain colour, without searching the headers.
                 data = data.encode() if type(data) is str else data
                 lines.append(("Content-Length", str(len(data))))
                 self.headers = headers_of(lines)
@@ -137,7 +137,7 @@ class Response(SansioResponse, metaclass=PartType):
             self._take(response)
 
     def _take(self, source: t.Any) -> None:
-        # PERF(0.9 us): the checks below ask abstract classes, of which each takes its time.
+        # PERF(0.9 us): the checks below use abstract classes, which are slow.
         if type(source) is AsyncGeneratorType or type(source) is GeneratorType:
             self._body = self.iterable_body_class(source)
         elif isinstance(source, ResponseBody):
@@ -156,13 +156,13 @@ class Response(SansioResponse, metaclass=PartType):
 
     def __await__(self) -> t.Generator[t.Any, t.Any, t.Self]:
         return self
-        yield  # makes this a generator, which never suspends
+        yield  # makes this a generator; it never suspends
 
     @classmethod
     def force_type(cls, response: t.Any, environ: dict[str, t.Any] | None = None) -> t.Self:
-        """Return a response of whatever class as one of this class.
+        """Return a response of any class as one of this class.
 
-        With an `environ` it may also be a WSGI app, which is called here and now; `from_app`
+        With an `environ` it may also be a WSGI app, which is called at once; `from_app`
         does that in a thread.
         """
         if isinstance(response, Response):
@@ -219,11 +219,11 @@ class Response(SansioResponse, metaclass=PartType):
             self._take(value)
 
     def in_memory(self) -> bytes | None:
-        """Return the body where it is at hand, None where it has to be read."""
+        """Return the body if it is in memory, None if it has to be read."""
         body = self._body
         if isinstance(body, bytes):
             return body
-        if type(body) is IterableBody:  # to ask an abstract class takes longer
+        if type(body) is IterableBody:  # faster than an abstract class
             return None
         return body.selected() if isinstance(body, DataBody) else None
 
@@ -273,7 +273,7 @@ class Response(SansioResponse, metaclass=PartType):
 
     @property
     def json(self) -> Coroutine[t.Any]:
-        """Await the body's JSON; None where the mimetype does not say that it is JSON."""
+        """Await the body's JSON; None if the mimetype is not JSON."""
         return Pending("response.json", self.get_json)
 
     @mark_async
@@ -315,7 +315,7 @@ class Response(SansioResponse, metaclass=PartType):
     # --- the end ----------------------------------------------------------------------------
 
     def call_on_close(self, func: t.Callable[[], T]) -> t.Callable[[], T]:
-        """Call (or await) `func()` when the response was sent, or was not after all."""
+        """Call (or await) `func()` when the response was sent, or when it will not be sent."""
         self._on_close += (func,)
         return func
 
@@ -379,7 +379,7 @@ class Response(SansioResponse, metaclass=PartType):
         return self
 
     async def _take_range(self, request: t.Any, length: int) -> bool:
-        """Select the range that was asked for, if one was; say so."""
+        """Select the range that the request asks for; return whether it asks for one."""
         headers: Headers = request.headers
         if "Range" not in headers or (
             "If-Range" in headers and self._is_modified(request, ignore_if_range=False)
@@ -410,5 +410,5 @@ class Response(SansioResponse, metaclass=PartType):
                 last_modified=self.headers.get("Last-Modified"),
                 ignore_if_range=ignore_if_range,
             )
-        except OverflowError:  # a date that is in no calendar
+        except OverflowError:  # a date that does not exist
             return True

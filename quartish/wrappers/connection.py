@@ -1,5 +1,5 @@
-"""What a Request and a Websocket share: attributes read off the ASGI scope when first
-touched, and what routing found out about the connection."""
+"""What Request and Websocket have in common: attributes computed from the ASGI scope when they are
+first read, and the result of routing."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class ClientDisconnectedError(asyncio.CancelledError):
 
 
 class _CurrentConfig(dict[str, t.Any]):
-    """The config of the current app, by which a request goes that a user has made, as in *Flask*;
-    without one, Werkzeug's limits."""
+    """The config of requests that a user has made: the current app's, as in *Flask*; without an
+    app, Werkzeug's limits."""
 
     def __missing__(self, key: str) -> t.Any:
         ctx = find_context()
@@ -60,12 +60,12 @@ class Conn(SansioRequest, metaclass=PartType):
     """
 
     scope: Scope
-    # What every request is asked for has no default in the class: that alone would keep the
-    # interpreter from looking it up its fast way.
+    # What is read of every request has no default in the class, which would keep the interpreter
+    # from its fast way of reading an attribute.
     #: "GET" for a websocket.
     method: str
-    #: The path below `root_path`. It begins with one slash, however many came: what a rule
-    #: matches and what guards look at is the same.
+    #: The path below `root_path`. It begins with one slash, however many came, so that rules and
+    #: security checks see the same path.
     path: str
     #: The Host header as it came, or "". One that came twice is malformed (RFC 9112, section
     #: 3.2), and so are two of them joined.
@@ -74,15 +74,14 @@ class Conn(SansioRequest, metaclass=PartType):
     raw_cookie: str
     #: The URL rule that matched, or None.
     url_rule: Rule | None = None
-    #: What the rule's converters made of the path, or None where matching failed.
+    #: The arguments that the rule's converters made of the path; None if matching failed.
     view_args: dict[str, t.Any] | None = None
-    #: The exception of a failed match; dispatching raises it.
+    #: The exception if matching failed; dispatching raises it.
     routing_exception: HTTPException | None = None
-    #: The app's JSON provider and its config: it hands them down to the connections that it makes
-    #: (`hand_down`).
+    #: The app's JSON provider and its config, which `hand_down` sets on connections of an app.
     json_module: t.Any = None
     config_of_app: t.Mapping[str, t.Any] = _CurrentConfig()
-    #: Whether `close` has anything to do: something was opened, or a subclass has its own.
+    #: Whether `close` has anything to do: files may be open, or a subclass redefines it.
     needs_close = False
 
     def __init__(
@@ -96,7 +95,7 @@ class Conn(SansioRequest, metaclass=PartType):
         http_version: str,
         scope: Scope,
     ) -> None:
-        """Make a connection of *Quart's* pieces; `scope` says what they leave open."""
+        """Make a connection with *Quart's* arguments; `scope` has the rest."""
         client = scope.get("client")
         super().__init__(
             method,
@@ -110,7 +109,7 @@ class Conn(SansioRequest, metaclass=PartType):
         )
         self.raw_host = ", ".join(headers.getlist("Host"))
         self.raw_cookie = "; ".join(headers.getlist("Cookie"))
-        # It may be the server's connection that notes something there, for its handler.
+        # The same dict, as an app's own class of connections may put something into it later.
         same = scope.get("http_version") == http_version
         self.scope = scope if same else {**scope, "http_version": http_version}
 
@@ -122,8 +121,8 @@ class Conn(SansioRequest, metaclass=PartType):
     def from_scope(cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None) -> t.Self:
         """Make a connection of an ASGI scope, without calling `__init__`.
 
-        PERF(3 us): what every request is asked for is set here and now; the attributes
-        below are for the rest, and for connections that were made another way.
+        PERF(3 us): what is read of every request is set at once. The attributes below compute the
+        rest, and are for connections that were made in another way.
         """
         self = cls.__new__(cls)
         self.scope = scope
@@ -144,14 +143,15 @@ class Conn(SansioRequest, metaclass=PartType):
         return self
 
     def is_debugged(self) -> bool:
-        """Say whether the current app debugs: it is asked, as its class may redefine that."""
+        """Say whether the current app is in debug mode. The app is asked, as it may redefine
+        `debug`."""
         ctx = find_context()
         return ctx is not None and bool(ctx.app.debug)
 
     @lazy
     def raw_headers(self) -> dict[bytes, bytes]:
-        """Header values by lower-case name, the last of each. For look-ups that are not
-        worth a `Headers` object."""
+        """Header values by lower-case name, the last of each. For look-ups that need no
+        `Headers` object."""
         if "headers" in self.__dict__:  # made from headers
             return {
                 name.lower().encode("latin-1"): value.encode("latin-1")
@@ -176,10 +176,10 @@ class Conn(SansioRequest, metaclass=PartType):
         return "/" + self.below_root().lstrip("/")
 
     def below_root(self) -> str:
-        """Return what the scope's path has below `root_path`. Servers differ in whether it holds
-        `root_path`; that is taken off where it is there, by whole segments."""
+        """Return the scope's path below `root_path`. Not all servers include `root_path` in the
+        path; if it is there, it is removed, by whole segments."""
         path: str = self.scope["path"]
-        if not path.isascii():  # half a surrogate pair could not be encoded again
+        if not path.isascii():  # a lone surrogate could not be encoded again
             path = path.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
         if path[:1] != "/":
             path = _origin_form(path)
@@ -190,13 +190,14 @@ class Conn(SansioRequest, metaclass=PartType):
 
     @property
     def path_info(self) -> str:
-        """The path as rules are matched by it: `path`, or "" where nothing came below
+        """The path that rules are matched by: `path`, or "" if nothing came below
         `root_path`, which is redirected to the slash."""
         return self.path if self.path != "/" or self.below_root() else ""
 
     @property
     def log_path(self) -> str:
-        """The path as a log may have it: what would begin a line or move a cursor is escaped."""
+        """The path for logs: characters that could begin a new line or move a cursor are
+        escaped."""
         path: str = self.path
         if path.isprintable():
             return path
@@ -214,8 +215,8 @@ class Conn(SansioRequest, metaclass=PartType):
 
     @lazy
     def args(self) -> MultiDict[str, str]:
-        """The query's parameters. BadRequest (400) where it is no UTF-8."""
-        # PERF(4 us of 18 with four parameters): as Werkzeug reads it, by what reads forms.
+        """The query's parameters. BadRequest (400) if it is not UTF-8."""
+        # PERF(4 us of 18 with four parameters): the parser of forms gives the same as Werkzeug's.
         try:
             return parse_urlencoded(self.query_string, form_class(self), None)
         except BadRequest as error:
@@ -223,11 +224,11 @@ class Conn(SansioRequest, metaclass=PartType):
 
     @lazy
     def full_path(self) -> str:
-        """Path and query. BadRequest (400) where the query is no UTF-8."""
+        """Path and query. BadRequest (400) if the query is not UTF-8."""
         with _as_utf8():
             return super().full_path
 
-    #: Whether the headers begin with who asks, as *Quart's* do: "<local>" where nobody can tell.
+    #: Whether the first header is the client's address, as in *Quart*: "<local>" if it is unknown.
     tells_client: t.ClassVar[bool] = False
 
     @lazy
@@ -239,7 +240,7 @@ class Conn(SansioRequest, metaclass=PartType):
             lines = [(name, " ".join(value.splitlines())) for name, value in lines]
         return headers_of(lines)
 
-    # PERF(7 us each): the headers below are asked for most; they need no `Headers` object.
+    # PERF(7 us each): the headers below are read most often, and need no `Headers` object.
 
     def _one_header(self, name: bytes) -> str | None:
         value = self.raw_headers.get(name)
@@ -247,7 +248,7 @@ class Conn(SansioRequest, metaclass=PartType):
 
     @lazy
     def content_length(self) -> int | None:
-        """Bytes of body that the headers announce; None where they do not say."""
+        """Bytes of body that the headers announce; None if they do not."""
         if "headers" in self.__dict__:
             get: t.Callable[[str], str | None] = self.headers.get
             return get_content_length(get("Content-Length"), get("Transfer-Encoding"))
@@ -283,7 +284,7 @@ class Conn(SansioRequest, metaclass=PartType):
 
     @lazy
     def authorization(self) -> Authorization | None:
-        """The credentials of the Authorization header; None where it is malformed."""
+        """The credentials of the Authorization header; None if it is malformed."""
         try:
             return super().authorization
         except ValueError:
@@ -291,7 +292,7 @@ class Conn(SansioRequest, metaclass=PartType):
 
     @lazy
     def if_range(self) -> IfRange:
-        """The If-Range header; empty where its tag is none (RFC 9110, section 8.8.3)."""
+        """The If-Range header; empty if its tag is malformed (RFC 9110, section 8.8.3)."""
         try:
             if_range = super().if_range
         except OverflowError:
@@ -316,7 +317,7 @@ class Conn(SansioRequest, metaclass=PartType):
         return self._date("if_unmodified_since")
 
     def _date(self, name: str) -> datetime | None:
-        """Return a header's date; None where it is malformed, or in no calendar."""
+        """Return a header's date; None if it is malformed or does not exist."""
         try:
             date: datetime | None = getattr(super(), name)
         except OverflowError:
@@ -366,15 +367,15 @@ class Conn(SansioRequest, metaclass=PartType):
 
 
 def hand_down(app: AppLike, conn: t.Any, send: ASGISend | None = None) -> None:
-    """Give a connection what it needs of the app that makes it; and a request what it may send
-    by."""
+    """Set on a connection what it needs of its app; and on a request the server's `send`, for
+    messages such as early hints."""
     conn.json_module, conn.config_of_app = app.json, app.config
     if send is not None:
         conn.asgi_send = send
 
 
 class _Titles(dict[bytes, str]):
-    """Names of headers as Flask shows them. Clients choose them, so only some are kept."""
+    """Names of headers as Flask shows them. Only some are cached, as clients choose them."""
 
     def __missing__(self, name: bytes) -> str:
         title = name.decode("latin-1").title()
@@ -384,7 +385,7 @@ class _Titles(dict[bytes, str]):
 
 
 def _is_date(date: datetime) -> bool:
-    """Say whether a date can be told in UTC, as it is written."""
+    """Say whether a date can be converted to UTC."""
     try:
         date.astimezone(UTC)
     except OverflowError:
@@ -393,7 +394,7 @@ def _is_date(date: datetime) -> bool:
 
 
 def _origin_form(path: str) -> str:
-    """Return the path of an absolute form (RFC 9112, section 3.2.2); any other as it is."""
+    """Return the path of a URL in absolute form (RFC 9112, section 3.2.2); a path as it is."""
     if path[:1] != "/" and "://" in path:
         return "/" + path.partition("://")[2].partition("/")[2]
     return path

@@ -1,5 +1,5 @@
-"""How much of a body a request takes: its own word, else its route's, else the app's. And what
-its headers say of that body."""
+"""The limits of a request's body: set on the request, else on its route, else by the app. And what
+the headers say of the body."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ PARTS_TAKEN = "The body is read by `request.parts`: take the fields of the form 
 class Limits(Conn):
     """The limits of a request. Each may be set on the request, in the route, in the config."""
 
-    #: ASGI's, of the server; no default in the class, as `Conn` says.
+    #: The server's `send`. It has no default in the class, for the reason that `Conn` gives.
     asgi_send: ASGISend
-    #: How often a read, or a message, was refused.
+    #: How many reads have raised.
     refusals = 0
     _max_content_length: int | None = None
     _max_form_memory_size: int | None = None
@@ -41,12 +41,12 @@ class Limits(Conn):
 
     @property
     def max_content_length(self) -> int | None:
-        """Bytes of body that are read at most; more is a 413. None: no limit."""
+        """The most bytes of body that are read; more is a 413. None: no limit."""
         limit = self._max_content_length
         if limit is None:
             try:
                 limit = self.url_rule.max_content_length  # type: ignore[union-attr]
-            except AttributeError:  # no rule, or one of Werkzeug's own
+            except AttributeError:  # no rule, or a plain one of Werkzeug's
                 pass
             if limit is None:
                 limit = self.config_of_app["MAX_CONTENT_LENGTH"]
@@ -58,7 +58,7 @@ class Limits(Conn):
 
     @property
     def max_form_memory_size(self) -> int | None:
-        """Bytes that form fields which are no files may have; more is a 413."""
+        """The most bytes that form fields without files may have; more is a 413."""
         limit = self._max_form_memory_size
         if limit is None:
             try:
@@ -75,7 +75,7 @@ class Limits(Conn):
 
     @property
     def max_form_parts(self) -> int | None:
-        """Fields and files that a form may have; more is a 413."""
+        """The most fields and files that a form may have; more is a 413."""
         limit = self._max_form_parts
         if limit is None:
             try:
@@ -92,7 +92,7 @@ class Limits(Conn):
 
     @property
     def max_json_parts(self) -> int | None:
-        """Lists and objects that JSON of more than 128 kB may have; more is a 413."""
+        """The most lists and objects that JSON of more than 128 kB may have; more is a 413."""
         limit = self._max_json_parts
         if limit is None:
             try:
@@ -106,12 +106,12 @@ class Limits(Conn):
     @max_json_parts.setter
     def max_json_parts(self, value: int | None) -> None:
         self._max_json_parts = value
-        vars(self).pop("read_json", None)  # what was read ahead, within another limit
+        vars(self).pop("read_json", None)  # JSON that was read ahead under another limit
 
     @property
     def decode_body(self) -> bool:
-        """Whether a body that comes compressed (`Content-Encoding`) is read decoded. Set it before
-        the body is touched; in the plain colour, in the route or the config (`DECODE_BODY`).
+        """Whether a compressed body (`Content-Encoding`) is decoded. Set it before the body is
+        read; in the plain colour, in the route or the config (`DECODE_BODY`).
 
         *Flask:* bodies are read as they come.
         """
@@ -128,7 +128,7 @@ class Limits(Conn):
 
     @property
     def max_decoded_content_length(self) -> int | None:
-        """Bytes that a body may have when it is decoded; more is a 413. None: no limit."""
+        """The most bytes that a decoded body may have; more is a 413. None: no limit."""
         limit = self._max_decoded_content_length
         if limit is None:
             limit = getattr(self.url_rule, "max_decoded_content_length", None)
@@ -141,7 +141,7 @@ class Limits(Conn):
         self._max_decoded_content_length = value
 
     def make_decoder(self) -> Decoder | None:
-        """Return what decodes the body; None where it is to be read as it comes."""
+        """Return the decoder of the body; None if it is read as it comes."""
         if b"content-encoding" not in self.raw_headers or not self.decode_body:
             return None
         names = ",".join(self.headers.getlist("Content-Encoding")).split(",")
@@ -151,21 +151,21 @@ class Limits(Conn):
         return Decoder(", ".join(applied), lambda: self.max_decoded_content_length)
 
     def decoded(self, body: Body) -> Body:
-        """Return a body as it is to be read."""
+        """Return a body, decoded if it has to be."""
         decoder = self.make_decoder()
         return body if decoder is None else DecodedBody(body, decoder)
 
     def make_part_reader(self, pull: Pull, offload: Offload | None) -> PartReader:
-        """Return what reads the form by parts. UnsupportedMediaType (415) for what is no form of
-        parts."""
+        """Return the reader of the form's parts. UnsupportedMediaType (415) if the body is no
+        multipart form."""
         if self.mimetype != MULTIPART:
             raise UnsupportedMediaType(f"The body has to be {MULTIPART}.")
         boundary = self.mimetype_params.get("boundary", "")
         return PartReader(pull, boundary, self.max_form_parts, self.max_form_memory_size, offload)
 
     def supports(self, feature: str) -> bool:
-        """Say whether the server can do this for the response: `"early_hints"`, `"trailers"` (for
-        which the client has to ask, too), `"push"` or `"path_send"`.
+        """Say whether the server supports an extension for the response: `"early_hints"`,
+        `"trailers"` (for which the client has to ask, too), `"push"` or `"path_send"`.
 
         Raises:
             ValueError: It is none of these.
@@ -176,13 +176,13 @@ class Limits(Conn):
         return is_supported(self, feature)
 
     def check_json(self, data: bytes, most: int | None) -> None:
-        """Raise RequestEntityTooLarge (413) where JSON has more than so many lists and objects."""
+        """Raise RequestEntityTooLarge (413) if JSON has more than `most` lists and objects."""
         if most is not None and has_more_parts(data, most):
             raise RequestEntityTooLarge(
                 f"The JSON has more than {most} lists and objects (MAX_JSON_PARTS)."
             )
 
-    # PERF(1 us each): those that announce a body mostly do so in one plain header.
+    # PERF(1 us each): without a `Headers` object, for the headers that announce a body.
 
     @lazy
     def mimetype(self) -> str:

@@ -49,10 +49,9 @@ Form = tuple[t.IO[bytes], ImmutableMultiDict[str, str], ImmutableMultiDict[str, 
 class Request(Limits, BodyRequest):  # type: ignore[misc]
     """A request whose body attributes are plain values.
 
-    Everything of `werkzeug.wrappers.Request` works, and `isinstance` says so. Under ASGI
-    `environ` is built when first touched; it is a real, mutable dict from then on.
-    `populate_request` puts the request into it, `shallow` keeps the body from being read.
-    """
+    Everything of `werkzeug.wrappers.Request` works, and `isinstance` says so. By ASGI `environ` is
+    built when it is first read; it is a real, mutable dict. `populate_request` puts the request
+    into it, `shallow` makes reading the body an error."""
 
     json_module: t.Any = json
     scope: Scope
@@ -62,13 +61,13 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
     form_data_parser_class: type[FormDataParser] = BlockingFormDataParser
     shallow = False
 
-    #: The body as it comes in (ASGI), for routes with `stream_body=True` and the thread lane.
+    #: The body that comes by ASGI, for routes with `stream_body=True` and for the thread lane.
     body: Body | None = None
-    #: What was read of it ahead: bytes, which become a file when somebody asks for one, and
-    #: whether the form or the data was taken from those bytes.
+    #: The body that was read ahead, as bytes (a file is made when something reads one), and
+    #: whether the form or the data was made of these bytes.
     _whole: bytes | None = None
     _taken = False
-    #: Whether no subclass overrides how the body is read and parsed.
+    #: Whether no subclass redefines how the body is read, and how it is parsed.
     _reads_plainly = True
     _file: t.IO[bytes] | None = None
     _parsed: Form | HTTPException | None = None
@@ -100,7 +99,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
 
     @property
     def path_info(self) -> str:
-        """The path as rules are matched by it: `path`, or "" where nothing came below
+        """The path that rules are matched by: `path`, or "" if nothing came below
         `root_path`, which is redirected to the slash."""
         if self.path == "/" and "environ" in self.__dict__:
             return self.path if self.environ.get("PATH_INFO") else ""
@@ -149,7 +148,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
             raise RequestEntityTooLarge()
 
     def read_at_once(self) -> bool:
-        """Do what `read_ahead` does if nobody has to be waited for; say whether it was done."""
+        """Do what `read_ahead` does if that needs no waiting; return whether it was done."""
         body = self.body
         assert body is not None
         if self._whole is not None or self._file is not None:
@@ -163,11 +162,11 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         return len(whole) <= MANY
 
     async def read_ahead(self, last: bool = False) -> bool:
-        """Read the body so that the view finds it: in memory, past 500 kB on disk. Say whether
-        it was read.
+        """Read the body before the view: into memory, or above 500 kB to disk. Return whether it
+        was read.
 
-        Where it is too large, raise RequestEntityTooLarge (413) only the `last` time: until
-        then a before function may raise `max_content_length`, and reading goes on.
+        If it is too large, RequestEntityTooLarge (413) is raised only with `last`: before that, a
+        before function may raise `max_content_length`, and reading goes on.
         """
         body = self.open_body()
         if self._whole is None and self._file is None:
@@ -194,24 +193,24 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         return True
 
     def check_json(self, data: bytes, most: int | None) -> None:
-        """Do as `Limits` does, and note where JSON is read that the headers do not announce: the
-        next such body is read ahead, off the loop, however long it is."""
+        """Do as `Limits` does. Also note that a view reads JSON which the headers do not announce:
+        then such bodies are parsed ahead, off the loop, if they are long."""
         if self.url_rule is not None and not self.is_json:
             t.cast("t.Any", self.url_rule).forces_json = True
         super().check_json(data, most)
 
     def _keep(self, whole: bytes) -> None:
-        """Keep what was read ahead; in the environ, if there is one, as a file."""
+        """Keep the body that was read ahead; if there is an environ, put it there as a file."""
         self._whole = whole
         if "environ" in self.__dict__:
             self._open_input()
 
     def receive_body(self, body: Body) -> None:
-        """Take the body that the server is about to hand over."""
+        """Take the body that the server will send."""
         self.body = body
 
     def open_body(self) -> Body:
-        """Return the body that comes from the server, decoded from now on where it is to be."""
+        """Return the body that comes from the server, decoded if it has to be."""
         body = self.body
         assert body is not None
         if b"content-encoding" in self.raw_headers and type(body) is not DecodedBody:
@@ -226,7 +225,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
             self.environ["wsgi.input"] = stream
 
     def _open_input(self) -> t.IO[bytes] | None:
-        """Return the body that was read ahead as a file, at its end if it was taken."""
+        """Return the body that was read ahead as a file, at its end if it was read."""
         if self._whole is not None:
             file = io.BytesIO(self._whole)
             if self._taken:
@@ -236,10 +235,10 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         return self._file
 
     def take_body(self) -> bytes | None:
-        """Return the whole body, which then counts as read; None where it is not at hand as
-        bytes, or where a subclass overrides how it is read.
+        """Return the whole body, which then counts as read; None if it is not in memory, or if a
+        subclass redefines how it is read.
 
-        PERF(4 us): most bodies are small, and nobody needs a file of them.
+        PERF(4 us): most bodies are small and need no file.
         """
         if (
             self._whole is None
@@ -248,7 +247,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
             or "stream" in self.__dict__
         ):
             return None
-        if self._max_content_length is not None:  # set since it was read, perhaps
+        if self._max_content_length is not None:  # it may have been set after the body was read
             self._check_limit()
         self._taken = True
         return self._whole
@@ -265,7 +264,8 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> bytes | str:
         """Return the whole body, decoded with `as_text`, kept for the next time unless `cache` is
-        false. With `parse_form_data` the form is parsed first, and what that leaves is returned.
+        false. With `parse_form_data` the form is parsed first, and only what it does not use is
+        returned.
 
         Raises:
             RequestEntityTooLarge (413): It is longer than `max_content_length`.
@@ -294,12 +294,12 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
 
     @lazy
     def parts(self) -> Parts:
-        """The parts of a multipart form as they come, each to be read before the next: nothing is
-        kept of them, in memory or on disk. `for part in request.parts` in a `def` view; in an
+        """The parts of a multipart form as they come, each to be read before the next: they are
+        kept neither in memory nor on disk. `for part in request.parts` in a `def` view; in an
         `async def` view, of a route with `stream_body=True`, `async for part in request.parts`.
 
         Raises:
-            BadRequest (400): The form is damaged; raised where it is seen.
+            BadRequest (400): The form is damaged; raised when that part is reached.
             RequestEntityTooLarge (413): It has more than `max_form_parts` parts, or the body is
                 longer than `max_content_length`.
             UnsupportedMediaType (415): The body is no multipart form.
@@ -323,9 +323,9 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         return Parts(self.make_part_reader(pull, offload), read)
 
     def parse_ahead(self) -> None:
-        """Parse the form now, in a thread, leaving the raw body to be read as well.
+        """Parse the form ahead, in a thread. The raw body can still be read.
 
-        What goes wrong is raised where the view touches the form.
+        An exception is raised when the view reads the form.
         """
         try:
             self.fill_form()
@@ -361,7 +361,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
             try:
                 super().load_form_data()
             except BadRequest as error:
-                self._parsed = error  # the body is gone: no second try
+                self._parsed = error  # the body is used up: no second try
                 raise
             except ValueError as error:
                 raise BadRequest("The form could not be parsed.") from error
@@ -369,15 +369,15 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
             attach_enctype_error_multidict(self)
 
     def _urlencoded(self) -> ImmutableMultiDict[str, str] | None:
-        """Return the fields of an urlencoded form where the whole body is at hand as bytes;
-        else None: the parser has to be asked.
+        """Return the fields of an urlencoded form if the whole body is in memory; else None, and
+        the parser is used.
 
-        PERF(7 us): what the parser does, without a file and a parser.
+        PERF(7 us): the same result without a file and a parser.
         """
         if (
             self.mimetype != URLENCODED
             or self.form_data_parser_class is not BlockingFormDataParser
-            or self.is_debugged()  # there is more to look at
+            or self.is_debugged()  # the parser has more to do then
         ):
             return None
         data = self.take_body()
@@ -394,8 +394,8 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
 
     def send_early_hints(self, links: t.Iterable[str]) -> t.Awaitable[None]:
         """Tell the client what the page will need while it is made: a 103 with these `Link`
-        headers, `"</style.css>; rel=preload; as=style"`. An `async def` view awaits it; for a
-        `def` view it is done. Nothing where the server has no such thing.
+        headers, `"</style.css>; rel=preload; as=style"`. An `async def` view has to await
+        it. Nothing is sent if the server does not support it.
 
         Source:
             RFC 8297; ASGI specification, "Early hints".
@@ -406,7 +406,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         return _DONE
 
     def on_json_loading_failed(self, e: ValueError | None) -> t.Any:
-        """Raise BadRequest (400); what was wrong is told in debug mode only."""
+        """Raise BadRequest (400); the reason is shown in debug mode only."""
         try:
             return super().on_json_loading_failed(e)
         except BadRequest as error:
@@ -425,7 +425,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
 
 
 class _Done:
-    """An awaitable with nothing to wait for."""
+    """An awaitable that is done already."""
 
     def __await__(self) -> t.Generator[t.Any, t.Any, None]:
         return

@@ -1,4 +1,4 @@
-"""The body of an awaitable request, pulled from the server while the view awaits it."""
+"""The body of an awaitable request, received from the server while the view awaits it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .connection import ClientDisconnectedError
 
 
 class Turn:
-    """Lets one task at a time do what others then find done.
+    """Lets one task do something while others wait, which then find it done.
 
-    PERF(1.2 us): an `asyncio.Lock`, which is made when a second task comes while it is taken.
+    PERF(1.2 us): its `asyncio.Lock` is made only when a second task comes meanwhile.
     """
 
     taken: bool = False
     _freed: asyncio.Future[None] | None = None
 
     async def wait(self) -> None:
-        """Wait until it may be taken."""
+        """Wait until the other task has ended."""
         while self.taken:
             if self._freed is None:
                 self._freed = asyncio.get_running_loop().create_future()
@@ -43,27 +43,27 @@ class Turn:
 class Body(Turn):
     """A request's body: await it for all of it, or iterate over it for its chunks.
 
-    What was awaited is kept and can be awaited, iterated and parsed again. What was iterated
-    is gone: awaiting then gives the rest.
+    A body that was awaited is kept, and can be awaited, iterated over and parsed again. Chunks that
+    were iterated over are not kept: awaiting then gives the rest.
     """
 
-    #: Bytes that may be received in all; RequestEntityTooLarge (413) past it.
+    #: Bytes that may be received in all; above that RequestEntityTooLarge (413).
     limit: int | None = None
     #: Seconds to wait for more; RequestTimeout (408) then.
     timeout: float | None = None
     #: Whether the headers announce more than `limit`.
     too_large = False
-    #: How often a read was refused.
+    #: How many reads have raised.
     refusals = 0
     #: Bytes that were filled in by hand.
     _filled = 0
-    #: Where a body comes from: the server, or `_feed`, which is what fills it by hand.
+    #: Where the body comes from: the server, or `_feed` for one that is filled by hand.
     _source: IncomingBody | None
     _feed: t.Callable[[Message], None] | None = None
-    #: The pieces that were read, and all of it once that was.
+    #: The chunks that were read; and the whole body once all was read.
     _chunks: deque[bytes]
     _data: bytes | None
-    #: What `anext` goes on with.
+    #: The iterator that `anext` continues.
     _steps: t.AsyncIterator[bytes] | None = None
 
     def __init__(
@@ -73,7 +73,7 @@ class Body(Turn):
     ) -> None:
         """Make a body that is filled by hand: `append` and `set_complete`, as *Quart's* is.
 
-        One that is announced to be too large is refused before it comes.
+        If the headers announce one that is too large, reading raises before it comes.
         """
         messages: asyncio.Queue[Message] = asyncio.Queue()
         source = self._source = IncomingBody(Inbox(messages.get))
@@ -88,14 +88,14 @@ class Body(Turn):
         """Return the body that a server hands over; an empty one without `source`."""
         self = cls.__new__(cls)
         self._source = source
-        self.taken = False  # no default in the class: each read asks for it
+        self.taken = False  # no default in the class, as it is read often
         self._chunks, self._data = deque(), b"" if source is None else None
         return self
 
     def append(self, data: bytes, more: bool = True) -> None:
         """Add to a body that is filled by hand."""
         if data and self.limit is not None and self._filled > self.limit:
-            return  # what is too large is not kept
+            return  # a body that is too large is not kept
         self._fill({"type": "http.request", "body": data, "more_body": more})
         self._filled += len(data)
 
@@ -109,15 +109,15 @@ class Body(Turn):
         self.append(data)
 
     async def get(self) -> bytes:
-        """Return the next chunk, b"" at the end. Raises ClientDisconnectedError where the client
-        left before it (*Quart* 0.23)."""
+        """Return the next chunk, b"" at the end. Raises ClientDisconnectedError if the client
+        disconnected before it (*Quart* 0.23)."""
         try:
             return self._chunks.popleft() if self._chunks else await self._pull()
         except ClientDisconnected as error:
             raise ClientDisconnectedError from error
 
     def disconnect(self) -> None:
-        """Say of a body that is filled by hand that no more of it comes (*Quart* 0.23)."""
+        """Note that no more of a body that is filled by hand will come (*Quart* 0.23)."""
         self._fill({"type": "http.disconnect"})
 
     def set_complete(self) -> None:
@@ -129,13 +129,13 @@ class Body(Turn):
         self.append(data, more=False)
 
     def clear(self) -> None:
-        """Drop what was read and kept."""
+        """Drop the chunks that were kept."""
         self._chunks.clear()
         if self._data is not None:
             self._data = b""
 
     async def read(self, limit: int | None = None) -> bytes:
-        """Return the whole body. Raises RequestEntityTooLarge (413) past `limit` bytes."""
+        """Return the whole body. Raises RequestEntityTooLarge (413) above `limit` bytes."""
         try:
             if self.too_large:
                 raise RequestEntityTooLarge()
@@ -205,10 +205,10 @@ class Body(Turn):
 
 
 async def fill(body: t.Any, source: IncomingBody) -> None:
-    """Hand on what comes in to a body that is filled by hand."""
+    """Fill a body that is filled by hand with the chunks that come."""
     try:
         async for chunk in source:
             body.append(chunk)
         body.set_complete()
-    except HTTPException:  # the client disconnected: who reads is cancelled
+    except HTTPException:  # the client disconnected: the view is cancelled
         pass

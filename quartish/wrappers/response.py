@@ -24,14 +24,14 @@ _WSGI_FACE = (
     *("iter_encoded", "close", "status", "status_code", "is_sequence"),
     "automatically_set_content_length",
 )
-#: Bodies of which a response is made the short way. None where Werkzeug's `__init__` may do what
-#: is not known of.
+#: Types of bodies for which a response is made without Werkzeug's `__init__`. None if this release
+#: of Werkzeug may do something there that we do not know.
 IN_MEMORY = (str, bytes) if KNOWS_RESPONSES else ()
 
 
 def cookie_size(default: int) -> int:
-    """Return `MAX_COOKIE_SIZE` of the current app, if any: a response is made by users, to whom
-    nobody has handed down anything."""
+    """Return `MAX_COOKIE_SIZE` of the current app, if any. It cannot be handed down, as users make
+    responses."""
     ctx = find_context()
     return default if ctx is None else t.cast(int, ctx.app._settings.MAX_COOKIE_SIZE)
 
@@ -45,20 +45,20 @@ class Response(WerkzeugResponse, metaclass=PartType):
         headers: A mapping or pairs.
         mimetype: The media type, to which text has its charset added; HTML by default.
         content_type: The whole Content-Type, in the place of `mimetype`.
-        direct_passthrough: Whether the body is handed to the server as it is.
+        direct_passthrough: Whether the body is given to the server as it is.
 
     Flask:
-        The body may also be an async iterable of str or bytes. It is streamed; code that asks for
-        all of it in a thread without a running loop (`get_data` in a test) gets it read to the end.
+        The body may also be an async iterable of str or bytes. It is streamed. In a
+        thread without a running loop, such as a test's, `get_data` reads all of it.
     """
 
     default_mimetype: str | None = "text/html"
     json_module: t.Any = json
     autocorrect_location_header = False
-    #: Seconds in which more of a streamed body has to be sent; `...` stands for `RESPONSE_TIMEOUT`.
+    #: Seconds in which more of a streamed body has to be sent; `...` means `RESPONSE_TIMEOUT`.
     timeout: float | EllipsisType | None = ...
-    #: What is sent after the body, by name: a value, or a function that is called when the body
-    #: has been sent. Only where `request.supports("trailers")`.
+    #: Trailers, which are sent after the body: by name a value, or a function that is called when
+    #: the body was sent. Nothing is sent unless `request.supports("trailers")`.
     trailers: t.Mapping[str, str | t.Callable[[], str]] | None = None
     response: t.Any
     #: Whether a class redefines how it is sent by WSGI.
@@ -106,7 +106,7 @@ class Response(WerkzeugResponse, metaclass=PartType):
         complete_length: int | None = None,
     ) -> t.Self:
         """Become a 206, 304 or 412 if a GET or HEAD has conditions that say so; return self. A date
-        that is in no calendar is no condition.
+        that does not exist is ignored.
 
         Args:
             request_or_environ: The request.
@@ -132,7 +132,7 @@ class Response(WerkzeugResponse, metaclass=PartType):
 
     def make_sequence(self) -> None:
         if isinstance(self.response, AsyncIterable):
-            # The parent would look for the parts' `close`; here it is the generator's.
+            # The parent would call the parts' `close`; here the generator closes them.
             self.response = list(self.iter_encoded())
         else:
             super().make_sequence()

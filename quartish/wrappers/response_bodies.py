@@ -36,8 +36,8 @@ def _pool_without_app() -> Executor:
 
 
 def view_pool() -> Executor:
-    """Return the pool of the current app for code of the user's; or the thread that the current
-    request has for its hooks, if that is free."""
+    """Return the hook thread of the current request, if it has one that is free; else the current
+    app's pool for code of the user's."""
     ctx: t.Any = find_context()
     if ctx is None:
         return _pool_without_app()
@@ -53,7 +53,7 @@ async def to_file_thread(func: t.Callable[..., T], *args: t.Any) -> T:
 
 
 class ResponseBody(ABC):
-    """What `response.response` is."""
+    """The base class of `response.response`."""
 
     async def __aenter__(self) -> t.Self:
         return self
@@ -70,7 +70,7 @@ class ResponseBody(ABC):
     def __aiter__(self) -> t.AsyncIterator[t.Any]: ...
 
     async def close(self) -> None:
-        """Let go of what the body holds, whether or not it was sent."""
+        """Close what the body uses, whether or not it was sent."""
         return
 
 
@@ -115,7 +115,7 @@ class IterableBody(ResponseBody):
     """A body streamed from an iterable, async or plain, of str or bytes."""
 
     def __init__(self, iterable: t.AsyncIterable[t.Any] | t.Iterable[t.Any]) -> None:
-        #: The iterator as it was given; `is_sync` says that it is a plain one.
+        #: The iterator as it was given; `is_sync` says that it is not an async one.
         self.source: t.Any
         self.iter: t.AsyncIterator[t.Any]
         self.is_sync: bool = not isinstance(iterable, cabc.AsyncIterable)
@@ -137,20 +137,20 @@ class IterableBody(ResponseBody):
             return  # it was closed
         aclose = getattr(self.iter, "aclose", None)
         if aclose is not None:
-            await aclose()  # of a plain iterator that was begun: closes that, in its thread
+            await aclose()  # closes a plain iterator in its thread
         if _is_open(self.source):
             await to_thread(view_pool(), copy_context(), self.source.close)
         self.source = None
 
     def close_here(self) -> None:
-        """Close a plain iterator in this thread, which is the one that iterated over it."""
+        """Close a plain iterator in this thread, in which it was iterated over."""
         if _is_open(self.source):
             self.source.close()
 
 
 def _closing(source: t.Iterator[T]) -> t.Generator[T | None, None, None]:
-    """Make a generator of an iterator that has to be closed, once it was asked for its first
-    item, which is None: to close it closes the iterator, where that was never begun, too."""
+    """Make a generator of an iterator that has to be closed. Its first item is None: from then on
+    closing the generator closes the iterator, also if that was never begun."""
     try:
         yield None
         for item in source:  # noqa: UP028 (which would close it, too)
@@ -164,8 +164,8 @@ def _is_open(source: object) -> bool:
 
 
 async def iterate_in_thread(iterable: t.Iterator[T]) -> t.AsyncGenerator[T, None]:
-    """Iterate over a plain iterator in one worker thread, and close a generator there: what it
-    keeps may belong to that thread."""
+    """Iterate over a plain iterator in one worker thread, and close a generator there: objects that
+    it uses may belong to that thread."""
     context = copy_context()  # one for all steps, as a generator expects
     pool = view_pool()
     thread = Stay(pool) if isinstance(pool, Workers) else pool
@@ -187,7 +187,7 @@ async def iterate_in_thread(iterable: t.Iterator[T]) -> t.AsyncGenerator[T, None
 class _ReadBody(RangeBody):
     """A body read chunk by chunk; once."""
 
-    buffer_size: int = 256 * 1024  # PERF(26 ms for 100 MB, 69 with a quarter): a hop for each
+    buffer_size: int = 256 * 1024  # PERF(26 ms for 100 MB, 69 with a quarter): in a thread
     _position = 0
 
     def __init__(self, size: int, buffer_size: int | None = None) -> None:
@@ -258,7 +258,7 @@ class IOBody(_ReadBody):
         exc_value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Keep the stream: it can be entered again until `close`."""
+        """Do not close the stream here: it can be entered again until `close`."""
 
     async def _read(self, size: int) -> bytes:
         if isinstance(self.io_stream, io.BytesIO):

@@ -1,8 +1,8 @@
-"""What a body attribute of the awaitable colour is until somebody awaits it.
+"""The value of a body attribute of the awaitable colour: what has to be awaited.
 
-A forgotten `await` on a coroutine fails far from the mistake, or not at all. A `Pending`
-names the attribute, the view and the line; to find those costs nothing until it fails.
-"""
+A forgotten `await` of a plain coroutine fails far from the mistake, or not at all. A `Pending`
+raises where it is used, and names the attribute, the view and the line. These are only looked up
+then."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ from .._current import find_context
 
 T_co = t.TypeVar("T_co", covariant=True)
 
-_PASSED_OVER = {"quartish", "werkzeug"}  # between the mistake and us
-_OUTSIDE = {"asyncio", "concurrent", "contextvars", "threading"}  # who runs the view
+_PASSED_OVER = {"quartish", "werkzeug"}  # their frames are skipped
+_OUTSIDE = {
+    "asyncio",
+    "concurrent",
+    "contextvars",
+    "threading",
+}  # frames around the view
 
 
 class Pending(cabc.Coroutine[t.Any, t.Any, T_co]):
-    """The value of `expression` for whoever awaits it, as often as they like.
+    """An awaitable for the value of `expression`, which may be awaited more than once.
 
-    Any other use raises TypeError; to drop it unawaited warns (RuntimeWarning). It is a
-    `Coroutine`, so it can be made a task.
+    Any other use raises TypeError. Dropping it without `await` gives a RuntimeWarning. It is a
+    `Coroutine`, so that a task can be made of it.
     """
 
     _steps: t.Generator[t.Any, t.Any, T_co] | None = None
@@ -60,7 +65,7 @@ class Pending(cabc.Coroutine[t.Any, t.Any, T_co]):
     # --- a forgotten await ------------------------------------------------------------------
 
     def refuse(self, cure: str | None = None) -> t.NoReturn:
-        """Raise TypeError: it was used, or returned from a view, without being awaited."""
+        """Raise TypeError, as it was used, or returned from a view, without `await`."""
         self._used = True
         raise TypeError(
             f"`{self._expression}` is awaitable in a Quart app: write"
@@ -68,7 +73,7 @@ class Pending(cabc.Coroutine[t.Any, t.Any, T_co]):
         )
 
     def __getattr__(self, name: str) -> t.NoReturn:
-        if name.startswith(("_", "cr_", "gi_")):  # what debuggers and event loops look for
+        if name.startswith(("_", "cr_", "gi_")):  # debuggers and event loops look for these
             raise AttributeError(name)
         self.refuse(f"(await {self._expression}).{name}")
 
@@ -93,7 +98,7 @@ def _refuse(pending: Pending[t.Any], *args: t.Any) -> t.NoReturn:
     pending.refuse()
 
 
-# Set from outside: for type checkers it has none of them.
+# Set on the class here, so that type checkers do not see these methods.
 for _name in (
     *("__setitem__", "__delitem__", "__contains__", "__iter__", "__len__", "__bool__", "__call__"),
     *("__aiter__", "__html__", "__lt__", "__gt__", "__eq__", "__ne__"),
@@ -102,7 +107,7 @@ for _name in (
 
 
 class Place(t.NamedTuple):
-    """A line of the user's code, and what it is part of."""
+    """A line of the user's code, and the function that it is in."""
 
     what: str
     file: str
@@ -113,7 +118,7 @@ class Place(t.NamedTuple):
 
 
 def find_place() -> Place:
-    """Return the innermost line of the user's code; the view itself where it has returned."""
+    """Return the innermost line of the user's code; the view's first line if that has returned."""
     view = _find_view()
     frame = sys._getframe(1)
     while _package(frame.f_globals) in _PASSED_OVER and frame.f_back is not None:

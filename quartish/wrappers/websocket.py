@@ -1,4 +1,4 @@
-"""Websockets, the same in both colours: messages are pulled and sent by the handler."""
+"""Websockets, the same in both colours: the handler receives and sends messages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Close = t.Callable[[int, str], t.Awaitable[None]]
 SENDS_PER_TURN = 16
 """Messages sent in a row before other tasks get their turn."""
 READS_PER_LOOK = 16
-"""Messages received before it is looked whether other tasks waited long enough for their turn."""
+"""Messages received before it is checked whether other tasks should get their turn."""
 
 
 class Websocket(JSONMessages):
@@ -55,30 +55,30 @@ class Websocket(JSONMessages):
 
     It is accepted by the first `receive` or `send`, or by `accept`, which may choose a
     subprotocol. `async for message in websocket` ends when the client disconnects. In a `def`
-    handler, which has a worker thread to itself, all of this goes without `await`.
+    handler, which has a worker thread to itself, all of this is used without `await`.
     """
 
     tells_client = True
     json_module: t.Any = json
-    #: *Quart:* 0.23's; an own one is filled by the app's class of connections.
+    #: *Quart:* 0.23's. A subclass's own one is filled by the app's class of connections.
     buffer_class: t.Any = Buffer
-    #: How often it was said that the websocket is over, or that it cannot be used so.
+    #: How many calls have raised, as the websocket has ended or was used in a wrong way.
     refusals = 0
-    # What every message asks for has no default in the class: that alone would keep the
-    # interpreter from looking it up its fast way.
+    # What is read for every message has no default in the class, which would keep the interpreter
+    # from its fast way of reading an attribute.
     #: Whether the handshake was accepted, and whether this side closed the websocket.
     accepted: bool
     closed: bool
-    #: Whether messages may pass without `accept`: it was done, and nobody's own wants to know.
+    #: Whether messages need no call of `accept`: that was done, and no subclass redefines it.
     _open: bool
     inbox: Inbox | None
     asgi_send: ASGISend | None
     #: How many messages were sent since one was received, and when other tasks had a turn.
     sends: int
     since: float
-    #: At how many messages received it is looked for that again.
+    #: The number of received messages at which that is checked again.
     look_at: int
-    #: The inbox, where messages come from it and go to `asgi_send` as they are.
+    #: The inbox, if messages come from there and go straight to `asgi_send`.
     _direct: Inbox | None
     order: Order | None
 
@@ -127,7 +127,7 @@ class Websocket(JSONMessages):
         *steps: t.Any,
         **named: t.Any,
     ) -> None:
-        """Make a websocket of Quart's pieces.
+        """Make a websocket with Quart's arguments.
 
         Args:
             path: The path, decoded.
@@ -136,8 +136,8 @@ class Websocket(JSONMessages):
             headers: The headers.
             root_path: Where the app is mounted.
             http_version: `1.1` or `2`.
-            subprotocols: Those that the client offers, its favourite first.
-            *steps: `receive`, `send`, `accept` and `close`, in the place of ASGI's; `scope`.
+            subprotocols: Those that the client offers, its first choice first.
+            *steps: `receive`, `send`, `accept` and `close`, in place of ASGI's; `scope`.
             **named: The same, by name.
 
         Raises:
@@ -167,7 +167,7 @@ class Websocket(JSONMessages):
     def from_scope(cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None) -> t.Self:
         """Make a websocket of an ASGI websocket scope, after `websocket.connect` was read.
 
-        `__init__` is called where a subclass has one.
+        `__init__` is called if a subclass has one.
         """
         if cls.__init__ is Websocket.__init__:
             self = super().from_scope(scope)
@@ -205,13 +205,14 @@ class Websocket(JSONMessages):
         self.since = 0.0
 
     def connect(self, inbox: Inbox, send: ASGISend) -> None:
-        """Take the client's messages from `inbox` and hand ours to `send`."""
+        """Receive the client's messages from `inbox` and send ours by `send`."""
         self.inbox = inbox
         self.asgi_send = send
 
     @lazy
     def buffer(self) -> t.Any:
-        """The messages to come, where they are put in from outside (*Quart* 0.23)."""
+        """The messages that were not received yet, if the server's connection puts them here
+        (*Quart* 0.23)."""
         return self.buffer_class()
 
     async def _from_buffer(self) -> str | bytes:
@@ -226,17 +227,17 @@ class Websocket(JSONMessages):
     async def accept(
         self, headers: HeadersLike | None = None, subprotocol: str | None = None
     ) -> None:
-        """Accept the handshake, unless that was done."""
-        # No step is looked for in `vars(self)`: that would make a dict of the attributes, in which
-        # each message would look them up more slowly.
+        """Accept the handshake, unless it is accepted."""
+        # `vars(self)` is not used: it would make a dict of the attributes, and reading them would
+        # be slower for each message.
         own_step = getattr(self._accept, "__func__", None) is not Websocket._accept
-        if self.accepted and own_step:  # *Quart:* asks it for each message
+        if self.accepted and own_step:  # *Quart:* calls it for each message
             await self._accept(Headers(headers), subprotocol)
             return
         if self.closed:
             await self._refuse_closed()
         if self.accepted:
-            await asyncio.sleep(0)  # who does nothing but this, in a loop, keeps nobody waiting
+            await asyncio.sleep(0)  # a loop that only calls this must not block others
         else:
             try:
                 lines = Headers(headers)
@@ -263,7 +264,7 @@ class Websocket(JSONMessages):
                 raise
 
     # PERF(0.2 of 1.2 us for a message that is echoed): `waited_for_in_threads`, written out for the
-    # two that every message takes.
+    # two methods that are called for every message.
     @mark_async
     def receive(self) -> t.Coroutine[t.Any, t.Any, str | bytes]:
         """Return the next message: str for a text frame, bytes for a binary one."""
@@ -277,7 +278,7 @@ class Websocket(JSONMessages):
         return coro if this_thread.lane is None else waited_for(coro)
 
     # PERF(0.8 us for a message that is echoed): `_receive` with `Inbox.get`, and `_send` with
-    # `_answer`, written out for the usual case that nothing stands in the way.
+    # `_send_message`, written out for the usual case.
 
     async def _received(self) -> str | bytes:
         if not self._open:
@@ -285,7 +286,7 @@ class Websocket(JSONMessages):
         self.sends = 0
         inbox = self._direct
         if inbox is None or not inbox.free:
-            if self.inbox is not None:  # which may not know of what the app's own way reads
+            if self.inbox is not None:  # an app's own `receive` may not use it
                 await self._look_round(self.inbox)
             data = await self._receive()
         else:
@@ -296,7 +297,7 @@ class Websocket(JSONMessages):
             receive = inbox.receive
             try:
                 message = await receive()
-            except Exception:  # of the server's
+            except Exception:  # of the server
                 await give_way(self)
                 raise
             finally:
@@ -313,8 +314,8 @@ class Websocket(JSONMessages):
         return data
 
     async def _look_round(self, inbox: Inbox) -> None:
-        """Give others their turn, as who reads here may not have waited once. This is before a
-        message is taken: who is cancelled here has none."""
+        """Give other tasks their turn, as reading may not have waited once. This is done before a
+        message is received, so that a cancellation here loses none."""
         self.look_at = inbox.reads + READS_PER_LOOK
         now = monotonic()
         if now - self.since > Turns.LENGTH:
@@ -392,7 +393,7 @@ class Websocket(JSONMessages):
             return
 
     def __iter__(self) -> t.Iterator[str | bytes]:
-        """Iterate in a `def` handler, whose thread waits for each message."""
+        """Iterate in a `def` handler: its thread waits for each message."""
         if not in_lane():
             raise TypeError("Write `async for message in websocket`: this is no worker thread.")
         try:
@@ -413,21 +414,22 @@ class Websocket(JSONMessages):
 
     async def _send(self, data: str | bytes) -> None:
         kind = "text" if isinstance(data, str) else "bytes"
-        await self._answer({"type": "websocket.send", kind: data})
+        await self._send_message({"type": "websocket.send", kind: data})
 
     async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
         raw = accepted_lines(headers) if headers else []
-        await self._answer({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw})
+        message = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw}
+        await self._send_message(message)
 
     async def _close(self, code: int, reason: str) -> None:
         assert self.inbox is not None, "made without an inbox"
         if self.inbox.disconnect is None:
             self.inbox.drop()
-            await self._answer({"type": "websocket.close", "code": code, "reason": reason})
+            await self._send_message({"type": "websocket.close", "code": code, "reason": reason})
 
-    async def _answer(self, message: Message) -> None:
-        """Send an ASGI message. Where the client has disconnected, raise WebSocketDisconnect; but
-        first let the handler receive what came before."""
+    async def _send_message(self, message: Message) -> None:
+        """Send an ASGI message. If the client has disconnected, raise WebSocketDisconnect, but
+        first let the handler receive the messages that came before."""
         assert self.inbox is not None and self.asgi_send is not None, "made without a server"
         if self.inbox.disconnect is None:
             try:
@@ -438,14 +440,13 @@ class Websocket(JSONMessages):
             await self._over(self.inbox.disconnect)
 
     async def _refused(self, error: OSError) -> None:
-        """Take an error of the server's `send`: since ASGI 2.4 that is how a server says
-        that the client has disconnected."""
+        """Handle an OSError of the server's `send`: the client has disconnected (ASGI 2.4)."""
         if self.inbox is None or not self.inbox.pending:
             await self._over({"code": ABNORMAL_CLOSURE}, error)
 
     async def _over(self, message: Message, cause: OSError | None = None) -> t.NoReturn:
-        """Say that the client disconnected. Who goes on all the same, catching it in a loop, is
-        told later each time: nobody else may have to wait for that."""
+        """Raise that the client has disconnected. If the handler catches that in a loop, each time
+        takes longer, so that it does not block others."""
         if self.inbox is not None and self.inbox.listener is not None:
             self.inbox.listener.disconnect_raised()
         await give_way(self)

@@ -1,4 +1,4 @@
-"""A websocket's messages of JSON: what is long is read and written off the loop, in its turn."""
+"""JSON messages of websockets. Long ones are parsed and made off the loop, and keep their order."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .connection import Conn
 
 
 class Order:
-    """Lets one task at a time send, the first that came first, from when a message took long to
-    be made."""
+    """Lets tasks send one after the other, in the order of their calls, once a message has taken
+    long to be made."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -26,7 +26,7 @@ class Order:
 
     @property
     def is_mine(self) -> bool:
-        """Whether this task is the one."""
+        """Whether it is the turn of the current task."""
         return self._owner is not None and self._owner is asyncio.current_task()
 
     async def __aenter__(self) -> None:
@@ -55,7 +55,7 @@ class JSONMessages(Conn):
 
     @waited_for_in_threads
     async def receive_json(self) -> t.Any:
-        """Return the JSON of the next message. Raises ValueError where it is none, or has more
+        """Return the JSON of the next message. Raises ValueError if it is not JSON, or has more
         than `MAX_JSON_PARTS` lists and objects."""
         data = await self.receive()
         try:
@@ -78,9 +78,8 @@ class JSONMessages(Conn):
     async def send_json(self, *args: t.Any, **kwargs: t.Any) -> None:
         """Send a message of JSON: of the one argument, or of a list or dict of them.
 
-        What is long is written in a thread, and must not be changed until this returns; messages
-        that are sent meanwhile come after it.
-        """
+        A long message is made in a thread; its value must not be changed until this returns.
+        Messages that are sent meanwhile come after it."""
         if args and kwargs:
             raise TypeError("`websocket.send_json` takes arguments or keywords, not both.")
         value = args[0] if len(args) == 1 else args or kwargs

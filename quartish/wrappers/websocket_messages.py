@@ -1,4 +1,4 @@
-"""The messages of a websocket: on their way, made ready to be sent, and at their end."""
+"""Messages of a websocket: the exception after the last one, Quart's buffer, and making them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LONGEST_REASON = 123
 class WebSocketDisconnect(ClientDisconnectedError):
     """The client disconnected. Raised by `receive` and `send`, after the last message was received.
 
-    It is a cancellation, as in Quart: `except Exception` does not stop it, `finally` and
-    `except asyncio.CancelledError` run. Whoever of the handler's tasks is told, the handler ends.
+    It is a cancellation, as in Quart: `except Exception` does not stop it, `finally` and `except
+    asyncio.CancelledError` run. In whichever of the handler's tasks it is raised, the handler ends.
 
-    `code` is that of RFC 6455, section 7.4: 1005 where the client gave none, 1006 where it
-    was cut off.
+    `code` is that of RFC 6455, section 7.4: 1005 if the client gave none, 1006 if the
+    connection was lost.
     """
 
     def __init__(self, code: int = NO_STATUS, reason: str = "") -> None:
@@ -35,8 +35,7 @@ class WebSocketDisconnect(ClientDisconnectedError):
 
 
 class Buffer:
-    """Messages on their way, as *Quart* 0.23 has them between a server's connection and who
-    receives."""
+    """The buffer of received messages that *Quart* 0.23 has."""
 
     def __init__(self) -> None:
         self._messages: asyncio.Queue[str | bytes | None] = asyncio.Queue()
@@ -49,22 +48,22 @@ class Buffer:
         """Return the next message. Raises ClientDisconnectedError after the last one."""
         data = await self._messages.get()
         if data is None:
-            self.disconnect()  # for the next
+            self.disconnect()  # so that the next call raises, too
             raise ClientDisconnectedError
         return data
 
     async def __anext__(self) -> t.AsyncGenerator[str | bytes, None]:
-        """Iterate over all of them, as *Quart's* does."""
+        """Iterate over all messages, as *Quart's* does."""
         while True:
             yield await self.get()
 
     def disconnect(self) -> None:
-        """Say that no message comes any more."""
+        """Note that no more messages come."""
         self._messages.put_nowait(None)
 
 
 def sendable(data: t.Any) -> str | bytes:
-    """Return a message as ASGI wants it. Raises TypeError where it is none."""
+    """Return a message as ASGI wants it. Raises TypeError for any other type than str and bytes."""
     if isinstance(data, (str, bytes)):
         return data
     if isinstance(data, (bytearray, memoryview)):
