@@ -2,7 +2,8 @@
 
 There is one class, with or without a connection in it, as in Flask 3.2. It holds data. The code
 that pushes, matches and ends it is in `_dispatch.life`; Flask's public methods for that, such as
-`push`, call it through the flow."""
+`push`, call it through the flow.
+"""
 
 from __future__ import annotations
 

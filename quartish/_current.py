@@ -3,7 +3,8 @@
 It is set where contexts begin and end (`_dispatch.life`), and by whatever enters a context for a
 while: `_dispatch.own_contexts`, a stream that keeps its context (`helpers`), the debugger. Modules
 of ours that need the current app, request or session call the functions here. Users read the
-proxies in `globals`."""
+proxies in `globals`.
+"""
 
 from __future__ import annotations
 

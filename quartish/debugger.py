@@ -3,7 +3,8 @@
 Everything about who may use the console is Werkzeug's: `DebuggedApplication` keeps the secret, the
 PIN, its cookie, the count of wrong ones and the trusted hosts, and responds to what the page asks.
 What is added is where a command runs: in the Context of the request that failed, on the event loop
-or in a worker thread as its view did, and that `await` works in it."""
+or in a worker thread as its view did, and that `await` works in it.
+"""
 
 from __future__ import annotations
 

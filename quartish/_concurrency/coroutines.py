@@ -74,7 +74,8 @@ def drive(coro: t.Coroutine[t.Any, t.Any, T], context: Context | None = None) ->
     `context`, else in a copy of this thread's Context.
 
     Raises RuntimeError if `coro` suspends in another way: then a synchronous call on a running
-    event loop has reached async code of the user's, and cannot wait for it."""
+    event loop has reached async code of the user's, and cannot wait for it.
+    """
     run: t.Callable[..., t.Any] = operator.call if context is None else context.run
     step: t.Callable[[t.Any], t.Any] = coro.send
     value: t.Any = None
@@ -140,7 +141,8 @@ def from_thread(awaitable: t.Awaitable[T], *, prepared: bool = False) -> T:
 
     In a worker of the thread lane the loop is the server's; elsewhere it belongs to this thread and
     outlives the call. The awaitable runs in a copy of this thread's Context; ContextVars that it
-    has changed are changed here afterwards."""
+    has changed are changed here afterwards.
+    """
     context = copy_context()
     try:
         return _wait_for(awaitable, context, prepared)

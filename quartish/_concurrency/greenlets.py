@@ -2,7 +2,8 @@
 
 Each step of a coroutine runs in a greenlet of its own. If a function that it calls has to wait
 (`pause`), that greenlet is suspended. The task then awaits the awaitable, in its own Context, and
-the function goes on with the result. This needs the package `greenlet`."""
+the function goes on with the result. This needs the package `greenlet`.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@ warning if an agent does not recognise quartish as Flask.
 
 Most agents keep their state in ContextVars, which are copied anyway. New Relic keeps transactions
 by the id of the thread, or of the task, and has functions to hand them over, which it uses for
-asgiref; the names below are its own."""
+asgiref; the names below are its own.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Async code that the thread meets runs on the task's loop (`Lane.run`), while the thread waits. The
 task waits for the end of the thread also when it is cancelled, unless the thread catches every
-cancellation and asks for more async code in a loop."""
+cancellation and asks for more async code in a loop.
+"""
 
 from __future__ import annotations
 
@@ -252,7 +253,8 @@ async def to_thread(
 
     The end of the thread is always waited for. If the caller is cancelled, async code that the
     thread waits for is cancelled, and the cancellation is raised when the thread has ended. Only a
-    thread that catches these cancellations, and keeps asking for more async code, is given up."""
+    thread that catches these cancellations, and keeps asking for more async code, is given up.
+    """
     lane = Lane() if lane is None else lane
     if context is None:
         work = _Work(func, args, lane)

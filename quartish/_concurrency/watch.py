@@ -2,7 +2,8 @@
 
 A `Watch` is called each time that the coroutine begins to wait, and when it is cancelled. It may
 delay a cancellation, and it may give the coroutine up if that catches every cancellation. No task
-is made for this."""
+is made for this.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +86,8 @@ class Shelter(asyncio.Future[None]):
     """A future that a task waits for in place of the one that its coroutine waits for (`waiting`).
 
     Without a watch, cancelling the task does not cancel `waiting`. With one it does, but the watch
-    can also make the task go on before `waiting` is done."""
+    can also make the task go on before `waiting` is done.
+    """
 
     #: Whether it was cancelled by a timeout or a task group, which may be the coroutine's own.
     by_itself: bool = False

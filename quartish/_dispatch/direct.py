@@ -1,7 +1,8 @@
 """What most views return, encoded for sending at once, when nothing would look at a Response.
 
 PERF(3 us; 12 of 30 where a session is written): saves a Response, its Headers and its list of
-chunks."""
+chunks.
+"""
 
 from __future__ import annotations
 

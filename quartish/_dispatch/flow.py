@@ -18,7 +18,8 @@ The flow is written once, for requests and for websockets (`_dispatch.websocket`
 differ). The doors drive it on a loop or in a thread (`_concurrency.coroutines`). So it must await
 nothing but its own steps and `awaited(...)`. Every step can be overridden: if a subclass of the
 app, or the app object itself, redefines the method that belongs to a step, the flow calls that
-method instead of the step."""
+method instead of the step.
+"""
 
 from __future__ import annotations
 

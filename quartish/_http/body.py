@@ -56,7 +56,8 @@ class Body:
     Raises RequestEntityTooLarge (413) as soon as more than `limit` bytes have come, RequestTimeout
     (408) when nothing came for `timeout` seconds, and ClientDisconnected (400) when the client
     disconnected before the end. Nothing is lost by a 413: after the limit was raised, reading goes
-    on where it stopped."""
+    on where it stopped.
+    """
 
     #: How many reads have raised.
     refusals: int = 0
@@ -123,7 +124,8 @@ class Body:
         to be awaited.
 
         PERF(0.5 us): mostly a body comes together with its headers. Then no timer and no coroutine
-        are made."""
+        are made.
+        """
         if self.limit is not None and self.received > self.limit:
             raise RequestEntityTooLarge()
         if self._held:

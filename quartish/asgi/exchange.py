@@ -150,7 +150,8 @@ class Exchange(Watch):
     """A connection, its context and the flow that handles it.
 
     Of cancellations it knows three kinds: our own (`cancels`), because the client has disconnected
-    or the response stalled; the server's; and those of the user's code, such as a timeout."""
+    or the response stalled; the server's; and those of the user's code, such as a timeout.
+    """
 
     inbox_class: t.ClassVar[type[Inbox]] = HttpInbox
     #: The body that is to come, if any.

@@ -2,7 +2,8 @@
 that hooks and views call.
 
 Python's warning comes when the coroutine is collected, may name a function of ours, and does not
-say what to do. Here the log says at which line it was, what was not done, and what to write."""
+say what to do. Here the log says at which line it was, what was not done, and what to write.
+"""
 
 from __future__ import annotations
 

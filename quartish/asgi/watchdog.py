@@ -1,7 +1,8 @@
 """Debug mode's watchdog: it logs which view blocks the event loop, at which line, and what to do.
 
 Each step of a request on the loop is timed. While a step takes long, a thread looks at its stack,
-as afterwards nothing shows what it did."""
+as afterwards nothing shows what it did.
+"""
 
 from __future__ import annotations
 

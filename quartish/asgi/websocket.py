@@ -208,7 +208,8 @@ class WebsocketExchange(Exchange):
 
         A handler that raises a CancelledError of its own has failed, but that is not logged. If it
         had not accepted the handshake, nothing is sent, as in *Quart*, and the server sends a 500.
-        The handler's `context` is given when this is called outside of it."""
+        The handler's `context` is given when this is called outside of it.
+        """
         if isinstance(error, Exception):
             if not shows_errors(self.app):
                 await self.close_with(INTERNAL_ERROR)

@@ -1,7 +1,7 @@
 """Groups of websockets, in one process or in many: join, leave, send to all (but me), who is there.
 
-Each member has a bounded queue of what it is yet to be sent. One whose client takes too slowly is
-closed with 1013 (try again later); nobody waits for it, and none of the others misses a message.
+Each member has a bounded queue of messages to be sent. A member whose client reads too slowly is
+closed with 1013 (try again later): others do not wait for it, and miss no message.
 
 *Flask:* has no websockets; Flask-SocketIO calls these rooms.
 """
@@ -36,7 +36,7 @@ if t.TYPE_CHECKING:
 __all__ = ["Groups", "Member", "Message", "TooSlow"]
 
 TURNS = 20
-"""Turns of the loop that a burst of messages gives its members, for each message."""
+"""Turns of the loop given to the members for each message, when many come at once."""
 TRY_AGAIN_LATER = 1013
 """Source: IANA, "WebSocket Close Code Number Registry"."""
 
@@ -44,14 +44,14 @@ Encode = Callable[[Message], str | bytes]
 
 
 class TooSlow(Exception):
-    """A subscriber has not taken what was sent to it: some of it is lost."""
+    """A subscriber has read too slowly, and so has lost messages."""
 
 
 class Member:
     """A websocket in a group.
 
     Attributes:
-        id: Its name in the group, made up for this connection.
+        id: Its id in the group, made for this connection.
         group: The group's name.
     """
 
@@ -66,21 +66,21 @@ class Member:
         await self._groups.send(self.group, data, but=self)
 
     def messages(self, type: t.Any = None, *, limit: int | None = None) -> AsyncIterator[t.Any]:
-        """Iterate over what the client says, until it leaves: `async for said in me.messages():`.
-        Replies to the heartbeat are left out.
+        """Iterate over the client's messages until it disconnects: `async for said in
+        me.messages():`. Replies to the heartbeat are left out.
 
         Args:
-            type: What JSON is read as, which needs `quartish[typed]`; None for text and bytes as
-                they come. A client that says anything else is closed with 1007.
+            type: The type that JSON is read as, which needs `quartish[typed]`; None for text and
+                bytes as they come. A client that sends anything else is closed with 1007.
             limit: Bytes that a message may have, in place of the groups' `limit`. A client that
-                says more at once is closed with 1009.
+                sends a longer one is closed with 1009.
         """
         most = self._groups.limit if limit is None else limit
         return messages_of(self._websocket, type, most)
 
 
 class _Queue:
-    """What one member is yet to be sent."""
+    """The queue of messages that a member has not been sent yet."""
 
     def __init__(self, size: int) -> None:
         self._messages: asyncio.Queue[Message] = asyncio.Queue(size)
@@ -99,7 +99,7 @@ class _Queue:
         return 2 * self._messages.qsize() > self._messages.maxsize
 
     async def after(self, last: str) -> AsyncIterator[Message]:
-        """Yield the messages after that one, those to come as well."""
+        """Yield the messages after that one, and all further ones."""
         seen = order(last)
         while True:
             message = await self._messages.get()
@@ -116,18 +116,17 @@ class Groups:
     Args:
         app: The app, with which the groups start and stop.
         url: None for memory, or the address of a Redis server.
-        queue: Messages that a member may be behind before it is closed.
-        history: Messages of each group that are kept for those who come back.
-        keep: Seconds for which they are, after the last one of the group: names of groups may be
-            made up by clients.
-        prefix: What all keys in Redis begin with.
-        patience: Seconds for which what is sent waits for a Redis that cannot be reached.
-        limit: Bytes that a message may have, of what is sent to groups and of what clients say to
+        queue: How many messages a member may be behind before it is closed.
+        history: How many messages of each group are kept for clients that reconnect.
+        keep: Seconds for which they are kept after the last one of the group, as clients may make
+            up any number of names of groups.
+        prefix: The beginning of all keys in Redis.
+        patience: Seconds for which sending waits if Redis cannot be reached.
+        limit: Bytes that a message may have, of those sent to groups and of those from clients in
             `Member.messages`; None for any number.
-        heartbeat: Seconds after which a client that has said nothing is sent "ping", which it is
-            to reply "pong" or send anything else; one that sends nothing for as long again is
-            disconnected.
-            None for no heartbeat.
+        heartbeat: Seconds after which a client that has sent nothing is sent "ping". It has to
+            reply "pong", or send anything else; one that sends nothing for as long again is
+            disconnected. None for no heartbeat.
 
     Raises:
         ValueError: `url` is not one of Redis.
@@ -175,16 +174,17 @@ class Groups:
                 await self.close()
 
     async def open(self) -> None:
-        """Begin, where no app does it."""
+        """Start, if that is not done by an app."""
         await self._broker.open()
 
     async def close(self) -> None:
-        """End, where no app does it."""
+        """Stop, if that is not done by an app."""
         await self._broker.close()
 
     async def _deliver(self, message: Message) -> None:
-        """Give a message to the members that are here. Those who have much to send get turns of the
-        loop, so that a burst overtakes nobody whose client takes what it is sent."""
+        """Put a message into the queues of the members in this process. If many messages come at
+        once, the members get turns of the loop to send them, so that only slow clients fall
+        behind."""
         crowded = [queue for queue in self._queues.get(message.group, ()) if queue.put(message)]
         turns = TURNS if crowded else 0
         while turns and any(queue.is_crowded() for queue in crowded):
@@ -192,19 +192,19 @@ class Groups:
             await asyncio.sleep(0)
 
     async def send(self, group: str, data: t.Any, *, but: Member | None = None) -> None:
-        """Send to all members of a group, in every process. From anywhere: websockets, requests,
-        tasks.
+        """Send to all members of a group, in every process. May be called anywhere: in websockets,
+        requests, tasks.
 
         Args:
             group: The group's name.
             data: Text or bytes, sent as such; anything else is sent as JSON, dataclasses and
                 models of msgspec's and pydantic's too.
-            but: A member that is not sent it.
+            but: A member that the message is not sent to.
 
         Raises:
-            TypeError: JSON cannot say `data`.
+            TypeError: `data` cannot be made JSON.
             ValueError: It has more bytes than `limit`.
-            redis.RedisError: Redis was not there for `patience` seconds.
+            redis.RedisError: Redis could not be reached for `patience` seconds.
         """
         if self.limit is not None:
             text = data if isinstance(data, str | bytes) else pack(data)
@@ -229,16 +229,16 @@ class Groups:
         caught_up: str | bytes | None = None,
         encode: Encode = Message.encode,
     ) -> AsyncIterator[Member]:
-        """Make the current websocket a member of a group inside of `async with`: it is sent what
-        the group is sent. The handler goes on meanwhile, to receive, or to join further groups.
+        """Make the current websocket a member of a group inside of `async with`: messages to the
+        group are sent to it. The handler goes on meanwhile, to receive, or to join further groups.
 
         Args:
             group: The group's name.
-            info: What `members` tells of it: what JSON can say.
-            after: The id of the last message that the client has seen, to begin with those that it
-                missed; None for nothing. What is no id begins with all that are kept.
-            caught_up: What is sent between what was missed and what is new; None for nothing.
-            encode: Says what is sent of a message, in place of its data alone.
+            info: What `members` returns for it; anything that can be made JSON.
+            after: The id of the last message that the client has seen, to send those that it
+                missed first; None for none. Anything that is not an id sends all that are kept.
+            caught_up: A message between those that were missed and the new ones; None for none.
+            encode: A function that returns what is sent of a message; by default its data.
 
         Raises:
             RuntimeError: No websocket is active.
@@ -246,7 +246,7 @@ class Groups:
         websocket = current_context(NO_WEBSOCKET).websocket
         member = Member(self, group, websocket)
         async with self._listen(group) as queue:
-            try:  # also when the client disconnects, or Redis is not there, meanwhile
+            try:  # the client may disconnect meanwhile, or Redis be out of reach
                 await self._broker.enter(group, member.id, info)
                 sending = self._send_on(websocket, queue, member, after, caught_up, encode)
                 async with _beside(sending):
@@ -258,10 +258,10 @@ class Groups:
     async def subscribe(
         self, group: str, *, after: str | None = None
     ) -> AsyncIterator[AsyncIterator[Message]]:
-        """Give what a group is sent to whoever is no websocket.
+        """Receive a group's messages in code that is no websocket, such as a stream.
 
         `async with groups.subscribe("news") as messages:`, and inside `async for message in
-        messages:`. The iterator raises TooSlow when more came than the queue holds.
+        messages:`. The iterator raises TooSlow when more messages came than the queue holds.
 
         Args:
             group: The group's name.
@@ -289,7 +289,7 @@ class Groups:
     async def _messages(
         self, group: str, queue: _Queue, after: str | None
     ) -> AsyncIterator[Message | None]:
-        """Yield what was missed, None, and what comes."""
+        """Yield the messages that were missed, then None, then the new ones."""
         last = ""
         if after is not None:
             for message in await self._broker.replay(group, after):
@@ -310,7 +310,7 @@ class Groups:
         caught_up: str | bytes | None,
         encode: Encode,
     ) -> None:
-        """Send what comes, until the member is too slow."""
+        """Send messages as they come, until the member is too slow."""
 
         async def send() -> None:
             async for message in self._messages(member.group, queue, after):
@@ -346,8 +346,9 @@ async def _only_messages(items: AsyncIterator[Message | None]) -> AsyncIterator[
 
 @asynccontextmanager
 async def _beside(work: t.Coroutine[t.Any, t.Any, None]) -> AsyncIterator[None]:
-    """Run `work` in a task beside what is inside, and end it after. What it raises is raised
-    inside at once, as a task group's would be, but as it is."""
+    """Run `work` in a task beside the block, and cancel it at the end of the block. An exception of
+    the task is raised inside the block at once, as by a task group, but not within an
+    ExceptionGroup."""
     host = asyncio.current_task()
     assert host is not None
     cancels = host.cancelling()

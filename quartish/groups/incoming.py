@@ -1,4 +1,4 @@
-"""What a member's client says: messages within limits and of a type, and whether it is still there.
+"""The messages of a member's client: their limits and types, and the heartbeat.
 
 ASGI has no ping: servers send theirs by themselves, or not at all, and some ignore the reply. The
 heartbeat here is a message, to which a page replies by one.
@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator
 from ..wrappers.websocket_messages import ABNORMAL_CLOSURE
 
 PING = "ping"
-"""What a client is sent that has said nothing for a while."""
+"""The message for a client that has sent nothing for a while."""
 PONG = "pong"
-"""What it replies."""
+"""Its reply."""
 
 # Source: RFC 6455, section 7.4.1.
 INVALID_DATA = 1007
@@ -29,8 +29,8 @@ PARTING = 5.0
 
 
 def decoder(kind: t.Any) -> t.Callable[[str | bytes], t.Any] | None:
-    """Return what reads JSON as a type, and raises ValueError; None for no type. Raises
-    ModuleNotFoundError."""
+    """Return a function that reads JSON as a type, and raises ValueError; None for no type. Raises
+    ModuleNotFoundError if `quartish[typed]` is not installed."""
     if kind is None:
         return None
     try:
@@ -52,12 +52,13 @@ def decoder(kind: t.Any) -> t.Callable[[str | bytes], t.Any] | None:
 
 
 def size_of(data: str | bytes) -> int:
-    """Return how many bytes a message has on the wire."""
+    """Return how many bytes a message has when it is sent."""
     return len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
 
 
 async def messages_of(websocket: t.Any, kind: t.Any, limit: int | None) -> AsyncIterator[t.Any]:
-    """Yield what the client says until it leaves, or says what it may not: then it is closed."""
+    """Yield the client's messages until it disconnects. It is closed if a message is not
+    allowed."""
     decode = decoder(kind)
     async for data in websocket:
         if data == PONG:
@@ -76,14 +77,14 @@ async def messages_of(websocket: t.Any, kind: t.Any, limit: int | None) -> Async
 
 
 async def keep_alive(websocket: t.Any, seconds: float) -> None:
-    """Send a ping whenever the client has said nothing for so long; where it says nothing for as
-    long again, it is gone: the handler ends as when a client disconnects."""
+    """Send a ping when the client has sent nothing for so many seconds. If it sends nothing for as
+    long again, it counts as disconnected, and the handler ends."""
     inbox = websocket.inbox
     heard, asked = -1, False
     while True:
         await asyncio.sleep(seconds)
         now = inbox.reads + inbox.pending
-        if now != heard or inbox.pending:  # it speaks, or is not listened to
+        if now != heard or inbox.pending:  # it has sent something, or the handler has not read it
             heard, asked = now, False
             continue
         if asked or not await _sent(websocket, seconds):
@@ -93,8 +94,9 @@ async def keep_alive(websocket: t.Any, seconds: float) -> None:
 
 
 async def part(websocket: t.Any, code: int, reason: str, seconds: float | None = None) -> None:
-    """Close a websocket; if the client does not receive that, or does not reply, end its handler
-    as when a client disconnects. Who awaits this is cancelled when the handler ends by itself."""
+    """Close a websocket; if the client does not receive that, or does not reply, end its handler as
+    when a client disconnects. The task that awaits this is cancelled when the handler ends by
+    itself."""
     inbox = websocket.inbox
     try:
         async with asyncio.timeout(PARTING if seconds is None else seconds):
@@ -111,7 +113,7 @@ async def part(websocket: t.Any, code: int, reason: str, seconds: float | None =
 
 
 async def _sent(websocket: t.Any, seconds: float) -> bool:
-    """Send a ping; return whether the client took it."""
+    """Send a ping; return whether that could be sent."""
     try:
         async with asyncio.timeout(seconds):
             await websocket.send(PING)

@@ -1,4 +1,4 @@
-"""Groups in the memory of one process, and what every broker has to do."""
+"""Groups in the memory of one process, and the interface of brokers."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from .messages import unpack
 
 
 class Broker(t.Protocol):
-    """Takes messages of any process, and gives each process all of them, in one order."""
+    """Distributes messages: all processes get those of any process, in the same order."""
 
     @property
     def is_open(self) -> bool:
-        """Whether messages come."""
+        """Whether messages are delivered."""
         ...
 
     async def open(self) -> None:
-        """Deliver each message from now on."""
+        """Begin to deliver messages."""
 
     async def close(self) -> None:
-        """Deliver no more."""
+        """End the delivery."""
 
     async def publish(self, group: str, data: t.Any, sender: str) -> None:
-        """Send a message, this process's own members included."""
+        """Send a message, also to the members in this process."""
 
     async def replay(self, group: str, after: str) -> list[Message]:
-        """Return what is kept of a group's messages since the one of that id."""
+        """Return the messages of a group that are kept, after the one with that id."""
         ...
 
     async def enter(self, group: str, member: str, info: t.Any) -> None:
-        """Tell of a member."""
+        """Add a member."""
 
     async def leave(self, group: str, member: str) -> None:
-        """Tell of a member no more."""
+        """Remove a member."""
 
     async def members(self, group: str) -> dict[str, t.Any]:
-        """Return what is told of a group's members, by their ids, in all processes."""
+        """Return the `info` of a group's members in all processes, by their ids."""
         ...
 
 
 class MemoryBroker:
     """The groups of this process alone."""
 
-    is_open = True  # also where nothing starts the app, as in many a test
+    is_open = True  # also if nothing starts the app, as in many tests
 
     def __init__(
         self, deliver: Callable[[Message], Awaitable[None]], history: int, keep: float
@@ -60,7 +60,7 @@ class MemoryBroker:
         self._keep = keep
         self._last = (0, 0)
         self._members: defaultdict[str, dict[str, t.Any]] = defaultdict(dict)
-        #: By group, what is kept and since when nothing was added; the one of longest ago first.
+        #: By group, the messages that are kept and when the last one came; the oldest first.
         self._kept: dict[str, tuple[float, deque[Message]]] = {}
 
     async def open(self) -> None: ...
@@ -70,7 +70,7 @@ class MemoryBroker:
     async def publish(self, group: str, data: t.Any, sender: str) -> None:
         now, (then, number) = time.time_ns() // 1_000_000, self._last
         self._last = (now, 0) if now > then else (then, number + 1)
-        # As what came through another process: what is changed later was sent as it was.
+        # As through Redis: changing the data later does not change the message.
         message = Message.of("{}-{}".format(*self._last), group, pack(data), sender)
         if self._history > 0:
             self._add(group, message)

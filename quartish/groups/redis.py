@@ -1,9 +1,9 @@
 """Groups that any number of processes share through Redis.
 
-All messages go through one stream, which each process reads for itself, from the last one it has
-seen on: what is sent while a process does not reach Redis reaches it afterwards. What is kept for
-those who come back stands in a stream for each group. Who is there is told in a hash for each
-group, and believed while the process that said so says that it lives.
+All messages go through one stream. Each process reads it from the last message that it has seen, so
+that it gets messages later that were sent while it could not reach Redis. Each group has a stream
+of its own with the messages for clients that reconnect, and a hash with its members. The members of
+a process count as long as that process renews a key.
 
 *Source:* Redis, "Streams"; it needs Redis 5 or later.
 """
@@ -32,14 +32,14 @@ T = t.TypeVar("T")
 log: logging.Logger = logging.getLogger(__name__)
 
 PASSING = 100_000
-"""Messages of all groups that are kept for processes that do not reach Redis."""
+"""How many messages of all groups are kept for processes that cannot reach Redis."""
 AGAIN = 0.2
-"""Seconds between attempts to reach it."""
+"""Seconds between attempts to reach Redis."""
 LIFE = 30
-"""Seconds for which a process that says nothing is believed to live."""
+"""Seconds after which a process that has not renewed its key counts as ended."""
 
-#: Numbers and keeps a message in one step. One that is sent again, as nobody heard whether it had
-#: come, is not sent twice.
+#: Numbers and stores a message in one step. A message that is sent again, as there was no reply, is
+#: not stored twice.
 _PUBLISH = """
 if not redis.call('SET', KEYS[3], 1, 'NX', 'EX', 60) then return end
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], '*',
@@ -78,7 +78,7 @@ class RedisBroker:
         self._all = f"{prefix}:messages"
         self._process = uuid4().hex
         self._here: dict[tuple[str, str], bytes] = {}
-        #: Members that have left, of which that is not told yet.
+        #: Members that have left, and are not removed in Redis yet.
         self._left: set[tuple[str, str]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -111,7 +111,7 @@ class RedisBroker:
         await self._try(lambda: self._redis.eval(_PUBLISH, len(keys), *keys, *given))
 
     async def replay(self, group: str, after: str) -> list[Message]:
-        # What is no id is before all of them.
+        # Text that is no id comes before all.
         last = order(after)
         begin = "-" if last == NO_ID else "({}-{}".format(*last)
         kept = await self._try(lambda: self._redis.xrange(self._key("kept", group), min=begin))
@@ -125,7 +125,7 @@ class RedisBroker:
     async def leave(self, group: str, member: str) -> None:
         self._here.pop((group, member), None)
         self._left.add((group, member))
-        with suppress(self._error):  # else it is told later
+        with suppress(self._error):  # else it is done later
             await self._forget(group, member)
 
     async def members(self, group: str) -> dict[str, t.Any]:
@@ -141,10 +141,10 @@ class RedisBroker:
                 await self._redis.hdel(key, member)
         return found
 
-    # --- what goes on -----------------------------------------------------------------------------
+    # --- the delivery -----------------------------------------------------------------------------
 
     async def _read(self, last: str) -> None:
-        """Deliver what comes after the message `last`, for as long as the app serves."""
+        """Deliver the messages after `last`, as long as the app serves."""
         away = False
         while True:
             try:
@@ -164,11 +164,12 @@ class RedisBroker:
                     last = number.decode()
                     try:
                         await self._deliver(_message(fields[b"group"].decode(), number, fields))
-                    except Exception:  # else nobody here would be sent anything any more
+                    except Exception:  # else no message would be delivered any more
                         log.exception("What Redis has in %s at %s is no message", self._all, last)
 
     async def _tell_again(self) -> None:
-        """Tell a Redis that came back, perhaps without memory, who is here."""
+        """Add the members of this process again after Redis was out of reach, as it may have lost
+        them."""
         with suppress(self._error):
             await self._live()
             for (group, member), told in list(self._here.items()):
@@ -201,7 +202,8 @@ class RedisBroker:
         return f"{self._prefix}:{kind}:{name}"
 
     async def _try(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask Redis, and again for a while when it cannot be reached. Raises its error then."""
+        """Send a command to Redis, and repeat it for a while if Redis cannot be reached. Then raise
+        the error."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._patience
         while True:

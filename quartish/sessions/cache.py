@@ -18,25 +18,25 @@ from .stored import SessionChange
 T = t.TypeVar("T")
 
 THREADS = 8
-"""In which what blocks is waited for."""
+"""The pool in which calls of a blocking cache are made."""
 
 
 class NotWritten(Exception):
-    """A cache has said that it did not write."""
+    """The cache reports that it has not written."""
 
 
 class CacheSessionInterface(ServerSideSessionInterface):
     """Keeps sessions in a cache of cachelib's, or any other object with its `get`, `set` and
     `delete`: `CacheSessionInterface(FileSystemCache("sessions"))`.
 
-    A cache has no step that reads and writes: of changes by two *processes* at the same time to
-    one session, one may be lost. It may also drop what it has no room for.
+    A cache cannot read and write in one step: if two *processes* change one session at the same
+    time, one change may be lost. A cache may also drop sessions when it is full.
 
     Args:
         cache: The cache.
-        prefix: What all keys in it begin with.
+        prefix: The beginning of all keys.
         user_key: The item that says whose the session is; `_user_id` is Flask-Login's.
-        in_thread: Whether it blocks, and is waited for in a thread; not so a `SimpleCache`.
+        in_thread: Whether the cache blocks, and so is called in a thread; a `SimpleCache` does not.
     """
 
     errors: tuple[type[Exception], ...] = (Exception,)
@@ -65,11 +65,11 @@ class CacheSessionInterface(ServerSideSessionInterface):
         return None if found is None else found[1]
 
     async def write(self, change: SessionChange) -> bool:
-        """Write a change; say False, and write nothing, where the session has ended meanwhile."""
+        """Write a change. Return False, and write nothing, if the session has ended meanwhile."""
         return await self._do(self._write_now, change)
 
     async def delete(self, id: str) -> bool:
-        """Delete a session; say whether there was one."""
+        """Delete a session; return whether there was one."""
         return await self._do(self._end, id)
 
     async def ids_of(self, user: str) -> list[str]:
@@ -106,7 +106,7 @@ class CacheSessionInterface(ServerSideSessionInterface):
         return True
 
     def _write_whose(self, change: SessionChange, expires: float) -> None:
-        """Write whose it is, and no longer whose it was."""
+        """Add the session to its user's list, and remove it from the former user's."""
         before, moved = change.before, change.before != change.id
         if before and change.user_before and (moved or change.user_before != change.user):
             index = self._index(change.user_before)
@@ -127,7 +127,7 @@ class CacheSessionInterface(ServerSideSessionInterface):
         return self.cache.get(self.prefix + _whose(user)) or {}
 
     def _set(self, name: str, value: t.Any, seconds: float) -> None:
-        # Caches count whole seconds, and zero is for ever: what is written says when it ends.
+        # Caches count whole seconds, and zero means for ever: so the value has its end in it, too.
         keep = max(0, int(seconds)) + 2
         if self.cache.set(self.prefix + name, value, timeout=keep) is False:
             raise NotWritten(f"{type(self.cache).__name__} did not take it")
@@ -142,6 +142,6 @@ class CacheSessionInterface(ServerSideSessionInterface):
 
 
 def _whose(user: str) -> str:
-    """Return the name of what tells a user's sessions: Memcached takes neither a name with a space
-    nor a long one."""
+    """Return the key of a user's list of sessions. It is hashed, as Memcached allows neither spaces
+    nor long keys."""
     return f"of:{hash_of(user)}"

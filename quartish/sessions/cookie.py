@@ -14,14 +14,14 @@ from werkzeug.sansio.response import Response as SansioResponse
 
 from .._werkzeug import append_line
 
-#: What of a request may be redefined, and changes what its cookies are.
+#: Attributes of requests that decide how cookies are parsed, if they are redefined.
 _PARTS = frozenset(["cookies", "dict_storage_class"])
 
 
 def find_cookie(request: t.Any, name: str) -> str | None:
     """Return the value of the request's first cookie of that name, or None.
 
-    PERF(2 to 8 us): the others need not be parsed, where nobody changed what is parsed.
+    PERF(2 to 8 us): other cookies are not parsed, unless parsing is redefined.
     """
     state = request.__dict__
     if (
@@ -46,21 +46,21 @@ def find_cookie(request: t.Any, name: str) -> str | None:
 
 
 def _expiry(expires: datetime | str | float) -> str:
-    """Return when a cookie expires as its header says it."""
+    """Return the text of a cookie's `Expires`."""
     if type(expires) is datetime and expires.tzinfo is UTC:
         return _date_of_second(int(expires.timestamp() // 1))
     return expires if isinstance(expires, str) else http_date(expires)
 
 
-# PERF(5 us): within a second it is the same for all.
+# PERF(5 us): cached, as it only changes each second.
 _date_of_second = functools.lru_cache(maxsize=8)(http_date)
 
 
 @functools.lru_cache(maxsize=64, typed=True)
 def _cookie_frame(expires: str | None, key: str, *options: t.Any) -> tuple[str, str]:
-    """Return what stands before and after the value in a `Set-Cookie` header.
+    """Return the parts of a `Set-Cookie` header before and after the value.
 
-    PERF(3 us): all but the value seldom changes.
+    PERF(3 us): cached, as they seldom change.
     """
     names = ("domain", "path", "secure", "partitioned", "samesite", "httponly")
     line = dump_cookie(key, "", expires=expires, **dict(zip(names, options, strict=True)))
@@ -89,8 +89,7 @@ def is_set_plainly(response_class: t.Any) -> bool:
 def set_cookie(
     response: t.Any, value: str, expires: datetime | str | float | None, options: dict[str, t.Any]
 ) -> None:
-    """Call `response.set_cookie`, or do at once what it does with a `value` that needs no
-    quotes."""
+    """Call `response.set_cookie`; for a `value` that needs no quotes, do the same faster."""
     headers = response.headers
     if (
         is_set_plainly(type(response))
@@ -110,7 +109,7 @@ def vary_by_cookie(response: t.Any) -> None:
         if name.lower() == "vary":
             response.vary.add("Cookie")
             return
-    # PERF(2.5 us): without a set of one, and what is checked of a header.
+    # PERF(2.5 us): without the set and the checks that Werkzeug makes.
     if type(headers) is Headers:
         append_line(headers, "Vary", "Cookie")
     else:

@@ -1,7 +1,6 @@
 """How an app opens and saves sessions.
 
-What comes from the wire is never trusted: a cookie that cannot be read is an empty session. The
-format is Flask's.
+A cookie is never trusted: one that cannot be read gives an empty session. The format is Flask's.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ class SessionInterface(Watched):
     """How an app opens and saves sessions; a subclass writes `open_session`, `save_session`.
 
     Those two and `make_null_session` may be `async def`. Requests of one visitor may run
-    side by side; a store behind the session has to cope with that. Those that are here return
-    plain values for an app of the plain colour, awaitables for one of the awaitable colour.
+    at the same time, which a store has to allow for. The interfaces here return plain values for an
+    app of the plain colour, awaitables for one of the awaitable colour.
     """
 
     null_session_class = NullSession
-    # Extensions ask whether what they put into a session is pickled.
+    # Extensions read whether sessions are pickled.
     pickle_based = False
 
     def make_null_session(self, app: AnyApp) -> NullSession | t.Awaitable[NullSession]:
@@ -53,7 +52,7 @@ class SessionInterface(Watched):
         return _in_colour(app, self.null_session_class())
 
     def is_null_session(self, obj: object) -> bool:
-        """Say whether `obj` stands for no session; such a one is not saved."""
+        """Say whether `obj` is a null session, which is not saved."""
         return isinstance(obj, self.null_session_class)
 
     def get_cookie_name(self, app: AnyApp) -> str:
@@ -62,7 +61,7 @@ class SessionInterface(Watched):
         return name
 
     def get_cookie_domain(self, app: AnyApp) -> str | None:
-        """Return the domain of the cookie; None keeps it to the very host that set it."""
+        """Return the domain of the cookie; None limits it to the host that has set it."""
         domain: str | None = app.config["SESSION_COOKIE_DOMAIN"]
         return domain
 
@@ -77,7 +76,7 @@ class SessionInterface(Watched):
         return http_only
 
     def get_cookie_secure(self, app: AnyApp) -> bool:
-        """Say whether it is for HTTPS alone: `SESSION_COOKIE_SECURE`."""
+        """Say whether it is sent by HTTPS only: `SESSION_COOKIE_SECURE`."""
         secure: bool = app.config["SESSION_COOKIE_SECURE"]
         return secure
 
@@ -87,7 +86,8 @@ class SessionInterface(Watched):
         return same_site
 
     def get_cookie_partitioned(self, app: AnyApp) -> bool:
-        """Say whether each site that embeds the page has its own: `SESSION_COOKIE_PARTITIONED`."""
+        """Say whether there is one for each site that embeds the page:
+        `SESSION_COOKIE_PARTITIONED`."""
         partitioned: bool = app.config["SESSION_COOKIE_PARTITIONED"]
         return partitioned
 
@@ -106,7 +106,7 @@ class SessionInterface(Watched):
     def open_session(
         self, app: AnyApp, request: t.Any
     ) -> SessionMixin | t.Awaitable[SessionMixin | None] | None:
-        """Return the session of a request or websocket, or None: a null session is made then.
+        """Return the session of a request or websocket, or None, for which a null session is made.
 
         Runs inside of the context, before the URL is matched.
         """
@@ -115,11 +115,11 @@ class SessionInterface(Watched):
     def save_session(
         self, app: AnyApp, session: SessionMixin, response: t.Any
     ) -> t.Awaitable[None] | None:
-        """Save `session` for `app`, after `response` was made; that is None for a websocket."""
+        """Save `session` for `app`, after `response` was made, which is None for a websocket."""
         raise NotImplementedError
 
     def _cookie_options(self, app: AnyApp) -> dict[str, t.Any]:
-        return {  # in the order in which `_cookie_frame` takes them
+        return {  # in the order of the arguments of `_cookie_frame`
             "key": self.get_cookie_name(app),
             "domain": self.get_cookie_domain(app),
             "path": self.get_cookie_path(app),
@@ -130,7 +130,7 @@ class SessionInterface(Watched):
         }
 
     def _changed(self, name: str) -> None:
-        if name in _STOCK[0]:  # apps may have taken it for the stock one
+        if name in _STOCK[0]:  # apps that use it have to look again
             tell_all("session_interface")
 
 
@@ -145,7 +145,8 @@ def _signing_serializer(
     key_derivation: str,
     digest_method: t.Callable[..., t.Any],
 ) -> URLSafeTimedSerializer:
-    # PERF(3 us of each request): making one dumps a trial value. Using one changes nothing in it.
+    # PERF(3 us of each request): cached, as making one serializes a test value. Using it changes
+    # nothing.
     return SigningSerializer(
         t.cast("tuple[str, ...]", keys),
         salt=salt,
@@ -155,7 +156,7 @@ def _signing_serializer(
 
 
 class SecureCookieSessionInterface(SessionInterface):
-    """Keeps the session in a cookie that is signed, and readable by the visitor."""
+    """Keeps the session in a signed cookie, which the visitor can read."""
 
     salt = "cookie-session"
     digest_method: t.Callable[..., t.Any] = staticmethod(lazy_sha1)
@@ -164,18 +165,17 @@ class SecureCookieSessionInterface(SessionInterface):
     session_class = SecureCookieSession
 
     def get_signing_serializer(self, app: AnyApp) -> URLSafeTimedSerializer | None:
-        """Return what signs with the secret key and also reads what its fallbacks signed.
-
-        None when the app has no secret key. The object is shared: do not change it.
+        """Return the serializer that signs with the secret key, and also accepts the signatures of
+        its fallbacks; None if the app has no secret key. The object is shared: do not change it.
         """
         secret_key = app.secret_key
         if not secret_key:
             return None
         fallbacks = app.config["SECRET_KEY_FALLBACKS"] or ()
         if isinstance(fallbacks, (str, bytes)):
-            fallbacks = (fallbacks,)  # else each letter would be a key
+            fallbacks = (fallbacks,)  # else each character would be a key
         recipe = (
-            (*fallbacks, secret_key),  # the last one signs
+            (*fallbacks, secret_key),  # the last one is used for signing
             self.salt,
             self.serializer,
             self.key_derivation,
@@ -183,15 +183,15 @@ class SecureCookieSessionInterface(SessionInterface):
         )
         try:
             return _signing_serializer(*recipe)
-        except TypeError:  # a key or serializer of the user's that cannot be hashed
+        except TypeError:  # a key or a serializer that is not hashable
             return _signing_serializer.__wrapped__(*recipe)
 
     def open_session(self, app: AnyApp, request: t.Any) -> t.Any:
-        """Return the session in the cookie; empty when that is absent, expired or unreadable."""
+        """Return the session in the cookie; empty if that is absent, expired or unreadable."""
         return _in_colour(app, self.load(app, request))
 
     def load(self, app: AnyApp, request: t.Any) -> SecureCookieSession | None:
-        """Return what `open_session` returns, plain in both colours."""
+        """Return the result of `open_session`, without awaiting in both colours."""
         serializer = self.get_signing_serializer(app)
         if serializer is None:
             return None
@@ -201,15 +201,15 @@ class SecureCookieSessionInterface(SessionInterface):
         max_age = int(app.permanent_session_lifetime.total_seconds())
         try:
             return self.session_class(serializer.loads(cookie, max_age=max_age))
-        # BadData: not ours, or too old. The others: text without an encoding, or a signed
+        # BadData: a wrong signature, or too old. The others: text without an encoding, or a signed
         # value that is no mapping.
         except (BadData, TypeError, ValueError):
             return self.session_class()
 
     def save_session(self, app: AnyApp, session: SessionMixin, response: t.Any) -> t.Any:
-        """Write, refresh or delete the cookie of `session` in `response`, as the session asks and
-        `app` is configured."""
-        options = None if response is None else self._cookie_options(app)  # asked for first
+        """Write, refresh or delete the cookie of `session` in `response`, as the session and the
+        config of `app` require."""
+        options = None if response is None else self._cookie_options(app)  # read first, as in Flask
         self.store(app, session, response, options)
         return _in_colour(app, None)
 
@@ -221,8 +221,9 @@ class SecureCookieSessionInterface(SessionInterface):
         options: dict[str, t.Any] | None = None,
         stock: bool = False,
     ) -> None:
-        """Do what `save_session` does with `app`, `session` and `response`, at once in both
-        colours. `options` are of the cookie; `stock` says that nobody has a word in them."""
+        """Do what `save_session` does with `app`, `session` and `response`, without awaiting in
+        both colours. `options` are those of the cookie; `stock` says that no subclass redefines
+        them."""
         if response is None:
             if session.modified:
                 app.logger.error(
@@ -252,13 +253,13 @@ class SecureCookieSessionInterface(SessionInterface):
             response.delete_cookie(**(options or self._cookie_options(app)))
         else:
             varies = False
-        session.accessed = accessed  # reading it here was none of the view's doing
+        session.accessed = accessed  # it was read here, not by the view
         if varies:
             vary_by_cookie(response)
 
     def lines(self, app: AnyApp, session: SessionMixin) -> RawHeaders | None:
-        """Return what `store` adds to the headers of a response that has no `Vary` yet, as it is
-        sent, of an interface that `is_stock`. None where it does more: then nothing was done."""
+        """Return the header lines that `store` adds to a response without `Vary`, for an interface
+        that `is_stock`. Return None, having done nothing, if `store` has more to do."""
         settings: Settings = t.cast(t.Any, app)._settings
         accessed, items = session.accessed, items_of(session)
         if not items and session.modified:
@@ -286,7 +287,7 @@ async def _awaitable(value: T) -> T:
 
 
 def _stock_options(settings: Settings) -> dict[str, t.Any]:
-    """Return what `_cookie_options` does, of an interface that `is_stock`."""
+    """Return what `_cookie_options` returns for an interface that `is_stock`."""
     return {
         "key": settings.SESSION_COOKIE_NAME,
         "domain": settings.SESSION_COOKIE_DOMAIN,
@@ -299,10 +300,10 @@ def _stock_options(settings: Settings) -> dict[str, t.Any]:
 
 
 class AwaitableSessionInterface(SessionInterface):
-    """Quart's `SessionInterface`: what opens and saves sessions is awaited."""
+    """Quart's `SessionInterface`: the methods that open and save sessions are awaited."""
 
     def is_null_session(self, instance: object) -> bool:
-        """Say whether `instance` stands for no session; such a one is not saved."""
+        """Say whether `instance` is a null session, which is not saved."""
         return super().is_null_session(instance)
 
     async def make_null_session(self, app: AnyApp) -> NullSession:
@@ -310,29 +311,29 @@ class AwaitableSessionInterface(SessionInterface):
         return self.null_session_class()
 
     async def open_session(self, app: AnyApp, request: t.Any) -> SessionMixin | None:
-        """Return the session of a request or websocket, or None: a null session is made then."""
+        """Return the session of a request or websocket, or None, for which a null session is
+        made."""
         raise NotImplementedError
 
     async def save_session(self, app: AnyApp, session: SessionMixin, response: t.Any) -> None:
-        """Save `session` for `app`, after `response` was made; that is None for a websocket."""
+        """Save `session` for `app`, after `response` was made, which is None for a websocket."""
         raise NotImplementedError
 
 
 class AwaitableCookieSessionInterface(AwaitableSessionInterface, SecureCookieSessionInterface):
-    """Quart's `SecureCookieSessionInterface`, which does what that of the plain colour does."""
+    """Quart's `SecureCookieSessionInterface`. It does the same as that of the plain colour."""
 
     async def open_session(self, app: AnyApp, request: t.Any) -> SessionMixin | None:
-        """Return the session in the cookie; empty when that is absent, expired or unreadable."""
+        """Return the session in the cookie; empty if that is absent, expired or unreadable."""
         return self.load(app, request)
 
     async def save_session(self, app: AnyApp, session: SessionMixin, response: t.Any) -> None:
-        """Write, refresh or delete the cookie, as the session asks."""
+        """Write, refresh or delete the cookie, as the session requires."""
         options = None if response is None else self._cookie_options(app)
         self.store(app, session, response, options)
 
 
-#: What the stock interfaces have: the methods, and the classes, which may do something of their
-#: own for each session.
+#: Names in which an interface may differ from the stock ones: methods, and classes of sessions.
 _STOCK: list[dict[str, t.Any]] = [
     {
         name: getattr(kind, name)
@@ -345,9 +346,9 @@ _STOCK: list[dict[str, t.Any]] = [
 
 
 def is_stock(interface: t.Any) -> bool:
-    """Say whether an interface overrides nothing of how sessions are opened and saved: they are in
-    the cookie. Then one that nobody touched needs neither, and `load` and `store` do it, at once in
-    both colours. Apps are told when this changes.
+    """Say whether an interface keeps sessions in the cookie and redefines nothing of that. Then a
+    session that nothing reads is neither opened nor saved, and `load` and `store` are used without
+    awaiting. Apps look again when this changes.
     """
     kind = type(interface)
     for stock in _STOCK:

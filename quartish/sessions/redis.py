@@ -1,4 +1,4 @@
-"""Sessions in a Redis server, each in a hash: what a request changed is written in one step.
+"""Sessions in a Redis server, each in a hash. The changes of a request are written in one step.
 
 *Source:* Redis, "EVAL"; it needs Redis 5 or later, or Valkey, and no cluster.
 """
@@ -20,8 +20,9 @@ from .._redis import redis_library
 from .stored import ServerSideSessionInterface
 from .stored import SessionChange
 
-#: Keys: where the session is to be, where it is, the user's sessions, those of the user before.
-#: Values: milliseconds, both ids, whether all goes, how many items go, these, then names and texts.
+#: Keys: the session's new key and its present one, the user's sessions, the former user's sessions.
+#: Arguments: milliseconds, both ids, whether to remove all items, how many names of removed items
+#: follow, these, then names and texts of changed items.
 _WRITE = """
 local target, source, index = KEYS[1], KEYS[2], KEYS[3]
 if source ~= '' then
@@ -48,13 +49,13 @@ return 1
 class RedisSessionInterface(ServerSideSessionInterface):
     """Keeps sessions in a Redis server: `app.session_interface = RedisSessionInterface(url)`.
 
-    Each event loop has connections of its own, which end with it. A server that cannot be
-    reached is SessionUnavailable (503) for those who touch their session, and nothing for others.
+    Each event loop has connections of its own, which end with it. If the server cannot
+    be reached, reading a session raises SessionUnavailable (503); requests that do not are served.
 
     Args:
         redis: The address of the server, or a `redis.asyncio.Redis` of yours, which works on one
             event loop: `redis://`, `rediss://` or `unix://`.
-        prefix: What all keys in Redis begin with.
+        prefix: The beginning of all keys in Redis.
         user_key: The item that says whose the session is; `_user_id` is Flask-Login's.
         **options: What `redis.asyncio.BlockingConnectionPool.from_url` takes. By default there
             are 50 connections, and 5 seconds for each reply.
@@ -96,7 +97,7 @@ class RedisSessionInterface(ServerSideSessionInterface):
         return None if left < 0 else datetime.now(UTC) + timedelta(milliseconds=left)
 
     async def write(self, change: SessionChange) -> bool:
-        """Write a change; say False, and write nothing, where the session has ended meanwhile."""
+        """Write a change. Return False, and write nothing, if the session has ended meanwhile."""
         keys = [
             self.prefix + change.id,
             "" if change.before is None else self.prefix + change.before,
@@ -114,7 +115,7 @@ class RedisSessionInterface(ServerSideSessionInterface):
         return bool(await self._script(keys, given, client=client))
 
     async def delete(self, id: str) -> bool:
-        """Delete a session; say whether there was one."""
+        """Delete a session; return whether there was one."""
         return bool(await (await self._client()).delete(self.prefix + id))
 
     async def ids_of(self, user: str) -> list[str]:
@@ -141,7 +142,7 @@ class RedisSessionInterface(ServerSideSessionInterface):
         return found[0]
 
     async def _hold(self, key: t.Any) -> AsyncGenerator[t.Any, None]:
-        """Have a client until the loop ends: it ends its async generators then."""
+        """Keep a client until the loop ends, which closes its async generators."""
         client = connect(t.cast(str, self._url), "Sessions", **self._options)
         try:
             yield client
@@ -154,9 +155,11 @@ _AS = ("utf-8", "surrogatepass")
 
 
 def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode(*_AS)  # as a client of ones own says
+    return (
+        value if isinstance(value, str) else value.decode(*_AS)
+    )  # a client of the user's may decode by itself
 
 
-#: By event loop, and by where and how they are connected: clients, and who closes each. They live
-#: as long as their loop, and interfaces of the same server share them.
+#: By event loop, and by address and options: a client, and the generator that closes it. They live
+#: as long as their loop, and interfaces for the same server share them.
 _clients: dict[tuple[t.Any, str], tuple[t.Any, t.Any]] = {}

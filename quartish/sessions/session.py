@@ -1,7 +1,7 @@
 """The session: the dict a visitor carries.
 
-It knows whether it was read (`accessed`: the response then says `Vary: Cookie`) and whether it was
-changed (`modified`: the cookie is written).
+It notes whether it was read (`accessed`: then the response has `Vary: Cookie`) and whether it was
+changed (`modified`: then the cookie is written).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
 
 class SessionMixin(MutableMapping[str, t.Any]):
-    """What a session has beside its items."""
+    """The attributes that a session has beside its items."""
 
-    # Whether this session was made just now; many kinds cannot tell.
+    # Whether this session was made just now; many kinds do not know.
     new = False
-    # Whether it has to be saved; a kind that cannot tell says yes.
+    # Whether it has to be saved; kinds that do not know are always saved.
     modified = True
-    # Whether it was looked at: also set by reading `session` of the context.
+    # Whether it was read; also set by reading the context's `session`.
     accessed: bool = False
 
     @property
@@ -37,8 +37,8 @@ class SessionMixin(MutableMapping[str, t.Any]):
         self["_permanent"] = bool(value)
 
     def regenerate(self) -> None:
-        """Give the session a new id, where the server keeps it: to be called when somebody logs in,
-        so that an id which was planted before is worth nothing.
+        """Give a session that the server keeps a new id. Call this when somebody logs in, so that
+        an id that an attacker has planted before is useless (session fixation).
 
         Raises:
             NotImplementedError: This kind of session does not say how.
@@ -53,20 +53,20 @@ def _note_change(session: SecureCookieSession) -> None:
 
 
 class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):
-    """A session that notes each reading and each change of its own items.
+    """A session that notes when its items are read or changed.
 
-    A change inside of an item (a nested list) is not seen: set `modified` yourself.
+    A change inside of an item (a nested list) is not noticed: set `modified` yourself.
     """
 
     modified = False
 
     def __init__(self, initial: Mapping[str, t.Any] | None = None) -> None:
-        # PERF(1.3 of 17 us, with what is below): what the parents do, without them.
+        # PERF(1.3 of 17 us, with the methods below): the same as the parents, without calling them.
         if initial is not None:
             dict.__init__(self, initial)
         self.on_update: t.Callable[[t.Self], None] | None = _note_change
 
-    # What views do most, without the layers around it.
+    # The operations that views use most, without the parents' layers.
 
     def __getitem__(self, key: str, /) -> t.Any:
         self.accessed: bool = True
@@ -77,7 +77,7 @@ class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):
         return dict.__contains__(self, key)
 
     def regenerate(self) -> None:
-        """Do nothing: what the cookie holds is all there is, and no id to be planted."""
+        """Do nothing: the whole session is in the cookie, so that there is no id."""
 
     def __setitem__(self, key: str, value: t.Any) -> None:
         dict.__setitem__(self, key, value)
@@ -100,8 +100,8 @@ def _noting_access(method: F) -> F:
     return t.cast(F, noting)
 
 
-# Set from outside, so that type checkers go on seeing the signatures of dict. What changes
-# items reports itself to `_note_change`; what might have changed some asks `in` first.
+# Set on the class here, so that type checkers still see the signatures of dict. Methods that change
+# items call `_note_change`; those that may change nothing check with `in` first.
 for _name in (
     *("__iter__", "__len__", "__reversed__", "__repr__"),
     *("__eq__", "__ne__", "__or__", "__ror__"),
@@ -114,7 +114,7 @@ setattr(SecureCookieSession, "get", _get)  # noqa: B010
 
 
 class NullSession(SecureCookieSession):
-    """The session of an app without a secret key: empty, and says why on any change."""
+    """The session of an app without a secret key: empty; a change raises and says why."""
 
 
 def _fail(session: NullSession, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
@@ -135,5 +135,5 @@ for _name in (
 
 def items_of(session: SessionMixin) -> dict[str, t.Any]:
     if type(session) is SecureCookieSession:
-        return dict(dict.items(session))  # PERF(0.4 of 16 us): without asking it for each item
+        return dict(dict.items(session))  # PERF(0.4 of 16 us): without its own methods
     return dict(session)

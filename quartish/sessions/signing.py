@@ -1,7 +1,7 @@
-"""Signed text with its time, as itsdangerous writes and reads it, faster.
+"""Signed text with a timestamp, in itsdangerous's format, but faster.
 
-What comes out is what its `URLSafeTimedSerializer` gives, and what goes in is judged as it
-judges: only text that the newest key signed is read here, anything else is left to it.
+The results are those of its `URLSafeTimedSerializer`. Only text that was signed by the newest key
+is read here; anything else is left to that class.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def lazy_sha1(string: bytes = b"") -> t.Any:
 
 _DUMP: t.Any = vars(Serializer)["dump_payload"]
 
-# PERF(2.5 of 23 us where a session comes and goes): itsdangerous's functions, with fewer steps.
+# PERF(2.5 of 23 us to read and write a session): itsdangerous's functions, with fewer steps.
 
 
 def _encode(data: bytes) -> bytes:
@@ -48,10 +48,11 @@ def _stamp(second: int) -> bytes:
 
 
 class SigningSerializer(URLSafeTimedSerializer):
-    """Keeps what it signs with: its newest key, derived, in an HMAC that is begun once.
+    """A serializer that derives its newest key once, and keeps an HMAC that was begun with it.
 
-    PERF(4 us of 9 to write, 6 of 9 to read): its parent makes a signer for each signature, which
-    checks and encodes the keys, and derives the key by an HMAC as dear as the signature's.
+    PERF(4 us of 9 to write, 6 of 9 to read): the parent makes a signer for each signature, which
+    checks and encodes the keys, and derives the key by an HMAC that costs as much as the
+    signature's.
     """
 
     @functools.cached_property
@@ -89,7 +90,8 @@ class SigningSerializer(URLSafeTimedSerializer):
         return_timestamp: bool = False,
         salt: str | bytes | None = None,
     ) -> t.Any:
-        """Return what was signed, at most `max_age` seconds ago; else raise BadSignature."""
+        """Return the object of text that was signed at most `max_age` seconds ago; else raise
+        BadSignature."""
         if salt is None and not return_timestamp and self.is_text_serializer:
             signed = s.encode() if isinstance(s, str) else s
             payload = self._read(signed, max_age)
@@ -98,7 +100,7 @@ class SigningSerializer(URLSafeTimedSerializer):
         return super().loads(s, max_age, return_timestamp, salt)
 
     def _read(self, signed: bytes, max_age: int | None) -> bytes | None:
-        """Return the payload of what the newest key signed in time; None for anything else."""
+        """Return the payload if the newest key has signed it in time; else None."""
         value, _, signature = signed.rpartition(b".")
         if not hmac.compare_digest(signature, self._sign(value)):
             return None
@@ -117,12 +119,12 @@ class SigningSerializer(URLSafeTimedSerializer):
                 data = _decode(payload)
             return self.serializer.loads(data.decode())
         except Exception:
-            return self.load_payload(payload)  # says what is wrong with it
+            return self.load_payload(payload)  # raises the right exception
 
     def dump_payload(self, obj: t.Any) -> bytes:
-        """Return the payload as the parent does, compressed where that makes it shorter.
+        """Return the payload as the parent does, compressed if that makes it shorter.
 
-        PERF(2 us): fewer than 12 bytes never get shorter; zlib adds 6, and some for a block.
+        PERF(2 us): fewer than 12 bytes never get shorter, as zlib adds 6 and some for a block.
         """
         data: bytes = _DUMP(self, obj)
         if len(data) >= 12 and len(compressed := zlib.compress(data)) < len(data) - 1:

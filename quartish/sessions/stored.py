@@ -1,8 +1,9 @@
-"""Sessions that the server keeps: the visitor's cookie has an id, and nothing else.
+"""Sessions that the server keeps: the visitor's cookie has only an id.
 
-The id is 256 random bits. What a client sends is looked up and never adopted, and the store knows
-only a hash of it: who reads the store cannot act for a visitor. A session is kept item by item,
-and only what a request changed is written: of requests side by side, each keeps what it changed.
+The id is 256 random bits. An id that a client sends is looked up, and never used for a new session.
+The store has only a hash of it, so that reading the store does not let anybody act for a visitor. A
+session is kept item by item, and only items that a request has changed are written: so changes of
+requests at the same time do not overwrite each other.
 """
 
 from __future__ import annotations
@@ -27,25 +28,25 @@ from .interface import SessionInterface
 from .session import SecureCookieSession
 from .session import SessionMixin
 
-#: What `secrets.token_urlsafe(32)` returns: nothing else is looked up.
+#: The form of `secrets.token_urlsafe(32)`: nothing else is looked up.
 _ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-#: Values without an inside.
+#: Types whose values cannot be changed inside.
 _PLAIN = frozenset([str, int, float, bool, type(None), bytes, datetime])
 
 
 class SessionUnavailable(ServiceUnavailable):
-    """503: the store of the sessions cannot be reached. Its cause says why."""
+    """503: the store of the sessions cannot be reached. Its `__cause__` is the reason."""
 
     description: str = "The server cannot reach what it keeps sessions in. Please try again later."
 
 
 @dataclass(frozen=True)
 class StoredSession:
-    """A session as `list_sessions` tells of it.
+    """A session, as `list_sessions` returns it.
 
     Args:
-        id: What `end_session` takes. It is no secret: the visitor's cookie cannot be told from it.
-        items: What is in it; nothing where that cannot be read.
+        id: For `end_session`. It is no secret: the visitor's cookie cannot be computed from it.
+        items: Its items; none if they cannot be read.
         expires: When it ends, unless it is used before.
     """
 
@@ -56,17 +57,18 @@ class StoredSession:
 
 @dataclass
 class SessionChange:
-    """What is to be written of one session, in one step.
+    """A change of one session, to be written in one step.
 
     Args:
-        id: Where it is to be, by the hash of its id.
-        before: Where it is now; None: nowhere yet, else nothing is written if it is no more there.
+        id: The hash of its id, under which it is stored.
+        before: The hash of its id before the change; None for a new session. Nothing is written if
+            there is no session of that id any more.
         seconds: How long it is kept from now on.
-        changed: Items as text.
-        removed: The names of items that are to go.
-        cleared: Whether all that it had is to go first.
-        user: Whose it is, or None.
-        user_before: Whose it was.
+        changed: Changed items, as text.
+        removed: The names of removed items.
+        cleared: Whether all items are removed first.
+        user: The user that it belongs to, or None.
+        user_before: The user that it belonged to.
     """
 
     id: str
@@ -84,15 +86,16 @@ def new_id() -> str:
 
 
 def hash_of(sid: str) -> str:
-    """Return what the store knows of an id."""
+    """Return the hash of an id, which the store has."""
     return hashlib.sha256(sid.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class ServerSideSession(SecureCookieSession):
-    """A session that the server keeps. A change inside of an item (a nested list) is seen, too."""
+    """A session that the server keeps. A change inside of an item (a nested list) is noticed,
+    too."""
 
     new = True
-    #: What it is stored under, and its items there, as text.
+    #: The hash that it is stored under, and the stored items, as text.
     stored_id: str | None = None
     fields: t.Mapping[str, str] = {}
     user_before: str | None = None
@@ -103,27 +106,27 @@ class ServerSideSession(SecureCookieSession):
 
     @property
     def sid(self) -> str:
-        """Its id, which is what the cookie holds: a secret of the visitor's."""
+        """The id in the cookie, which must be kept secret."""
         if self._sid is None:
             self._sid = new_id()
         return self._sid
 
     def clear(self) -> None:
-        """Remove all items, those that other requests add meanwhile included."""
+        """Remove all items, also those that other requests add meanwhile."""
         super().clear()
         self.cleared = True
 
     def regenerate(self) -> None:
-        """Give it a new id, and keep its items: the id that a client had before is worth nothing.
+        """Give it a new id, and keep its items. The former id is not valid any more.
 
-        To be called when somebody logs in, or gets further rights.
+        Call this when somebody logs in or gets further rights.
         """
         self._sid = new_id()
         self.accessed = self.modified = True
 
 
 class UnreachableSession(SecureCookieSession):
-    """The session of a request while the store cannot be reached: whoever touches it is told."""
+    """The session of a request while the store cannot be reached: reading or changing it raises."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()
@@ -131,7 +134,7 @@ class UnreachableSession(SecureCookieSession):
 
     @property
     def sid(self) -> str:
-        """What nobody can tell now. Raises SessionUnavailable (503)."""
+        """An attribute that is unknown now. Raises SessionUnavailable (503)."""
         _unreachable(self)
 
 
@@ -149,21 +152,22 @@ for _name in (
 
 
 class ServerSideSessionInterface(SessionInterface):
-    """Keeps sessions on the server. A subclass says where: it writes `read`, `write`, `delete`,
-    `ids_of`, `end_of` and, where that may fail, `errors`.
+    """Keeps sessions on the server. Subclasses implement the store: `read`, `write`, `delete`,
+    `ids_of`, `end_of` and, if the store may be out of reach, `errors`.
 
-    The cookie and its life are Flask's: `SESSION_COOKIE_...`, `PERMANENT_SESSION_LIFETIME` and
-    `SESSION_REFRESH_EACH_REQUEST`. No secret key is needed. Items are written as tagged JSON.
+    The cookie and its lifetime are set as in Flask: `SESSION_COOKIE_...`,
+    `PERMANENT_SESSION_LIFETIME` and `SESSION_REFRESH_EACH_REQUEST`. No secret key is needed. Items
+    are written as tagged JSON.
 
     Args:
-        prefix: What all keys in the store begin with.
+        prefix: The beginning of all keys in the store.
         user_key: The item that says whose the session is; `_user_id` is Flask-Login's.
     """
 
     session_class = ServerSideSession
     serializer = session_json_serializer
     errors: tuple[type[Exception], ...] = ()
-    """What `read`, `write` and the others raise when the store cannot be reached."""
+    """The exceptions that `read`, `write` and the others raise when the store cannot be reached."""
 
     def __init__(self, *, prefix: str = "session:", user_key: str = "_user_id") -> None:
         self.prefix = prefix
@@ -180,11 +184,11 @@ class ServerSideSessionInterface(SessionInterface):
         raise NotImplementedError
 
     async def write(self, change: SessionChange) -> bool:
-        """Write a change; say False, and write nothing, where the session has ended meanwhile."""
+        """Write a change. Return False, and write nothing, if the session has ended meanwhile."""
         raise NotImplementedError
 
     async def delete(self, id: str) -> bool:
-        """Delete a session; say whether there was one."""
+        """Delete a session; return whether there was one."""
         raise NotImplementedError
 
     async def ids_of(self, user: str) -> list[str]:
@@ -194,7 +198,7 @@ class ServerSideSessionInterface(SessionInterface):
     # --- what an app does with it ---------------------------------------------------------------
 
     async def open_session(self, app: AnyApp, request: t.Any) -> SessionMixin:
-        """Return the session that the cookie names; a new one, with an id of its own, when there
+        """Return the session that the cookie names; a new one, with an id of its own, if there
         is no such session (any more)."""
         sid = find_cookie(request, self.get_cookie_name(app))
         if not sid or _ID.fullmatch(sid) is None:
@@ -218,14 +222,14 @@ class ServerSideSessionInterface(SessionInterface):
         return session
 
     async def save_session(self, app: AnyApp, session: SessionMixin, response: t.Any) -> None:
-        """Write what changed of `session`, and its cookie in `response`, as the session asks and
-        `app` is configured.
+        """Write the changes of `session`, and its cookie in `response`, as the session and the
+        config of `app` require.
 
         Raises:
             SessionUnavailable (503): The store cannot be reached. Nothing was written.
         """
         if not isinstance(session, ServerSideSession) or session.failed:
-            return  # nobody could touch it, or somebody was told
+            return  # nothing has read it, or reading it has raised
         accessed = session.accessed
         if response is None:
             await self._save_of_websocket(app, session)
@@ -233,7 +237,7 @@ class ServerSideSessionInterface(SessionInterface):
         varies = True
         there, due = bool(session), self.should_set_cookie(app, session)
         expires = self.get_expiration_time(app, session)
-        session.accessed = accessed  # reading it here was none of the view's doing
+        session.accessed = accessed  # it was read here, not by the view
         if there and due:
             options = self._cookie_options(app)
             if await self._write(app, session):
@@ -250,7 +254,7 @@ class ServerSideSessionInterface(SessionInterface):
             vary_by_cookie(response)
 
     async def _save_of_websocket(self, app: AnyApp, session: ServerSideSession) -> None:
-        """Save what the handler of a websocket changed: it cannot set a cookie, and need not."""
+        """Save the changes of a websocket's handler, which cannot set a cookie and need not."""
         stored = session.stored_id
         if not (session.modified or self._changed_inside(session)):
             return
@@ -268,7 +272,7 @@ class ServerSideSessionInterface(SessionInterface):
             await self._try(session, self.delete(stored))
 
     async def _write(self, app: AnyApp, session: ServerSideSession, id: str | None = None) -> bool:
-        """Write what changed; say whether the session is stored now."""
+        """Write the changes; return whether the session is stored now."""
         user = self._user_of(session)
         change = SessionChange(
             hash_of(session.sid) if id is None else id,
@@ -302,7 +306,7 @@ class ServerSideSessionInterface(SessionInterface):
     # --- a user's sessions ---------------------------------------------------------------------
 
     def regenerate(self, session: t.Any) -> None:
-        """Give `session` a new id: `session.regenerate()`, by Flask-Session's name."""
+        """Give `session` a new id: `session.regenerate()`, with Flask-Session's name."""
         session.regenerate()
 
     async def list_sessions(self, user: object) -> list[StoredSession]:
@@ -324,7 +328,7 @@ class ServerSideSessionInterface(SessionInterface):
         return sorted(told, key=lambda session: session.expires, reverse=True)
 
     async def end_session(self, id: str) -> bool:
-        """End the session of that `StoredSession.id`; say whether there was one.
+        """End the session with this `StoredSession.id`; return whether there was one.
 
         Raises:
             SessionUnavailable (503): The store cannot be reached.
@@ -339,7 +343,7 @@ class ServerSideSessionInterface(SessionInterface):
 
         Args:
             user: The value of the item that `user_key` names.
-            but: A session that is to stay: `quartish.session`.
+            but: A session that is kept: `quartish.session`.
 
         Raises:
             SessionUnavailable (503): The store cannot be reached.
@@ -356,8 +360,8 @@ class ServerSideSessionInterface(SessionInterface):
         return None if user is None else str(user)
 
     def _changed_inside(self, session: ServerSideSession) -> bool:
-        """Say whether the items differ from what is stored although nobody set one: there was a
-        change inside of one, such as a list."""
+        """Say whether an item was changed inside, such as a list: the items differ from the stored
+        ones, although none was set."""
         if session.stored_id is None or not session.accessed:
             return False
         if all(type(value) in _PLAIN for value in dict.values(session)):
@@ -374,7 +378,8 @@ class ServerSideSessionInterface(SessionInterface):
         return {name: self.serializer.loads(text) for name, text in fields.items()}
 
     def _items_or_none(self, fields: t.Mapping[str, str]) -> dict[str, t.Any]:
-        """Return the items, none where they cannot be read: such a session can be ended, too."""
+        """Return the items; none if they cannot be read, so that such a session can still be
+        ended."""
         try:
             return self._items(fields)
         except (TypeError, ValueError):

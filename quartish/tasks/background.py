@@ -1,7 +1,6 @@
 """Background tasks: work that an app starts and that outlives the request it came from.
 
-A failure is logged with the task's name, whether or not anybody awaits the task, and raised
-to who does.
+An exception is logged with the task's name, and also raised to code that awaits the task.
 """
 
 from __future__ import annotations
@@ -39,20 +38,20 @@ from .task import Task
 LAST_CALL = 1.0
 """Seconds that a cancelled task may take to end."""
 MOMENT = 0.1
-"""Seconds in which one that is given up ends."""
+"""Seconds for the end of a task that was given up."""
 
 
 class Tasks:
     """The background tasks of one app, `app.tasks`: those that run, the oldest first.
 
-    They run on the loop of whoever starts them: the one that runs, that of the request which
-    a worker thread serves, or the server's. Where there is none (the WSGI door) they run on a
-    loop in a thread that belongs to the app and ends with it.
+    They run on the loop of the code that starts them: the running one, or in a worker thread that
+    of its request, or the server's. If there is none (by WSGI), they run on a loop in a thread that
+    belongs to the app and ends with it.
     """
 
     def __init__(self, app: weakref.ref[t.Any]) -> None:
         self._app = app
-        #: Those that run, for who looks for Quart's.
+        #: The asyncio tasks of those that run, for code that expects Quart's set.
         self.running: set[asyncio.Task[t.Any]] = set()
         self._watches: dict[asyncio.Task[t.Any], Watch] = {}
         self._tasks: dict[asyncio.Task[t.Any], Task] = {}
@@ -61,7 +60,7 @@ class Tasks:
         self._process = 0
         self._lock = threading.Lock()
         self._schedule = Schedule()
-        #: Whether this process runs what is periodic, from its start on; workers of jobs do not.
+        #: Whether this process runs periodic tasks; workers of job queues do not.
         self.runs_periodic = True
 
     @property
@@ -80,15 +79,15 @@ class Tasks:
         return len(self._tasks)
 
     def __bool__(self) -> bool:
-        return True  # an app has tasks also while none runs
+        return True  # also while none runs
 
     def named(self, name: str) -> list[Task]:
-        """Return those of a name that run, the oldest first: names need not be unique."""
+        """Return the running tasks of a name, the oldest first. Names need not be unique."""
         return [task for task in self if task.get_name() == name]
 
     def get(self, name: str) -> Task | None:
-        """Return the task of that name: the youngest that runs, or else the last that was named so
-        and has ended (`BACKGROUND_TASK_HISTORY`), or None."""
+        """Return the task of that name: the newest that runs, else the last one that has ended
+        (`BACKGROUND_TASK_HISTORY`), or None."""
         kept = [task for task in list(self._named) if task.get_name() == name]
         return next(reversed([*kept, *self.named(name)]), None)
 
@@ -105,10 +104,10 @@ class Tasks:
         return sum(task.cancel() for task in self.named(name))
 
     async def wait(self, *names: str, timeout: float | None = None) -> bool:
-        """Wait for the tasks of these names, or for all that run, but not for the one that asks.
+        """Wait for the tasks of these names, or for all that run, except the calling one.
 
-        Returns whether all have ended, within `timeout` seconds where that is given. What they
-        raise is raised to who awaits them, not here.
+        Returns whether all have ended, within `timeout` seconds if that is given. Their exceptions
+        are not raised here, but to code that awaits them.
         """
         tasks = [task for task in self if not names or task.get_name() in names]
         waits = [asyncio.ensure_future(k.ended()) for k in tasks if k is not current_task()]
@@ -122,7 +121,7 @@ class Tasks:
 
     @property
     def periodic(self) -> list[Periodic]:
-        """What `app.every` registered."""
+        """The periodic tasks that `app.every` has registered."""
         return list(self._schedule.periodic.values())
 
     # --- their lives ------------------------------------------------------------------------------
@@ -151,7 +150,7 @@ class Tasks:
         return handle
 
     def _keep(self, task: Task) -> None:
-        """Remember the latest that have names of the user's."""
+        """Remember the last tasks that were named by the user."""
         self._named.append(task)
         while len(self._named) > self.app.config["BACKGROUND_TASK_HISTORY"]:
             self._named.popleft()
@@ -172,12 +171,14 @@ class Tasks:
     def _ended(self, task: asyncio.Task[t.Any]) -> None:
         self.running.discard(task)
         del self._watches[task]
-        # This asks for what it raised, too, which was logged: asyncio need not complain.
+        # This also reads its exception, which was logged, so that asyncio does not log it again.
         self._tasks.pop(task)._end(task)  # noqa: SLF001
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None or self._process != os.getpid():  # it has no such thread
+            if (
+                self._loop is None or self._process != os.getpid()
+            ):  # a forked process has no such thread
                 loop = self._loop = asyncio.new_event_loop()
                 self._process = os.getpid()
                 threading.Thread(
@@ -190,11 +191,11 @@ class Tasks:
             return self._loop
 
     def add_periodic(self, each: Periodic) -> None:
-        """Register what runs every so often. Raises ValueError where its name is another's."""
+        """Register a periodic task. Raises ValueError if there is one of this name."""
         self._schedule.add(each)
 
     def open(self) -> None:
-        """Begin with what is periodic."""
+        """Start the periodic tasks."""
         if self.runs_periodic:
             self._schedule.open(self.app, self._run_periodic)
 
@@ -203,8 +204,8 @@ class Tasks:
         await asyncio.wait([task])
 
     async def stop(self, timeout: float) -> None:
-        """Begin nothing periodic any more; wait `timeout` seconds for the tasks, then cancel those
-        that still run."""
+        """Stop the periodic tasks; wait `timeout` seconds for all tasks, then cancel those that
+        still run."""
         self._schedule.stop()
         loop = asyncio.get_running_loop()
         tasks = {k: watch for k, watch in self._watches.items() if k.get_loop() is loop}
@@ -225,21 +226,21 @@ class Tasks:
 
 
 def name_of(func: t.Callable[..., t.Any]) -> str:
-    """Return what a task of a function is called where nobody says."""
+    """Return the default name for a task of a function."""
     while isinstance(func, partial):
         func = func.func
     return str(getattr(func, "__qualname__", repr(func)))
 
 
 def takes_name(func: t.Callable[..., t.Any], args: t.Sequence[t.Any]) -> bool:
-    """Say whether `func(*args, name=...)` is a call that `func` takes: then `name` is its own.
+    """Say whether `func` accepts `func(*args, name=...)`: then `name` is an argument for it.
 
-    What only passes everything on, as decorators do, takes what is behind it takes.
+    A decorator that passes everything on accepts what the decorated function accepts.
     """
     while True:
         try:
             signature = inspect.signature(func, follow_wrapped=False)
-        except (TypeError, ValueError):  # written in C
+        except (TypeError, ValueError):  # a builtin without a signature
             return False
         try:
             signature.bind_partial(*args, name=None)
@@ -268,7 +269,7 @@ async def _run(
         async with app.app_context():
             return await under(watch, func(*args, **kwargs))
     except Exception as error:
-        ctx = app.app_context()  # the task's own has ended
+        ctx = app.app_context()  # the task's own context has ended
         try:
             await call_with_context(app.handle_background_exception, error, ctx=ctx)
         except Exception as failure:
@@ -283,7 +284,7 @@ async def _run(
 
 
 async def report(app: LiveApp, error: Exception) -> None:
-    """Tell receivers of the signal, and the log, what the background task that runs raised."""
+    """Send the signal and log the exception of the current background task."""
     for _, rv in got_background_exception.send(
         app, _async_wrapper=app.ensure_sync, exception=error
     ):
@@ -316,7 +317,7 @@ async def _stop(
         _, stubborn = await asyncio.wait(running, timeout=LAST_CALL)
         for task in stubborn:
             tasks[task].give_up()
-        if stubborn:  # but those in threads end
+        if stubborn:  # those in threads are waited for
             await asyncio.wait(stubborn, timeout=MOMENT)
     return running
 
@@ -335,11 +336,11 @@ def _end_loop(
     process: int,
 ) -> None:
     if process != os.getpid():
-        return  # a forked process, in which the loop does not run
+        return  # in a forked process the loop does not run
 
     async def stop() -> None:
         await _stop(dict(tasks), config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
 
-    if _get_running_loop() is not loop:  # the garbage collector may be anywhere
+    if _get_running_loop() is not loop:  # garbage collection may run in any thread
         asyncio.run_coroutine_threadsafe(stop(), loop).result()
     loop.call_soon_threadsafe(loop.stop)

@@ -29,7 +29,7 @@ def celery_init_app(app: AppLike) -> Celery:
     Workers (`celery --app module:celery worker`) run no serving hooks.
 
     Flask:
-        Has it as a pattern, to be written by who uses it, and no `async def`.
+        Documents it as code to copy, without `async def`.
     """
     serving: t.Any = app
 

@@ -1,4 +1,4 @@
-"""An app's context around work that others run."""
+"""An app's context around jobs that a queue's worker runs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..typing import AppLike
 
 
 def in_app_context(app: AppLike, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-    """Return `func`, of the same kind, that has an app context of its own each time: its teardown
-    functions run in the same thread."""
+    """Return `func`, still `def` or `async def`, such that each call has an app context of its own.
+    The teardown functions run in the same thread."""
     if is_async_callable(func):
 
         @functools.wraps(func)

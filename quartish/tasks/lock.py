@@ -1,8 +1,8 @@
-"""One run at a time, and one for each time that is due, in all processes that share a Redis.
+"""Locks of periodic tasks in Redis: of all processes one runs a task, and once for each time.
 
-A run holds a lock for as long as it lasts, which its process renews; one that dies loses it half a
-minute later. And it takes the number of what is due, which no other takes again. *Source:* Redis,
-"Distributed Locks", with one server.
+A run holds a lock as long as it lasts. Its process renews it; if the process dies, the lock ends
+half a minute later. A run also stores the number of the time that it was due, so that no other
+process runs it again for that. *Source:* Redis, "Distributed Locks", with one server.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .._redis import is_redis_url
 from .._redis import redis_error
 
 LIFE = 30.0
-"""Seconds after which the lock of a process that says nothing is free."""
+"""Seconds after which a lock that was not renewed is free."""
 
 
 class Lock:
-    """The locks of an app at one Redis. Raises ValueError for what is none."""
+    """The locks of an app at one Redis. Raises ValueError for an invalid address."""
 
     def __init__(self, url: str, app: str, log: logging.Logger) -> None:
         if not is_redis_url(url):
@@ -37,8 +37,8 @@ class Lock:
     async def run(
         self, name: str, slot: float, seconds: float, work: Callable[[], Awaitable[None]]
     ) -> bool:
-        """Do the work that is due at `slot`, if no other process does or did, and return whether
-        it was done; seconds from one slot to the next say how long it is remembered."""
+        """Do the work that is due at `slot`, unless another process does it or has done it. Return
+        whether it was done. `seconds` to the next slot decide how long that is remembered."""
         key = f"{self._prefix}:{name}"
         lock = self._redis.lock(key, timeout=LIFE)
         try:
@@ -65,7 +65,7 @@ class Lock:
             try:
                 await lock.release()
             except self._error:
-                pass  # it was lost, as was logged, or is when its time is over
+                pass  # it was lost, which was logged; or it expires
         return bool(mine)
 
     async def _renew(self, name: str, lock: t.Any) -> None:
@@ -83,7 +83,7 @@ class Lock:
                         error,
                     )
                 told = True
-                with suppress(self._error):  # Redis came back without it, or this loop stood still
+                with suppress(self._error):  # Redis has lost it, or this loop was blocked
                     told = not await lock.acquire(blocking=False)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What an app has of tasks: to begin them, to list them, and those that run every so often."""
+"""An app's methods for tasks: starting and listing background tasks, and periodic ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WithTasks:
 
         def _check_setup_finished(self, f_name: str) -> None: ...
 
-    @lazy  # which an app may have an attribute of its own in place of
+    @lazy  # an app may have an attribute of its own of this name
     def tasks(self) -> Tasks:
         """The background tasks: to list, find, wait for and cancel them."""
         return self._background
@@ -38,17 +38,17 @@ class WithTasks:
         """Start `func(*args, **kwargs)` beside the request, in an app context; return its
         task, which can be awaited, named and cancelled.
 
-        A `def` runs in a worker thread. What it raises is logged with its name. Where `func` takes
-        no `name`, `name="mail"` names the task, which has the function's name otherwise; of one
-        that takes it, it is an argument: `set_name` of the task names that.
+        A `def` runs in a worker thread. An exception is logged with the task's name. That is the
+        function's, or the one given as `name="mail"`. If `func` has a parameter `name`, it is
+        passed to that instead; use `set_name` of the task then.
 
         Quart:
-            Returns None, and knows no names.
+            Returns None, and tasks have no names.
         """
         return self._background.add(func, *args, **kwargs)
 
     async def handle_background_exception(self, error: Exception) -> None:
-        """Tell of what a background task raised: by the signal, and in the log."""
+        """Send the signal and log the exception of a background task."""
         await report(t.cast(LiveApp, self), error)
 
     def every(
@@ -62,25 +62,25 @@ class WithTasks:
         at_start: bool = False,
         lock: bool | str = True,
     ) -> t.Callable[[F], F]:
-        """Run a function every so often, as a background task, while the app serves.
+        """Run a function periodically, as a background task, while the app serves.
 
-        `@app.every(60)`: one run at a time; what is due while one lasts is left out. What a run
-        raises is logged, as of any background task, and the next comes nevertheless. Servers of
-        WSGI know neither start nor end, and so run none.
+        `@app.every(60)`: there is one run at a time; a run that is due while another lasts is
+        skipped. An exception is logged, as of any background task, and the next run takes place.
+        WSGI servers have no start-up and shutdown, and so run none.
 
         Args:
             seconds: From the beginning of one run to that of the next.
-            cron: In place of `seconds`, when it runs, as cron has it; needs `quartish[cron]`.
-            timezone: Whose clock `cron` means.
-            jitter: Up to so many seconds it is late each time, so that not everybody comes at once.
-            name: What its runs are called, in place of the function's name.
+            cron: In place of `seconds`: a cron expression, which needs `quartish[cron]`.
+            timezone: The time zone of `cron`.
+            jitter: Each run is delayed by a random time of up to so many seconds.
+            name: The name of its tasks, in place of the function's.
             at_start: Whether the first run is when the app starts.
-            lock: Whether one of all processes runs it, at `BACKGROUND_TASK_LOCK_URL` where that is
-                set; or the URL of a Redis. False: each process does.
+            lock: Whether only one of all processes runs it, by locks at `BACKGROUND_TASK_LOCK_URL`
+                if that is set; or the URL of a Redis. With False each process runs it.
 
         Raises:
             TypeError: Not one of `seconds` and `cron` is given.
-            ValueError: One of the arguments cannot be, or another periodic task has the name.
+            ValueError: An argument is invalid, or another periodic task has the name.
             ModuleNotFoundError: `cron` is asked for, and `croniter` is not installed.
         """
         self._check_setup_finished("every")

@@ -1,4 +1,4 @@
-"""Tasks that run every so often: when, one run at a time, from the app's start to its shutdown."""
+"""Periodic tasks: their times, and their runs, one at a time, from start-up to shutdown."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from .lock import Lock
 Run = Callable[["Periodic"], Awaitable[None]]
 
 LONGEST_NAP = 60.0
-"""Seconds after which the clock is looked at again: it may have been set."""
+"""Seconds after which the clock is read again, as it may have been set."""
 INSTANT = 1e-6
 
 
 class Periodic:
-    """What `app.every` registered.
+    """A periodic task that `app.every` has registered.
 
     Attributes:
-        name: What its runs are called.
+        name: The name of its tasks.
         func: The function.
         next: When it runs next, in UTC; None while the app does not serve.
         runs: How often it has run in this process.
@@ -75,15 +75,15 @@ class Periodic:
         return f"<Periodic {self.name!r} next={self.next}>"
 
     def after(self, moment: float) -> float:
-        """Return when it is due first after a moment, both in seconds since 1970: by cron, or at
-        whole multiples of its seconds, which are the same ones in every process."""
+        """Return when it is next due after a moment, both in seconds since 1970: by cron, or at
+        whole multiples of its seconds, so that all processes have the same times."""
         if self._cron is not None:
             return self._cron.after(moment)
         assert self.seconds is not None
         return (math.floor(moment / self.seconds) + 1) * self.seconds
 
     def slot(self, moment: float) -> float:
-        """Return when it was due last, at that moment or before it."""
+        """Return when it was last due, at that moment or before."""
         if self._cron is not None:
             return self._cron.last(moment)
         assert self.seconds is not None
@@ -91,7 +91,7 @@ class Periodic:
 
 
 class _Cron:
-    """When a cron expression is due."""
+    """The times of a cron expression."""
 
     def __init__(self, name: str, expression: str, timezone: str) -> None:
         try:
@@ -114,7 +114,7 @@ class _Cron:
                 f"timezone={timezone!r} of {name!r} is not known here: such as 'Europe/Berlin'."
             ) from error
         self._expression = expression
-        #: Whether it is at hours of the day, and not so many times in each.
+        #: Whether it is due at certain hours, and not a number of times in every hour.
         self._at_hours = (
             expression != "@hourly"
             if expression.startswith("@")
@@ -122,11 +122,11 @@ class _Cron:
         )
         try:
             self.after(time.time())
-        except ValueError as error:  # croniter's own, too
+        except ValueError as error:  # also croniter's own exceptions
             raise ValueError(f"cron={expression!r} of {name!r} is at no date.") from error
 
     def after(self, moment: float) -> float:
-        """Return when it is due first after a moment."""
+        """Return when it is next due after a moment."""
         times = self._times(moment)
         while True:
             due: float = times.get_next(datetime).timestamp()
@@ -134,7 +134,7 @@ class _Cron:
                 return due
 
     def last(self, moment: float) -> float:
-        """Return when it was due last, at that moment or before it; the moment where it never
+        """Return when it was last due, at that moment or before; the moment itself if it never
         was."""
         times = self._times(moment + INSTANT)
         try:
@@ -149,12 +149,12 @@ class _Cron:
         return self._croniter(self._expression, datetime.fromtimestamp(moment, self._zone))
 
     def _comes_again(self, moment: float) -> bool:
-        """Say whether the clock on the wall says then what it has said before: it was set back."""
+        """Say whether the local time at a moment has occurred before, as clocks were set back."""
         return datetime.fromtimestamp(moment, self._zone).fold == 1
 
 
 class Schedule:
-    """The periodic tasks of an app, and what waits for their times."""
+    """The periodic tasks of an app, and the asyncio tasks that wait for their times."""
 
     def __init__(self) -> None:
         self.periodic: dict[str, Periodic] = {}
@@ -170,19 +170,19 @@ class Schedule:
         self.periodic[each.name] = each
 
     def open(self, app: LiveApp, run: Run) -> None:
-        """Begin. Waits for nothing, and so never keeps the app from starting."""
+        """Start. This waits for nothing, and so does not delay the app."""
         if not self.periodic:
             return
         self._stopping = False
         self._locks.clear()
-        self._loops.clear()  # of another loop, which was not told of its shutdown
+        self._loops.clear()  # of another loop, whose app was not shut down
         for each in self.periodic.values():
             url = app.config["BACKGROUND_TASK_LOCK_URL"] if each.lock is True else each.lock
             lock = None
             if url:
                 lock = self._locks.setdefault(url, Lock(url, app.name, app.logger))
             coro = self._go_on(each, lock, run, app.logger)
-            # Not in the Context of who starts the app.
+            # Not in the Context of the code that starts the app.
             loop = asyncio.get_running_loop()
             task = loop.create_task(coro, name=f"every {each.name}", context=Context())
             self._loops[task] = True
@@ -191,7 +191,7 @@ class Schedule:
         self, each: Periodic, lock: Lock | None, run: Run, log: logging.Logger
     ) -> None:
         me = t.cast("asyncio.Task[None]", asyncio.current_task())
-        # The clock on the wall jumps, when it is set: only those look at it who have to.
+        # The system clock may be set, so that it is read only where it has to be.
         by_wall = lock is not None or each.seconds is None
         clock = time.time if by_wall else time.monotonic
         begun, late = clock(), False
@@ -208,7 +208,7 @@ class Schedule:
                 else:
                     slot = due if due > begun else each.slot(due)
                     each.runs += await lock.run(each.name, slot, _length(each), partial(run, each))
-                # A little later: what is counted in floats may lie before what it is.
+                # A little later, as a float may be a bit before the time that it stands for.
                 planned = _next(each, due + INSTANT, by_wall, begun)
                 due = _next(each, max(due, clock()) + INSTANT, by_wall, begun)
                 if due > planned and not late:
@@ -224,14 +224,14 @@ class Schedule:
             each.next = None
 
     def stop(self) -> None:
-        """Begin no run any more."""
+        """Start no further runs."""
         self._stopping = True
         for task, waits in self._loops.items():
             if waits:
                 task.cancel()
 
     async def close(self, timeout: float) -> None:
-        """Wait for what was told to end with the runs."""
+        """Wait for the tasks that start the runs; they were told to end."""
         if self._loops:
             _, late = await asyncio.wait(self._loops, timeout=timeout)
             for task in late:
@@ -245,7 +245,7 @@ class Schedule:
 
 
 def _next(each: Periodic, moment: float, by_wall: bool, begun: float) -> float:
-    """Return when it is due after a moment."""
+    """Return when it is next due after a moment."""
     if by_wall:
         return each.after(moment)
     assert each.seconds is not None
@@ -253,7 +253,7 @@ def _next(each: Periodic, moment: float, by_wall: bool, begun: float) -> float:
 
 
 def _length(each: Periodic) -> float:
-    """Return about how many seconds lie between two runs."""
+    """Return approximately how many seconds there are between two runs."""
     if each.seconds is not None:
         return each.seconds
     once = each.after(time.time())
@@ -261,7 +261,7 @@ def _length(each: Periodic) -> float:
 
 
 async def _until(each: Periodic, due: float, clock: Callable[[], float]) -> None:
-    """Sleep until `due`, and say so in `next`."""
+    """Set `next` to `due`, and sleep until then."""
     while (rest := due - clock()) > 0:
         each.next = datetime.fromtimestamp(time.time() + rest, UTC)
         await asyncio.sleep(min(rest, LONGEST_NAP))

@@ -1,4 +1,4 @@
-"""One background task, as any code may hold it: its name, its outcome, how far it has come."""
+"""A background task: its name, its result and its progress."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _current: ContextVar[Task | None] = ContextVar("quartish-background-task", defau
 
 
 class Task:
-    """A background task. Use it from any thread; `await` it on any loop: who is cancelled while he
-    waits leaves the task as it is.
+    """A background task. It may be used in any thread and awaited on any loop. Cancelling the code
+    that awaits it does not cancel the task.
 
     Attributes:
         started: When it was begun, in UTC.
-        progress: What it has said last by `report_progress`; None before.
+        progress: The last value given to `report_progress`; None before.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._future: Future[t.Any] = Future()
-        self._task: asyncio.Task[t.Any] | None = None  # once its loop has begun it
+        self._task: asyncio.Task[t.Any] | None = None  # set when its loop has started it
         self._ended = False
         self._reports = 0
         self._readers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
@@ -57,7 +57,7 @@ class Task:
 
     @property
     def state(self) -> State:
-        """Whether it runs, or how it ended."""
+        """Whether it runs, or how it has ended."""
         if self._future.cancelled():
             return "cancelled"
         if not self._future.done():
@@ -65,7 +65,7 @@ class Task:
         return "done" if self._future.exception() is None else "failed"
 
     def done(self) -> bool:
-        """Say whether it has ended, or was told to."""
+        """Say whether it has ended, or was cancelled."""
         return self._future.done()
 
     def cancelled(self) -> bool:
@@ -73,8 +73,8 @@ class Task:
         return self._future.cancelled()
 
     def cancel(self) -> bool:
-        """Cancel it, and return whether that could be done. A `def` in its thread goes on, and
-        its result is thrown away."""
+        """Cancel it, and return whether that was possible. A `def` goes on in its thread, and its
+        result is dropped."""
         if self._future.done() or not self._future.cancel():
             return False
         task = self._task
@@ -88,7 +88,7 @@ class Task:
         return self._future.result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for what the task raised, or None; blocks this thread."""
+        """Wait for the task's exception, or None; blocks this thread."""
         return self._future.exception(timeout)
 
     def __await__(self) -> t.Generator[t.Any, t.Any, t.Any]:
@@ -97,11 +97,10 @@ class Task:
     # --- progress ---------------------------------------------------------------------------------
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield its progress as server-sent events: `progress`, with what it said last, and in the
-        end `end`, with its `{"state": ...}`.
+        """Yield its progress as server-sent events: `progress` with the last value, and at the end
+        `end` with `{"state": ...}`.
 
-        Who reads slowly is not told of what was said in between. A reader that comes back begins
-        with what was said last.
+        A slow reader misses values in between. A client that reconnects begins with the last value.
         """
         with self._reader() as changed:
             told = 0
@@ -117,7 +116,7 @@ class Task:
                 await changed.wait()
 
     async def ended(self) -> None:
-        """Wait until it has ended, its clean-up included; raise nothing of it."""
+        """Wait until it has ended, including its clean-up. Its exception is not raised."""
         with self._reader() as changed:
             while not self._ended:
                 changed.clear()
@@ -144,17 +143,17 @@ class Task:
         with self._lock:
             readers = list(self._readers.items())
         for changed, loop in readers:
-            with suppress(RuntimeError):  # closed: nobody reads any more
+            with suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(changed.set)
 
-    # --- what its loop says -----------------------------------------------------------------------
+    # --- called on its loop -----------------------------------------------------------------------
 
     def _begin(self, task: asyncio.Task[t.Any]) -> None:
         task.set_name(self._name)
         self._task = task
 
     def _end(self, task: asyncio.Task[t.Any] | None = None) -> None:
-        """Take over how it ended; None: it was cancelled before it began."""
+        """Store how it has ended; None if it was cancelled before it began."""
         future = self._future
         if task is None or task.cancelled():
             future.cancel()
@@ -164,23 +163,24 @@ class Task:
                 future.set_exception(error)
             elif task is not None:
                 future.set_result(task.result())
-        # Who remembers this one need not keep the request that it was begun from.
+        # So that remembering the task does not keep the request that has started it.
         self._name, self._task = self.get_name(), None
         self._ended = True
         self._tell()
 
 
 def current_task() -> Task | None:
-    """Return the background task that this code runs in, or None. Receivers of
-    `got_background_exception` ask for the one that failed."""
+    """Return the current background task, or None. In receivers of `got_background_exception` it is
+    the one that has failed."""
     return _current.get()
 
 
 def report_progress(progress: t.Any) -> None:
-    """Say how far the background task that this code runs in has come: anything that JSON can say.
-    It is `Task.progress`, and an event of `Task.events`.
+    """Set the progress of the current background task: anything that can be made JSON. It is
+    `Task.progress`, and an event of `Task.events`.
 
-    From a `def` too. Code that is no task, as when a test calls the function, tells nobody.
+    This works in a `def` too. Outside of a task, as when a test calls the function, it does
+    nothing.
     """
     task = _current.get()
     if task is not None:
@@ -188,5 +188,5 @@ def report_progress(progress: t.Any) -> None:
 
 
 def enter(task: Task) -> None:
-    """Make it the one that this Context runs in."""
+    """Make it the current task of this Context."""
     _current.set(task)

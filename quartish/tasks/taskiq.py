@@ -32,7 +32,7 @@ class _InAppContext(TaskiqMiddleware):
         self._known: set[str] = set()
 
     def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
-        """Let the job's function have the context, from its first run in this process on."""
+        """Give the job's function the context, before its first run in this process."""
         name = message.task_name
         task = None if name in self._known else self.broker.find_task(name)
         if task is not None:
@@ -47,7 +47,7 @@ def taskiq_init_app(app: AppLike, broker: B) -> B:
     `current_app`, `g` and what extensions keep work in a job as in a view; the teardown functions
     run after it. The broker is `app.extensions["taskiq"]`. It is started and stopped with the app.
     In a worker (`taskiq worker module:broker`) the app is started and stopped with the worker: its
-    serving hooks run, and what is periodic does not.
+    serving hooks run, periodic tasks do not.
     """
     serving: t.Any = app
     serving.extensions["taskiq"] = broker
@@ -55,7 +55,7 @@ def taskiq_init_app(app: AppLike, broker: B) -> B:
 
     async def start(state: TaskiqState) -> None:
         if not broker.is_worker_process:
-            return  # a broker in memory is its own worker, and the app started it
+            return  # a broker in memory is its own worker, and was started by the app
         serving.tasks.runs_periodic = False
         await serving.startup()
 
@@ -69,7 +69,7 @@ def taskiq_init_app(app: AppLike, broker: B) -> B:
     @serving.while_serving  # type: ignore[untyped-decorator, unused-ignore]
     async def serve_broker() -> AsyncIterator[None]:
         if broker.is_worker_process:
-            yield  # who starts the app
+            yield  # the app is started elsewhere
             return
         await broker.startup()
         try:

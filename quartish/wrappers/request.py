@@ -51,7 +51,8 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
 
     Everything of `werkzeug.wrappers.Request` works, and `isinstance` says so. By ASGI `environ` is
     built when it is first read; it is a real, mutable dict. `populate_request` puts the request
-    into it, `shallow` makes reading the body an error."""
+    into it, `shallow` makes reading the body an error.
+    """
 
     json_module: t.Any = json
     scope: Scope

@@ -2,7 +2,8 @@
 
 A forgotten `await` of a plain coroutine fails far from the mistake, or not at all. A `Pending`
 raises where it is used, and names the attribute, the view and the line. These are only looked up
-then."""
+then.
+"""
 
 from __future__ import annotations
 

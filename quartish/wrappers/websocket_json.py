@@ -79,7 +79,8 @@ class JSONMessages(Conn):
         """Send a message of JSON: of the one argument, or of a list or dict of them.
 
         A long message is made in a thread; its value must not be changed until this returns.
-        Messages that are sent meanwhile come after it."""
+        Messages that are sent meanwhile come after it.
+        """
         if args and kwargs:
             raise TypeError("`websocket.send_json` takes arguments or keywords, not both.")
         value = args[0] if len(args) == 1 else args or kwargs
