@@ -27,6 +27,7 @@ PAGES = {
     "SECURITY.md": "project/security.md",
     "examples/blog": "project/examples.md",
     "examples/chat": "project/examples.md",
+    "examples/early": "project/examples.md",
     "examples/feed": "project/examples.md",
     "examples/jobs": "project/examples.md",
     "examples/moving": "project/examples.md",

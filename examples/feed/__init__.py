@@ -36,6 +36,12 @@ class Feed:
         self._grew.set()  # for all who wait; who comes later waits for the next
         self._grew = asyncio.Event()
 
+    def number_of(self, seen: str) -> int:
+        """Return which entry a client says it has seen: 0 for what is none. It may say anything, or
+        have seen those that there were before the server was started again."""
+        number = int(seen) if seen.isdecimal() and len(seen) < 10 else 0
+        return number if number <= len(self.entries) else 0
+
     async def after(self, number: int) -> t.AsyncIterator[tuple[int, str]]:
         """Yield each entry after `number`, those to come as well."""
         while True:
@@ -65,8 +71,7 @@ def create_app() -> Flask:
     @app.get("/events")
     @sse(retry=300)
     async def events() -> t.AsyncIterator[Event]:
-        seen = last_event_id() or ""
-        async for number, text in feed.after(int(seen) if seen.isdecimal() else 0):
+        async for number, text in feed.after(feed.number_of(last_event_id() or "")):
             yield Event({"text": text}, id=str(number))
 
     return app

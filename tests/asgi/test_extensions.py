@@ -180,6 +180,17 @@ async def test_nobody_gets_trailers_who_does_not_ask(way: str, lines: t.Any) -> 
     assert types(messages) == ["start", "body"]
 
 
+async def test_there_are_none_by_http3(way: str) -> None:
+    """Hypercorn 0.18 offers them and sends data after them: the answer never ended."""
+    app = make_trailing(way)
+    for path in ("/whole", "/streamed"):
+        messages = await sent(app, path, "GET", TE, http_version="3")
+        assert "trailers" not in types(messages) and "trailers" not in messages[0]
+        assert b"trailer" not in dict(messages[0]["headers"])
+    hinted = await sent(make(way), "/", "GET", http_version="3")
+    assert types(hinted) == ["early_hint", "start", "body"]
+
+
 async def test_a_trailer_that_no_server_could_send(way: str) -> None:
     """It ends as a body does that breaks: unfinished, and the server is told."""
     with pytest.raises(Unsendable, match="The trailer X-More has a line break"):

@@ -47,7 +47,8 @@ def test_entries_come_when_they_are_posted(url: str) -> None:
     assert read(url, 3) == [("1", '{"text": "one"}'), *both]
     later.join()
     assert read(url, 2, after="1") == both
-    assert read(url, 1, after="nonsense") == [("1", '{"text": "one"}')]
+    for nonsense in ("nonsense", "-1", "9" * 5000, "4"):
+        assert read(url, 1, after=nonsense) == [("1", '{"text": "one"}')], nonsense[:9]
 
 
 def test_what_may_not_be_posted(url: str) -> None:
