@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import typing as t
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,6 +134,7 @@ def create_app():
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
+        broker_transport_options={"visibility_timeout": int(os.environ["CELERY_VISIBLE"])},
     )
     init_celery(app)
 
@@ -174,7 +176,7 @@ def redis(tmp_path: Path) -> t.Iterator[Redis]:
 
 
 @contextmanager
-def worker(environ: dict[str, str], folder: Path, kind: str) -> t.Iterator[None]:
+def worker(environ: dict[str, str], folder: Path, kind: str) -> t.Iterator[t.Any]:
     begin = "import quartish.as_flask\n" if kind == "as_flask" else ""
     code = f"{begin}import sys; from celery.__main__ import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "-A", "project:celery", "worker", "-c", "1"]
@@ -188,7 +190,7 @@ def worker(environ: dict[str, str], folder: Path, kind: str) -> t.Iterator[None]
             start_new_session=True,
         )
     try:
-        yield
+        yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -202,11 +204,17 @@ def worker(environ: dict[str, str], folder: Path, kind: str) -> t.Iterator[None]
 @pytest.mark.slow
 @pytest.mark.redis
 @pytest.mark.parametrize("kind", ["as_flask", "ours"])
-def test_a_worker_that_is_killed_loses_nothing(redis: Redis, kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", ["process", "worker"])
+def test_a_worker_that_is_killed_loses_nothing(
+    redis: Redis, kind: str, killed: str, tmp_path: Path
+) -> None:
+    """A process of it, whose job it has another do; and all of it, whose jobs are given out again
+    after the visibility timeout. A worker looks for such when it starts, and seldom later."""
     (tmp_path / "project.py").write_text(PROJECT if kind == "as_flask" else OURS)
     notes = tmp_path / "notes"
     environ = {**os.environ, "CELERY_REDIS": redis.url, "CELERY_NOTES": str(notes)}
     environ["PYTHONPATH"] = f"{ROOT}:{tmp_path}"
+    environ["CELERY_VISIBLE"] = "3600" if killed == "process" else "1"
     client = CLIENT if kind == "ours" else "import quartish.as_flask\n" + CLIENT
 
     def ask(*seconds: str, results: str = "") -> list[str]:
@@ -226,8 +234,16 @@ def test_a_worker_that_is_killed_loses_nothing(redis: Redis, kind: str, tmp_path
         return notes.read_text().split() if notes.exists() else []
 
     [job] = ask("2.0")
-    with worker(environ, tmp_path, kind):
+    with worker(environ, tmp_path, kind) as process:
         wait_until(lambda: len(ran()) == 1)
-        os.kill(int(ran()[0]), signal.SIGKILL)  # the process of the job: its parent sends it again
-        assert ask(results=job) == ["shop quartish.app"]
+        if killed == "worker":
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            time.sleep(2)  # the visibility timeout
+        else:
+            os.kill(int(ran()[0]), signal.SIGKILL)  # its parent sends the job again
+            assert ask(results=job) == ["shop quartish.app"]
+    if killed == "worker":
+        with worker(environ, tmp_path, kind):
+            assert ask(results=job) == ["shop quartish.app"]
     assert len(ran()) == len(set(ran())) == 2  # each time by another process
