@@ -223,7 +223,7 @@ def check_sendable(response: Response, encode: bool) -> Checked | None:
 def takes_trailers(scope: Scope) -> bool:
     """Say whether the client asks for fields after the body (RFC 9110, section 10.1.4), and the
     server can send them: by HTTP/3 Hypercorn offers that, up to 0.18, and sends data after them,
-    which that protocol forbids, so that the answer never ends."""
+    which that protocol forbids, so that the response never ends."""
     return scope["http_version"] != "3" and any(
         name == b"te" and b"trailers" in value.lower().replace(b" ", b"").split(b",")
         for name, value in scope["headers"]
