@@ -398,6 +398,84 @@ async def test_the_client_leaves(app: App, waits: bool) -> None:
     assert asyncio.all_tasks() == before
 
 
+async def test_a_generator_that_catches_every_cancellation(app: App) -> None:
+    """sysid/sse-starlette#33 and #40: where the client had left it went on for ever, or was ended
+    by GeneratorExit now and then. It is cancelled where it waits, and ended at its next event."""
+    raised: list[str] = []
+
+    @app.get("/")
+    @sse
+    async def view() -> t.AsyncIterator[str]:
+        try:
+            yield "a"
+            while True:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    raised.append("CancelledError")
+                    yield "still here"
+        except GeneratorExit:
+            raised.append("GeneratorExit")
+            raise
+
+    before = asyncio.all_tasks()
+    with pytest.raises((HTTPDisconnectError, asyncio.CancelledError)):
+        async with client(app).request("/") as connection:
+            await connection.send_complete()
+            assert (await anext(connection.events())).data == "a"
+            await connection.disconnect()
+            while True:
+                await connection.receive()
+    assert raised == ["CancelledError", "GeneratorExit"]
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_generator_that_never_yields(app: App) -> None:
+    """pallets/quart#218: it was not closed, as nobody had begun it."""
+    log: list[str] = []
+
+    @app.get("/")
+    @sse
+    async def view() -> t.AsyncIterator[str]:
+        try:
+            await asyncio.sleep(60)
+            yield "never"
+        finally:
+            log.append("closed")
+
+    with pytest.raises((HTTPDisconnectError, asyncio.CancelledError)):
+        async with client(app).request("/") as connection:
+            await connection.send_complete()
+            assert await connection.receive() == BEAT
+            await connection.disconnect()
+            while True:
+                await connection.receive()
+    assert log == ["closed"]
+
+
+async def test_what_was_posted_is_read_in_the_generator(app: App) -> None:
+    """As those who stream what a model says do."""
+
+    @app.post("/")
+    @sse
+    async def view() -> t.AsyncIterator[t.Any]:
+        asked: t.Any = quartish.request.get_json()
+        asked = asked if app.plain else await asked
+        for word in asked["text"].split():
+            yield {"delta": word}
+        yield "[DONE]"
+
+    response = await client(app).post("/", json={"text": "how are you"})
+    data: t.Any = response.get_data()
+    events = [*read_events([data if app.plain else await data])]
+    assert [event.data for event in events] == [
+        '{"delta": "how"}',
+        '{"delta": "are"}',
+        '{"delta": "you"}',
+        "[DONE]",
+    ]
+
+
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_a_stream_that_breaks(app: App, is_async: bool) -> None:
     async def pieces() -> t.AsyncIterator[str]:

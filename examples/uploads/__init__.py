@@ -69,6 +69,8 @@ def read_metadata(header: str) -> dict[str, str]:
             found[name] = base64.b64decode(value, validate=True).decode()
         except (binascii.Error, ValueError):
             abort(400, "The Upload-Metadata is malformed.")
+        if not found[name].isprintable():  # the name of a file stands in a header later
+            abort(400, "The Upload-Metadata has a control character.")
     return found
 
 

@@ -23,6 +23,7 @@ class Heartbeats(t.Generic[T]):
         self._items: list[T] = []  # one at most
         self._changed = asyncio.Event()
         self._asked = asyncio.Event()
+        self._closed = False
 
     def __aiter__(self) -> t.Self:
         return self
@@ -47,6 +48,8 @@ class Heartbeats(t.Generic[T]):
     async def _iterate(self) -> None:
         try:
             async for item in self._source:
+                if self._closed:  # it was cancelled, and goes on
+                    break
                 self._asked.clear()
                 self._items.append(item)
                 self._changed.set()
@@ -59,6 +62,7 @@ class Heartbeats(t.Generic[T]):
         if self._task is None:
             await close(self._source)
         elif not self._task.done():
+            self._closed = True
             self._task.cancel()
             await asyncio.wait([self._task])
             if not self._task.cancelled():

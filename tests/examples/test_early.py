@@ -115,12 +115,12 @@ async def ask_by_http3(folder: Path, port: int) -> list[list[t.Any]]:
 
         def quic_event_received(self, event: t.Any) -> None:
             for each in self.http.handle_event(event):
-                if isinstance(each, HeadersReceived | DataReceived):
-                    parts, ended = self.answers[each.stream_id]
-                    headed = isinstance(each, HeadersReceived)
-                    parts.append(dict(each.headers) if headed else each.data)
-                    if each.stream_ended:
-                        ended.set()
+                if isinstance(each, HeadersReceived):
+                    self.answers[each.stream_id][0].append(dict(each.headers))
+                elif isinstance(each, DataReceived):
+                    self.answers[each.stream_id][0].append(each.data)
+                if getattr(each, "stream_ended", False):
+                    self.answers[t.cast(t.Any, each).stream_id][1].set()
 
     configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN)
     configuration.load_verify_locations(str(folder / "authority.pem"))
