@@ -89,7 +89,7 @@ FAMILY = frozenset(
         *HTTP.hooks,
         *WEBSOCKET.hooks,
         *("teardown_appcontext_funcs", "url_value_preprocessors"),
-        *("request_class", "websocket_class", "response_class", "context_class"),
+        *("request_class", "websocket_class", "response_class", "quartish_context_class"),
         *("session_interface", "config", "subdomain_matching", "url_map"),
         *("wsgi_app", "__call__", "app_context"),
         *("handle_request", "request_context", "handle_websocket", "websocket_context"),
@@ -104,30 +104,30 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
     #: Whether request and response attributes are plain values (Flask) or awaitable (Quart).
     plain: bool
     app_ctx_globals_class: type[t.Any] = _AppCtxGlobals
-    context_class: type[AppContext] = AppContext
+    quartish_context_class: type[AppContext] = AppContext
     websocket_class: type[Websocket] = Websocket
     asgi_lifespan_class: t.Any = ASGILifespan
     event_class: type[t.Any] = asyncio.Event
 
-    def _add_live_parts(self) -> None:
+    def _quartish_add_live_parts(self) -> None:
         watch(self)
         self.before_serving_funcs: list[BeforeServingCallable] = []
         self.while_serving_funcs: list[WhileServingCallable] = []
         self.after_serving_funcs: list[AfterServingCallable] = []
         #: Open websockets; they are closed with 1012 at shutdown.
         self.websockets: set[t.Any] = set()
-        self.serving_loop: asyncio.AbstractEventLoop | None = None
-        self._background = Tasks(weakref.ref(self))
-        self._serving = Serving(weakref.ref(self))
+        self.quartish_serving_loop: asyncio.AbstractEventLoop | None = None
+        self._quartish_background = Tasks(weakref.ref(self))
+        self._quartish_serving = Serving(weakref.ref(self))
 
     def __setattr__(self, name: str, value: t.Any) -> None:
         if name in ("asgi_app", "wsgi_app"):
             check_middleware(self, name, value)
         super().__setattr__(name, value)
 
-    def _changed(self, name: str) -> None:
+    def _quartish_changed(self, name: str) -> None:
         if name in FAMILY:
-            self.forget_flows()
+            self.quartish_forget_flows()
 
     # --- doors ------------------------------------------------------------------------------
 
@@ -135,7 +135,9 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
         """Serve `(scope, receive, send)` as ASGI, `(environ, start_response)` as WSGI."""
         if send is not None:
             return self.asgi_app(scope, receive, send)
-        return (self.wsgi_app if self._mount is None else self.serve_wsgi)(scope, receive)
+        return (self.wsgi_app if self._quartish_mount is None else self.quartish_serve_wsgi)(
+            scope, receive
+        )
 
     async def asgi_app(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
         """Serve ASGI: `scope`, `receive`, `send`. Wrap it: `app.asgi_app = Outer(app.asgi_app)`."""
@@ -164,26 +166,26 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
     # --- dispatching --------------------------------------------------------------------------
 
     @lazy
-    def http_flow(self) -> Flow:
+    def quartish_http_flow(self) -> Flow:
         """The dispatch flow of requests."""
         return Flow(self)
 
     @lazy
-    def websocket_flow(self) -> Flow:
+    def quartish_websocket_flow(self) -> Flow:
         """The dispatch flow of websockets."""
         return Flow(self, WEBSOCKET)
 
-    def flow_of(self, ctx: AppContext) -> Flow:
+    def quartish_flow_of(self, ctx: AppContext) -> Flow:
         """Return the dispatch flow for the context's kind of connection."""
-        return self.websocket_flow if ctx.has_websocket else self.http_flow
+        return self.quartish_websocket_flow if ctx.has_websocket else self.quartish_http_flow
 
-    def forget_flows(self) -> None:
+    def quartish_forget_flows(self) -> None:
         """Look again for what is overridden: something of the dispatch family was set."""
-        vars(self).pop("http_flow", None)
-        vars(self).pop("websocket_flow", None)
-        self._settings.look(self)
+        vars(self).pop("quartish_http_flow", None)
+        vars(self).pop("quartish_websocket_flow", None)
+        self.quartish_settings.look(self)
 
-    def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
+    def quartish_drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
         """Finish a function that is plain in one colour and awaitable in the other."""
         raise NotImplementedError
 
@@ -280,7 +282,7 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
     @default
     def app_context(self) -> AppContext:
         """Return a new application context, for `with` or `async with`."""
-        ctx = self.context_class(self)
+        ctx = self.quartish_context_class(self)
         if not is_default(self.create_url_adapter):  # asked at once, as Flask does
             ctx.url_adapter = self.create_url_adapter(None)
         return ctx
@@ -360,37 +362,37 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
         return self.event_class()
 
     @property
-    def serving_phase(self) -> Phase | None:
+    def quartish_serving_phase(self) -> Phase | None:
         """How far the app is: "starting", "serving" or "stopping"; None where no server says so, by
         WSGI or without a lifespan."""
-        return self._serving.phase
+        return self._quartish_serving.phase
 
     async def startup(self) -> None:
         """Get ready to serve, as the server's lifespan start-up does."""
-        self.serving_loop = asyncio.get_running_loop()
+        self.quartish_serving_loop = asyncio.get_running_loop()
         self.shutdown_event = self.event_class()
-        self._serving.phase = "starting"
+        self._quartish_serving.phase = "starting"
         try:
-            await self._serving.start()
-            self._background.open()
-            self._serving.phase = "serving"
+            await self._quartish_serving.start()
+            self._quartish_background.open()
+            self._quartish_serving.phase = "serving"
         except BaseException:
-            self._serving.phase = "stopping"
-            await self._background.stop(0)
-            self.serving_loop = None
+            self._quartish_serving.phase = "stopping"
+            await self._quartish_background.stop(0)
+            self.quartish_serving_loop = None
             raise
 
     async def shutdown(self) -> None:
         """End serving: websockets are closed (1012), background tasks waited for
         `BACKGROUND_TASK_SHUTDOWN_TIMEOUT` seconds, then the serving hooks run."""
-        self._serving.phase = "stopping"
+        self._quartish_serving.phase = "stopping"
         self.shutdown_event.set()
         await end_websockets(list(self.websockets), self.config["DISCONNECT_GRACE"])
-        await self._background.stop(self.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
+        await self._quartish_background.stop(self.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
         try:
-            await self._serving.stop()
+            await self._quartish_serving.stop()
         finally:
-            self.serving_loop = None
+            self.quartish_serving_loop = None
 
     def run(
         self,

@@ -105,7 +105,7 @@ class AppContext(metaclass=PartType):
     #: each name. A request that is made later refers to the same two objects. They stay here as
     #: well, and are never changed: a thread may make the request while the door reads them.
     scope: t.Any
-    raw_headers: dict[bytes, bytes]
+    quartish_raw_headers: dict[bytes, bytes]
     #: The rule that matched and its arguments, as long as no request is made; then they are moved
     #: to it.
     url_rule: t.Any
@@ -171,7 +171,7 @@ class AppContext(metaclass=PartType):
         self.kind, self.made = "request", request
         if request is None:
             self.kind, self.made = None if websocket is None else "websocket", websocket
-        self.raw_headers = _NO_HEADERS
+        self.quartish_raw_headers = _NO_HEADERS
         self.flow = self.scope = self.url_rule = self.view_args = None
         self.view = self.error = self.unsettled = self.outcome = self.after = None
         self.reads_ahead = self.session_opened = False
@@ -191,14 +191,14 @@ class AppContext(metaclass=PartType):
                 # Without `__init__`, which would set half of these twice.
                 self = cls.__new__(cls)
                 self.app, self.kind, self._send = app, "request", send
-                self.flow, self.scope, self.raw_headers = flow, scope, raw_headers
+                self.flow, self.scope, self.quartish_raw_headers = flow, scope, raw_headers
                 self._made_first = []
                 self.made = self.url_rule = self.view_args = self.view = self.error = None
                 self.outcome = self.unsettled = self.after = None
                 self.reads_ahead = self.session_opened = False
                 self.pushes = 0
                 return self
-        request = app.request_class.from_scope(scope)
+        request = app.request_class.quartish_from_scope(scope)
         hand_down(app, request, send)
         if not plan.makes_context:
             self = cls(app, None, request)
@@ -207,7 +207,7 @@ class AppContext(metaclass=PartType):
             self = app.request_context(request.environ)
         else:
             self = app.request_context(request)
-        self.flow, self.scope, self.raw_headers = flow, scope, request.raw_headers
+        self.flow, self.scope, self.quartish_raw_headers = flow, scope, request.quartish_raw_headers
         return self
 
     # --- what is in it --------------------------------------------------------------------
@@ -217,7 +217,7 @@ class AppContext(metaclass=PartType):
         """The request or the websocket; None without one. A request may be made by this."""
         if self.made is None and self.kind is not None:
             app = self.app
-            request = app.request_class.from_scope(self.scope, self.raw_headers)
+            request = app.request_class.quartish_from_scope(self.scope, self.quartish_raw_headers)
             request.url_rule, request.view_args = self.url_rule, self.view_args
             hand_down(app, request, self._send)
             # If several threads do this at the same time, all take the first request of the list:
@@ -293,7 +293,7 @@ class AppContext(metaclass=PartType):
         if conn is None:
             raise RuntimeError(NO_REQUEST)
         interface = self.app.session_interface
-        session = interface.load(self.app, conn)
+        session = interface.quartish_load(self.app, conn)
         if session is None:
             session = interface.null_session_class()
         self.session_opened = True
@@ -310,7 +310,7 @@ class AppContext(metaclass=PartType):
     def _find_flow(self) -> FlowOfContexts:
         flow = self.flow
         if flow is None:
-            flow = self.flow = t.cast(FlowOfContexts, self.app.flow_of(self))
+            flow = self.flow = t.cast(FlowOfContexts, self.app.quartish_flow_of(self))
         return flow
 
     def take_outcome(self) -> t.Any:
@@ -343,7 +343,7 @@ class AppContext(metaclass=PartType):
     def push(self) -> t.Any:
         """Become the active context until `pop`. Awaitable in the awaitable colour. The first push
         of a request matches the URL, and opens the session if that cannot be done later."""
-        return self.app.drive(self._push())
+        return self.app.quartish_drive(self._push())
 
     def _push(self) -> t.Coroutine[t.Any, t.Any, None]:
         return self._find_flow().push(self)
@@ -354,7 +354,7 @@ class AppContext(metaclass=PartType):
 
         Raises AssertionError when another context is active.
         """
-        return self.app.drive(self._pop(sys.exc_info()[1] if exc is _sentinel else exc))
+        return self.app.quartish_drive(self._pop(sys.exc_info()[1] if exc is _sentinel else exc))
 
     def _pop(self, exc: BaseException | None) -> t.Coroutine[t.Any, t.Any, None]:
         return self._find_flow().pop(self, exc)
@@ -421,7 +421,7 @@ class AppContext(metaclass=PartType):
 
 def class_has_own_methods(cls: type[AppContext]) -> bool:
     """Say whether a class of contexts redefines methods that the flow then has to call."""
-    return not _REDEFINABLE.isdisjoint(cls.redefined)
+    return not _REDEFINABLE.isdisjoint(cls.quartish_redefined)
 
 
 def has_own_methods(ctx: AppContext) -> bool:

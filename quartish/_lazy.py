@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import typing as t
+import weakref
+from inspect import getattr_static
 
 T = t.TypeVar("T")
 
@@ -20,6 +22,14 @@ class lazy(t.Generic[T]):
         self.func = func
         self.name: str = func.__name__
         self.__doc__ = func.__doc__
+        #: Classes that have a descriptor of their own in front of this one, which `super()` reads.
+        self.covering: weakref.WeakSet[type] = weakref.WeakSet()
+        self.is_covered = False
+
+    def cover(self, owner: type, covered: bool) -> None:
+        """Note whether a class has a descriptor with a setter in front of this attribute."""
+        (self.covering.add if covered else self.covering.discard)(owner)
+        self.is_covered = bool(self.covering)
 
     if t.TYPE_CHECKING:
         # Assigning makes an ordinary instance attribute; a real `__set__` would slow all reads.
@@ -32,6 +42,21 @@ class lazy(t.Generic[T]):
     def __get__(self, obj: object | None, owner: type) -> lazy[T] | T:
         if obj is None:
             return self
+        if self.is_covered and owner in self.covering:
+            # Kept where `cached_property` keeps it: no setter of a user's is called.
+            kept = vars(obj)
+            if self.name not in kept:
+                kept[self.name] = self.func(obj)
+            return t.cast(T, kept[self.name])
         value = self.func(obj)
         object.__setattr__(obj, self.name, value)
         return value
+
+
+def look_for_covers(cls: type) -> None:
+    """Note which of the lazy attributes that a class inherits are covered by a property."""
+    for base in cls.__mro__:
+        for name, value in vars(base).items():
+            if isinstance(value, lazy):
+                now = getattr_static(cls, name, None)
+                value.cover(cls, now is not value and hasattr(type(now), "__set__"))

@@ -33,7 +33,7 @@ def _tell(cls: type, name: str) -> None:
     for reference in _watching.valuerefs():
         watched = reference()
         if watched is not None and cls in type(watched).__mro__:
-            watched._changed(name)  # noqa: SLF001 (this module's)
+            watched._quartish_changed(name)  # noqa: SLF001 (this module's)
 
 
 def tell_all(name: str) -> None:
@@ -41,7 +41,7 @@ def tell_all(name: str) -> None:
     for reference in _watching.valuerefs():
         watched = reference()
         if watched is not None:
-            watched._changed(name)  # noqa: SLF001 (this module's)
+            watched._quartish_changed(name)  # noqa: SLF001 (this module's)
 
 
 def watch(watched: Watched) -> None:
@@ -50,7 +50,12 @@ def watch(watched: Watched) -> None:
 
 
 #: What classes settle by what was redefined.
-_SETTLED = ("needs_close", "_reads_plainly", "_parses_plainly", "speaks_wsgi")
+_SETTLED = (
+    "quartish_needs_close",
+    "_quartish_reads_plainly",
+    "_quartish_parses_plainly",
+    "quartish_speaks_wsgi",
+)
 
 
 class PartType(ABCMeta):
@@ -61,28 +66,30 @@ class PartType(ABCMeta):
     """
 
     #: What a class of ours had when it was made; inherited by classes of users.
-    _stock: dict[str, t.Any]
+    quartish_stock: dict[str, t.Any]
     #: The names of what is another now.
-    redefined: frozenset[str]
+    quartish_redefined: frozenset[str]
 
     def __init__(
         cls, name: str, bases: tuple[type, ...], namespace: dict[str, t.Any], **options: t.Any
     ) -> None:
         super().__init__(name, bases, namespace, **options)
         if cls.__module__.startswith("quartish."):
-            type.__setattr__(cls, "_stock", _names_of(cls))
+            type.__setattr__(cls, "quartish_stock", _names_of(cls))
         cls.look()
 
     def look(cls) -> None:
         """Find out again what is redefined in it and in its subclasses."""
         now = _names_of(cls)
-        redefined = (name for name, value in cls._stock.items() if now.get(name) is not value)
-        type.__setattr__(cls, "redefined", frozenset(redefined))
-        cls._looked()
+        redefined = (
+            name for name, value in cls.quartish_stock.items() if now.get(name) is not value
+        )
+        type.__setattr__(cls, "quartish_redefined", frozenset(redefined))
+        cls._quartish_looked()
         for subclass in t.cast(t.Any, cls).__subclasses__():
             subclass.look()
 
-    def _looked(cls) -> None:
+    def _quartish_looked(cls) -> None:
         """Settle what depends on `redefined`."""
 
     def __setattr__(cls, name: str, value: t.Any) -> None:
@@ -94,7 +101,7 @@ class PartType(ABCMeta):
         cls._set(name)
 
     def _set(cls, name: str) -> None:
-        if "redefined" in vars(cls) and _counts(name):
+        if "quartish_redefined" in vars(cls) and _counts(name):
             cls.look()
             tell_all("request_class")
 
@@ -107,23 +114,23 @@ def _names_of(cls: type) -> dict[str, t.Any]:
 
 
 def _counts(name: str) -> bool:
-    if name in ("_stock", "redefined", "_abc_impl", *_SETTLED):
+    if name in ("quartish_stock", "quartish_redefined", "_abc_impl", *_SETTLED):
         return False
     return name in ("__init__", "__call__") or not name.startswith("__")
 
 
 class Watched(metaclass=WatchedType):
-    """An object whose `_changed` is called when one of its attributes was set or deleted; or one
-    of its class, from the time that `watch` is called with it."""
+    """An object whose `_quartish_changed` is called when one of its attributes was set or deleted;
+    or one of its class, from the time that `watch` is called with it."""
 
-    def _changed(self, name: str) -> None:
+    def _quartish_changed(self, name: str) -> None:
         """Forget what depends on the attribute `name`."""
         raise NotImplementedError
 
     def __setattr__(self, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)
-        self._changed(name)
+        self._quartish_changed(name)
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        self._changed(name)
+        self._quartish_changed(name)

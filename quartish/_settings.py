@@ -53,7 +53,7 @@ class Settings:
     def look(self, app: _Configured) -> None:
         """Find out which config the app has now, and read it."""
         if app is not self._app():  # a copy of it, which has its own from now on
-            vars(app)["_settings"] = Settings(app)
+            vars(app)["quartish_settings"] = Settings(app)
             return
         config = vars(app).get("config")
         if type(config) in _TELLING and not hasattr(type(app), "config"):

@@ -205,11 +205,11 @@ class BodyRequest(WerkzeugRequest):
 
     json_module: t.Any
     #: What takes the place of the JSON module's `loads` for the body, as that was read ahead.
-    read_json: Callable[[bytes], t.Any] | None = None
+    quartish_read_json: Callable[[bytes], t.Any] | None = None
     max_json_parts: t.Any
-    check_json: t.Any
+    quartish_check_json: t.Any
 
-    def keep_body(self, data: bytes) -> None:
+    def quartish_keep_body(self, data: bytes) -> None:
         """Keep the body where `get_data` and the form's parser look for it."""
         self._cached_data = data
 
@@ -221,11 +221,11 @@ class BodyRequest(WerkzeugRequest):
             # PERF(0.7 us): the usual case.
             try:
                 data = self.get_data(cache=cache)
-                loads = self.read_json
+                loads = self.quartish_read_json
                 if loads is None:
                     loads = self.json_module.loads
                     if len(data) > LONG:
-                        self.check_json(data, self.max_json_parts)
+                        self.quartish_check_json(data, self.max_json_parts)
                 value = loads(data)
             except ValueError as error:
                 value = None if silent else self.on_json_loading_failed(error)
@@ -239,14 +239,14 @@ class BodyRequest(WerkzeugRequest):
             return value
         return super().get_json(force, silent, cache)
 
-    def fill_form(self) -> None:
+    def quartish_fill_form(self) -> None:
         """Parse the form, unless that was done, by what a subclass makes of it."""
         self._load_form_data()
 
     def _load_form_data(self) -> None:
-        self.load_form_data()
+        self.quartish_load_form_data()
 
-    def load_form_data(self) -> None:
+    def quartish_load_form_data(self) -> None:
         """Parse the form into `form`, `files` and `stream`, unless that was done."""
         require(WerkzeugRequest, "_load_form_data")
         super()._load_form_data()

@@ -59,7 +59,7 @@ class Flask(App):
     test_client_class: type[FlaskClient] | None = None
     test_cli_runner_class: type[FlaskCliRunner] | None = None
 
-    def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> T:
+    def quartish_drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> T:
         return drive(coro)
 
     if t.TYPE_CHECKING:  # what the class of the colour says of what both share
@@ -73,19 +73,21 @@ class Flask(App):
     def full_dispatch_request(self) -> wrappers.Response:
         """Dispatch the request with its hooks and error handlers; return the response."""
         ctx = _ctx()
-        return drive(Flow.full_dispatch(self.flow_of(ctx), ctx))
+        return drive(Flow.full_dispatch(self.quartish_flow_of(ctx), ctx))
 
     @default
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Run the url value preprocessors and the before functions, until one returns."""
         ctx = _ctx()
-        return t.cast("ResponseReturnValue | None", drive(Flow.preprocess(self.flow_of(ctx), ctx)))
+        return t.cast(
+            "ResponseReturnValue | None", drive(Flow.preprocess(self.quartish_flow_of(ctx), ctx))
+        )
 
     @default
     def dispatch_request(self) -> ResponseReturnValue:
         """Call the view that matched and return what it returned."""
         ctx = _ctx()
-        return t.cast(ResponseReturnValue, drive(Flow.dispatch(self.flow_of(ctx), ctx)))
+        return t.cast(ResponseReturnValue, drive(Flow.dispatch(self.quartish_flow_of(ctx), ctx)))
 
     @default
     def finalize_request(
@@ -93,32 +95,32 @@ class Flask(App):
     ) -> wrappers.Response:
         """Make a response of what a view or handler returned, and postprocess it."""
         ctx = _ctx()
-        return drive(Flow.finalize(self.flow_of(ctx), ctx, rv, from_error_handler))
+        return drive(Flow.finalize(self.quartish_flow_of(ctx), ctx, rv, from_error_handler))
 
     @default
     def process_response(self, response: wrappers.Response) -> wrappers.Response:
         """Run the after functions and save the session."""
         ctx = _ctx()
-        return drive(Flow.postprocess(self.flow_of(ctx), ctx, response))
+        return drive(Flow.postprocess(self.quartish_flow_of(ctx), ctx, response))
 
     @default
     def handle_user_exception(self, e: Exception) -> Handled:
         """Handle an exception of a view or hook by its error handler, or raise it."""
         ctx = _ctx()
-        return drive(Flow.handle_user_exception(self.flow_of(ctx), ctx, e))
+        return drive(Flow.handle_user_exception(self.quartish_flow_of(ctx), ctx, e))
 
     @default
     def handle_http_exception(self, e: HTTPException) -> Handled:
         """Handle an HTTP exception by its error handler; without one return it as the response."""
         ctx = _ctx()
-        return drive(Flow.handle_http_exception(self.flow_of(ctx), ctx, e))
+        return drive(Flow.handle_http_exception(self.quartish_flow_of(ctx), ctx, e))
 
     @default
     def handle_exception(self, e: Exception) -> wrappers.Response:
         """Log an exception that no handler took and return a 500, or raise it
         (`PROPAGATE_EXCEPTIONS`, testing, debugging)."""
         ctx = _ctx()
-        return drive(Flow.handle_exception(self.flow_of(ctx), ctx, e))
+        return drive(Flow.handle_exception(self.quartish_flow_of(ctx), ctx, e))
 
     @default
     def log_exception(self, exc_info: t.Any) -> None:
@@ -129,55 +131,55 @@ class Flask(App):
     def do_teardown_request(self, exc: BaseException | None = None) -> None:
         """Run the teardown functions of the request."""
         ctx = _ctx()
-        drive(Flow.teardown_connection(self.flow_of(ctx), ctx, exc))
+        drive(Flow.teardown_connection(self.quartish_flow_of(ctx), ctx, exc))
 
     @default
     def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
         """Run the teardown functions of the application context."""
         ctx = t.cast(AppContext, current_context().app_ctx)
-        drive(Flow.teardown_app(self.flow_of(ctx), ctx, exc))
+        drive(Flow.teardown_app(self.quartish_flow_of(ctx), ctx, exc))
 
     @default
     def full_dispatch_websocket(self) -> t.Any:
         """Dispatch the websocket with its hooks and error handlers."""
         ctx = _ctx()
-        return drive(Flow.full_dispatch(self.websocket_flow, ctx))
+        return drive(Flow.full_dispatch(self.quartish_websocket_flow, ctx))
 
     @default
     def preprocess_websocket(self) -> t.Any:
         """Run the url value preprocessors and the before functions, until one returns."""
         ctx = _ctx()
-        return drive(Flow.preprocess(self.websocket_flow, ctx))
+        return drive(Flow.preprocess(self.quartish_websocket_flow, ctx))
 
     @default
     def dispatch_websocket(self) -> t.Any:
         """Call the websocket's handler."""
         ctx = _ctx()
-        return drive(Flow.dispatch(self.websocket_flow, ctx))
+        return drive(Flow.dispatch(self.quartish_websocket_flow, ctx))
 
     @default
     def finalize_websocket(self, rv: t.Any, from_error_handler: bool = False) -> t.Any:
         """Make a response of what a handler returned, if anything, and postprocess it."""
         ctx = _ctx()
-        return drive(Flow.finalize(self.websocket_flow, ctx, rv, from_error_handler))
+        return drive(Flow.finalize(self.quartish_websocket_flow, ctx, rv, from_error_handler))
 
     @default
     def postprocess_websocket(self, response: t.Any) -> t.Any:
         """Run the websocket's after functions."""
         ctx = _ctx()
-        return drive(Flow.postprocess(self.websocket_flow, ctx, response))
+        return drive(Flow.postprocess(self.quartish_websocket_flow, ctx, response))
 
     @default
     def handle_websocket_exception(self, e: Exception) -> t.Any:
         """Log an exception that no handler took, or raise it."""
         ctx = _ctx()
-        return drive(Flow.handle_exception(self.websocket_flow, ctx, e))
+        return drive(Flow.handle_exception(self.quartish_websocket_flow, ctx, e))
 
     @default
     def do_teardown_websocket(self, exc: BaseException | None = None) -> None:
         """Run the teardown functions of the websocket."""
         ctx = _ctx()
-        drive(Flow.teardown_connection(self.websocket_flow, ctx, exc))
+        drive(Flow.teardown_connection(self.quartish_websocket_flow, ctx, exc))
 
     def update_template_context(self, context: dict[str, t.Any]) -> None:
         """Add to `context` what the context processors give; what is in it stays."""
@@ -195,7 +197,7 @@ class Flask(App):
     @default
     def request_context(self, environ: dict[str, t.Any]) -> AppContext:
         """Return a context for the request that a WSGI environ describes."""
-        return self.context_class(self, environ)
+        return self.quartish_context_class(self, environ)
 
     def test_request_context(self, *args: t.Any, **kwargs: t.Any) -> AppContext:
         """Return a context for a made-up request; arguments are `EnvironBuilder`'s."""

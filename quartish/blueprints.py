@@ -237,7 +237,7 @@ class Blueprint(Scaffold):
         self._merge_blueprint_funcs(app, full_name)
         for deferred in self.deferred_functions:
             deferred(state)
-        self._merge_commands(app, full_name, options.get("cli_group", self.cli_group))
+        self._quartish_merge_commands(app, full_name, options.get("cli_group", self.cli_group))
         for child, child_options in self._blueprints:
             child.register(app, state.nested_options(child, child_options))
 
@@ -253,7 +253,7 @@ class Blueprint(Scaffold):
                 app.error_handler_spec[scoped(key)][code].update(handlers)
         app.view_functions.update(self.view_functions)
 
-    def _merge_commands(self, app: App, name: str, group: str | None) -> None:
+    def _quartish_merge_commands(self, app: App, name: str, group: str | None) -> None:
         if not self.cli.commands:
             return
         if group is None:
@@ -344,56 +344,56 @@ class Blueprint(Scaffold):
 
     # --- Hooks of the whole app ---------------------------------------------------------
 
-    def _record_hook(self, hook: str, func: F) -> F:
+    def _quartish_record_hook(self, hook: str, func: F) -> F:
         self.record_once(lambda state: getattr(state.app, hook).setdefault(None, []).append(func))
         return func
 
     @setupmethod
     def before_app_request(self, f: T_before_request) -> T_before_request:
         """Register `before_request` for every request to the app."""
-        return self._record_hook("before_request_funcs", f)
+        return self._quartish_record_hook("before_request_funcs", f)
 
     @setupmethod
     def after_app_request(self, f: T_after_request) -> T_after_request:
         """Register `after_request` for every request to the app."""
-        return self._record_hook("after_request_funcs", f)
+        return self._quartish_record_hook("after_request_funcs", f)
 
     @setupmethod
     def teardown_app_request(self, f: T_teardown) -> T_teardown:
         """Register `teardown_request` for every request to the app."""
-        return self._record_hook("teardown_request_funcs", f)
+        return self._quartish_record_hook("teardown_request_funcs", f)
 
     @setupmethod
     def before_app_websocket(self, func: T_before_websocket) -> T_before_websocket:
         """Register `before_websocket` for every websocket of the app."""
-        return self._record_hook("before_websocket_funcs", func)
+        return self._quartish_record_hook("before_websocket_funcs", func)
 
     @setupmethod
     def after_app_websocket(self, func: T_after_websocket) -> T_after_websocket:
         """Register `after_websocket` for every websocket of the app."""
-        return self._record_hook("after_websocket_funcs", func)
+        return self._quartish_record_hook("after_websocket_funcs", func)
 
     @setupmethod
     def teardown_app_websocket(self, func: T_teardown) -> T_teardown:
         """Register `teardown_websocket` for every websocket of the app."""
-        return self._record_hook("teardown_websocket_funcs", func)
+        return self._quartish_record_hook("teardown_websocket_funcs", func)
 
     @setupmethod
     def app_context_processor(
         self, f: T_template_context_processor
     ) -> T_template_context_processor:
         """Register `context_processor` for every template of the app."""
-        return self._record_hook("template_context_processors", f)
+        return self._quartish_record_hook("template_context_processors", f)
 
     @setupmethod
     def app_url_value_preprocessor(self, f: T_url_value_preprocessor) -> T_url_value_preprocessor:
         """Register `url_value_preprocessor` for every request to the app."""
-        return self._record_hook("url_value_preprocessors", f)
+        return self._quartish_record_hook("url_value_preprocessors", f)
 
     @setupmethod
     def app_url_defaults(self, f: T_url_defaults) -> T_url_defaults:
         """Register `url_defaults` for every URL of the app."""
-        return self._record_hook("url_default_functions", f)
+        return self._quartish_record_hook("url_default_functions", f)
 
     @setupmethod
     def app_errorhandler(

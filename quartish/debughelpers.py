@@ -86,7 +86,9 @@ def explain_miss(app: AppLike, request: t.Any) -> None:
         return
     if says is not None and not (error.description or "").endswith(says):
         error.description = f"{error.description}\n{says}"
-        app.logger.info("%s for [%s %s]. %s", error.code, request.method, request.log_path, says)
+        app.logger.info(
+            "%s for [%s %s]. %s", error.code, request.method, request.quartish_log_path, says
+        )
 
 
 def attach_enctype_error_multidict(request: t.Any) -> None:

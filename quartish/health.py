@@ -145,7 +145,7 @@ class Health:
     async def report(self) -> Report:
         """Find out how the current app is."""
         checks = await self._run()
-        phase: str | None = t.cast(t.Any, current_app()).serving_phase
+        phase: str | None = t.cast(t.Any, current_app()).quartish_serving_phase
         if self.draining:
             return Report("draining", checks)
         if phase in ("starting", "stopping"):

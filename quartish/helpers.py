@@ -87,7 +87,7 @@ def make_response(*args: t.Any) -> Response:
     awaitable colour.
     """
     app = current_app()
-    return t.cast("Response", app.drive(response_of(app, args)))
+    return t.cast("Response", app.quartish_drive(response_of(app, args)))
 
 
 async def response_of(app: AppLike, args: tuple[t.Any, ...]) -> t.Any:

@@ -135,7 +135,7 @@ def log_failure(app: AppLike, exc_info: t.Any) -> None:
     args: tuple[str, ...] = (app.name,)
     if ctx is not None and (ctx.has_request or ctx.has_websocket):
         conn: t.Any = ctx.conn
-        message, args = "Exception on %s [%s]", (conn.log_path, conn.method)
+        message, args = "Exception on %s [%s]", (conn.quartish_log_path, conn.method)
         extra["endpoint"] = conn.endpoint
     app.logger.error(message, *args, exc_info=exc_info, extra=extra, stacklevel=2)
 

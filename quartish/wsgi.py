@@ -63,7 +63,7 @@ def _handle(
     """Handle one request in one Context, from the first hook to the last teardown function; what
     it sets is seen by the caller afterwards, as under Flask."""
     ctx: AppContext = context.run(app.request_context, environ)
-    flow = app.http_flow
+    flow = app.quartish_http_flow
     try:
         # Inside a middleware that serves ASGI traffic, this thread is the request's own.
         if context.run(flow.enter, ctx) and not in_lane():
@@ -98,7 +98,7 @@ class _Call:
             return list(InternalServerError()(self._environ, self._start_response))
         if (
             type(response.response) is list
-            and not getattr(response, "speaks_wsgi", True)
+            and not getattr(response, "quartish_speaks_wsgi", True)
             and not on_close_functions(response)
         ):
             return list(body)  # no code of anybody's runs for it

@@ -59,9 +59,9 @@ async def test_a_class_of_which_there_are_no_apps_tells_nobody(app: t.Any) -> No
 
     Other.process_response = patched(app)
     assert (await ask(app)).text == "view"
-    flow = app.http_flow
+    flow = app.quartish_http_flow
     Other.process_response = patched(app)
-    assert app.http_flow is flow
+    assert app.quartish_http_flow is flow
 
 
 async def test_an_app_class_may_be_abstract(colour: type[t.Any]) -> None:
@@ -90,7 +90,7 @@ def test_what_is_gone_is_not_told() -> None:
     class Thing(Watched):
         __hash__ = None  # type: ignore[assignment]
 
-        def _changed(self, name: str) -> None:
+        def _quartish_changed(self, name: str) -> None:
             told.append(name)
 
     thing = Thing()

@@ -238,7 +238,7 @@ async def test_a_setting_that_was_deleted_is_missed_until_it_is_back(
     colour: type[t.Any],
 ) -> None:
     app = colour(__name__)
-    settings = app._settings
+    settings = app.quartish_settings
     del app.config["TRUSTED_HOSTS"]
     with pytest.raises(KeyError, match="TRUSTED_HOSTS"):
         _ = settings.TRUSTED_HOSTS
@@ -249,7 +249,7 @@ async def test_a_setting_that_was_deleted_is_missed_until_it_is_back(
 
 def test_settings_are_kept_of_our_configs_alone(colour: type[t.Any]) -> None:
     app = colour(__name__)
-    settings = app._settings
+    settings = app.quartish_settings
     assert type(settings) is Settings
     app.config = dict(app.config)
     assert type(settings) is _LiveSettings
@@ -265,19 +265,19 @@ def test_two_apps_may_share_a_config() -> None:
     first, second = quartish.Flask("a"), quartish.Quart("b")
     second.config = first.config
     first.config["TESTING"] = True
-    assert first._settings.TESTING is second._settings.TESTING is True
+    assert first.quartish_settings.TESTING is second.quartish_settings.TESTING is True
     second.config = quartish.config.QuartConfig("/", dict(first.config))
     first.config["TESTING"] = False
-    assert (first._settings.TESTING, second._settings.TESTING) == (False, True)
+    assert (first.quartish_settings.TESTING, second.quartish_settings.TESTING) == (False, True)
 
 
 def test_a_copied_app_has_settings_of_its_own(colour: type[t.Any]) -> None:
     app = colour(__name__)
     copied = copy.copy(app)
     copied.config = copied.config_class("/", {**app.config, "TESTING": True})
-    assert (app._settings.TESTING, copied._settings.TESTING) == (False, True)
+    assert (app.quartish_settings.TESTING, copied.quartish_settings.TESTING) == (False, True)
     app.config["TESTING"], copied.config["TESTING"] = 1, 2
-    assert (app._settings.TESTING, copied._settings.TESTING) == (1, 2)
+    assert (app.quartish_settings.TESTING, copied.quartish_settings.TESTING) == (1, 2)
 
 
 @pytest.mark.parametrize("kind", [quartish.config.Config, quartish.config.QuartConfig])
@@ -329,8 +329,8 @@ def test_its_methods_answer_as_those_of_a_dict() -> None:
 def test_mock_patches_a_config_and_puts_it_back(colour: type[t.Any]) -> None:
     app = colour(__name__)
     with mock.patch.dict(app.config, {"TESTING": True}):
-        assert app._settings.TESTING is True
-    assert app._settings.TESTING is False
+        assert app.quartish_settings.TESTING is True
+    assert app.quartish_settings.TESTING is False
 
 
 def test_a_class_beside_config_is_called(colour: type[t.Any]) -> None:

@@ -138,7 +138,7 @@ class Flow:
         finally:
             if (
                 ctx.error is not None
-                or (ctx.made is not None and ctx.made.needs_close)
+                or (ctx.made is not None and ctx.made.quartish_needs_close)
                 or any(plan.at_end)
             ):
                 await self.end(ctx)
@@ -156,7 +156,7 @@ class Flow:
         if not app._got_first_request:
             app._got_first_request = True
         try:
-            if ctx.reads_ahead and not conn.read_at_once():
+            if ctx.reads_ahead and not conn.quartish_read_at_once():
                 rv = self.produce(ctx, True)
             else:
                 rv = view(**(ctx.view_args if conn is None else conn.view_args))
@@ -165,7 +165,7 @@ class Flow:
             await self.run(ctx, True, take, ended(None, error), True)
             return
         conn = ctx.made
-        more = (conn is not None and conn.needs_close) or any(plan.at_end)
+        more = (conn is not None and conn.quartish_needs_close) or any(plan.at_end)
         outgoing = None if more else direct_outgoing(plan, ctx, rv)
         if outgoing is None:  # `run` need not try `direct_outgoing` again
             await self.run(ctx, True, take, ended(rv), more)
@@ -223,13 +223,15 @@ class Flow:
         """Return what a before function or the view returned."""
         if self.plan.starting:
             await self.send(self.plan.kind.started)
-        unread = ctx.reads_ahead and not (ctx.made.read_at_once() or await ctx.made.read_ahead())
+        unread = ctx.reads_ahead and not (
+            ctx.made.quartish_read_at_once() or await ctx.made.quartish_read_ahead()
+        )
         if self.plan.before or self.plan.preprocessors or self.plan.replaced:
             rv = await self.preprocess(ctx)
             if rv is not None:
                 return rv
         if unread:  # too large before; a before function may have raised the limit
-            await ctx.made.read_ahead(last=True)
+            await ctx.made.quartish_read_ahead(last=True)
         if self.plan.replaced:
             return await self.dispatch(ctx)
         if ctx.view is not None:  # nothing took part before it; only its body was read
@@ -334,7 +336,7 @@ class Flow:
             session = ctx._session
             interface: t.Any = app.session_interface
             if self.plan.lazy_session and type(session) is interface.session_class:
-                interface.store(app, session, response, stock=True)
+                interface.quartish_store(app, session, response, stock=True)
             elif not interface.is_null_session(session):
                 saved: t.Any = self.plan.saver(ctx)(app, session, response)
                 if is_awaitable(saved):

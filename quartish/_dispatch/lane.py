@@ -78,7 +78,7 @@ def enter(flow: Colours, ctx: AppContext) -> bool:
                 ctx.view = bare if conn is None or conn.method != "OPTIONS" else None
     if on_loop and scope is not None:
         conn = ctx.made
-        if plan.reads_ahead and conn is not None and conn.body is not None:
+        if plan.reads_ahead and conn is not None and conn.quartish_body is not None:
             ctx.reads_ahead = plan.may_read(ctx)
         if plan.settings.SYNC_HOOKS_IN_THREAD:
             ctx.hook_thread = HookThread(plan.app.hook_pool)

@@ -191,7 +191,7 @@ async def _end(flow: Steps, ctx: AppContext, exc: BaseException | None) -> None:
             or "teardown_connection" in plan.replaced
         ):
             await collect(errors, flow.teardown_connection(ctx, exc))
-        if ctx.kind == "request" and ctx.made is not None and ctx.made.needs_close:
+        if ctx.kind == "request" and ctx.made is not None and ctx.made.quartish_needs_close:
             await _close(errors, ctx.made)
     if ctx.outer is None and (
         plan.overridden

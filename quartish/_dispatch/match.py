@@ -25,7 +25,7 @@ Found = t.Any  # a rule and its arguments, or None: Werkzeug's types do not tell
 def match_scope(plan: Plan, ctx: AppContext) -> bool:
     """Match the URL by the ASGI scope alone, so that no request has to be made. Return False if
     that is not enough. Raises NotFound (404) and MethodNotAllowed (405)."""
-    raw_headers, settings = ctx.raw_headers, plan.settings
+    raw_headers, settings = ctx.quartish_raw_headers, plan.settings
     if (
         not plan.takes_scope
         or raw_headers.get(b"host") not in VALID_HOSTS
@@ -67,18 +67,18 @@ def match_url(plan: Plan, ctx: AppContext) -> None:
     found: t.Any = None
     try:
         check_head(conn, plan.app.config)
-        if not plan.plain and conn.root_path and conn.is_outside_root():
+        if not plan.plain and conn.root_path and conn.quartish_is_outside_root():
             raise NotFound  # as in Quart; by WSGI there are no such requests
         if (
             url_map is not None
             and not url_map.host_matching
             and plan.settings.TRUSTED_HOSTS is None
             and conn.trusted_hosts is None
-            and is_valid_host(conn.raw_host)
-            and not (plan.minds_host and _is_elsewhere(plan, conn.raw_host))
+            and is_valid_host(conn.quartish_raw_host)
+            and not (plan.minds_host and _is_elsewhere(plan, conn.quartish_raw_host))
         ):
             path = conn.path
-            if path != "/" or conn.path_info:
+            if path != "/" or conn.quartish_path_info:
                 found = _find(url_map, path, conn.method, websocket)
         if found is None:  # the adapter may match another path, if the app has its own
             adapter: t.Any = ctx.url_adapter
@@ -90,7 +90,7 @@ def match_url(plan: Plan, ctx: AppContext) -> None:
             # The host, or all headers, were refused. An error handler may still read `host` and
             # build URLs.
             conn.host = ""
-            ctx.url_adapter = plan.app.bind_without_host(conn)
+            ctx.url_adapter = plan.app.quartish_bind_without_host(conn)
 
 
 def _is_elsewhere(plan: Plan, host: str) -> bool:

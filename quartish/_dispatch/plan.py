@@ -49,7 +49,7 @@ Adapt = t.Callable[[t.Callable[..., t.Any]], t.Callable[..., t.Any]]
 
 #: Attributes that `direct_outgoing` looks at; a class of responses may set them.
 _SETTINGS = frozenset(["default_mimetype", "default_status"])
-_FROM_SCOPE: t.Any = vars(Conn)["from_scope"].__func__
+_FROM_SCOPE: t.Any = vars(Conn)["quartish_from_scope"].__func__
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Plan:
     # every look-up takes the slow way.
     __slots__ = (
         *("adapt", "after", "app", "asks_for_app_context", "at_end", "before"),
-        *("connection_class", "context_class", "detour", "direct", "finishing"),
+        *("connection_class", "quartish_context_class", "detour", "direct", "finishing"),
         *("in_app_context", "kind", "late_request", "lazy_session", "make", "makes_context"),
         *("matches", "minds_host", "overridden", "own_adapter", "own_app_context"),
         *("own_contexts", "plain", "preprocessors", "reads_ahead", "replaced", "request_class"),
@@ -143,25 +143,25 @@ class Plan:
         self.plain: bool = app.plain
         #: Whether a body is read before the view, on the loop lane.
         self.reads_ahead: bool = app.plain and kind is HTTP
-        self.settings: Settings = app._settings
+        self.settings: Settings = app.quartish_settings
         self.request_class: t.Any = app.request_class
-        self.context_class: type[AppContext] = app.context_class
+        self.quartish_context_class: type[AppContext] = app.quartish_context_class
         self.response_class: t.Any = app.response_class
         #: Whether the app makes the contexts by a method of its own.
         maker: t.Any = getattr(app, kind.context, None)
-        class_of: t.Any = getattr(app, "context_class_of", lambda _: self.context_class)
+        class_of: t.Any = getattr(app, "context_class_of", lambda _: self.quartish_context_class)
         self.makes_context: bool = maker is not None and (
-            not is_default(maker) or class_of(kind.context) is not self.context_class
+            not is_default(maker) or class_of(kind.context) is not self.quartish_context_class
         )
         #: Whether a request may be made as late as something reads it: neither its class nor its
         #: context's redefines how one is made or closed.
-        from_scope = getattr(self.request_class, "from_scope", None)
+        from_scope = getattr(self.request_class, "quartish_from_scope", None)
         self.late_request: bool = (
-            self.context_class.__init__ is AppContext.__init__
-            and "__init__" not in self.context_class.redefined
+            self.quartish_context_class.__init__ is AppContext.__init__
+            and "__init__" not in self.quartish_context_class.quartish_redefined
             and type(from_scope) is MethodType
             and from_scope.__func__ is _FROM_SCOPE
-            and not self.request_class.needs_close
+            and not self.request_class.quartish_needs_close
             and not self.makes_context
         )
         #: The registries themselves, as they may be edited at any time. When one is replaced, a new
@@ -196,7 +196,9 @@ class Plan:
         self.own_app_context: bool = self.plain and not is_default(t.cast(t.Any, app).app_context)
         #: Whether contexts may redefine `push` and its like, which the flow calls then.
         self.own_contexts: bool = (
-            self.own_app_context or self.makes_context or class_has_own_methods(self.context_class)
+            self.own_app_context
+            or self.makes_context
+            or class_has_own_methods(self.quartish_context_class)
         )
         #: Whether the app redefines `create_url_adapter`; and whether each connection therefore, or
         #: because `app_context` is redefined, gets an application context of its own.
@@ -222,7 +224,7 @@ class Plan:
             and own
             and kind is HTTP
             and self.response_class in (Response, AwaitableResponse)
-            and self.response_class.redefined <= _SETTINGS
+            and self.response_class.quartish_redefined <= _SETTINGS
         )
         #: What else takes part before the view and after it.
         self.preprocessors: Registry = app.url_value_preprocessors
@@ -249,7 +251,10 @@ class Plan:
         self.connection_class: t.Any | None = (
             None if getattr(connection_class, "direct", not connection_class) else connection_class
         )
-        if kind is WEBSOCKET and "buffer_class" in t.cast(t.Any, app).websocket_class.redefined:
+        if (
+            kind is WEBSOCKET
+            and "buffer_class" in t.cast(t.Any, app).websocket_class.quartish_redefined
+        ):
             self.connection_class = connection_class  # as it fills the buffer (Quart 0.23)
         #: *Quart:* whether each request is inside of an application context, as the app redefines
         #: `app_context`.
@@ -276,11 +281,13 @@ class Plan:
         #: subdomains without being asked to.
         self.minds_host: bool = not self.plain and self.url_map is not None
         #: Whether contexts leave matching to the flow.
-        self.matches: bool = self.context_class.match_request is AppContext.match_request
+        self.matches: bool = self.quartish_context_class.match_request is AppContext.match_request
         #: Whether a scope's path and method may be taken as they are, without making a request.
         self.takes_scope: bool = self.matches and self.url_map is not None
         if kind is WEBSOCKET:
-            self.takes_scope = self.takes_scope and not t.cast(t.Any, app).websocket_class.redefined
+            self.takes_scope = (
+                self.takes_scope and not t.cast(t.Any, app).websocket_class.quartish_redefined
+            )
         else:
             self.takes_scope = (
                 self.takes_scope and self.late_request and self.request_class.trusted_hosts is None
@@ -313,7 +320,7 @@ class Plan:
     def misses_on_loop(self, ctx: AppContext) -> bool:
         """Say whether a request that matches no view takes the loop lane: if its hooks are all
         async, and no body has to be read before them."""
-        body = ctx.made.body if self.plain and ctx.kind == "request" else None
+        body = ctx.made.quartish_body if self.plain and ctx.kind == "request" else None
         if body is not None and can_pause() and self.may_read(ctx):
             return False
         hooks = (self.before, self.after, self.teardown)
@@ -330,7 +337,7 @@ class Plan:
     def describe(self, ctx: AppContext) -> str:
         """Name the view and the path, for the log."""
         conn = ctx.conn
-        return f"view {conn.endpoint!r} [{conn.method} {conn.log_path}]"
+        return f"view {conn.endpoint!r} [{conn.method} {conn.quartish_log_path}]"
 
     def _view(self, ctx: AppContext) -> t.Any:
         rule = (ctx if ctx.made is None else ctx.made).url_rule
@@ -345,9 +352,9 @@ class Plan:
         if ctx.session_opened:
             return True
         if ctx.made is not None:
-            cookies = ctx.made.raw_cookie
+            cookies = ctx.made.quartish_raw_cookie
         else:
-            cookies = ctx.raw_headers.get(b"cookie", b"").decode("latin-1")
+            cookies = ctx.quartish_raw_headers.get(b"cookie", b"").decode("latin-1")
         if not cookies or not self.lazy_session:
             return False
         settings = self.settings

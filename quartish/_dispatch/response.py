@@ -96,7 +96,7 @@ def unpacked(rv: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
 
 def _coerce(app: LiveApp, rv: t.Any) -> t.Any:
     """Coerce another response class, call a WSGI callable."""
-    redefined: t.Collection[str] = getattr(app.response_class, "redefined", ())
+    redefined: t.Collection[str] = getattr(app.response_class, "quartish_redefined", ())
     if isinstance(rv, HTTPException) and not ("force_type" in redefined or "set_data" in redefined):
         page = error_page(rv)
         if page is not None:

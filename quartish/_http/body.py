@@ -60,7 +60,7 @@ class Body:
     """
 
     #: How many reads have raised.
-    refusals: int = 0
+    quartish_refusals: int = 0
     _turns: Turns | None = None
 
     def __init__(
@@ -150,7 +150,9 @@ class Body:
         if message["type"] == "http.disconnect":
             if self.inbox.listener is not None:
                 self.inbox.listener.disconnect_raised()
-                self.refusals += 1  # `give_way` then waits, so that the cancellation comes first
+                self.quartish_refusals += (
+                    1  # `give_way` then waits, so that the cancellation comes first
+                )
             raise ClientDisconnected()
         chunk: bytes = message.get("body") or b""
         self.received += len(chunk)

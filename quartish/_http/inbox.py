@@ -47,7 +47,7 @@ _OnDisk = tuple[int, int, t.Any]
 class Refusing(t.Protocol):
     """What may refuse a read again and again, and counts that."""
 
-    refusals: int
+    quartish_refusals: int
 
 
 async def give_way(refusing: Refusing) -> None:
@@ -55,9 +55,9 @@ async def give_way(refusing: Refusing) -> None:
     endless loop: from the second refusal on each takes twice as long as the one before it. The
     first one takes no time, as a client that has sent all of its request may look as if it had
     disconnected, and waits for its response."""
-    refusing.refusals += 1
-    if refusing.refusals > 1:
-        await asyncio.sleep(0.001 * 2 ** min(refusing.refusals - 2, LONGEST_WAIT))
+    refusing.quartish_refusals += 1
+    if refusing.quartish_refusals > 1:
+        await asyncio.sleep(0.001 * 2 ** min(refusing.quartish_refusals - 2, LONGEST_WAIT))
 
 
 async def _in_thread(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:

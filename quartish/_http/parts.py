@@ -45,7 +45,7 @@ class PartReader:
     """
 
     #: How many reads have raised.
-    refusals = 0
+    quartish_refusals = 0
 
     def __init__(
         self,

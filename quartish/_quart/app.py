@@ -72,13 +72,13 @@ class Quart(Files, App):
     asgi_http_class: t.Any = ASGIHTTPConnection
     asgi_websocket_class: t.Any = ASGIWebsocketConnection
     lock_class: type[t.Any] = asyncio.Lock
-    context_class: type[AppContext] = AwaitableContext
+    quartish_context_class: type[AppContext] = AwaitableContext
     session_interface: SessionInterface = AwaitableCookieSessionInterface()
     jinja_options: dict[str, t.Any] = {"enable_async": True}
     default_config = QUART_DEFAULTS
     config_class: type[Config] = QuartConfig
 
-    def drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Coroutine[t.Any, t.Any, T]:
+    def quartish_drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Coroutine[t.Any, t.Any, T]:
         return coro
 
     # --- dispatching --------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class Quart(Files, App):
     async def full_dispatch_request(self, request_context: _Given = None) -> Response:
         """Dispatch the request with its hooks and error handlers; return the response."""
         ctx = request_context or _active()
-        return await Flow.full_dispatch(self.flow_of(ctx), ctx)
+        return await Flow.full_dispatch(self.quartish_flow_of(ctx), ctx)
 
     @default
     @either_form
@@ -97,14 +97,14 @@ class Quart(Files, App):
     ) -> ResponseReturnValue | None:
         """Run the url value preprocessors and the before functions, until one returns."""
         ctx = request_context or _active()
-        return await Flow.preprocess(self.flow_of(ctx), ctx)
+        return await Flow.preprocess(self.quartish_flow_of(ctx), ctx)
 
     @default
     @either_form
     async def dispatch_request(self, request_context: _Given = None) -> ResponseReturnValue:
         """Call the view that matched and return what it returned."""
         ctx = request_context or _active()
-        return await Flow.dispatch(self.flow_of(ctx), ctx)
+        return await Flow.dispatch(self.quartish_flow_of(ctx), ctx)
 
     @default
     @either_form
@@ -117,7 +117,7 @@ class Quart(Files, App):
         """Make a response of `result`, and postprocess it; `from_error_handler`: log what that
         raises. `request_context` is the active one if not given."""
         ctx = request_context or _active()
-        return await Flow.finalize(self.flow_of(ctx), ctx, result, from_error_handler)
+        return await Flow.finalize(self.quartish_flow_of(ctx), ctx, result, from_error_handler)
 
     @default
     @either_form
@@ -126,28 +126,28 @@ class Quart(Files, App):
     ) -> Response:
         """Run the after functions and save the session."""
         ctx = request_context or _active()
-        return await Flow.postprocess(self.flow_of(ctx), ctx, response)
+        return await Flow.postprocess(self.quartish_flow_of(ctx), ctx, response)
 
     @default
     @either_form
     async def handle_user_exception(self, error: Exception, ctx: _Given = None) -> Handled:
         """Handle an exception of a view or hook by its error handler, or raise it."""
         ctx = ctx or _active()
-        return await Flow.handle_user_exception(self.flow_of(ctx), ctx, error)
+        return await Flow.handle_user_exception(self.quartish_flow_of(ctx), ctx, error)
 
     @default
     @either_form
     async def handle_http_exception(self, error: HTTPException, ctx: _Given = None) -> Handled:
         """Handle an HTTP exception by its error handler; without one return it as the response."""
         ctx = ctx or _active()
-        return await Flow.handle_http_exception(self.flow_of(ctx), ctx, error)
+        return await Flow.handle_http_exception(self.quartish_flow_of(ctx), ctx, error)
 
     @default
     @either_form
     async def handle_exception(self, error: Exception, ctx: _Given = None) -> Response:
         """Log an exception that no handler took and return a 500, or raise it."""
         ctx = ctx or _active()
-        return await Flow.handle_exception(self.flow_of(ctx), ctx, error)
+        return await Flow.handle_exception(self.quartish_flow_of(ctx), ctx, error)
 
     @default
     @either_form
@@ -162,7 +162,7 @@ class Quart(Files, App):
     ) -> None:
         """Run the teardown functions of the request."""
         ctx = request_context or _active()
-        await Flow.teardown_connection(self.flow_of(ctx), ctx, exc)
+        await Flow.teardown_connection(self.quartish_flow_of(ctx), ctx, exc)
 
     @default
     @either_form
@@ -171,28 +171,28 @@ class Quart(Files, App):
     ) -> None:
         """Run the teardown functions of the application context."""
         ctx = ctx or _active()
-        await Flow.teardown_app(self.flow_of(ctx), ctx, exc)
+        await Flow.teardown_app(self.quartish_flow_of(ctx), ctx, exc)
 
     @default
     @either_form
     async def full_dispatch_websocket(self, websocket_context: _Given = None) -> t.Any:
         """Dispatch the websocket with its hooks and error handlers."""
         ctx = websocket_context or _active()
-        return await Flow.full_dispatch(self.websocket_flow, ctx)
+        return await Flow.full_dispatch(self.quartish_websocket_flow, ctx)
 
     @default
     @either_form
     async def preprocess_websocket(self, websocket_context: _Given = None) -> t.Any:
         """Run the url value preprocessors and the before functions, until one returns."""
         ctx = websocket_context or _active()
-        return await Flow.preprocess(self.websocket_flow, ctx)
+        return await Flow.preprocess(self.quartish_websocket_flow, ctx)
 
     @default
     @either_form
     async def dispatch_websocket(self, websocket_context: _Given = None) -> t.Any:
         """Call the websocket's handler."""
         ctx = websocket_context or _active()
-        return await Flow.dispatch(self.websocket_flow, ctx)
+        return await Flow.dispatch(self.quartish_websocket_flow, ctx)
 
     @default
     @either_form
@@ -205,7 +205,7 @@ class Quart(Files, App):
         """Make a response of `result`, if any, and postprocess it; `from_error_handler`: log what
         that raises. `websocket_context` is the active one if not given."""
         ctx = websocket_context or _active()
-        return await Flow.finalize(self.websocket_flow, ctx, result, from_error_handler)
+        return await Flow.finalize(self.quartish_websocket_flow, ctx, result, from_error_handler)
 
     @default
     @either_form
@@ -214,7 +214,7 @@ class Quart(Files, App):
     ) -> t.Any:
         """Run the websocket's after functions."""
         ctx = websocket_context or _active()
-        return await Flow.postprocess(self.websocket_flow, ctx, response)
+        return await Flow.postprocess(self.quartish_websocket_flow, ctx, response)
 
     @default
     @either_form
@@ -223,7 +223,7 @@ class Quart(Files, App):
     ) -> Response | None:
         """Log an exception that no handler took, or raise it."""
         ctx = ctx or _active()
-        return await Flow.handle_exception(self.websocket_flow, ctx, error)
+        return await Flow.handle_exception(self.quartish_websocket_flow, ctx, error)
 
     @default
     @either_form
@@ -232,7 +232,7 @@ class Quart(Files, App):
     ) -> None:
         """Run the teardown functions of the websocket."""
         ctx = websocket_context or _active()
-        await Flow.teardown_connection(self.websocket_flow, ctx, exc)
+        await Flow.teardown_connection(self.quartish_websocket_flow, ctx, exc)
 
     @default
     async def make_response(self, result: ResponseReturnValue) -> Response:
@@ -267,8 +267,12 @@ class Quart(Files, App):
         """Return the class of what `request_context` or `websocket_context` makes: Quart's one of
         that name, where somebody patched it."""
         kind = RequestContext if maker == "request_context" else WebsocketContext
-        patched = kind.redefined - self.context_class.redefined
-        return kind if patched and self.context_class is AwaitableContext else self.context_class
+        patched = kind.quartish_redefined - self.quartish_context_class.quartish_redefined
+        return (
+            kind
+            if patched and self.quartish_context_class is AwaitableContext
+            else self.quartish_context_class
+        )
 
     @default
     def request_context(self, request: Request) -> AppContext:
@@ -303,20 +307,24 @@ class Quart(Files, App):
         """Return the response to a request, with its whole flow around it."""
         ctx = _active_for(request)
         if ctx is not None:
-            return await Flow.handle(self.http_flow, ctx)
+            return await Flow.handle(self.quartish_http_flow, ctx)
         async with self.request_context(request) as ctx:
             if KEEP in request.scope:
                 request.scope[KEEP](ctx)
-            return await off_loop(self.http_flow, ctx, Flow.handle(self.http_flow, ctx))
+            return await off_loop(
+                self.quartish_http_flow, ctx, Flow.handle(self.quartish_http_flow, ctx)
+            )
 
     @default
     async def handle_websocket(self, websocket: Websocket) -> Response | None:
         """Run a websocket's handler with its whole flow around it; return what rejects it."""
         ctx = _active_for(websocket)
         if ctx is not None:
-            return await Flow.handle(self.websocket_flow, ctx)
+            return await Flow.handle(self.quartish_websocket_flow, ctx)
         async with self.websocket_context(websocket) as ctx:
-            return await off_loop(self.websocket_flow, ctx, Flow.handle(self.websocket_flow, ctx))
+            return await off_loop(
+                self.quartish_websocket_flow, ctx, Flow.handle(self.quartish_websocket_flow, ctx)
+            )
 
     # --- files --------------------------------------------------------------------------------
 
@@ -324,7 +332,7 @@ class Quart(Files, App):
         """Return for how many seconds a client may cache `filename`; None: it has to ask."""
         return as_seconds(self.config["SEND_FILE_MAX_AGE_DEFAULT"])
 
-    def _static_view(self) -> RouteCallable:
+    def _quartish_static_view(self) -> RouteCallable:
         return self.send_static_file  # the method itself, which extensions know it by
 
     async def open_instance_resource(  # type: ignore[override]

@@ -111,7 +111,7 @@ class _Connection:
     def _path(self) -> str:
         path: str = self.scope["path"]
         if path[:1] != "/":
-            path = Conn.from_scope({**self.scope, "root_path": ""}).path
+            path = Conn.quartish_from_scope({**self.scope, "root_path": ""}).path
         root: str = self.scope.get("root_path") or ""
         return _normalise_path(path, root) if root else path
 
@@ -211,7 +211,7 @@ class ASGIWebsocketConnection(_Connection):
         self._closed = False
 
     async def __call__(self, receive: ASGIReceive, send: ASGISend) -> None:
-        if self.direct and "buffer_class" not in self.app.websocket_class.redefined:
+        if self.direct and "buffer_class" not in self.app.websocket_class.quartish_redefined:
             await handle_websocket(self.app, self.scope, receive, send, direct=True)
             return
         websocket = self._create_websocket_from_scope(send)
@@ -226,7 +226,7 @@ class ASGIWebsocketConnection(_Connection):
         return (
             _takes_task(self.handle_messages)
             or not kind.takes_receive()
-            or "buffer_class" in kind.redefined
+            or "buffer_class" in kind.quartish_redefined
         )
 
     @t.overload

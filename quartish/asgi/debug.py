@@ -195,7 +195,7 @@ async def handle_through_wsgi_debugged(
         await started.close()
         ctx = kept[-1] if kept else None
         place = Place(context, ctx, asyncio.get_running_loop(), False)
-        await within(context, _send_page(app, Conn.from_scope(scope), send, error, place))
+        await within(context, _send_page(app, Conn.quartish_from_scope(scope), send, error, place))
     finally:
         await started.close()
 
@@ -206,7 +206,7 @@ async def handle_by_class_debugged(
     """Handle one request by the app's own `asgi_http_class`, which shows errors by
     `error_response`. Requests of the debugger's page do not reach it."""
     if not await _was_for_debugger(app, scope, send):
-        await app.http_flow.plan.connection_class(app, scope)(receive, send)
+        await app.quartish_http_flow.plan.connection_class(app, scope)(receive, send)
 
 
 async def error_response(
@@ -219,7 +219,7 @@ async def error_response(
         context.run(activate, ctx.app_ctx, ctx.conn_ctx)
     place = Place(context, ctx, asyncio.get_running_loop(), True)
     await within(context, log(app, error))
-    outgoing = _page_of(app, Conn.from_scope(scope), error, place)
+    outgoing = _page_of(app, Conn.quartish_from_scope(scope), error, place)
     headers = {name.decode(): value.decode() for name, value in outgoing.headers}
     return Response(outgoing.body, outgoing.status, headers)
 
@@ -227,7 +227,7 @@ async def error_response(
 async def _was_for_debugger(app: LiveApp, scope: Scope, send: ASGISend) -> bool:
     if not is_asked(app, scope):
         return False
-    environ = Request.from_scope(scope).environ
+    environ = Request.quartish_from_scope(scope).environ
     response = await to_thread(app.view_pool, None, debugger_of(app).respond, environ)
     if response is not None:
         await send_outgoing(send, _outgoing(response))
@@ -309,7 +309,7 @@ async def _ask_debugger(exchange: DebuggedHttp) -> bool:
     app = exchange.app
     exchange.note_task()
     exchange.lane = lane = Lane(exchange.inbox.watch)
-    environ = Request.from_scope(exchange.ctx.scope).environ
+    environ = Request.quartish_from_scope(exchange.ctx.scope).environ
     try:
         response = await to_thread(
             app.view_pool, None, debugger_of(app).respond, environ, lane=lane
@@ -359,7 +359,7 @@ def _page_of(app: LiveApp, conn: Conn, error: Exception, place: Place) -> Outgoi
         text = render_problem(error, full=full)
     elif kind == "html" and app.config["DEBUGGER"]:
         debugger = debugger_of(app)
-        text = debugger.page(error, Request.from_scope(conn.scope).environ, place)
+        text = debugger.page(error, Request.quartish_from_scope(conn.scope).environ, place)
     else:
         text = render_traceback(error, html=kind == "html", full=full)
     _warn_once(app, conn)
@@ -368,7 +368,7 @@ def _page_of(app: LiveApp, conn: Conn, error: Exception, place: Place) -> Outgoi
 
 
 def _accept(conn: Conn) -> str:
-    return conn.raw_headers.get(b"accept", b"").decode("latin-1")
+    return conn.quartish_raw_headers.get(b"accept", b"").decode("latin-1")
 
 
 def _warn_once(app: LiveApp, conn: Conn) -> None:
@@ -376,7 +376,7 @@ def _warn_once(app: LiveApp, conn: Conn) -> None:
     if vars(app).get("_told_of_others"):
         return
     client = (conn.scope.get("client") or ("",))[0]
-    proxy = next((name for name in PROXIES if name in conn.raw_headers), None)
+    proxy = next((name for name in PROXIES if name in conn.quartish_raw_headers), None)
     if proxy is None and is_loopback(client):
         return
     vars(app)["_told_of_others"] = True

@@ -48,7 +48,7 @@ def body_of(conn: Conn, inbox: Inbox, timeout: float | None) -> Body | None:
 
     Source: RFC 9112, section 6.3. HTTP/2 and 3 frame a body without any header.
     """
-    raw = conn.raw_headers
+    raw = conn.quartish_raw_headers
     if b"content-length" in raw:
         length, headers = raw[b"content-length"], conn.scope["headers"]
         if not length.isdigit() or (

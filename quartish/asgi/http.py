@@ -55,20 +55,22 @@ async def handle_http(
     app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool = False
 ) -> None:
     """Handle one request. With `direct` an app's own `asgi_http_class` is not asked."""
-    flow: Flow = app.http_flow
+    flow: Flow = app.quartish_http_flow
     plan = flow.plan
     if plan.detour and not (direct and not plan.through_wsgi):
         detour = _detour(app, scope, receive, send, direct)
         if detour is not None:
             await detour
             return
-    ctx = plan.context_class.of_scope(flow, scope, send)
-    if is_long(scope, ctx.raw_headers):
-        ctx = plan.context_class.of_scope(flow, cut(scope, app.config), send)
+    ctx = plan.quartish_context_class.of_scope(flow, scope, send)
+    if is_long(scope, ctx.quartish_raw_headers):
+        ctx = plan.quartish_context_class.of_scope(flow, cut(scope, app.config), send)
     # PERF(0.5 us): a request that has no body, and waits for nothing, needs no exchange.
     exchange: HttpExchange | None = None
     request = ctx.made
-    if request is not None and (scope["method"] != "GET" or b"content-length" in ctx.raw_headers):
+    if request is not None and (
+        scope["method"] != "GET" or b"content-length" in ctx.quartish_raw_headers
+    ):
         exchange = HttpExchange(app, ctx, flow, receive, send)
         exchange.expect_body()
     context = copy_context()
@@ -125,7 +127,7 @@ def _detour(
     app: LiveApp, scope: Scope, receive: ASGIReceive, send: ASGISend, direct: bool
 ) -> t.Awaitable[None] | None:
     """Return what handles a request that does not go straight to the flow; None if it does."""
-    plan = app.http_flow.plan
+    plan = app.quartish_http_flow.plan
     if plan.in_app_context and not is_current(app):
         return _in_app_context(app, scope, receive, send)
     if plan.connection_class is not None and not direct:
@@ -166,7 +168,7 @@ class HttpExchange(Exchange):
         request = self.ctx.made
         self.upload = body_of(request, self.open_inbox(), self.app.config["BODY_TIMEOUT"])
         if self.upload is not None:
-            request.receive_body(self.upload)
+            request.quartish_receive_body(self.upload)
 
     def is_quiet(self) -> bool:
         """Say whether the whole body was read and the client is connected. Then a disconnect is not
@@ -220,11 +222,11 @@ class HttpExchange(Exchange):
         self.lane = lane = Lane(self.thread_waits)
         lane.grace = self.app.config["DISCONNECT_GRACE"]
         conn, plan = self.ctx.made, self.flow.plan
-        if conn is not None and conn.body is not None and plan.plain:
-            reader = BodyReader(conn.open_body(), lambda: conn.max_content_length, lane)
+        if conn is not None and plan.plain and conn.quartish_body is not None:
+            reader = BodyReader(conn.quartish_open_body(), lambda: conn.max_content_length, lane)
             if plan.may_read(self.ctx):
                 lane.prepare = reader.prepare
-            conn.receive_input(io.BufferedReader(reader))
+            conn.quartish_receive_input(io.BufferedReader(reader))
         pool = self.app.file_pool if plan.serves_file(self.ctx) else self.app.view_pool
         try:
             try:

@@ -136,7 +136,7 @@ def outgoing_of(ctx: AppContext, response: t.Any) -> t.Any:
     """Return the `Outgoing` of a response that is small and in memory. Return the response itself
     if it is sent in pieces, or has something to be closed after it. If it cannot be sent, that is a
     plain 500."""
-    if getattr(response, "speaks_wsgi", False):
+    if getattr(response, "quartish_speaks_wsgi", False):
         response = as_wsgi_says(ctx, response)
     try:
         if on_close_functions(response) or getattr(response, "trailers", None):

@@ -63,13 +63,13 @@ async def handle_through_wsgi(
     """Handle one request by calling the app as WSGI, in `context` if one is given. `keep` is called
     with the app's contexts, as Werkzeug's debugger is."""
     inbox = HttpInbox(receive, app.to_file_thread)
-    conn = Request.from_scope(scope)
+    conn = Request.quartish_from_scope(scope)
     body = body_of(conn, inbox, app.config["BODY_TIMEOUT"])
     lane = Lane(inbox.watch)
     if body is not None:
         reader = BodyReader(body, _limit, lane)
         lane.prepare = reader.prepare
-        conn.receive_input(io.BufferedReader(reader))
+        conn.quartish_receive_input(io.BufferedReader(reader))
     environ = conn.environ
     del environ["werkzeug.request"]
     if keep is not None:

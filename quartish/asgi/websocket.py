@@ -57,7 +57,7 @@ async def handle_websocket(
 ) -> None:
     """Run a websocket's handler. With `direct` an app's own `asgi_websocket_class` is not asked."""
     scope = cut(scope, app.config)
-    flow = app.websocket_flow
+    flow = app.quartish_websocket_flow
     if flow.plan.in_app_context and not is_current(app):
         async with app.app_context():
             await handle_websocket(app, scope, receive, send, direct)
@@ -70,13 +70,13 @@ async def handle_websocket(
     server: t.Any = getattr(getattr(send, "__self__", None), "context", None)
     if server is not None:  # it may be Hypercorn
         when_it_stops(app, server, partial(_end_all, app))
-    websocket = app.websocket_class.from_scope(scope)
+    websocket = app.websocket_class.quartish_from_scope(scope)
     hand_down(app, websocket)
     if app.plain or not flow.plan.makes_context:
-        ctx = app.context_class(app, websocket=websocket)
+        ctx = app.quartish_context_class(app, websocket=websocket)
     else:
         ctx = t.cast(AwaitableApp, app).websocket_context(websocket)
-    ctx.scope, ctx.raw_headers = scope, websocket.raw_headers
+    ctx.scope, ctx.quartish_raw_headers = scope, websocket.quartish_raw_headers
     context = copy_context()
     exchange = WebsocketExchange(app, ctx, flow, receive, send)
     exchange.note_task()

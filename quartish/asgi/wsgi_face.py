@@ -35,7 +35,7 @@ class _Chunks:
 def as_wsgi_says(ctx: AppContext, response: t.Any) -> t.Any:
     """Return the response that is sent: the same, unless its class redefines how it is sent by
     WSGI."""
-    if not getattr(response, "speaks_wsgi", False):
+    if not getattr(response, "quartish_speaks_wsgi", False):
         return response
     environ = ctx.conn.environ
     if hasattr(response.response, "__aiter__"):  # an async stream, which WSGI cannot iterate

@@ -206,13 +206,13 @@ class DefaultJSONProvider(JSONProvider, Watched):
     def response(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Return a response of the app with `mimetype`, compact or indented."""
         obj = self._prepare_response_obj(args, kwargs)
-        text = self.response_text(obj, self._app.debug)
+        text = self.quartish_response_text(obj, self._app.debug)
         return self._app.response_class(text, mimetype=self.mimetype)
 
-    def response_text(self, obj: t.Any, debug: bool) -> str:
+    def quartish_response_text(self, obj: t.Any, debug: bool) -> str:
         """Return the body of the response to be, compact or indented, as `compact` says, or
         `debug` where it says nothing."""
-        writer = None if debug else self.writer
+        writer = None if debug else self.quartish_writer
         if writer is not None:
             encode, _ = writer
             return encode(obj) + "\n"
@@ -221,7 +221,7 @@ class DefaultJSONProvider(JSONProvider, Watched):
         return self.dumps(obj, separators=_COMPACT) + "\n"
 
     @lazy
-    def writer(self) -> tuple[t.Callable[[t.Any], str], str] | None:
+    def quartish_writer(self) -> tuple[t.Callable[[t.Any], str], str] | None:
         """What serializes for a compact response, and its mimetype, until a setting changes.
         None: it has to be found out for each response, as methods were overridden, or a
         setting is worked out when it is read.
@@ -243,14 +243,15 @@ class DefaultJSONProvider(JSONProvider, Watched):
         except TypeError:  # something unhashable
             return None
 
-    def _changed(self, name: str) -> None:
-        vars(self).pop("writer", None)
+    def _quartish_changed(self, name: str) -> None:
+        vars(self).pop("quartish_writer", None)
 
 
 #: What a user sets, and what a user overrides, of how a response is written.
 _SETTINGS = ("default", "ensure_ascii", "sort_keys", "compact", "mimetype")
 _OWN: dict[str, t.Any] = {
-    name: vars(DefaultJSONProvider)[name] for name in ("response", "response_text", "dumps")
+    name: vars(DefaultJSONProvider)[name]
+    for name in ("response", "quartish_response_text", "dumps")
 }
 
 

@@ -75,10 +75,10 @@ class ProxyFix:
 
     def fix(self, scope: Scope) -> Scope:
         """Return the scope as the first proxy saw the connection."""
-        conn = Conn.from_scope(scope)
+        conn = Conn.quartish_from_scope(scope)
         fixed: dict[str, t.Any] = {**scope}
         fixed["proxy_fix.orig"] = {
-            "host": conn.raw_host,
+            "host": conn.quartish_raw_host,
             **{key: scope.get(key) for key in ("client", "scheme", "server", "root_path")},
         }
         if client := self._trusted(scope, b"x-forwarded-for", self.x_for):
@@ -87,7 +87,7 @@ class ProxyFix:
             if scope["type"] == "websocket":
                 scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
             fixed["scheme"] = scheme
-        host, (name, port) = conn.raw_host, conn.server or ("", None)
+        host, (name, port) = conn.quartish_raw_host, conn.server or ("", None)
         if forwarded := self._trusted(scope, b"x-forwarded-host", self.x_host):
             host = forwarded
             name, given = _split_port(host)
@@ -95,7 +95,7 @@ class ProxyFix:
         if forwarded := self._trusted(scope, b"x-forwarded-port", self.x_port):
             host = host and f"{_split_port(host, whole=True)[0]}:{forwarded}"
             port = _number(forwarded) or port
-        if host != conn.raw_host:
+        if host != conn.quartish_raw_host:
             others = [header for header in scope["headers"] if header[0] != b"host"]
             fixed["headers"] = [(b"host", host.encode("latin-1")), *others]
         if (name, port) != (conn.server or ("", None)):
@@ -143,7 +143,7 @@ class TrustedHosts:
 
     async def __call__(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
         if scope["type"] in CONNECTIONS:
-            host = Conn.from_scope(scope).raw_host
+            host = Conn.quartish_from_scope(scope).quartish_raw_host
             if not (is_valid_host(host) and host_is_trusted(host, self.hosts)):
                 error = SecurityError("This host is not served here.")
                 await refuse(scope, receive, send, 400, error.get_body().encode())

@@ -18,6 +18,7 @@ from werkzeug.routing import RequestRedirect
 from werkzeug.routing.exceptions import WebsocketMismatch
 
 from .._dispatch.url import with_anchor
+from .._lazy import lazy
 from ..sansio.app import Core
 from ..sansio.scaffold import setupmethod
 from ..typing import ASGIApp
@@ -50,19 +51,21 @@ class Composed(Core):
     asgi_app: t.Any
     wsgi_app: t.Any
     #: The middleware that knows the mounted apps; None where there are none.
-    _mount: Mount | None = None
+    _quartish_mount: Mount | None = None
 
-    @property
+    @lazy
+    def quartish_mounted(self) -> list[Mounted]:
+        return []
+
+    @lazy  # which an app may have an attribute of its own in place of
     def mounted(self) -> list[Mounted]:
         """The apps that `mount` put into this one, in order."""
-        found: list[Mounted] = self.__dict__.setdefault("_mounted", [])
-        return found
+        return self.quartish_mounted
 
-    @property
-    def above(self) -> list[_Above]:
+    @lazy
+    def quartish_above(self) -> list[_Above]:
         """Where this app is mounted itself."""
-        found: list[_Above] = self.__dict__.setdefault("_above", [])
-        return found
+        return []
 
     @setupmethod
     def add_middleware(
@@ -108,30 +111,30 @@ class Composed(Core):
             `DispatcherMiddleware` does it for WSGI, outside of the app.
         """
         name = prefix.strip("/").replace("/", ".") if name is None else name
-        for other in self.mounted:
+        for other in self.quartish_mounted:
             if prefix == other.prefix or name == other.name:
                 raise ValueError(f"{other.app!r} is mounted at {other.prefix!r} as {other.name!r}.")
-        if self._mount is None:
-            self._mount = Mount(self.asgi_app, {})
-            self._mount.is_own = self._has_route
-            self.asgi_app = self._mount
-            self.url_build_error_handlers.append(t.cast(t.Any, self._url_below))
+        if self._quartish_mount is None:
+            self._quartish_mount = Mount(self.asgi_app, {})
+            self._quartish_mount.is_own = self._quartish_has_route
+            self.asgi_app = self._quartish_mount
+            self.url_build_error_handlers.append(t.cast(t.Any, self._quartish_url_below))
         if prefix == "/":
-            self._mount.rest = as_asgi(app)
+            self._quartish_mount.rest = as_asgi(app)
         else:
-            self._mount.add(prefix, app)
-        self.mounted.append(Mounted(prefix, app, name))
+            self._quartish_mount.add(prefix, app)
+        self.quartish_mounted.append(Mounted(prefix, app, name))
         inside, above = _inside(app), _Above(self, prefix.rstrip("/"))
         handlers: list[t.Any] | None = getattr(inside, "url_build_error_handlers", None)
         if handlers is not None:
             handlers.append(above)
         if isinstance(inside, Composed):
-            inside.above.append(above)
+            inside.quartish_above.append(above)
 
-    def _has_route(self, scope: Scope) -> bool:
-        return self._matches(Conn.from_scope(scope), scope["type"] == "websocket")
+    def _quartish_has_route(self, scope: Scope) -> bool:
+        return self._quartish_matches(Conn.quartish_from_scope(scope), scope["type"] == "websocket")
 
-    def _matches(self, conn: t.Any, websocket: bool = False) -> bool:
+    def _quartish_matches(self, conn: t.Any, websocket: bool = False) -> bool:
         try:
             adapter = self.create_url_adapter(conn)
             assert adapter is not None
@@ -144,7 +147,7 @@ class Composed(Core):
             return True
         return True
 
-    def serve_wsgi(
+    def quartish_serve_wsgi(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> t.Iterable[bytes]:
         """Serve WSGI by this app or one of those that are mounted in it.
@@ -152,7 +155,7 @@ class Composed(Core):
         Raises:
             TypeError: The mounted app speaks ASGI alone.
         """
-        mount = self._mount
+        mount = self._quartish_mount
         assert mount is not None
         script, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         prefix = mount.find(path.encode("latin-1").decode(errors="replace"))
@@ -164,7 +167,7 @@ class Composed(Core):
                 "PATH_INFO": path[len(below) :],
             }
             app: AnyServed = mount.mounts[prefix]
-        elif mount.rest is not None and not self._matches(self.request_class(environ)):
+        elif mount.rest is not None and not self._quartish_matches(self.request_class(environ)):
             app = mount.rest
         else:
             return t.cast("t.Iterable[bytes]", self.wsgi_app(environ, start_response))
@@ -177,10 +180,12 @@ class Composed(Core):
 
     # --- URLs -----------------------------------------------------------------------------------
 
-    def _url_below(self, error: BuildError, endpoint: str, values: dict[str, t.Any]) -> str | None:
-        return self.url_of_mounted(error, _script(error), endpoint, values)
+    def _quartish_url_below(
+        self, error: BuildError, endpoint: str, values: dict[str, t.Any]
+    ) -> str | None:
+        return self.quartish_url_of_mounted(error, _script(error), endpoint, values)
 
-    def url_of_mounted(
+    def quartish_url_of_mounted(
         self, error: BuildError, script: str, endpoint: str, values: dict[str, t.Any]
     ) -> str | None:
         """Return the URL of a mounted app's endpoint, or None.
@@ -191,14 +196,14 @@ class Composed(Core):
             endpoint: Of any of them, or behind a name and a colon of that one.
             values: As `handle_url_build_error` is given them.
         """
-        for mounted in self.mounted:
+        for mounted in self.quartish_mounted:
             app, there = _inside(mounted.app), script + mounted.prefix.rstrip("/")
             rest = endpoint.removeprefix(f"{mounted.name}:")
             url = None
             if rest != endpoint or ":" not in endpoint:
                 url = _build(app, error, there, rest, values)
             if url is None and isinstance(app, Composed):
-                url = app.url_of_mounted(error, there, rest, values)
+                url = app.quartish_url_of_mounted(error, there, rest, values)
             if url is not None:
                 return url
         return None
@@ -223,8 +228,8 @@ class _Above:
         script = script.removesuffix(self.prefix)
         url = _build(self.app, error, script, endpoint, values)
         if url is None:
-            url = self.app.url_of_mounted(error, script, endpoint, values)
-        for above in self.app.above if url is None else ():
+            url = self.app.quartish_url_of_mounted(error, script, endpoint, values)
+        for above in self.app.quartish_above if url is None else ():
             url = url or above.find(error, script, endpoint, values)
         return url
 

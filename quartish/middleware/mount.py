@@ -125,8 +125,8 @@ class Mount:
             served = {id(app): app for app in apps if not isinstance(app, FromWSGI)}
             await _Lifespans(scope, [self.app, *served.values()]).run(receive, send)
         elif scope["type"] in CONNECTIONS:
-            conn = Conn.from_scope(scope)
-            path, root = conn.below_root(), conn.root_path
+            conn = Conn.quartish_from_scope(scope)
+            path, root = conn.quartish_below_root(), conn.root_path
             if (prefix := self.find(path)) is not None:
                 mounted = {**scope, "root_path": root + prefix, "path": root + path}
                 await self.mounts[prefix](mounted, receive, send)

@@ -182,7 +182,7 @@ class AdapterCache:
         """Return an adapter for the connection, as `Map.bind_to_environ` does for an environ."""
         key = (
             id(url_map),
-            conn.raw_host or conn.server,
+            conn.quartish_raw_host or conn.server,
             conn.root_path,
             conn.scheme,
             server_name,
@@ -201,7 +201,7 @@ class AdapterCache:
             )
         adapter = copy(adapter)
         adapter.default_method = conn.method
-        adapter.path_info = conn.path_info
+        adapter.path_info = conn.quartish_path_info
         adapter.query_args = quote(conn.query_string, safe=QUERY_SAFE)  # of redirects
         return adapter
 

@@ -164,18 +164,18 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         self.extensions: dict[str, t.Any] = {}
         self.url_map: Map = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
-        self._adapters = AdapterCache(ELSEWHERE if self.plain else NOWHERE)
+        self._quartish_adapters = AdapterCache(ELSEWHERE if self.plain else NOWHERE)
         self._got_first_request = False
         self.cli.name = self.name
-        self._provide_nothing()
-        self._add_live_parts()
-        self._add_static_route(static_host, host_matching)
+        self._quartish_provide_nothing()
+        self._quartish_add_live_parts()
+        self._quartish_add_static_route(static_host, host_matching)
 
-    def _add_live_parts(self) -> None:
+    def _quartish_add_live_parts(self) -> None:
         """Give a new app what a subclass of this room adds; keeps `__init__` in one place,
         where editors and `inspect.signature` read it."""
 
-    def _add_static_route(self, static_host: str | None, host_matching: bool) -> None:
+    def _quartish_add_static_route(self, static_host: str | None, host_matching: bool) -> None:
         if not self.has_static_folder:
             return
         assert bool(static_host) == host_matching, "Invalid static_host/host_matching combination"
@@ -183,13 +183,13 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
             f"{self.static_url_path}/<path:filename>",
             endpoint="static",
             host=static_host,
-            view_func=self._static_view(),
+            view_func=self._quartish_static_view(),
         )
         hashed = hashed_names(self, self.static_folder, "static")
         if hashed is not None:
             self.url_default_functions[None].append(hashed)
 
-    def _static_view(self) -> RouteCallable:
+    def _quartish_static_view(self) -> RouteCallable:
         this = weakref.ref(self)  # the view is in `view_functions`: no circle
 
         def send_static_file(filename: str) -> t.Any:
@@ -226,7 +226,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         return create_logger(self)
 
     @lazy
-    def _settings(self) -> Settings:
+    def quartish_settings(self) -> Settings:
         """What requests ask of the config."""
         return Settings(self)
 
@@ -397,16 +397,18 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
             )
         if (trusted_hosts := self.config["TRUSTED_HOSTS"]) is not None:
             request.trusted_hosts = trusted_hosts
-        if not is_valid_host(request.raw_host):
-            raise SecurityError(f"The Host header {request.raw_host[:100]!r} is malformed.")
+        if not is_valid_host(request.quartish_raw_host):
+            raise SecurityError(
+                f"The Host header {request.quartish_raw_host[:100]!r} is malformed."
+            )
         subdomain: str | None = None
         if self.url_map.host_matching:
             server_name = None  # or it would be matched in the place of the request's host
         elif not self.subdomain_matching:
             subdomain = self.url_map.default_subdomain or ("" if self.plain else None)
-        return self._adapters.bind(self.url_map, request, server_name, subdomain)
+        return self._quartish_adapters.bind(self.url_map, request, server_name, subdomain)
 
-    def bind_without_host(self, conn: t.Any) -> MapAdapter:
+    def quartish_bind_without_host(self, conn: t.Any) -> MapAdapter:
         """Return what builds URLs for a connection whose host was refused."""
         return self.url_map.bind(
             self.config["SERVER_NAME"] or "", conn.root_path, url_scheme=conn.scheme
@@ -462,7 +464,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
     def trap_http_exception(self, e: Exception) -> bool:
         """Say whether an HTTP exception is treated as a fault of the code:
         `TRAP_HTTP_EXCEPTIONS`, `TRAP_BAD_REQUEST_ERRORS`, and in debug mode a missing key."""
-        settings = self._settings
+        settings = self.quartish_settings
         if settings.TRAP_HTTP_EXCEPTIONS:
             return True
         trap = settings.TRAP_BAD_REQUEST_ERRORS

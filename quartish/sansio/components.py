@@ -30,13 +30,13 @@ class Component(t.NamedTuple):
 class Components(Scaffold):
     """The components of an app."""
 
-    def _provide_nothing(self) -> None:
+    def _quartish_provide_nothing(self) -> None:
         #: {type: component}, as `provide` was told.
         self.components: dict[t.Any, Component] = {}
         #: {type or factory: what stands in for it}, as `override` was told.
         self.component_overrides: dict[t.Any, Component] = {}
         #: What plans are made of changed when this did.
-        self.components_version: int = 0
+        self.quartish_components_version: int = 0
 
     @t.overload
     def provide(
@@ -71,15 +71,15 @@ class Components(Scaffold):
         if factory is None:
 
             def decorator(func: F) -> F:
-                self._provide(cls, func, scope)
+                self._quartish_provide(cls, func, scope)
                 return func
 
             return decorator
-        return self._provide(cls, factory, scope)
+        return self._quartish_provide(cls, factory, scope)
 
-    def _provide(self, cls: t.Any, factory: t.Any, scope: ComponentScope) -> None:
+    def _quartish_provide(self, cls: t.Any, factory: t.Any, scope: ComponentScope) -> None:
         self.components[cls] = _component(factory, scope)
-        self.components_version += 1
+        self.quartish_components_version += 1
 
     @contextmanager
     def override(self, cls: t.Any, factory: t.Any) -> t.Iterator[None]:
@@ -92,16 +92,16 @@ class Components(Scaffold):
         scope: ComponentScope = self.components[cls].scope if cls in self.components else "request"
         made = factory if callable(factory) else _constant(factory)
         self.component_overrides[cls] = _component(made, scope)
-        self.components_version += 1
+        self.quartish_components_version += 1
         try:
             yield
         finally:
             self.component_overrides.pop(cls)
             if known is not None:
                 self.component_overrides[cls] = known
-            self.components_version += 1
+            self.quartish_components_version += 1
 
-    def component_of(self, key: t.Any) -> Component | None:
+    def quartish_component_of(self, key: t.Any) -> Component | None:
         """Return how `key`, a type or a factory, is made; None: nobody said so."""
         found = self.component_overrides.get(key) or self.components.get(key)
         if found is None and not isinstance(key, type) and callable(key):

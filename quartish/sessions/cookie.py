@@ -27,11 +27,11 @@ def find_cookie(request: t.Any, name: str) -> str | None:
     if (
         "headers" in state
         or "cookies" in state
-        or not _PARTS.isdisjoint(getattr(type(request), "redefined", _PARTS))
+        or not _PARTS.isdisjoint(getattr(type(request), "quartish_redefined", _PARTS))
     ):
         found: str | None = request.cookies.get(name)
         return found
-    raw: str = request.raw_cookie
+    raw: str = request.quartish_raw_cookie
     if name not in raw:
         return None
     if '"' not in raw:  # nothing is quoted

@@ -118,7 +118,7 @@ class SessionInterface(Watched):
         """Save `session` for `app`, after `response` was made, which is None for a websocket."""
         raise NotImplementedError
 
-    def _cookie_options(self, app: AnyApp) -> dict[str, t.Any]:
+    def _quartish_cookie_options(self, app: AnyApp) -> dict[str, t.Any]:
         return {  # in the order of the arguments of `_cookie_frame`
             "key": self.get_cookie_name(app),
             "domain": self.get_cookie_domain(app),
@@ -129,7 +129,7 @@ class SessionInterface(Watched):
             "httponly": self.get_cookie_httponly(app),
         }
 
-    def _changed(self, name: str) -> None:
+    def _quartish_changed(self, name: str) -> None:
         if name in _STOCK[0]:  # apps that use it have to look again
             tell_all("session_interface")
 
@@ -188,9 +188,9 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def open_session(self, app: AnyApp, request: t.Any) -> t.Any:
         """Return the session in the cookie; empty if that is absent, expired or unreadable."""
-        return _in_colour(app, self.load(app, request))
+        return _in_colour(app, self.quartish_load(app, request))
 
-    def load(self, app: AnyApp, request: t.Any) -> SecureCookieSession | None:
+    def quartish_load(self, app: AnyApp, request: t.Any) -> SecureCookieSession | None:
         """Return the result of `open_session`, without awaiting in both colours."""
         serializer = self.get_signing_serializer(app)
         if serializer is None:
@@ -209,11 +209,13 @@ class SecureCookieSessionInterface(SessionInterface):
     def save_session(self, app: AnyApp, session: SessionMixin, response: t.Any) -> t.Any:
         """Write, refresh or delete the cookie of `session` in `response`, as the session and the
         config of `app` require."""
-        options = None if response is None else self._cookie_options(app)  # read first, as in Flask
-        self.store(app, session, response, options)
+        options = (
+            None if response is None else self._quartish_cookie_options(app)
+        )  # read first, as in Flask
+        self.quartish_store(app, session, response, options)
         return _in_colour(app, None)
 
-    def store(
+    def quartish_store(
         self,
         app: AnyApp,
         session: SessionMixin,
@@ -240,9 +242,9 @@ class SecureCookieSessionInterface(SessionInterface):
             expires = self.get_expiration_time(app, session)
             if options is None and stock:
                 ours: t.Any = app
-                options = _stock_options(ours._settings)
+                options = _stock_options(ours.quartish_settings)
             elif options is None:
-                options = self._cookie_options(app)
+                options = self._quartish_cookie_options(app)
             serializer: t.Any = self.get_signing_serializer(app)
             value = serializer.dumps(items_of(session))
             if type(serializer) is SigningSerializer:
@@ -250,17 +252,18 @@ class SecureCookieSessionInterface(SessionInterface):
             else:
                 response.set_cookie(value=value, expires=expires, **options)
         elif not session and session.modified:
-            response.delete_cookie(**(options or self._cookie_options(app)))
+            response.delete_cookie(**(options or self._quartish_cookie_options(app)))
         else:
             varies = False
         session.accessed = accessed  # it was read here, not by the view
         if varies:
             vary_by_cookie(response)
 
-    def lines(self, app: AnyApp, session: SessionMixin) -> RawHeaders | None:
-        """Return the header lines that `store` adds to a response without `Vary`, for an interface
-        that `is_stock`. Return None, having done nothing, if `store` has more to do."""
-        settings: Settings = t.cast(t.Any, app)._settings
+    def quartish_lines(self, app: AnyApp, session: SessionMixin) -> RawHeaders | None:
+        """Return the header lines that `quartish_store` adds to a response without `Vary`, for an
+        interface that `is_stock`. Return None, having done nothing, if `quartish_store` has more
+        to do."""
+        settings: Settings = t.cast(t.Any, app).quartish_settings
         accessed, items = session.accessed, items_of(session)
         if not items and session.modified:
             return None
@@ -287,7 +290,7 @@ async def _awaitable(value: T) -> T:
 
 
 def _stock_options(settings: Settings) -> dict[str, t.Any]:
-    """Return what `_cookie_options` returns for an interface that `is_stock`."""
+    """Return what `_quartish_cookie_options` returns for an interface that `is_stock`."""
     return {
         "key": settings.SESSION_COOKIE_NAME,
         "domain": settings.SESSION_COOKIE_DOMAIN,
@@ -325,12 +328,12 @@ class AwaitableCookieSessionInterface(AwaitableSessionInterface, SecureCookieSes
 
     async def open_session(self, app: AnyApp, request: t.Any) -> SessionMixin | None:
         """Return the session in the cookie; empty if that is absent, expired or unreadable."""
-        return self.load(app, request)
+        return self.quartish_load(app, request)
 
     async def save_session(self, app: AnyApp, session: SessionMixin, response: t.Any) -> None:
         """Write, refresh or delete the cookie, as the session requires."""
-        options = None if response is None else self._cookie_options(app)
-        self.store(app, session, response, options)
+        options = None if response is None else self._quartish_cookie_options(app)
+        self.quartish_store(app, session, response, options)
 
 
 #: Names in which an interface may differ from the stock ones: methods, and classes of sessions.
@@ -338,8 +341,9 @@ _STOCK: list[dict[str, t.Any]] = [
     {
         name: getattr(kind, name)
         for name in dir(kind)
-        if name.startswith(("get_", "load", "make_", "open_", "save_", "should_", "store"))
-        or name in ("_cookie_options", "is_null_session", "null_session_class", "session_class")
+        if name.startswith(("get_", "make_", "open_", "quartish_", "save_", "should_"))
+        or name
+        in ("_quartish_cookie_options", "is_null_session", "null_session_class", "session_class")
     }
     for kind in (SecureCookieSessionInterface, AwaitableCookieSessionInterface)
 ]
@@ -347,8 +351,8 @@ _STOCK: list[dict[str, t.Any]] = [
 
 def is_stock(interface: t.Any) -> bool:
     """Say whether an interface keeps sessions in the cookie and redefines nothing of that. Then a
-    session that nothing reads is neither opened nor saved, and `load` and `store` are used without
-    awaiting. Apps look again when this changes.
+    session that nothing reads is neither opened nor saved, and `quartish_load` and
+    `quartish_store` are used without awaiting. Apps look again when this changes.
     """
     kind = type(interface)
     for stock in _STOCK:

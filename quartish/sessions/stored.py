@@ -239,7 +239,7 @@ class ServerSideSessionInterface(SessionInterface):
         expires = self.get_expiration_time(app, session)
         session.accessed = accessed  # it was read here, not by the view
         if there and due:
-            options = self._cookie_options(app)
+            options = self._quartish_cookie_options(app)
             if await self._write(app, session):
                 set_cookie(response, session.sid, expires, options)
         elif self._changed_inside(session):
@@ -247,7 +247,7 @@ class ServerSideSessionInterface(SessionInterface):
         elif not there and session.modified:
             if session.stored_id is not None:
                 await self._try(session, self.delete(session.stored_id))
-            response.delete_cookie(**self._cookie_options(app))
+            response.delete_cookie(**self._quartish_cookie_options(app))
         else:
             varies = accessed
         if varies:

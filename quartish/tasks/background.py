@@ -145,7 +145,7 @@ class Tasks:
             else:
                 self._start(handle, func, args, kwargs)
 
-        loop = lane_loop() or self.app.serving_loop or self._own_loop()
+        loop = lane_loop() or self.app.quartish_serving_loop or self._own_loop()
         loop.call_soon_threadsafe(start)
         return handle
 

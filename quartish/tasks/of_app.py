@@ -18,19 +18,19 @@ class WithTasks:
     """An app's background and periodic tasks."""
 
     if t.TYPE_CHECKING:
-        _background: Tasks
+        _quartish_background: Tasks
 
         def _check_setup_finished(self, f_name: str) -> None: ...
 
     @lazy  # an app may have an attribute of its own of this name
     def tasks(self) -> Tasks:
         """The background tasks: to list, find, wait for and cancel them."""
-        return self._background
+        return self._quartish_background
 
-    @property
+    @lazy
     def background_tasks(self) -> set[asyncio.Task[t.Any]]:
         """The background tasks that run."""
-        return self._background.running
+        return self._quartish_background.running
 
     def add_background_task(
         self, func: t.Callable[..., t.Any], *args: t.Any, **kwargs: t.Any
@@ -45,7 +45,7 @@ class WithTasks:
         Quart:
             Returns None, and tasks have no names.
         """
-        return self._background.add(func, *args, **kwargs)
+        return self._quartish_background.add(func, *args, **kwargs)
 
     async def handle_background_exception(self, error: Exception) -> None:
         """Send the signal and log the exception of a background task."""
@@ -86,7 +86,7 @@ class WithTasks:
         self._check_setup_finished("every")
 
         def register(func: F) -> F:
-            self._background.add_periodic(
+            self._quartish_background.add_periodic(
                 Periodic(
                     func,
                     name or str(getattr(func, "__name__", repr(func))),

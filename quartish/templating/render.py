@@ -204,7 +204,7 @@ async def update_template_context(
     if ctx is not None and (ctx.has_request or ctx.has_websocket):
         names = (None, *reversed(ctx.conn.blueprints))
     injected: dict[str, t.Any] = {}
-    processors, adapt = app.template_context_processors, app.http_flow.plan.adapt
+    processors, adapt = app.template_context_processors, app.quartish_http_flow.plan.adapt
     for name in names:
         for func in processors.get(name, ()):
             # PERF(0.7 us): the one that is always there is known to be a plain function.
@@ -252,7 +252,7 @@ def stream_template_string(source: str, **context: t.Any) -> Iterator[str]:
 
 
 def _render(app: AppLike, template: Template, context: dict[str, t.Any]) -> str:
-    return t.cast(str, app.drive(rendered(app, template, context)))
+    return t.cast(str, app.quartish_drive(rendered(app, template, context)))
 
 
 async def rendered(app: AppLike, template: Template, context: dict[str, t.Any]) -> str:
@@ -275,7 +275,7 @@ async def _prepare(app: AppLike, template: Template, context: dict[str, t.Any]) 
 
 
 def _stream(app: AppLike, template: Template, context: dict[str, t.Any]) -> Iterator[str]:
-    return t.cast("Iterator[str]", app.drive(streamed(app, template, context)))
+    return t.cast("Iterator[str]", app.quartish_drive(streamed(app, template, context)))
 
 
 async def streamed(app: AppLike, template: Template, context: dict[str, t.Any]) -> t.Any:

@@ -376,12 +376,12 @@ class AsyncClient(t.Generic[R]):
         scope = self._make_scope(
             "http", path, method, headers, query, scheme, root_path, http_version, scope_base
         )
-        request = app.request_class.from_scope(scope)
+        request = app.request_class.quartish_from_scope(scope)
         hand_down(app, request)
         if body and not app.plain:
             request.body = request.body_class(len(body), request.max_content_length)
             request.body.set_result(body)
-        context = app.context_class(app, request=request)
+        context = app.quartish_context_class(app, request=request)
         async with context:
             session = await settled(interface.open_session(app, request))
         if session is None:

@@ -19,7 +19,7 @@ def make_response(app: AppLike, scope: Scope, status: int, headers: Headers, bod
     with the request, for the awaitable colour one whose body is awaited."""
     response: t.Any
     if app.plain:
-        request = Request.from_scope(scope)
+        request = Request.quartish_from_scope(scope)
         response = _plain(app.response_class)([body], status, headers, request=request)
     else:
         cls = app.response_class

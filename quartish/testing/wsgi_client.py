@@ -106,7 +106,7 @@ class FlaskClient(CookieClient):
         interface = app.session_interface
         ctx = app.test_request_context(*args, **kwargs)
         self.lend_cookies(ctx.request.environ)
-        ctx.request.raw_cookie = ctx.request.environ.get("HTTP_COOKIE", "")
+        ctx.request.quartish_raw_cookie = ctx.request.environ.get("HTTP_COOKIE", "")
         with ctx:
             session: t.Any = drive(settled(interface.open_session(app, ctx.request)))
         if session is None:

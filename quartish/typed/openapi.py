@@ -115,7 +115,7 @@ class OpenAPI:
 
     async def _document(self) -> t.Any:
         app = _allowed()
-        key = (app.components_version, len(list(app.url_map.iter_rules())))
+        key = (app.quartish_components_version, len(list(app.url_map.iter_rules())))
         if self._made is None or self._made[0] != key:
             self._made = key, msgspec.json.encode(self.document(app))
         return self._made[1], 200, {"Content-Type": "application/json"}

@@ -71,7 +71,7 @@ class Plan:
         operation: Operation | None,
         websocket: bool = False,
     ) -> None:
-        self.version: int = app.components_version
+        self.version: int = app.quartish_components_version
         self.func = func
         self.operation = operation
         self.websocket = websocket
@@ -200,7 +200,11 @@ class _Builder:
         if annotation is None or (self.inward and default is not NOTHING):
             return None
         bare = split(without_none(annotation))[0]
-        if _is_hashable(bare) and self.app.component_of(bare) is not None and bare is not t.Any:
+        if (
+            _is_hashable(bare)
+            and self.app.quartish_component_of(bare) is not None
+            and bare is not t.Any
+        ):
             if isinstance(bare, type):
                 return self.component(bare, Depends(), name)
         if is_file(annotation):
@@ -284,7 +288,7 @@ class _Builder:
         key = mark.dependency or cls
         if mark.use_cache and key in self.made:
             return self.made[key].slot
-        found = self.app.component_of(key)
+        found = self.app.quartish_component_of(key)
         if found is None and mark.dependency is not None:
             found = Component(key, "request")
         if found is None:

@@ -159,7 +159,7 @@ def close_with(request: t.Any, opened: list[t.Any]) -> None:
         return end() if _get_running_loop() is not None else drive(end())
 
     request.close = end_here
-    request.needs_close = True
+    request.quartish_needs_close = True
 
 
 class AppScope:

@@ -94,7 +94,7 @@ class TypedView:
     def plan(self, app: Core, method: str) -> Plan:
         """Return the plan for a request."""
         plan = self.plans.get(method if self._by_method else "")
-        if plan is None or plan.version != app.components_version:
+        if plan is None or plan.version != app.quartish_components_version:
             self.resolve(app)
             key = method if self._by_method else ""
             if key == "HEAD" and key not in self.plans:

@@ -32,7 +32,7 @@ class Asking(t.Protocol):
     """What these functions need of a request."""
 
     #: How often something was refused (`give_way`).
-    refusals: int
+    quartish_refusals: int
 
     @property
     def scope(self) -> Scope: ...

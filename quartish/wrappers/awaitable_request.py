@@ -69,7 +69,7 @@ class Request(Limits):
         send_push_promise: A function that pushes a path, in place of the ASGI message.
     """
 
-    tells_client = True
+    quartish_tells_client = True
     json_module: t.Any = json
     form_data_parser_class = FormDataParser
     #: The class of `body`. An object of another class than ours is filled while the body comes.
@@ -83,7 +83,7 @@ class Request(Limits):
     _form: Form | HTTPException | None = None
     _json: tuple[t.Any] | None = None
     #: Whether no subclass redefines how the body is read, and how a form is parsed.
-    _reads_plainly = _parses_plainly = True
+    _quartish_reads_plainly = _quartish_parses_plainly = True
     #: The task that fills a body of another class.
     _filling: asyncio.Task[None] | None = None
 
@@ -113,16 +113,16 @@ class Request(Limits):
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__init__ is not Request.__init__ and "from_scope" not in cls.__dict__:
-            setattr(cls, "from_scope", cls._from_scope_by_init)  # noqa: B010
+        if cls.__init__ is not Request.__init__ and "quartish_from_scope" not in cls.__dict__:
+            setattr(cls, "quartish_from_scope", cls._quartish_from_scope_by_init)  # noqa: B010
 
     @classmethod
-    def _from_scope_by_init(
+    def _quartish_from_scope_by_init(
         cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None
     ) -> t.Self:
         """Make a request of an ASGI http scope by the `__init__` of a subclass, with *Quart's*
         arguments."""
-        conn = Conn.from_scope(scope)
+        conn = Conn.quartish_from_scope(scope)
 
         async def promise(path: str, headers: Headers) -> None:
             await Request._send_push_promise(self, path, headers)
@@ -144,12 +144,14 @@ class Request(Limits):
         return self
 
     @classmethod
-    def _looked(cls) -> None:
-        super()._looked()
-        type.__setattr__(cls, "_reads_plainly", "get_data" not in cls.redefined)
-        type.__setattr__(cls, "_parses_plainly", "make_form_data_parser" not in cls.redefined)
+    def _quartish_looked(cls) -> None:
+        super()._quartish_looked()
+        type.__setattr__(cls, "_quartish_reads_plainly", "get_data" not in cls.quartish_redefined)
+        type.__setattr__(
+            cls, "_quartish_parses_plainly", "make_form_data_parser" not in cls.quartish_redefined
+        )
 
-    def receive_body(self, body: IncomingBody) -> None:
+    def quartish_receive_body(self, body: IncomingBody) -> None:
         """Take the body that the server will send."""
         self._incoming = body
 
@@ -160,8 +162,8 @@ class Request(Limits):
         """The body, unparsed: `await request.body`, or `async for chunk in request.body`."""
         body: t.Any = self._body
         if body is None:
-            if b"content-encoding" in self.raw_headers and self._incoming is not None:
-                self._incoming = self.decoded(self._incoming)
+            if b"content-encoding" in self.quartish_raw_headers and self._incoming is not None:
+                self._incoming = self.quartish_decoded(self._incoming)
             plain = self.body_class is Body
             body = self._body = Body.of(self._incoming) if plain else self._fill_body()
         limit = self.max_content_length
@@ -184,7 +186,7 @@ class Request(Limits):
             body.set_complete()
         else:
             self._filling = asyncio.create_task(fill(body, self._incoming))
-            self.needs_close: bool = True
+            self.quartish_needs_close: bool = True
         return body
 
     async def _read_whole(self, limit: int | None = None) -> bytes:
@@ -208,7 +210,7 @@ class Request(Limits):
         """Seconds in which more of the body has to come (`BODY_TIMEOUT`), else 408."""
         timeout = self._body_timeout
         if timeout is None:
-            timeout = self.config_of_app["BODY_TIMEOUT"]
+            timeout = self.quartish_config_of_app["BODY_TIMEOUT"]
         return timeout
 
     @body_timeout.setter
@@ -320,7 +322,7 @@ class Request(Limits):
         async def pull() -> bytes:
             return await anext(chunks, b"")
 
-        return Parts(self.make_part_reader(pull, incoming.offload if incoming else None))
+        return Parts(self.quartish_make_part_reader(pull, incoming.offload if incoming else None))
 
     def make_form_data_parser(self) -> FormDataParser:
         """Return a parser with this request's limits."""
@@ -340,7 +342,7 @@ class Request(Limits):
                 if (
                     self.mimetype == URLENCODED
                     and self.form_data_parser_class is FormDataParser
-                    and self._parses_plainly
+                    and self._quartish_parses_plainly
                 ):
                     # PERF(3 us): the same as the parser does, without making one.
                     body, limit = self.body, self.max_form_memory_size
@@ -369,13 +371,13 @@ class Request(Limits):
         return Turn()
 
     async def _parse_in_turn(self) -> None:
-        if "parts" in self.__dict__:
+        if isinstance(self.__dict__.get("parts"), Parts):
             raise RuntimeError(PARTS_TAKEN)
         turn = self._parsing
         await turn.wait()  # two tasks may read it at the same time
         if self._form is None:
             turn.taken = True
-            self.needs_close = True  # there may be files
+            self.quartish_needs_close = True  # there may be files
             try:
                 self._form = await self.make_form_data_parser().parse(
                     self.body, self.mimetype, self.content_length, self.mimetype_params
@@ -403,7 +405,7 @@ class Request(Limits):
             return self._json[0]
         if not (force or self.is_json):
             return None
-        if cache and self._reads_plainly:
+        if cache and self._quartish_reads_plainly:
             body = self.body  # PERF(1 us): not through `get_data`
             data = await (body.read() if type(body) is Body else self._read_whole())
         else:
@@ -426,13 +428,13 @@ class Request(Limits):
         return value
 
     def _load_long(self, data: bytes, most: int | None) -> t.Any:
-        self.check_json(data, most)
+        self.quartish_check_json(data, most)
         return self.json_module.loads(data)
 
     def on_json_loading_failed(self, error: Exception | None) -> t.Any:
         """Raise BadRequest (400); the reason is shown in debug mode only. The value that
         an override returns is used as the JSON."""
-        if self.is_debugged():
+        if self.quartish_is_debugged():
             raise BadRequest(f"Failed to decode JSON: {error}") from error
         raise BadRequest() from error
 

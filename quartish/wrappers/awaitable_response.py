@@ -117,7 +117,7 @@ class Response(SansioResponse, metaclass=PartType):
             and code in STATUS_LINES
             and (headers is None or type(headers) is dict)
             and self.automatically_set_content_length
-            and "set_data" not in type(self).redefined
+            and "set_data" not in type(self).quartish_redefined
         ):
             lines = header_lines(self, headers, mimetype)
             if lines is not None:

@@ -26,6 +26,7 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from .._current import find_context
 from .._http.urlencoded import parse_urlencoded
 from .._lazy import lazy
+from .._lazy import look_for_covers
 from .._observed import PartType
 from .._werkzeug import form_class
 from .._werkzeug import headers_of
@@ -69,9 +70,9 @@ class Conn(SansioRequest, metaclass=PartType):
     path: str
     #: The Host header as it came, or "". One that came twice is malformed (RFC 9112, section
     #: 3.2), and so are two of them joined.
-    raw_host: str
+    quartish_raw_host: str
     #: The Cookie headers as they came, joined, or "".
-    raw_cookie: str
+    quartish_raw_cookie: str
     #: The URL rule that matched, or None.
     url_rule: Rule | None = None
     #: The arguments that the rule's converters made of the path; None if matching failed.
@@ -80,9 +81,9 @@ class Conn(SansioRequest, metaclass=PartType):
     routing_exception: HTTPException | None = None
     #: The app's JSON provider and its config, which `hand_down` sets on connections of an app.
     json_module: t.Any = None
-    config_of_app: t.Mapping[str, t.Any] = _CurrentConfig()
+    quartish_config_of_app: t.Mapping[str, t.Any] = _CurrentConfig()
     #: Whether `close` has anything to do: files may be open, or a subclass redefines it.
-    needs_close = False
+    quartish_needs_close = False
 
     def __init__(
         self,
@@ -107,18 +108,21 @@ class Conn(SansioRequest, metaclass=PartType):
             headers,
             client[0] if client else headers.get("Remote-Addr"),
         )
-        self.raw_host = ", ".join(headers.getlist("Host"))
-        self.raw_cookie = "; ".join(headers.getlist("Cookie"))
+        self.quartish_raw_host = ", ".join(headers.getlist("Host"))
+        self.quartish_raw_cookie = "; ".join(headers.getlist("Cookie"))
         # The same dict, as an app's own class of connections may put something into it later.
         same = scope.get("http_version") == http_version
         self.scope = scope if same else {**scope, "http_version": http_version}
 
     @classmethod
-    def _looked(cls) -> None:
-        type.__setattr__(cls, "needs_close", "close" in cls.redefined)
+    def _quartish_looked(cls) -> None:
+        type.__setattr__(cls, "quartish_needs_close", "close" in cls.quartish_redefined)
+        look_for_covers(cls)
 
     @classmethod
-    def from_scope(cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None) -> t.Self:
+    def quartish_from_scope(
+        cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None
+    ) -> t.Self:
         """Make a connection of an ASGI scope, without calling `__init__`.
 
         PERF(3 us): what is read of every request is set at once. The attributes below compute the
@@ -127,29 +131,29 @@ class Conn(SansioRequest, metaclass=PartType):
         self = cls.__new__(cls)
         self.scope = scope
         lines = scope["headers"]
-        self.raw_headers = raw = dict(lines) if raw_headers is None else raw_headers
+        self.quartish_raw_headers = raw = dict(lines) if raw_headers is None else raw_headers
         if len(raw) == len(lines):
-            self.raw_host = raw[b"host"].decode("latin-1") if b"host" in raw else ""
-            self.raw_cookie = raw[b"cookie"].decode("latin-1") if b"cookie" in raw else ""
+            self.quartish_raw_host = raw[b"host"].decode("latin-1") if b"host" in raw else ""
+            self.quartish_raw_cookie = raw[b"cookie"].decode("latin-1") if b"cookie" in raw else ""
         else:  # some name came twice
-            self.raw_host = ", ".join(_values(lines, b"host"))
-            self.raw_cookie = "; ".join(_values(lines, b"cookie"))
+            self.quartish_raw_host = ", ".join(_values(lines, b"host"))
+            self.quartish_raw_cookie = "; ".join(_values(lines, b"cookie"))
         self.method = scope.get("method", "GET")
         path = scope["path"]
         if path[:1] == "/" and "//" not in path and path.isascii() and not scope.get("root_path"):
             self.path = path
         else:
-            self.path = self._path()
+            self.path = self._quartish_path()
         return self
 
-    def is_debugged(self) -> bool:
+    def quartish_is_debugged(self) -> bool:
         """Say whether the current app is in debug mode. The app is asked, as it may redefine
         `debug`."""
         ctx = find_context()
         return ctx is not None and bool(ctx.app.debug)
 
     @lazy
-    def raw_headers(self) -> dict[bytes, bytes]:
+    def quartish_raw_headers(self) -> dict[bytes, bytes]:
         """Header values by lower-case name, the last of each. For look-ups that need no
         `Headers` object."""
         if "headers" in self.__dict__:  # made from headers
@@ -172,10 +176,10 @@ class Conn(SansioRequest, metaclass=PartType):
     def root_path(self) -> str:
         return str(self.scope.get("root_path") or "").rstrip("/")
 
-    def _path(self) -> str:
-        return "/" + self.below_root().lstrip("/")
+    def _quartish_path(self) -> str:
+        return "/" + self.quartish_below_root().lstrip("/")
 
-    def below_root(self) -> str:
+    def quartish_below_root(self) -> str:
         """Return the scope's path below `root_path`. Not all servers include `root_path` in the
         path; if it is there, it is removed, by whole segments."""
         path: str = self.scope["path"]
@@ -189,13 +193,13 @@ class Conn(SansioRequest, metaclass=PartType):
         return path
 
     @property
-    def path_info(self) -> str:
+    def quartish_path_info(self) -> str:
         """The path that rules are matched by: `path`, or "" if nothing came below
         `root_path`, which is redirected to the slash."""
-        return self.path if self.path != "/" or self.below_root() else ""
+        return self.path if self.path != "/" or self.quartish_below_root() else ""
 
     @property
-    def log_path(self) -> str:
+    def quartish_log_path(self) -> str:
         """The path for logs: characters that could begin a new line or move a cursor are
         escaped."""
         path: str = self.path
@@ -203,7 +207,7 @@ class Conn(SansioRequest, metaclass=PartType):
             return path
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
 
-    def is_outside_root(self) -> bool:
+    def quartish_is_outside_root(self) -> bool:
         """Say whether the scope's path is not below its `root_path`, by whole segments."""
         root, path = self.root_path, self.scope["path"]
         return bool(root) and not f"{_origin_form(path)}/".startswith(root + "/")
@@ -229,11 +233,11 @@ class Conn(SansioRequest, metaclass=PartType):
             return super().full_path
 
     #: Whether the first header is the client's address, as in *Quart*: "<local>" if it is unknown.
-    tells_client: t.ClassVar[bool] = False
+    quartish_tells_client: t.ClassVar[bool] = False
 
     @lazy
     def headers(self) -> Headers:
-        lines = [("Remote-Addr", str(self.remote_addr))] if self.tells_client else []
+        lines = [("Remote-Addr", str(self.remote_addr))] if self.quartish_tells_client else []
         lines += [(_TITLES[name], value.decode("latin-1")) for name, value in self.scope["headers"]]
         values = "".join([value for _, value in lines])
         if "\n" in values or "\r" in values:  # RFC 9110, section 5.5 has a line break replaced
@@ -242,8 +246,8 @@ class Conn(SansioRequest, metaclass=PartType):
 
     # PERF(7 us each): the headers below are read most often, and need no `Headers` object.
 
-    def _one_header(self, name: bytes) -> str | None:
-        value = self.raw_headers.get(name)
+    def _quartish_one_header(self, name: bytes) -> str | None:
+        value = self.quartish_raw_headers.get(name)
         return None if value is None else value.decode("latin-1")
 
     @lazy
@@ -253,7 +257,8 @@ class Conn(SansioRequest, metaclass=PartType):
             get: t.Callable[[str], str | None] = self.headers.get
             return get_content_length(get("Content-Length"), get("Transfer-Encoding"))
         return get_content_length(
-            self._one_header(b"content-length"), self._one_header(b"transfer-encoding")
+            self._quartish_one_header(b"content-length"),
+            self._quartish_one_header(b"transfer-encoding"),
         )
 
     @lazy
@@ -262,25 +267,25 @@ class Conn(SansioRequest, metaclass=PartType):
         if "headers" in self.__dict__:
             value = "; ".join(self.headers.getlist("Cookie"))
         else:
-            value = self.raw_cookie
+            value = self.quartish_raw_cookie
         kind = self.dict_storage_class
         # *Werkzeug:* None stands for the usual class since 3.2, which warns of others.
         return parse_cookie(value) if kind is None else parse_cookie(value, cls=kind)
 
-    def _content_type(self) -> tuple[str, dict[str, str]]:
+    def _quartish_content_type(self) -> tuple[str, dict[str, str]]:
         if "headers" in self.__dict__:
             return _parse_options(self.headers.get("Content-Type") or "")
-        return _parse_options(self._one_header(b"content-type") or "")
+        return _parse_options(self._quartish_one_header(b"content-type") or "")
 
     @lazy
     def mimetype(self) -> str:
         """The Content-Type without its parameters, in lower case; "" for none."""
-        return self._content_type()[0].lower()
+        return self._quartish_content_type()[0].lower()
 
     @lazy
     def mimetype_params(self) -> dict[str, str]:
         """The parameters of the Content-Type."""
-        return dict(self._content_type()[1])
+        return dict(self._quartish_content_type()[1])
 
     @lazy
     def authorization(self) -> Authorization | None:
@@ -304,19 +309,19 @@ class Conn(SansioRequest, metaclass=PartType):
     @lazy
     def date(self) -> datetime | None:
         """When the message was sent, if it says so."""
-        return self._date("date")
+        return self._quartish_date("date")
 
     @lazy
     def if_modified_since(self) -> datetime | None:
         """The If-Modified-Since header."""
-        return self._date("if_modified_since")
+        return self._quartish_date("if_modified_since")
 
     @lazy
     def if_unmodified_since(self) -> datetime | None:
         """The If-Unmodified-Since header."""
-        return self._date("if_unmodified_since")
+        return self._quartish_date("if_unmodified_since")
 
-    def _date(self, name: str) -> datetime | None:
+    def _quartish_date(self, name: str) -> datetime | None:
         """Return a header's date; None if it is malformed or does not exist."""
         try:
             date: datetime | None = getattr(super(), name)
@@ -327,9 +332,9 @@ class Conn(SansioRequest, metaclass=PartType):
     @lazy
     def remote_addr(self) -> str | None:
         client = self.scope.get("client")
-        return client[0] if client else "<local>" if self.tells_client else None
+        return client[0] if client else "<local>" if self.quartish_tells_client else None
 
-    @property
+    @lazy
     def http_version(self) -> str:
         """The version that the client speaks: "1.0", "1.1", "2" or "3"."""
         return str(self.scope.get("http_version", "1.1"))
@@ -369,7 +374,7 @@ class Conn(SansioRequest, metaclass=PartType):
 def hand_down(app: AppLike, conn: t.Any, send: ASGISend | None = None) -> None:
     """Set on a connection what it needs of its app; and on a request the server's `send`, for
     messages such as early hints."""
-    conn.json_module, conn.config_of_app = app.json, app.config
+    conn.json_module, conn.quartish_config_of_app = app.json, app.config
     if send is not None:
         conn.asgi_send = send
 

@@ -31,7 +31,7 @@ class Limits(Conn):
     #: The server's `send`. It has no default in the class, for the reason that `Conn` gives.
     asgi_send: ASGISend
     #: How many reads have raised.
-    refusals = 0
+    quartish_refusals = 0
     _max_content_length: int | None = None
     _max_form_memory_size: int | None = None
     _max_form_parts: int | None = None
@@ -49,7 +49,7 @@ class Limits(Conn):
             except AttributeError:  # no rule, or a plain one of Werkzeug's
                 pass
             if limit is None:
-                limit = self.config_of_app["MAX_CONTENT_LENGTH"]
+                limit = self.quartish_config_of_app["MAX_CONTENT_LENGTH"]
         return limit
 
     @max_content_length.setter
@@ -66,7 +66,7 @@ class Limits(Conn):
             except AttributeError:
                 pass
             if limit is None:
-                limit = self.config_of_app["MAX_FORM_MEMORY_SIZE"]
+                limit = self.quartish_config_of_app["MAX_FORM_MEMORY_SIZE"]
         return limit
 
     @max_form_memory_size.setter
@@ -83,7 +83,7 @@ class Limits(Conn):
             except AttributeError:
                 pass
             if limit is None:
-                limit = self.config_of_app["MAX_FORM_PARTS"]
+                limit = self.quartish_config_of_app["MAX_FORM_PARTS"]
         return limit
 
     @max_form_parts.setter
@@ -100,13 +100,13 @@ class Limits(Conn):
             except AttributeError:
                 pass
             if limit is None:
-                limit = self.config_of_app["MAX_JSON_PARTS"]
+                limit = self.quartish_config_of_app["MAX_JSON_PARTS"]
         return limit
 
     @max_json_parts.setter
     def max_json_parts(self, value: int | None) -> None:
         self._max_json_parts = value
-        vars(self).pop("read_json", None)  # JSON that was read ahead under another limit
+        vars(self).pop("quartish_read_json", None)  # JSON that was read ahead under another limit
 
     @property
     def decode_body(self) -> bool:
@@ -119,7 +119,7 @@ class Limits(Conn):
         if decode is None:
             decode = getattr(self.url_rule, "decode_body", None)
             if decode is None:
-                decode = bool(self.config_of_app["DECODE_BODY"])
+                decode = bool(self.quartish_config_of_app["DECODE_BODY"])
         return decode
 
     @decode_body.setter
@@ -133,16 +133,16 @@ class Limits(Conn):
         if limit is None:
             limit = getattr(self.url_rule, "max_decoded_content_length", None)
             if limit is None:
-                limit = self.config_of_app["MAX_DECODED_CONTENT_LENGTH"]
+                limit = self.quartish_config_of_app["MAX_DECODED_CONTENT_LENGTH"]
         return limit
 
     @max_decoded_content_length.setter
     def max_decoded_content_length(self, value: int | None) -> None:
         self._max_decoded_content_length = value
 
-    def make_decoder(self) -> Decoder | None:
+    def quartish_make_decoder(self) -> Decoder | None:
         """Return the decoder of the body; None if it is read as it comes."""
-        if b"content-encoding" not in self.raw_headers or not self.decode_body:
+        if b"content-encoding" not in self.quartish_raw_headers or not self.decode_body:
             return None
         names = ",".join(self.headers.getlist("Content-Encoding")).split(",")
         applied = [name.strip() for name in names if name.strip().lower() not in ("", "identity")]
@@ -150,12 +150,12 @@ class Limits(Conn):
             return None
         return Decoder(", ".join(applied), lambda: self.max_decoded_content_length)
 
-    def decoded(self, body: Body) -> Body:
+    def quartish_decoded(self, body: Body) -> Body:
         """Return a body, decoded if it has to be."""
-        decoder = self.make_decoder()
+        decoder = self.quartish_make_decoder()
         return body if decoder is None else DecodedBody(body, decoder)
 
-    def make_part_reader(self, pull: Pull, offload: Offload | None) -> PartReader:
+    def quartish_make_part_reader(self, pull: Pull, offload: Offload | None) -> PartReader:
         """Return the reader of the form's parts. UnsupportedMediaType (415) if the body is no
         multipart form."""
         if self.mimetype != MULTIPART:
@@ -175,7 +175,7 @@ class Limits(Conn):
         """
         return is_supported(self, feature)
 
-    def check_json(self, data: bytes, most: int | None) -> None:
+    def quartish_check_json(self, data: bytes, most: int | None) -> None:
         """Raise RequestEntityTooLarge (413) if JSON has more than `most` lists and objects."""
         if most is not None and has_more_parts(data, most):
             raise RequestEntityTooLarge(
@@ -189,13 +189,13 @@ class Limits(Conn):
         """The media type of the body, in lower case, without its parameters."""
         if "headers" in self.__dict__:
             return super().mimetype
-        return _mimetype(self.raw_headers.get(b"content-type", b""))
+        return _mimetype(self.quartish_raw_headers.get(b"content-type", b""))
 
     @lazy
     def content_length(self) -> int | None:
         """Bytes of body that the headers announce; None where they do not say."""
-        if "headers" not in self.__dict__ and b"transfer-encoding" not in self.raw_headers:
-            length = self.raw_headers.get(b"content-length")
+        if "headers" not in self.__dict__ and b"transfer-encoding" not in self.quartish_raw_headers:
+            length = self.quartish_raw_headers.get(b"content-length")
             if length is None:
                 return None
             if length.isdigit() and len(length) < 20:

@@ -56,55 +56,57 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
 
     json_module: t.Any = json
     scope: Scope
-    raw_host: str
-    raw_cookie: str
-    read_json: t.Callable[[bytes], t.Any] | None
+    quartish_raw_host: str
+    quartish_raw_cookie: str
+    quartish_read_json: t.Callable[[bytes], t.Any] | None
     form_data_parser_class: type[FormDataParser] = BlockingFormDataParser
     shallow = False
 
     #: The body that comes by ASGI, for routes with `stream_body=True` and for the thread lane.
-    body: Body | None = None
+    quartish_body: Body | None = None
     #: The body that was read ahead, as bytes (a file is made when something reads one), and
     #: whether the form or the data was made of these bytes.
-    _whole: bytes | None = None
-    _taken = False
+    _quartish_whole: bytes | None = None
+    _quartish_taken = False
     #: Whether no subclass redefines how the body is read, and how it is parsed.
-    _reads_plainly = True
-    _file: t.IO[bytes] | None = None
-    _parsed: Form | HTTPException | None = None
+    _quartish_reads_plainly = True
+    _quartish_file: t.IO[bytes] | None = None
+    _quartish_parsed: Form | HTTPException | None = None
     #: The limits under which the form was parsed ahead.
-    _parsed_within: tuple[int | None, int | None] | None = None
+    _quartish_parsed_within: tuple[int | None, int | None] | None = None
 
     def __init__(
         self, environ: dict[str, t.Any], populate_request: bool = True, shallow: bool = False
     ) -> None:
         WerkzeugRequest.__init__(self, environ, populate_request, shallow)
-        self.needs_close: bool = True
+        self.quartish_needs_close: bool = True
         self.scope: Scope = environ.get("asgi.scope") or {}
-        self.raw_host: str = environ.get("HTTP_HOST", "")
-        self.raw_cookie: str = environ.get("HTTP_COOKIE", "")
+        self.quartish_raw_host: str = environ.get("HTTP_HOST", "")
+        self.quartish_raw_cookie: str = environ.get("HTTP_COOKIE", "")
 
     @classmethod
-    def _looked(cls) -> None:
-        super()._looked()
-        type.__setattr__(cls, "_reads_plainly", cls.redefined.isdisjoint(READING))
+    def _quartish_looked(cls) -> None:
+        super()._quartish_looked()
+        type.__setattr__(cls, "_quartish_reads_plainly", cls.quartish_redefined.isdisjoint(READING))
 
     @lazy
     def environ(self) -> dict[str, t.Any]:
         """The WSGI environ (PEP 3333), with the ASGI scope under `asgi.scope`."""
-        file = self._open_input() or io.BytesIO()
-        environ = build_environ(self.scope, self.root_path, self.path_info, self.query_string, file)
+        file = self._quartish_open_input() or io.BytesIO()
+        environ = build_environ(
+            self.scope, self.root_path, self.quartish_path_info, self.query_string, file
+        )
         environ["werkzeug.request"] = self
-        self.needs_close = True
+        self.quartish_needs_close = True
         return environ
 
     @property
-    def path_info(self) -> str:
+    def quartish_path_info(self) -> str:
         """The path that rules are matched by: `path`, or "" if nothing came below
         `root_path`, which is redirected to the slash."""
         if self.path == "/" and "environ" in self.__dict__:
             return self.path if self.environ.get("PATH_INFO") else ""
-        return super().path_info
+        return super().quartish_path_info
 
     # --- body ---------------------------------------------------------------------------
 
@@ -119,139 +121,143 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         In a route with `stream_body=True` and an `async def` view it is the body itself:
         `async for chunk in request.stream`.
         """
-        file = self._open_input()
+        file = self._quartish_open_input()
         if file is None:
-            if self.body is None:
+            if self.quartish_body is None:
                 stream: t.Any = t.cast(t.Any, WerkzeugRequest.stream).__get__(self, type(self))
                 limit = self.max_content_length
                 if limit is not None and "wsgi.input_terminated" in self.environ:
                     stream = LimitedInput(self.environ["wsgi.input"], limit)
-                decoder = self.make_decoder()
+                decoder = self.quartish_make_decoder()
                 if decoder is not None:
                     stream = io.BufferedReader(DecodedFile(t.cast("t.IO[bytes]", stream), decoder))
                 streamed = getattr(self.url_rule, "stream_body", False)
                 return AsyncInput(stream) if streamed else stream
-            body = self.open_body()
+            body = self.quartish_open_body()
             body.limit = self.max_content_length  # raised by who iterates, in his turn
             return body
-        self._check_limit()
+        self._quartish_check_limit()
         return file
 
-    def _check_limit(self) -> None:
+    def _quartish_check_limit(self) -> None:
         limit = self.max_content_length
-        if self.body is not None:
-            self.body.limit = limit
+        if self.quartish_body is not None:
+            self.quartish_body.limit = limit
         if limit is None:
             return
-        if self.body is not None:
-            self.body.check_limit()
+        if self.quartish_body is not None:
+            self.quartish_body.check_limit()
         if (self.content_length or 0) > limit:
             raise RequestEntityTooLarge()
 
-    def read_at_once(self) -> bool:
+    def quartish_read_at_once(self) -> bool:
         """Do what `read_ahead` does if that needs no waiting; return whether it was done."""
-        body = self.body
+        body = self.quartish_body
         assert body is not None
-        if self._whole is not None or self._file is not None:
+        if self._quartish_whole is not None or self._quartish_file is not None:
             return True
-        if self.max_content_length is not None or b"content-encoding" in self.raw_headers:
+        if self.max_content_length is not None or b"content-encoding" in self.quartish_raw_headers:
             return False  # there is more to be looked at
         whole = body.take_whole()
         if whole is None:
             return False
-        self._keep(whole)
+        self._quartish_keep(whole)
         return len(whole) <= MANY
 
-    async def read_ahead(self, last: bool = False) -> bool:
+    async def quartish_read_ahead(self, last: bool = False) -> bool:
         """Read the body before the view: into memory, or above 500 kB to disk. Return whether it
         was read.
 
         If it is too large, RequestEntityTooLarge (413) is raised only with `last`: before that, a
         before function may raise `max_content_length`, and reading goes on.
         """
-        body = self.open_body()
-        if self._whole is None and self._file is None:
+        body = self.quartish_open_body()
+        if self._quartish_whole is None and self._quartish_file is None:
             try:
-                self._check_limit()
+                self._quartish_check_limit()
                 read = await body.gather()
             except RequestEntityTooLarge:
                 if last:
                     raise
                 return False
             if isinstance(read, bytes):
-                self._keep(read)
+                self._quartish_keep(read)
             else:
-                self.receive_input(read)
-        if body.received > MANY and self.mimetype in FORMS and self._parsed is None:
-            self._open_input()
-            await body.offload(self.parse_ahead)
-        if body.received > LONG and self.read_json is None and reads_long(self.json_module):
+                self.quartish_receive_input(read)
+        if body.received > MANY and self.mimetype in FORMS and self._quartish_parsed is None:
+            self._quartish_open_input()
+            await body.offload(self.quartish_parse_ahead)
+        if (
+            body.received > LONG
+            and self.quartish_read_json is None
+            and reads_long(self.json_module)
+        ):
             said = self.is_json or getattr(self.url_rule, "forces_json", False)
             if said or body.received <= GUESSED:
-                check = partial(super().check_json, most=self.max_json_parts)
-                how = self._open_input(), said, check, self.json_module.loads
-                self.read_json = await body.offload(json_ahead, *how)
+                check = partial(super().quartish_check_json, most=self.max_json_parts)
+                how = self._quartish_open_input(), said, check, self.json_module.loads
+                self.quartish_read_json = await body.offload(json_ahead, *how)
         return True
 
-    def check_json(self, data: bytes, most: int | None) -> None:
+    def quartish_check_json(self, data: bytes, most: int | None) -> None:
         """Do as `Limits` does. Also note that a view reads JSON which the headers do not announce:
         then such bodies are parsed ahead, off the loop, if they are long."""
         if self.url_rule is not None and not self.is_json:
             t.cast("t.Any", self.url_rule).forces_json = True
-        super().check_json(data, most)
+        super().quartish_check_json(data, most)
 
-    def _keep(self, whole: bytes) -> None:
+    def _quartish_keep(self, whole: bytes) -> None:
         """Keep the body that was read ahead; if there is an environ, put it there as a file."""
-        self._whole = whole
+        self._quartish_whole = whole
         if "environ" in self.__dict__:
-            self._open_input()
+            self._quartish_open_input()
 
-    def receive_body(self, body: Body) -> None:
+    def quartish_receive_body(self, body: Body) -> None:
         """Take the body that the server will send."""
-        self.body = body
+        self.quartish_body = body
 
-    def open_body(self) -> Body:
+    def quartish_open_body(self) -> Body:
         """Return the body that comes from the server, decoded if it has to be."""
-        body = self.body
+        body = self.quartish_body
         assert body is not None
-        if b"content-encoding" in self.raw_headers and type(body) is not DecodedBody:
-            body = self.body = self.decoded(body)
+        if b"content-encoding" in self.quartish_raw_headers and type(body) is not DecodedBody:
+            body = self.quartish_body = self.quartish_decoded(body)
         return body
 
-    def receive_input(self, stream: t.IO[bytes]) -> None:
+    def quartish_receive_input(self, stream: t.IO[bytes]) -> None:
         """Take the body that was read before the view (or a file that pulls it)."""
-        self._file = stream
-        self.needs_close = True
+        self._quartish_file = stream
+        self.quartish_needs_close = True
         if "environ" in self.__dict__:
             self.environ["wsgi.input"] = stream
 
-    def _open_input(self) -> t.IO[bytes] | None:
+    def _quartish_open_input(self) -> t.IO[bytes] | None:
         """Return the body that was read ahead as a file, at its end if it was read."""
-        if self._whole is not None:
-            file = io.BytesIO(self._whole)
-            if self._taken:
+        if self._quartish_whole is not None:
+            file = io.BytesIO(self._quartish_whole)
+            if self._quartish_taken:
                 file.seek(0, io.SEEK_END)
-            self._whole = None
-            self.receive_input(file)
-        return self._file
+            self._quartish_whole = None
+            self.quartish_receive_input(file)
+        return self._quartish_file
 
-    def take_body(self) -> bytes | None:
+    def quartish_take_body(self) -> bytes | None:
         """Return the whole body, which then counts as read; None if it is not in memory, or if a
         subclass redefines how it is read.
 
         PERF(4 us): most bodies are small and need no file.
         """
         if (
-            self._whole is None
-            or self._taken
-            or not self._reads_plainly
+            self._quartish_whole is None
+            or self._quartish_taken
+            or not self._quartish_reads_plainly
             or "stream" in self.__dict__
         ):
             return None
         if self._max_content_length is not None:  # it may have been set after the body was read
-            self._check_limit()
-        self._taken = True
-        return self._whole
+            self._quartish_check_limit()
+        self._quartish_taken = True
+        return self._quartish_whole
 
     @t.overload
     def get_data(
@@ -271,8 +277,8 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         Raises:
             RequestEntityTooLarge (413): It is longer than `max_content_length`.
         """
-        if cache and not parse_form_data and (data := self.take_body()) is not None:
-            self.keep_body(data)
+        if cache and not parse_form_data and (data := self.quartish_take_body()) is not None:
+            self.quartish_keep_body(data)
             return data.decode(errors="replace") if as_text else data
         parent: t.Any = super()
         return t.cast("bytes | str", parent.get_data(cache, as_text, parse_form_data))
@@ -280,14 +286,14 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
     @lazy
     def form(self) -> ImmutableMultiDict[str, str]:
         """The form's fields."""
-        self.fill_form()
+        self.quartish_fill_form()
         form: ImmutableMultiDict[str, str] = self.__dict__["form"]
         return form
 
     @lazy
     def files(self) -> ImmutableMultiDict[str, t.Any]:
         """The uploaded files."""
-        self.fill_form()
+        self.quartish_fill_form()
         state: t.Any = self.__dict__
         if "files" not in state:  # an urlencoded form has none
             state["files"] = form_class(self)()
@@ -307,11 +313,11 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         """
         if "form" in self.__dict__:
             raise RuntimeError("The form was parsed already: its parts are gone.")
-        file, body = self.stream, self.body
+        file, body = self.stream, self.quartish_body
         if body is not None:
             body.inbox.in_memory = True
         if isinstance(file, Body):
-            return Parts(self.make_part_reader(file.next, file.offload))
+            return Parts(self.quartish_make_part_reader(file.next, file.offload))
         read_some = getattr(file, "read1", file.read)
 
         def read() -> bytes:
@@ -321,55 +327,63 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
             return await body.offload(read) if body is not None else read()
 
         offload = None if body is None else body.offload
-        return Parts(self.make_part_reader(pull, offload), read)
+        return Parts(self.quartish_make_part_reader(pull, offload), read)
 
-    def parse_ahead(self) -> None:
+    def quartish_parse_ahead(self) -> None:
         """Parse the form ahead, in a thread. The raw body can still be read.
 
         An exception is raised when the view reads the form.
         """
         try:
-            self.fill_form()
+            self.quartish_fill_form()
             taken = vars(self)
-            self._parsed = (taken.pop("stream"), taken.pop("form"), taken.pop("files"))
+            self._quartish_parsed = (taken.pop("stream"), taken.pop("form"), taken.pop("files"))
         except HTTPException as error:
-            self._parsed = error
-        self._parsed_within = self.max_form_memory_size, self.max_form_parts
-        assert self._file is not None
+            self._quartish_parsed = error
+        self._quartish_parsed_within = self.max_form_memory_size, self.max_form_parts
+        assert self._quartish_file is not None
         vars(self).pop("stream", None)
-        self._file.seek(0)
+        self._quartish_file.seek(0)
 
-    def load_form_data(self) -> None:
+    def quartish_load_form_data(self) -> None:
         state: t.Any = self.__dict__
         if "form" in state:
             return
-        if "parts" in state:
+        if isinstance(state.get("parts"), Parts):
             raise RuntimeError(PARTS_TAKEN)
-        if isinstance(self._parsed, RequestEntityTooLarge) and self._parsed_within not in (
+        if isinstance(
+            self._quartish_parsed, RequestEntityTooLarge
+        ) and self._quartish_parsed_within not in (
             None,
             (self.max_form_memory_size, self.max_form_parts),
         ):
-            self._parsed = self._parsed_within = None  # the view has raised a limit
-        if isinstance(self._parsed, HTTPException):
-            raise self._parsed
-        if self._parsed is not None:
-            state["stream"], state["form"], state["files"] = self._parsed
-        elif (fields := self._urlencoded()) is not None:
+            self._quartish_parsed = self._quartish_parsed_within = (
+                None  # the view has raised a limit
+            )
+        if isinstance(self._quartish_parsed, HTTPException):
+            raise self._quartish_parsed
+        if self._quartish_parsed is not None:
+            state["stream"], state["form"], state["files"] = self._quartish_parsed
+        elif (fields := self._quartish_urlencoded()) is not None:
             state["form"] = fields
             return
         else:
-            self.needs_close = True  # there may be files
+            self.quartish_needs_close = True  # there may be files
             try:
-                super().load_form_data()
+                super().quartish_load_form_data()
             except BadRequest as error:
-                self._parsed = error  # the body is used up: no second try
+                self._quartish_parsed = error  # the body is used up: no second try
                 raise
             except ValueError as error:
                 raise BadRequest("The form could not be parsed.") from error
-        if self.is_debugged() and self.mimetype != "multipart/form-data" and not self.files:
+        if (
+            self.quartish_is_debugged()
+            and self.mimetype != "multipart/form-data"
+            and not self.files
+        ):
             attach_enctype_error_multidict(self)
 
-    def _urlencoded(self) -> ImmutableMultiDict[str, str] | None:
+    def _quartish_urlencoded(self) -> ImmutableMultiDict[str, str] | None:
         """Return the fields of an urlencoded form if the whole body is in memory; else None, and
         the parser is used.
 
@@ -378,10 +392,10 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         if (
             self.mimetype != URLENCODED
             or self.form_data_parser_class is not BlockingFormDataParser
-            or self.is_debugged()  # the parser has more to do then
+            or self.quartish_is_debugged()  # the parser has more to do then
         ):
             return None
-        data = self.take_body()
+        data = self.quartish_take_body()
         if data is None:
             return None
         limit = self.max_form_memory_size
@@ -390,7 +404,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
                 raise RequestEntityTooLarge()
             return parse_urlencoded(data, form_class(self), self.max_form_parts)  # type: ignore[return-value]
         except HTTPException as error:
-            self._parsed = error
+            self._quartish_parsed = error
             raise
 
     def send_early_hints(self, links: t.Iterable[str]) -> t.Awaitable[None]:
@@ -411,18 +425,20 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         try:
             return super().on_json_loading_failed(e)
         except BadRequest as error:
-            if self.is_debugged():
+            if self.quartish_is_debugged():
                 raise
             raise BadRequest() from error
 
     def close(self) -> None:
         """Close uploaded files and the body's own file."""
-        if self._parsed is not None and not isinstance(self._parsed, HTTPException):
-            for _, file in self._parsed[2].items(multi=True):
+        if self._quartish_parsed is not None and not isinstance(
+            self._quartish_parsed, HTTPException
+        ):
+            for _, file in self._quartish_parsed[2].items(multi=True):
                 file.close()
         super().close()
-        if self._file is not None:
-            self._file.close()
+        if self._quartish_file is not None:
+            self._quartish_file.close()
 
 
 class _Done:

@@ -54,7 +54,7 @@ class Body(Turn):
     #: Whether the headers announce more than `limit`.
     too_large = False
     #: How many reads have raised.
-    refusals = 0
+    quartish_refusals = 0
     #: Bytes that were filled in by hand.
     _filled = 0
     #: Where the body comes from: the server, or `_feed` for one that is filled by hand.

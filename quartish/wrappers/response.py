@@ -33,7 +33,7 @@ def cookie_size(default: int) -> int:
     """Return `MAX_COOKIE_SIZE` of the current app, if any. It cannot be handed down, as users make
     responses."""
     ctx = find_context()
-    return default if ctx is None else t.cast(int, ctx.app._settings.MAX_COOKIE_SIZE)
+    return default if ctx is None else t.cast(int, ctx.app.quartish_settings.MAX_COOKIE_SIZE)
 
 
 class Response(WerkzeugResponse, metaclass=PartType):
@@ -62,7 +62,7 @@ class Response(WerkzeugResponse, metaclass=PartType):
     trailers: t.Mapping[str, str | t.Callable[[], str]] | None = None
     response: t.Any
     #: Whether a class redefines how it is sent by WSGI.
-    speaks_wsgi = False
+    quartish_speaks_wsgi = False
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Response(WerkzeugResponse, metaclass=PartType):
             and content_type is None
             and (status is None or status in STATUS_LINES)
             and (headers is None or type(headers) is dict)
-            and "set_data" not in type(self).redefined
+            and "set_data" not in type(self).quartish_redefined
         ):
             lines = header_lines(self, headers, mimetype)
             if lines is not None:
@@ -91,8 +91,10 @@ class Response(WerkzeugResponse, metaclass=PartType):
         super().__init__(response, status, headers, mimetype, content_type, direct_passthrough)
 
     @classmethod
-    def _looked(cls) -> None:
-        type.__setattr__(cls, "speaks_wsgi", not cls.redefined.isdisjoint(_WSGI_FACE))
+    def _quartish_looked(cls) -> None:
+        type.__setattr__(
+            cls, "quartish_speaks_wsgi", not cls.quartish_redefined.isdisjoint(_WSGI_FACE)
+        )
 
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override]

@@ -58,12 +58,12 @@ class Websocket(JSONMessages):
     handler, which has a worker thread to itself, all of this is used without `await`.
     """
 
-    tells_client = True
+    quartish_tells_client = True
     json_module: t.Any = json
     #: *Quart:* 0.23's. A subclass's own one is filled by the app's class of connections.
     buffer_class: t.Any = Buffer
     #: How many calls have raised, as the websocket has ended or was used in a wrong way.
-    refusals = 0
+    quartish_refusals = 0
     # What is read for every message has no default in the class, which would keep the interpreter
     # from its fast way of reading an attribute.
     #: Whether the handshake was accepted, and whether this side closed the websocket.
@@ -164,16 +164,18 @@ class Websocket(JSONMessages):
         vars(self).update((f"_{name}", step) for name, step in own.items() if step is not None)
 
     @classmethod
-    def from_scope(cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None) -> t.Self:
+    def quartish_from_scope(
+        cls, scope: Scope, raw_headers: dict[bytes, bytes] | None = None
+    ) -> t.Self:
         """Make a websocket of an ASGI websocket scope, after `websocket.connect` was read.
 
         `__init__` is called if a subclass has one.
         """
         if cls.__init__ is Websocket.__init__:
-            self = super().from_scope(scope)
+            self = super().quartish_from_scope(scope)
             self._begin()
             return self
-        conn, made = Conn.from_scope(scope), t.cast(t.Any, cls)
+        conn, made = Conn.quartish_from_scope(scope), t.cast(t.Any, cls)
         return t.cast(
             t.Self,
             made(
@@ -249,7 +251,7 @@ class Websocket(JSONMessages):
                 await give_way(self)
                 raise
             self.accepted = True
-            self._open = not (own_step or "accept" in type(self).redefined)
+            self._open = not (own_step or "accept" in type(self).quartish_redefined)
             if (
                 getattr(self._receive, "__func__", None) is Websocket._receive
                 and getattr(self._send, "__func__", None) is Websocket._send

@@ -41,7 +41,7 @@ class Order:
 class JSONMessages(Conn):
     """Sends and receives JSON."""
 
-    refusals: int
+    quartish_refusals: int
     json_module: t.Any
     inbox: Inbox | None
     #: Whose turn it is to send; None until a message took long to be made.
@@ -61,7 +61,7 @@ class JSONMessages(Conn):
         try:
             if len(data) <= LONG:
                 return self.json_module.loads(data)
-            most = self.config_of_app["MAX_JSON_PARTS"]
+            most = self.quartish_config_of_app["MAX_JSON_PARTS"]
             if self.inbox is None or not reads_long(self.json_module):
                 return self._load_long(data, most)
             return await self.inbox.offload(self._load_long, data, most)

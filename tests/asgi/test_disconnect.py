@@ -429,7 +429,7 @@ async def test_both_ways_at_once(colour: App) -> None:
 
     @app.route("/", methods=["POST"], **({"stream_body": True} if app.plain else {}))
     async def upper() -> t.Any:
-        body = request.stream if app.plain else request.body
+        body = request.stream if app.plain else request.body  # type: ignore[attr-defined]
 
         @stream_with_context
         async def chunks() -> t.AsyncIterator[bytes]:

@@ -757,7 +757,7 @@ async def test_what_was_read_ahead_is_read_in_order(colour: App) -> None:
     @app.post("/", stream_body=True)
     async def view() -> t.Any:
         request = quartish.request
-        stream = request.stream if app.plain else request.body
+        stream = request.stream if app.plain else request.body  # type: ignore[attr-defined]
         got = b""
         await asyncio.sleep(0.5)  # all of it is read ahead, most of it to disk
         for _ in range(3):
@@ -783,7 +783,7 @@ async def test_a_view_that_reads_keeps_the_client_waiting(colour: App) -> None:
 
     @app.post("/", stream_body=True)
     async def view() -> str:
-        stream = quartish.request.stream if app.plain else quartish.request.body
+        stream = quartish.request.stream if app.plain else quartish.request.body  # type: ignore[attr-defined]
         async for _ in stream:  # type: ignore[union-attr]
             await asyncio.sleep(0.02)
         return "done"

@@ -119,7 +119,7 @@ async def test_a_failed_start_is_undone_in_reverse(
     undone = [f"{name} down" for name in reversed(started) if f"{name} up" != fails]
     assert names(log) == begun + undone
     assert len(seen) == 1 and "LookupError" in caplog.text
-    assert app.serving_loop is None
+    assert app.quartish_serving_loop is None
 
 
 @pytest.mark.parametrize("fails", DOWN)

@@ -209,7 +209,7 @@ async def test_a_stream_may_read_to_the_end(colour: type[t.Any]) -> None:
 
     @app.post("/", stream_body=True)
     async def echo() -> t.Any:
-        stream: t.Any = request.stream if app.plain else request.body
+        stream: t.Any = request.stream if app.plain else request.body  # type: ignore[attr-defined]
 
         async def generate() -> t.AsyncIterator[bytes]:
             yield b"begun "

@@ -138,7 +138,7 @@ async def test_a_class_that_makes_its_own_requests_makes_each_of_them(app: t.Any
         @classmethod
         def from_scope(cls, scope: t.Any) -> t.Self:
             made.append(scope["path"])
-            return super().from_scope(scope)
+            return super().quartish_from_scope(scope)
 
     app.request_class = Own
     for path in ("/", "/a/1"):
@@ -150,7 +150,7 @@ async def test_a_class_of_its_own_says_what_the_path_is(app: t.Any) -> None:
     class Own(app.request_class):  # type: ignore[misc, name-defined]
         @classmethod
         def from_scope(cls, scope: t.Any) -> t.Self:
-            self = super().from_scope(scope)
+            self = super().quartish_from_scope(scope)
             self.path = self.path.removeprefix("/tenant")
             return t.cast(t.Self, self)
 
@@ -171,14 +171,14 @@ async def test_threads_that_ask_first_are_given_the_same_request(
             asked = [pool.submit(copy_context().run, first) for _ in range(4)]
         return str(len({id(each.result()) for each in asked}))
 
-    make = app.request_class.from_scope
+    make = app.request_class.quartish_from_scope
 
     def make_slowly(*args: t.Any) -> t.Any:
         time.sleep(0.05)
         return make(*args)
 
     assert (await ask(app, "/threads")).text == "1"
-    monkeypatch.setattr(app.request_class, "from_scope", make_slowly)
+    monkeypatch.setattr(app.request_class, "quartish_from_scope", make_slowly)
     assert (await ask(app, "/threads")).text == "1"
 
 
@@ -190,7 +190,7 @@ async def test_a_context_with_an_init_of_its_own_is_given_the_request(app: t.Any
             super().__init__(app, environ, request)
             given.append(request.path)
 
-    app.context_class = Own
+    app.quartish_context_class = Own
     for path in ("/", "/a/1"):
         assert (await ask(app, path)).status == 200
     assert given == ["/", "/a/1"]
@@ -244,7 +244,7 @@ async def test_a_context_of_the_apps_own_matches(app: t.Any) -> None:
             )
 
     assert (await ask(app, "/1")).status == 404
-    app.context_class = Own
+    app.quartish_context_class = Own
     assert (await ask(app, "/1")).text == "number 1"
     assert (await ask(app, "/x")).status == 404
 
@@ -393,12 +393,12 @@ async def test_the_lane_of_what_a_context_of_the_apps_own_matches(is_async: bool
 
     app.add_url_rule("/found", "found", t.cast(t.Any, async_view if is_async else view))
 
-    class Own(app.context_class):  # type: ignore[misc, name-defined]
+    class Own(app.quartish_context_class):  # type: ignore[misc, name-defined]
         def match_request(self) -> None:
             self.conn.url_rule = next(app.url_map.iter_rules("found"))
             self.conn.view_args = {}
 
-    app.context_class = Own
+    app.quartish_context_class = Own
     found = (await ask(app, "/elsewhere")).text
     assert (found == threading.current_thread().name) is is_async
 
@@ -488,7 +488,7 @@ async def test_a_class_of_websockets_that_finds_its_own_path_is_asked(app: t.Any
     class Moved(app.websocket_class):  # type: ignore[misc, name-defined]
         @classmethod
         def from_scope(cls, scope: t.Any, *more: t.Any) -> t.Self:
-            return super().from_scope({**scope, "path": "/w/9"}, *more)
+            return super().quartish_from_scope({**scope, "path": "/w/9"}, *more)
 
     app.websocket_class = Moved
     async with Peer(app, websocket_scope("/w")) as peer:

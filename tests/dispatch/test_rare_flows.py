@@ -88,7 +88,7 @@ async def test_an_app_whose_contexts_match_by_themselves(
 
     app = colour("app")
     app.add_url_rule("/", "view", lambda: "view")
-    monkeypatch.setattr(app.context_class, "match_request", match_request)
+    monkeypatch.setattr(app.quartish_context_class, "match_request", match_request)
     assert (await ask(app)).body == b"view" and matched == ["/"]
 
 
@@ -150,7 +150,7 @@ async def test_a_websocket_that_fails_in_a_test_of_its_function() -> None:
         raise LookupError("the view's own")
 
     app.register_error_handler(LookupError, lambda error: ("handled", 400))
-    websocket: t.Any = app.websocket_class.from_scope(websocket_scope(path="/"))
+    websocket: t.Any = app.websocket_class.quartish_from_scope(websocket_scope(path="/"))
     async with app.websocket_context(websocket):
         response: t.Any = await app.full_dispatch_websocket()
     assert response.status_code == 400
@@ -213,7 +213,7 @@ def test_contexts_of_a_subclass_are_known_by_it() -> None:
         pass
 
     app = quartish.Quart("app")
-    request = app.request_class.from_scope(http_scope())
+    request = app.request_class.quartish_from_scope(http_scope())
     stock, own = RequestContext(app, request), Own(app, request)
     kind: t.Any = RequestContext
     assert isinstance(stock, kind) and isinstance(own, kind) and isinstance(own, Own)

@@ -241,7 +241,7 @@ def test_a_tab_comes_again_by_itself_and_catches_up(chat: Chat, browser: Browser
         "(window.Real = WebSocket, window.WebSocket = class extends Real {"
         " constructor() { super('ws://127.0.0.1:1/') } })"
     )
-    loop = chat.app.serving_loop
+    loop = chat.app.quartish_serving_loop
     for websocket in list(chat.app.websockets):
         loop.call_soon_threadsafe(websocket.shut_down)
     browser.expect("#status", "offline")

@@ -119,7 +119,7 @@ def make_app(cls: type[t.Any], lane: str) -> t.Any:
         return await value(quartish.request.get_data()) or b""
 
     async def stream() -> t.Any:
-        body = quartish.request.body if not app.plain else quartish.request.stream
+        body = quartish.request.body if not app.plain else quartish.request.stream  # type: ignore[attr-defined]
         if lane == "thread" and app.plain:
             return body.read()  # type: ignore[union-attr]
         return b"".join([piece async for piece in body])  # type: ignore[union-attr]

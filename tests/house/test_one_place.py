@@ -10,7 +10,7 @@ from tests.house.test_layers import trees
 #: Where a room of `wrappers` looks for the active context, and why nothing was handed down.
 ASKS = {
     "connection.__missing__",  # a request that a user has made goes by the current app, as in Flask
-    "connection.is_debugged",  # whose class may redefine that, as in Flask
+    "connection.quartish_is_debugged",  # whose class may redefine that, as in Flask
     "response.cookie_size",  # users make responses
     "response_bodies.to_file_thread",
     "response_bodies.view_pool",

@@ -321,7 +321,7 @@ async def test_classes(app: t.Any) -> None:
     set_view(app, view)
     assert (await ask(app)).body == b"Request /"
     app.request_class = Own
-    app.context_class = OwnContext
+    app.quartish_context_class = OwnContext
     assert (await ask(app)).body == b"Own /"
     assert [ctx.conn.path for ctx in made] == ["/"]
 

@@ -80,7 +80,7 @@ def make_app(cls: type[t.Any], lane: str) -> t.Any:
     async def stream() -> t.Any:
         if lane == "thread" and app.plain:
             return t.cast(bytes, quartish.request.stream.read())
-        body: t.Any = quartish.request.stream if app.plain else quartish.request.body
+        body: t.Any = quartish.request.stream if app.plain else quartish.request.body  # type: ignore[attr-defined]
         return b"".join([chunk async for chunk in body])
 
     def add(view: t.Any, **options: t.Any) -> None:

@@ -208,7 +208,7 @@ async def test_what_was_iterated_counts_for_a_form_that_is_read_then() -> None:
 
     @app.post("/")
     async def view() -> str:
-        async for _ in request.body:  # type: ignore[union-attr]
+        async for _ in request.body:  # type: ignore[attr-defined]
             break
         with pytest.raises(RequestEntityTooLarge):
             await request.form  # type: ignore[misc]

@@ -72,7 +72,7 @@ def make(colour: App) -> tuple[t.Any, list[t.Any]]:
 
     @app.post("/upper", **({"stream_body": True} if app.plain else {}))
     async def upper() -> t.Any:
-        body: t.Any = request.stream if app.plain else request.body
+        body: t.Any = request.stream if app.plain else request.body  # type: ignore[attr-defined]
 
         async def chunks() -> t.AsyncIterator[bytes]:
             async for chunk in body:

@@ -135,7 +135,7 @@ def test_a_response_that_sets_cookies_its_own_way_is_asked() -> None:
     session.modified = True
     app = quartish.Flask(__name__)
     app.secret_key = "secret"
-    app.session_interface.store(app, session, own_headers)  # type: ignore[attr-defined]
+    app.session_interface.quartish_store(app, session, own_headers)  # type: ignore[attr-defined]
     assert [name for name, _ in calls] == ["Set-Cookie", "Vary"]
 
 
@@ -154,7 +154,7 @@ def test_a_serializer_of_ones_own_may_need_quotes(colour: t.Any) -> None:
     app = colour(__name__)
     session, response = SecureCookieSession({"a": 1}), app.response_class("x")
     session.modified = True
-    Interface().store(app, session, response)
+    Interface().quartish_store(app, session, response)
     cookie = dump_cookie("session", 'a "b"; c', httponly=True)
     assert response.headers["Set-Cookie"] == cookie
     assert response.headers["Vary"] == "Cookie"
@@ -175,7 +175,7 @@ def test_each_method_that_describes_the_cookie_may_be_overridden(colour: t.Any) 
     app = colour(__name__)
     app.secret_key = "secret"
     interface, response = Interface(), app.response_class("x")
-    interface.store(app, SecureCookieSession({"a": 1}), response)
+    interface.quartish_store(app, SecureCookieSession({"a": 1}), response)
     name, _, rest = response.headers["Set-Cookie"].partition("=")
     assert name == "other"
     assert rest.partition("; ")[2] == (
@@ -183,7 +183,9 @@ def test_each_method_that_describes_the_cookie_may_be_overridden(colour: t.Any) 
         " SameSite=Lax; Partitioned"
     )
     interface.should_set_cookie = lambda app, session: False  # type: ignore[method-assign]
-    interface.store(app, SecureCookieSession({"a": 1}), response := app.response_class("x"))
+    interface.quartish_store(
+        app, SecureCookieSession({"a": 1}), response := app.response_class("x")
+    )
     assert "Set-Cookie" not in response.headers
 
 
@@ -191,7 +193,7 @@ def test_a_vary_header_of_any_case_is_added_to() -> None:
     app = quartish.Flask(__name__)
     session, response = SecureCookieSession(), quartish.Response("x", headers={"vARY": "Accept"})
     session.get("a")
-    app.session_interface.store(app, session, response)  # type: ignore[attr-defined]
+    app.session_interface.quartish_store(app, session, response)  # type: ignore[attr-defined]
     assert response.headers.getlist("Vary") == ["Accept, Cookie"]
 
 
@@ -210,7 +212,7 @@ def test_a_session_that_shows_other_items_is_saved_with_them() -> None:
     app.secret_key = "secret"
     session, response = Shown({"a": 1}), quartish.Response("x")
     session.modified = True
-    app.session_interface.store(app, session, response)  # type: ignore[attr-defined]
+    app.session_interface.quartish_store(app, session, response)  # type: ignore[attr-defined]
     cookie = response.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
     serializer = SecureCookieSessionInterface().get_signing_serializer(app)
     assert serializer is not None and serializer.loads(cookie) == {"shown": 7}
@@ -240,15 +242,17 @@ def test_it_is_found_as_werkzeug_finds_it(kind: t.Any) -> None:
     for pieces in itertools.product(PIECES, repeat=3):
         raw = ";".join(pieces).encode("latin-1")
         scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"cookie", raw)]}
-        expected = kind.from_scope(scope).cookies.get("session")
-        assert (find_cookie(kind.from_scope(scope), "session") or None) == (expected or None), raw
+        expected = kind.quartish_from_scope(scope).cookies.get("session")
+        assert (find_cookie(kind.quartish_from_scope(scope), "session") or None) == (
+            expected or None
+        ), raw
 
 
 def test_it_is_found_where_the_cookies_were_changed() -> None:
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"cookie", b"session=v")]}
-    request = plain.Request.from_scope(scope)
+    request = plain.Request.quartish_from_scope(scope)
     request.__dict__["cookies"] = {"session": "other"}
     assert find_cookie(request, "session") == "other"
-    request = plain.Request.from_scope(scope)
+    request = plain.Request.quartish_from_scope(scope)
     request.headers["Cookie"] = "session=third"
     assert find_cookie(request, "session") == "third"

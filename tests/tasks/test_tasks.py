@@ -327,7 +327,7 @@ async def test_one_that_is_cancelled_before_it_began(colour: App) -> None:
             assert task.cancel()
             return task
 
-        app.serving_loop = asyncio.get_running_loop()
+        app.quartish_serving_loop = asyncio.get_running_loop()
         thread, tasks = None, []
         thread = threading.Thread(target=lambda: tasks.append(in_thread()))
         thread.start()

@@ -30,7 +30,7 @@ def of_werkzeug(query: bytes) -> t.Any:
 
 
 def of_ours(cls: t.Any, query: bytes) -> t.Any:
-    request = cls.from_scope(http_scope("/", "GET", [], query_string=query))
+    request = cls.quartish_from_scope(http_scope("/", "GET", [], query_string=query))
     try:
         return list(request.args.items(multi=True))
     except BadRequest:
@@ -49,6 +49,6 @@ def test_in_a_class_of_the_apps() -> None:
     class Request(quartish.Request):
         parameter_storage_class = MultiDict  # type: ignore[assignment]
 
-    request = Request.from_scope(http_scope("/", "GET", [], query_string=b"a=1&a=2"))
+    request = Request.quartish_from_scope(http_scope("/", "GET", [], query_string=b"a=1&a=2"))
     assert type(request.args) is MultiDict
     assert request.args.getlist("a") == ["1", "2"]

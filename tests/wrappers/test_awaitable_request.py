@@ -69,9 +69,9 @@ def make(peer: Peer | None, cls: t.Any = Request, **headers: str) -> t.Any:
 
 
 def of_scope(scope: t.Any, peer: Peer | None = None, cls: t.Any = Request) -> t.Any:
-    request = cls.from_scope(scope)
+    request = cls.quartish_from_scope(scope)
     if peer is not None:
-        request.receive_body(IncomingBody(Inbox(peer.receive)))
+        request.quartish_receive_body(IncomingBody(Inbox(peer.receive)))
     return request
 
 
@@ -391,8 +391,8 @@ async def test_a_subclass_has_its_own_patience() -> None:
     class Hasty(Request):
         body_timeout = 0.01
 
-    request = Hasty.from_scope(make(Peer()).scope)
-    request.receive_body(IncomingBody(Inbox(Peer(b"a", ends=False).receive)))
+    request = Hasty.quartish_from_scope(make(Peer()).scope)
+    request.quartish_receive_body(IncomingBody(Inbox(Peer(b"a", ends=False).receive)))
     with pytest.raises(RequestTimeout):
         await request.get_data()
 
@@ -476,7 +476,7 @@ async def test_push_promises_are_sent_where_the_server_can() -> None:
         sent.append(message)
 
     for extensions in ({"http.response.push": {}}, {}, None):  # type: ignore[var-annotated]
-        request = Request.from_scope(
+        request = Request.quartish_from_scope(
             scope_of(extensions=extensions, headers={"accept": "text/css", "cookie": "secret=1"})
         )
         request.asgi_send = send
@@ -705,8 +705,8 @@ async def test_a_body_piece_by_piece_by_hand() -> None:
 
 async def test_steps_of_an_attribute_taken_by_hand() -> None:
     """As a coroutine's are: `send`, `throw`, `close`."""
-    request = Request.from_scope(scope_of(headers={"transfer-encoding": "chunked"}))
-    request.receive_body(IncomingBody(Inbox(Peer(b"a", ends=False).receive)))
+    request = Request.quartish_from_scope(scope_of(headers={"transfer-encoding": "chunked"}))
+    request.quartish_receive_body(IncomingBody(Inbox(Peer(b"a", ends=False).receive)))
     pending = request.get_data()
     pending.send(None)
     with pytest.raises(LookupError):

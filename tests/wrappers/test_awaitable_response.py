@@ -31,7 +31,7 @@ DATA = bytes(range(256)) * 1000
 
 def asked(method: str = "GET", **headers: str) -> Request:
     raw = [(k.replace("_", "-").lower().encode(), v.encode()) for k, v in headers.items()]
-    return Request.from_scope(
+    return Request.quartish_from_scope(
         {"type": "http", "method": method, "path": "/", "headers": raw, "query_string": b""}
     )
 

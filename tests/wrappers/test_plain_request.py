@@ -63,16 +63,16 @@ async def read_ahead(
     async def receive() -> dict[str, t.Any]:
         return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
 
-    request = kind.from_scope(scope_of(content_type, body))
-    request.receive_body(Body(Inbox(receive)))
-    assert request.read_at_once() or await request.read_ahead()
+    request = kind.quartish_from_scope(scope_of(content_type, body))
+    request.quartish_receive_body(Body(Inbox(receive)))
+    assert request.quartish_read_at_once() or await request.quartish_read_ahead()
     return request
 
 
 def of_file(kind: type[Request], content_type: str, body: bytes) -> Request:
     """Return a request that was given its body as a file."""
-    request = kind.from_scope(scope_of(content_type, body))
-    request.receive_input(io.BytesIO(body))
+    request = kind.quartish_from_scope(scope_of(content_type, body))
+    request.quartish_receive_input(io.BytesIO(body))
     return request
 
 
@@ -109,7 +109,7 @@ def answers(request: Request, questions: t.Iterable[str]) -> list[t.Any]:
             found.append(ASK[name](request))
         except HTTPException as error:
             found.append((type(error), error.description))
-    if request.needs_close:  # as the end of a request does
+    if request.quartish_needs_close:  # as the end of a request does
         request.close()
     return found
 
@@ -150,10 +150,10 @@ async def test_an_environ_made_before_the_body_was_read() -> None:
     async def receive() -> dict[str, t.Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    request = Request.from_scope(scope_of(FORM, body))
+    request = Request.quartish_from_scope(scope_of(FORM, body))
     assert request.environ["wsgi.input"].read() == b""
-    request.receive_body(Body(Inbox(receive)))
-    await request.read_ahead()
+    request.quartish_receive_body(Body(Inbox(receive)))
+    await request.quartish_read_ahead()
     assert request.environ["wsgi.input"].read() == b"a=1"
 
 

@@ -53,7 +53,7 @@ def make(*messages: dict[str, t.Any], cls: t.Any = Websocket) -> tuple[t.Any, Se
     async def send(message: t.Any) -> None:
         sent.append(message)
 
-    websocket = cls.from_scope(scope_of())
+    websocket = cls.quartish_from_scope(scope_of())
     websocket.connect(Inbox(receive), send)
     return websocket, sent
 
