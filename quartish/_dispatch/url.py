@@ -42,7 +42,7 @@ def build_url(
         if external is None:
             external = True
     if scheme is not None and not external:
-        # A scheme that silently went unused could leave a link insecure.
+        # Ignoring the scheme silently could make an insecure link.
         raise ValueError("When specifying '_scheme', '_external' must be True.")
     app.inject_url_defaults(endpoint, values)
     try:
@@ -56,5 +56,5 @@ def build_url(
 
 
 def with_anchor(url: str, anchor: str) -> str:
-    """Return a URL that leads to a place in its page."""
+    """Return a URL with a fragment."""
     return url + "#" + quote(anchor, safe="%!#$&'()*+,/:;=?@")

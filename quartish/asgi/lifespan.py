@@ -28,7 +28,7 @@ async def handle_lifespan(app: LiveApp, receive: ASGIReceive, send: ASGISend) ->
         if event == "lifespan.startup":
             step = app.startup
             if app.config["DEBUG"] and app.config["DEBUGGER"]:
-                debugger_of(app)  # which says its PIN
+                debugger_of(app)  # which logs its PIN
         elif event == "lifespan.shutdown":
             step = app.shutdown
         else:
@@ -56,13 +56,13 @@ class ASGILifespan:
 
 
 class Serving:
-    """What runs from start-up to shutdown: the serving hooks and their generators."""
+    """The serving hooks and generators of an app, from start-up to shutdown."""
 
     def __init__(self, app: weakref.ref[t.Any]) -> None:
         self._app = app
         self._running: list[t.Any] = []
-        #: "starting", "serving" or "stopping"; None where nobody has begun: by WSGI, or under a
-        #: server without a lifespan.
+        #: "starting", "serving" or "stopping"; None if that has not begun: by WSGI, or under a
+        #: server without the lifespan protocol.
         self.phase: Phase | None = None
 
     @property
@@ -76,7 +76,7 @@ class Serving:
         reverse when something fails."""
         app = self.app
         if app.plain and not (app.before_serving_funcs or app.while_serving_funcs):
-            return  # no context: what counts contexts, as agents do, finds those of Flask
+            return  # no context, so that agents that count contexts find as many as in Flask
         try:
             async with app.app_context():
                 for func in app.before_serving_funcs:
@@ -143,7 +143,7 @@ async def _call(func: t.Callable[[], t.Any]) -> None:
 
 
 async def _advance(generator: t.Any, ending: bool = False) -> bool:
-    """Run a generator to its next yield; return False where it ended instead."""
+    """Run a generator to its next yield; return False if it has ended instead."""
     try:
         if inspect.isasyncgen(generator) or hasattr(generator, "__anext__"):
             await anext(generator)

@@ -1,6 +1,6 @@
-"""What is known of the server by whose method `send` is: for what ASGI has no message.
+"""Recognising the server by the object whose method `send` is, for what ASGI has no message for.
 
-Where anybody stands between who does not say through whom he sends, the server is not known.
+If a middleware wraps `send` without saying so (`through`, `__wrapped__`), the server is unknown.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from ..typing import ASGISend
 
 
 def stream_of(send: ASGISend) -> t.Any:
-    """Return whose method the server's `send` is, or itself where it is nobody's. What observes
-    messages, and lets them through, says so by `through`, or `__wrapped__`."""
+    """Return the object whose method the server's `send` is, or `send` itself if it is no method.
+    An object that only passes messages on has the next `send` as `through` or `__wrapped__`."""
     while True:
         owner: t.Any = getattr(send, "__self__", send)
         inner = getattr(owner, "through", None) or getattr(owner, "__wrapped__", None)
@@ -22,11 +22,11 @@ def stream_of(send: ASGISend) -> t.Any:
 
 
 def package_of(stream: t.Any) -> str:
-    """Return the name of the package that a stream's class is from."""
+    """Return the name of the package of a stream's class."""
     return type(stream).__module__.partition(".")[0]
 
 
 def h2_protocol_of(stream: t.Any) -> t.Any:
-    """Return Hypercorn's HTTP/2 connection of a stream; None where it is none."""
+    """Return Hypercorn's HTTP/2 connection of a stream; None for any other stream."""
     protocol: t.Any = getattr(getattr(stream, "send", None), "__self__", None)
     return protocol if type(protocol).__module__ == "hypercorn.protocol.h2" else None

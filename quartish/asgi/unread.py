@@ -1,15 +1,14 @@
 """Responses to requests whose body was not read to its end.
 
-Over HTTP/1 the rest of a body stands before the client's next request. Hypercorn, and others,
-close the connection where it has not come by the time that the response ends, and say nothing of
-that: the client loses the request that it sends next. So what has come is dropped before the
-response begins. Where there is more, the response either says that the connection is closed, or,
-of a short body, its end is told to the server when the rest has come; the client does not
-wait for that, as it knows the length of what it gets. What a client can make us wait for, or take,
-is bounded.
+Over HTTP/1 the rest of a body comes before the client's next request. If the rest has not come when
+the response ends, Hypercorn and others close the connection without saying so, and the client's
+next request is lost. So the part of the body that has come is dropped before the response begins.
+If there is more, either the response says `Connection: close`; or, for a short body, the server
+gets the end of the response only when the rest has come. The client does not wait for that, as it
+knows the length of the response. How long we wait, and how much we drop, is bounded.
 
-Over HTTP/2 Hypercorn fails at the rest, and closes all streams of the connection: it is taken out
-of its way.
+Over HTTP/2 Hypercorn fails at the rest, and closes all streams of the connection: so the rest is
+kept from it.
 
 Source: RFC 9112, sections 9.3 and 9.6; RFC 9110, section 10.1.1; RFC 9113, section 8.1.
 """
@@ -33,30 +32,31 @@ from .servers import package_of
 from .servers import stream_of
 
 SHORT = 262_144
-"""Bytes of a body, as its Content-Length says, whose rest is waited for after the response."""
+"""The longest Content-Length of a body whose rest is waited for after the response."""
 LINGER = 2.0
-"""Seconds for which such a client may pause."""
+"""Seconds for which the client may pause then."""
 LONGEST = 10.0
-"""Seconds for which it is waited for in all."""
+"""Seconds for which the rest is waited for altogether."""
 LAST_LOOK = 1.0
-"""Seconds for which the rest is taken, at most, where the connection is closed."""
+"""Seconds for which the rest is dropped at most if the connection is closed."""
 TURNS = 4
-"""Turns of the loop in which more has to come of what is here; a server needs some for a piece."""
+"""Turns of the loop without a message after which nothing more is at hand; a server needs some for
+each message."""
 MOST_TURNS = 32
 NO_ERROR = 0
-"""Code of a reset that says: the response is whole, send no more."""
+"""Code of a reset that means: the response is complete, send no more (RFC 9113, section 8.1)."""
 
 
 def guard(exchange: Exchange, over: bool) -> None:
-    """Let what is sent from now on of a response take care of a body that was not read. `over`:
-    nobody will read any more of it, as the response is in memory."""
+    """Let the exchange's `send` drop an unread body. `over` says that nothing will read more of the
+    body, as the response is in memory."""
     upload = exchange.upload
     if upload is not None and not upload.is_here() and exchange.inbox.disconnect is None:
         exchange.send = guarded(exchange.send, upload, exchange.ctx.scope, over)
 
 
 def guarded(send: ASGISend, upload: Body, scope: Scope, over: bool = False) -> ASGISend:
-    """Return what sends a response to a request whose body may not have been read."""
+    """Return a `send` for the response to a request whose body may not have been read."""
     stream = stream_of(send)
     server = package_of(stream)
     if server == "uvicorn":  # drops the rest by itself, and keeps the connection
@@ -65,7 +65,7 @@ def guarded(send: ASGISend, upload: Body, scope: Scope, over: bool = False) -> A
 
 
 class UnreadSend:
-    """Sends a response, and drops the rest of the request's body before its end."""
+    """Sends a response, and drops the rest of the request's body before the end of the response."""
 
     def __init__(
         self, send: ASGISend, upload: Body, scope: Scope, over: bool, stream: t.Any, direct: bool
@@ -77,10 +77,10 @@ class UnreadSend:
         self._over = over
         self._stream = stream
         self._h2 = h2_protocol_of(stream)
-        #: Whether what is sent goes to the client at once, as nobody stands between who may wait
-        #: for more, and "100 Continue" was sent already.
+        #: Whether messages go to the client at once, as no middleware may wait for more, and "100
+        #: Continue" was sent already.
         self._direct = direct
-        #: Whether a part of the body was sent; some servers send no head before that.
+        #: Whether a part of the response's body was sent; some servers do not send the head before.
         self._begun = False
         #: Whether the connection may serve another request.
         self._keeps = False
@@ -123,7 +123,7 @@ class UnreadSend:
         self._keeps = (
             0 < announced <= SHORT
             and self._direct
-            and self._over  # else a thread may wait for this
+            and self._over  # else a thread may be waiting for this
             and (
                 start["status"] in BODILESS
                 or scope["method"] == "HEAD"
@@ -136,7 +136,7 @@ class UnreadSend:
         return {**start, "headers": [*kept, (b"connection", b"close")]}
 
     async def _arrive(self) -> None:
-        """Let what has come be taken; wait for nobody."""
+        """Receive what has come, without waiting for more."""
         inbox = self._inbox
         inbox.watch()
         seen, idle = inbox.seen, 0
@@ -149,8 +149,8 @@ class UnreadSend:
             seen = inbox.seen
 
     async def _linger(self) -> None:
-        """Drop what comes of the rest: all of it, or, where the connection is closed, so much that
-        the client can see the response before that."""
+        """Drop the rest: all of it; or, if the connection is closed, as much as the client needs to
+        see the response before that."""
         if self._keeps:
             await self._inbox.skip(LINGER, monotonic() + LONGEST)
         else:
@@ -170,8 +170,8 @@ _RESET = _Reset()
 
 
 class Rest:
-    """Takes the place of a stream of Hypercorn's HTTP/2 connection until its client has sent all:
-    what comes after the response is dropped, and then the client is told to stop."""
+    """Takes the place of a stream of Hypercorn's HTTP/2 connection until the client has sent all:
+    what comes after the response is dropped, and if that is much, the stream is reset."""
 
     def __init__(self, protocol: t.Any, stream: t.Any, over: bool) -> None:
         self._protocol = protocol
@@ -195,7 +195,7 @@ class Rest:
         streams = self._protocol.streams
         if kind == "StreamClosed":
             if self._open and not self._protocol.closed and self._may_go_on(number):
-                streams[number] = self  # from where it was just taken
+                streams[number] = self  # Hypercorn has just removed it
             self._open = False
             await self._stream.handle(event)
         elif kind == "EndBody":

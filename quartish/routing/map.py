@@ -25,9 +25,10 @@ from .table import RouteTable
 
 __all__ = ["BaseConverter", "Map", "MapAdapter", "Rule", "is_valid_host"]
 
-#: The module that warnings about hosts name, for filters; `as_flask` says `flask.app`.
+#: The module name of warnings about hosts, for filters; `as_flask` sets `flask.app`.
 WARNS_AS = "quartish.app"
-#: What a query may hold as it is, beside letters and digits. *Source:* RFC 3986, section 3.4.
+#: Characters that a query may have unquoted, beside letters and digits. *Source:* RFC 3986, section
+#: 3.4.
 QUERY_SAFE = "-._~!$&'()*+,;=:@/?%"
 
 
@@ -40,11 +41,11 @@ ELSEWHERE = None if hasattr(WerkzeugMap(), "subdomain_matching") else NOWHERE
 class Rule(LazilyBuilt):
     """A URL rule with the options that `route` takes beyond Werkzeug's.
 
-    `stream_body=True` hands an `async def` view of the plain colour its body unread.
+    `stream_body=True`: an `async def` view of the plain colour gets its body unread.
     `max_content_length`, `max_form_memory_size` (bytes), `max_form_parts` and `max_json_parts` are
-    the limits of requests to this rule, before the app's and after a request's own.
-    `decode_body` says whether bodies that come compressed are read decoded, and
-    `max_decoded_content_length` how many bytes they may have then.
+    the limits of requests to this rule; they have priority over the app's, and a request's own over
+    them. `decode_body` says whether compressed bodies are decoded, and `max_decoded_content_length`
+    how many bytes they may have then.
     """
 
     provide_automatic_options: bool = False
@@ -88,7 +89,8 @@ class Rule(LazilyBuilt):
 
 
 class _BoundedInteger(IntegerConverter):
-    """An integer of as many digits as Python reads; more match no rule, as in later releases."""
+    """An integer converter: more digits than Python converts match no rule, as in later
+    releases."""
 
     def to_python(self, value: str) -> t.Any:
         try:
@@ -98,7 +100,7 @@ class _BoundedInteger(IntegerConverter):
 
 
 def _integer_converter() -> type[IntegerConverter]:
-    """Return Werkzeug's converter. *Werkzeug:* before 3.1.9 too many digits are a ValueError."""
+    """Return Werkzeug's converter. *Werkzeug:* before 3.1.9 too many digits raise ValueError."""
     try:
         IntegerConverter(WerkzeugMap()).to_python("9" * 5000)
     except ValidationError:
@@ -109,7 +111,7 @@ def _integer_converter() -> type[IntegerConverter]:
 
 
 class _Noting(RuleFactory):
-    """Notes the rules that a factory gives."""
+    """Collects the rules of a factory."""
 
     def __init__(self, factory: RuleFactory, rules: list[WerkzeugRule]) -> None:
         self._factory = factory
@@ -118,7 +120,7 @@ class _Noting(RuleFactory):
     def get_rules(self, map: WerkzeugMap) -> t.Iterator[WerkzeugRule]:
         for rule in self._factory.get_rules(map):
             yield rule
-            self._rules.append(rule)  # not where the map refuses it
+            self._rules.append(rule)  # not if the map refuses it
 
 
 class Map(WerkzeugMap):
@@ -130,8 +132,8 @@ class Map(WerkzeugMap):
 
     @lazy
     def _in_order(self) -> list[WerkzeugRule]:
-        """The rules as they were added, which is how the matcher prefers them; `iter_rules`
-        goes by endpoint."""
+        """The rules in the order in which they were added, which decides between equal ones;
+        `iter_rules` is ordered by endpoint."""
         return []
 
     def add(self, rulefactory: RuleFactory) -> None:
@@ -141,8 +143,8 @@ class Map(WerkzeugMap):
     def bind_to_request(
         self, request: t.Any, subdomain: str | None, server_name: str | None
     ) -> MapAdapter:
-        """Return an adapter for a request or websocket, by *Quart's* interface. Without a
-        `subdomain` it is what the host has before `server_name`."""
+        """Return an adapter for a request or websocket, with *Quart's* interface. The default
+        `subdomain` is the part of the host before `server_name`."""
         return AdapterCache().bind(self, request, server_name, subdomain)
 
     @lazy
@@ -158,17 +160,17 @@ class Map(WerkzeugMap):
 
 
 class AdapterCache:
-    """Map adapters by what they depend on: host, root path, scheme and subdomain.
+    """Caches map adapters by host, root path, scheme and subdomain.
 
-    PERF(8 us): binding a map costs more than matching with it. An adapter is handed out
-    as a copy that carries the request's own path, method and query.
+    PERF(8 us): binding a map costs more than matching. An adapter is returned as a copy with the
+    request's path, method and query.
     """
 
-    SIZE = 512  # entries; hosts come from clients, so it has to be bounded
+    SIZE = 512  # entries; it is bounded, as clients choose hosts
 
     def __init__(self, elsewhere: str | None = NOWHERE) -> None:
-        """Make a cache; `elsewhere` is the subdomain of hosts that are not below the name of the
-        server, None the map's default."""
+        """Make a cache. `elsewhere` is the subdomain for hosts that are not below the name of the
+        server; None means the map's default."""
         self._elsewhere = elsewhere
         self._adapters: dict[tuple[t.Any, ...], MapAdapter] = {}
 
@@ -206,7 +208,7 @@ class AdapterCache:
         return adapter
 
     def _subdomain(self, host: str, server_name: str) -> str | None:
-        """Return what `host` has before `server_name`."""
+        """Return the part of `host` before `server_name`."""
         if host == server_name:
             return ""
         if host.endswith("." + server_name):
@@ -223,7 +225,7 @@ def _without_port(server_name: str, scheme: str) -> str:
 
 
 VALID_HOSTS: set[bytes] = set()
-"""Host headers, as they come, that were found well formed; bounded, as clients choose them."""
+"""Host headers that were found well formed; bounded, as clients choose them."""
 _warned: dict[t.Any, t.Any] = {}
 
 
@@ -247,7 +249,7 @@ _HOST = re.compile(
 
 
 def _is_host(host: str) -> bool:
-    """Say whether ASCII text is a host and maybe a port. *Werkzeug:* looks itself since 3.1.7."""
+    """Say whether ASCII text is a host, optionally with a port. *Werkzeug:* checks since 3.1.7."""
     match = _HOST.fullmatch(host)
     if match is None:
         return False
@@ -261,9 +263,9 @@ def _is_host(host: str) -> bool:
 
 
 def _to_ascii(host: str) -> str:
-    """Return `host` in ASCII, its name as IDNA has it; "" where it has none.
+    """Return `host` in ASCII (IDNA); "" if it is malformed.
 
-    An underscore passes: names of services in a private network have it.
+    An underscore is allowed, as names of services in private networks have it.
     """
     name, colon, port = host.partition(":")
     if len(name) > 255:  # RFC 1035; and the codec is slow

@@ -1,10 +1,10 @@
 """A table in front of Werkzeug's matcher: the same result, or the matcher is asked.
 
-PERF(12 us): the matcher walks a state machine for every path. Most paths fit one rule only,
-which their literal segments single out; for those the table has one regular expression.
-Whatever could have another result is left to the matcher: several rules for one shape of
-path, converters that take slashes, defaults, redirects, aliases, hosts, subdomains, doubled
-slashes, and every path that does not match.
+PERF(12 us): the matcher walks a state machine for every path. Most paths match one rule only, which
+is found by their literal segments; for its arguments the table has one regular expression. Whatever
+could have another result is left to the matcher: several rules for one shape of path, converters
+that take slashes, defaults, redirects, aliases, hosts, subdomains, doubled slashes, and every path
+that does not match.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Match = t.Callable[[str], re.Match[str] | None]
 Convert = t.Callable[[str], t.Any]
 #: A request's method; False for a websocket.
 Method = str | t.Literal[False]
-#: Stands for all methods. It is none itself: they are not empty (RFC 9110, section 9.1).
+#: Means all methods. It is not a method itself, as these are not empty (RFC 9110, section 9.1).
 ANY = ""
-#: The first rule that takes each method; None: the matcher has to be asked.
+#: By method the first rule that accepts it; None: the matcher has to be asked.
 ByMethod = dict[Method, Rule | None]
-#: Each rule and its methods, what finds its arguments in a path, and those that are
-#: converted, by what.
+#: Each rule and its methods, the pattern for its arguments, and by argument the function that
+#: converts it, if any.
 Targets = list[tuple[Rule, frozenset[Method], Match, list[tuple[str, Convert]]]]
 Tables = dict[tuple[int, ...], tuple[Key, dict[t.Any, "Shape | None"]]]
 
@@ -45,10 +45,10 @@ NO_RULES: ByMethod = {}
 
 
 class Shape:
-    """The rules whose literal segments, and whose patterns for the others, are the same.
+    """The rules with the same literal segments, and the same patterns for the other segments.
 
-    It is made ready when a path first has this shape. PERF(0.7 kB, 0.04 ms a rule): most of a
-    large app's are never asked for in one process.
+    It is compiled when a path first has this shape. PERF(0.7 kB, 0.04 ms a rule): most rules of a
+    large app are never used in one process.
     """
 
     __slots__ = ("pattern", "rules", "targets")
@@ -59,7 +59,7 @@ class Shape:
         self.targets: Targets | None = None
 
     def prepare(self) -> Targets:
-        """Compile the patterns; without a target where the matcher has to be asked."""
+        """Compile the patterns; there is no target if the matcher has to be asked."""
         targets: Targets = []
         for rule in self.rules:
             match = _match(rule)
@@ -72,23 +72,23 @@ class Shape:
                 if (convert := _conversion(converter)) is not None
             ]
             targets.append((rule, _methods(rule), match, converted))
-        self.targets = targets  # whole: other threads may be looking
+        self.targets = targets  # set in one step, as other threads may read it
         return targets
 
 
 class RouteTable:
-    """The rules of a map that can be found by a look-up, as they are when it is made; `rules`
-    has them in the order in which they were added."""
+    """The rules of a map that can be found without the matcher, at the time when this is made.
+    `rules` are in the order in which they were added."""
 
     def __init__(self, url_map: Map, rules: t.Iterable[Rule]) -> None:
-        #: Rules by their text, then by method. Where one is not there, the matcher is asked.
+        #: Rules by their text, then by method. For a missing one the matcher is asked.
         self.static: dict[str, ByMethod] = {}
-        #: By the number of segments: how to read a path's literal ones, and what they give.
-        #: None says that the matcher has to be asked.
+        #: By the number of segments: the function that picks a path's literal segments, and the
+        #: shapes by these. None: the matcher has to be asked.
         self.shapes: dict[int, Tables] = {}
-        #: The numbers of segments that rules have which end in a slash after a variable.
+        #: The numbers of segments of rules that end in a slash after a variable.
         self.slashed: set[int] = set()
-        #: First segments below which a converter takes slashes.
+        #: First segments of rules with a converter that accepts slashes.
         self.deep: set[str] = set()
         #: Whether every rule is in it: then a path that fits none is a 404.
         self.whole: bool = True
@@ -106,15 +106,15 @@ class RouteTable:
                 and "//" not in rule.rule
             )
             text = rule.rule
-            if "//" in text:  # Werkzeug's matcher has one in the place of several
+            if "//" in text:  # Werkzeug's matcher merges slashes
                 self.whole, text = False, _SLASHES.sub("/", text)
-            if "<" not in text:  # `arguments` would have those of defaults, too
+            if "<" not in text:  # `arguments` would include those of defaults
                 by_method = self.static.setdefault(text, {})
                 for method in _methods(rule):
                     if method is False or ANY not in by_method:
                         by_method.setdefault(method, rule if simple else None)
             elif not self._add(rule, simple):
-                self.shapes.clear()  # a rule that may match anything
+                self.shapes.clear()  # this rule may match anything
                 self.whole = False
                 break
 
@@ -146,10 +146,9 @@ class RouteTable:
         return True
 
     def find(self, path: str, method: str, websocket: bool) -> Found | None:
-        """Return the rule and its arguments, or None: ask the matcher.
+        """Return the rule and its arguments; None if the matcher has to be asked.
 
-        Raises NotFound (404) where no rule has the path's shape, with or without a slash at
-        its end.
+        Raises NotFound (404) if no rule has the path's shape, with or without a slash at the end.
         """
         asked: Method = not websocket and method
         by_method = self.static.get(path)
@@ -166,7 +165,7 @@ class RouteTable:
             shape = table.get(key(segments), _ABSENT)
             if shape is not _ABSENT:
                 if only is not None or shape is None:
-                    return None  # two shapes: which one wins, the matcher knows
+                    return None  # two shapes: the matcher knows which one wins
                 only = shape
         if only is None:
             if self.whole and not self._fits(path[:-1] if path[-1] == "/" else path + "/"):
@@ -176,7 +175,7 @@ class RouteTable:
         if with_slash in self.static or (
             len(segments) + 1 in self.slashed and self._fits(with_slash)
         ):
-            return None  # where that one is the more literal, it is a redirect to it
+            return None  # if that one is more literal, it is a redirect
         targets = only.prepare() if only.targets is None else only.targets
         for rule, methods, match, converted in targets:
             if asked in methods or (ANY in methods and not websocket):
@@ -187,13 +186,13 @@ class RouteTable:
                 try:
                     for name, convert in converted:
                         arguments[name] = convert(arguments[name])
-                except ValueError:  # ValidationError, or digits past what Python reads
+                except ValueError:  # ValidationError, or too many digits for Python
                     return None
                 return rule, arguments
         return None
 
     def _fits(self, path: str) -> bool:
-        """Say whether a rule has the path's literal segments at their places."""
+        """Say whether a rule has the path's literal segments in their places."""
         if path in self.static:
             return True
         segments = path.split("/")
@@ -204,16 +203,16 @@ class RouteTable:
 
 
 def _methods(rule: Rule) -> frozenset[Method]:
-    """Return the methods that a rule takes; `ANY` for all but a websocket's."""
+    """Return the methods that a rule accepts; `ANY` for all except a websocket's."""
     if rule.websocket:  # its handshake is a GET
         return frozenset([False] if "GET" in (rule.methods or ("GET",)) else [])
     return frozenset([ANY] if rule.methods is None else rule.methods)
 
 
 def _conversion(converter: BaseConverter) -> Convert | None:
-    """Return what makes the argument of its text; None where it stays as it is.
+    """Return the function that converts an argument's text; None if it stays as it is.
 
-    PERF(0.5 us): most converters take any text, or any whole number.
+    PERF(0.5 us): most converters accept any text, or any whole number.
     """
     kind = type(converter)
     if kind.to_python is BaseConverter.to_python:
@@ -225,12 +224,12 @@ def _conversion(converter: BaseConverter) -> Convert | None:
 
 
 def _match(rule: Rule) -> Match | None:
-    """Return what finds the arguments in a path, by their names; None where a converter's own
-    pattern has groups, which would be taken for arguments."""
+    """Return a pattern with the arguments as named groups; None if a converter's own pattern has
+    groups, which would be taken for arguments."""
     names = list(converters_of(rule))
     try:
         compiled = re.compile(pattern_of(parts_of(rule) or (), names))
-    except re.error:  # one of those groups bears an argument's name
+    except re.error:  # one of those groups has an argument's name
         return None
     is_whole = compiled.groups == len(names) and compiled.groupindex.keys() == set(names)
     return compiled.match if is_whole else None

@@ -1,24 +1,24 @@
-"""What a template is compiled to: the code that Jinja writes, with its slow parts replaced.
+"""Compiling templates: the code that Jinja generates, with its slow parts replaced.
 
 Jinja translates a template to Python source; `compile_template` rewrites the syntax tree of
-that source before Python compiles it. A shape that is not known here stays as Jinja wrote it:
-slower, never wrong. Lines stay where they are, so a traceback names the template's lines.
+that source before Python compiles it. Code of a form that is not known here stays as Jinja wrote
+it: slower, never wrong. Line numbers stay, so that a traceback shows the template's lines.
 
 In both colours:
-- `row.name` and `row["name"]` of a dict that has the key are looked up in place. Jinja tries
-  the attribute first and pays an exception for each.
-- A str, int or Markup is escaped without making a Markup of it, since it is only joined.
+- `row.name` and `row["name"]` of a dict that has the key are looked up without a
+  call. Jinja tries the attribute first, which costs an exception each time.
+- A str, int or Markup is escaped without making a Markup, as the result is only joined.
 
 Where templates are async:
-- `await auto_await(x)` is a coroutine for each attribute, call, filter and test. Here `x` is
-  awaited where it is awaitable, which is seen from its type.
-- `async for x in auto_aiter(y)` is two for each item. Here `y` is looked at once: a plain
-  iterable is stepped plainly, an async one has each step awaited. The loop is written once.
-- The root and the blocks are async generators: a hop for each piece of output. Beside each of
-  them, as its attribute `whole`, stands a coroutine function that adds the pieces to a list.
-  That is what renders a template to one string; the generator is what streams it.
+- `await auto_await(x)` makes a coroutine for each attribute, call, filter and test. Here `x` is
+  awaited only if its type is awaitable.
+- `async for x in auto_aiter(y)` makes two for each item. Here it is checked once what `y` is: a
+  plain iterable is iterated over plainly, an async one with an `await` for each item.
+- The root and the blocks are async generators, which suspend for each piece of output. Each of them
+  gets an attribute `whole`, a coroutine function that adds the pieces to a list. Rendering to one
+  string uses that, streaming uses the generator.
 
-What differs for a template: `loop` over a plain iterable is Jinja's synchronous LoopContext, so
+A difference for templates: `loop` over a plain iterable is Jinja's synchronous LoopContext, so
 Python code that is given `loop` finds its `length` or `last` without awaiting it.
 """
 
@@ -40,26 +40,26 @@ from jinja2.bccache import BytecodeCache
 from jinja2.runtime import AsyncLoopContext
 from jinja2.runtime import LoopContext
 
-from .._jinja import quote as quote  # called by the code
+from .._jinja import quote as quote  # called by the generated code
 
 FORMAT = "quartish1"
-"""Names what is compiled here in bytecode caches; to be changed whenever the code changes."""
+"""The version in bytecode caches. Change it whenever the generated code changes."""
 
-# --- what the code calls --------------------------------------------------------------------
+# --- called by generated code --------------------------------------------------------------------
 
 settled_types: set[type] = {bool, dict, float, int, list, markupsafe.Markup, str, type(None)}
-"""Types of which no instance is awaitable. Others that templates meet join them."""
+"""Types whose instances are not awaitable. Types that templates use are added."""
 
-MOST_SETTLED = 1000  # a program that makes classes at run time does not keep them all here
+MOST_SETTLED = 1000  # so that classes made at run time are not all kept
 
 
 def awaitable(value: t.Any) -> t.Awaitable[t.Any]:
-    """Return what is awaited for a value that may be awaitable; its type is settled if not."""
+    """Return an awaitable for a value that may be one. If it is not, its type is remembered."""
     kind = type(value)
     if kind is types.CoroutineType:
         return t.cast("t.Awaitable[t.Any]", value)
     if (
-        kind is not types.GeneratorType  # which some coroutines are
+        kind is not types.GeneratorType  # may be a coroutine (`types.coroutine`)
         and not hasattr(kind, "__await__")
         and len(settled_types) < MOST_SETTLED
     ):
@@ -68,7 +68,7 @@ def awaitable(value: t.Any) -> t.Awaitable[t.Any]:
 
 
 def text(value: t.Any) -> str:
-    """Return the text of an escaped value that is no str."""
+    """Return the text of an escaped value that is not a str."""
     kind = type(value)
     if kind is markupsafe.Markup:
         return t.cast(str, value)
@@ -81,7 +81,7 @@ def steps(iterable: t.AsyncIterable[t.Any]) -> t.Iterator[t.Awaitable[t.Any]]:
     while True:
         try:
             step = anext(iterator)
-        except StopAsyncIteration:  # of an iterator that is no generator
+        except StopAsyncIteration:  # raised by an iterator that is not a generator
             return
         yield step
 
@@ -92,7 +92,7 @@ def loop_context(iterable: t.Any, *args: t.Any) -> LoopContext:
 
 
 def whole_of(func: t.Any) -> t.Callable[[t.Any], t.Any]:
-    """Return a decorator that gives `func`, a root or block, its `whole`."""
+    """Return a decorator that sets `whole` on `func`, a root or a block."""
 
     def attach(whole: t.Any) -> t.Any:
         func.whole = whole
@@ -102,7 +102,8 @@ def whole_of(func: t.Any) -> t.Callable[[t.Any], t.Any]:
 
 
 def whole(func: t.Any) -> t.Callable[[t.Any, list[str]], t.Awaitable[None]]:
-    """Return what renders a root or block into a list, whoever compiled it."""
+    """Return the function that renders a root or a block into a list, also of one that was compiled
+    elsewhere."""
     found: t.Callable[[t.Any, list[str]], t.Awaitable[None]] | None
     found = getattr(func, "whole", None)
     return _Collect(func) if found is None else found
@@ -121,7 +122,7 @@ class _Collect:
             await generator.aclose()
 
 
-# --- how it is written ----------------------------------------------------------------------
+# --- generating code ------------------------------------------------------------------------
 
 
 NODE = re.compile(r"\b([A-Z]\w+)\(")
@@ -129,9 +130,9 @@ PART = re.compile(r"Name\(id='([A-Z])', ctx=\w+\(\)\)")
 
 
 def _maker(source: str) -> t.Callable[..., t.Any]:
-    """Return a function that makes the tree of `source`, one statement or expression.
+    """Return a function that makes the syntax tree of `source`, one statement or expression.
 
-    It takes where the tree comes to stand, and what stands for capital letters in `source`.
+    It is given the node whose place the tree takes, and the trees for capital letters in `source`.
 
     PERF(2x compiling): each tree is made by one expression, not by copying another.
     """
@@ -157,9 +158,9 @@ def _at(node: t.Any) -> dict[str, int]:
     }
 
 
-# `_q` is taken anew by each expression, after those within it.
-# PERF(the page of 50 rows, 203 us and 151 us in the two colours: 45 us and 43 us): of that, a
-# lookup gives 500 ns each, an escaping 350 ns, an await 200 ns, a step of a loop 300 ns.
+# Each expression assigns `_q` again, after the expressions within it. PERF(a page of 50 rows, 203
+# us and 151 us in the two colours: 45 us and 43 us): a lookup saves 500 ns, escaping 350 ns, an
+# await 200 ns, a step of a loop 300 ns.
 make_lookup: dict[str, t.Callable[..., t.Any]] = {
     method: _maker(f"_q[K] if type(_q := X) is dict and K in _q else environment.{method}(_q, K)")
     for method in ("getattr", "getitem")
@@ -174,7 +175,7 @@ make_decorator: t.Callable[..., t.Any] = _maker("whole_of(F)")
 SYNC_IMPORTS = "quote, text"
 ASYNC_IMPORTS = "awaitable, loop_context, quote, settled_types, steps, text, whole, whole_of"
 
-DICT_ATTRIBUTES = frozenset(dir(dict))  # those come before keys
+DICT_ATTRIBUTES = frozenset(dir(dict))  # attributes have priority over keys
 LEAVES = frozenset({ast.Constant, ast.Load, ast.Name, ast.Pass, ast.Store, ast.arguments})
 
 
@@ -198,10 +199,10 @@ def _calls(node: ast.AST, name: str) -> t.TypeGuard[ast.Call]:
 
 
 class _Rewriter(ast.NodeTransformer):
-    """Makes lookups, escaping, awaits and loops cheap, in place."""
+    """Replaces lookups, escaping, awaits and loops by faster code, in place."""
 
     def __init__(self, environment: Environment) -> None:
-        # What a subclass, such as a sandbox, has of its own stays in charge.
+        # What a subclass, such as a sandbox, redefines is still called.
         self.lookups = {
             method
             for method in make_lookup
@@ -257,9 +258,10 @@ def _generates(node: ast.AST) -> t.TypeGuard[ast.AsyncFunctionDef]:
 
 
 def _collected(body: list[ast.stmt], whole: bool) -> list[ast.stmt]:
-    """Rewrite statements that pass on the pieces of a block, an include or a parent to a list.
+    """Rewrite statements that yield the pieces of a block, an include or a parent: they add them to
+    a list.
 
-    In a `whole`, what is yielded goes to a list too.
+    In a `whole`, other yielded pieces are added to the list, too.
     """
     done: list[ast.stmt] = []
     for node in body:
@@ -289,7 +291,7 @@ def _collected(body: list[ast.stmt], whole: bool) -> list[ast.stmt]:
 
 
 def _collect(loop: ast.AsyncFor, call: ast.Call, whole: bool) -> ast.stmt | None:
-    """Write that what `call` generates is collected, if that is all that `loop` does."""
+    """Rewrite a loop that only yields the pieces of `call`, such that they are collected."""
     match call, loop.target, loop.body:
         case (
             ast.Call(func, [context], []),
@@ -312,7 +314,7 @@ def _collect(loop: ast.AsyncFor, call: ast.Call, whole: bool) -> ast.stmt | None
 def _with_bodies(node: ast.stmt, whole: bool) -> ast.stmt:
     """Return a copy of a statement with the statements in it rewritten."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        whole = False  # what macros and loop filters yield is theirs
+        whole = False  # macros and loop filters have their own output
     fields = [f for f in ("body", "orelse", "finalbody") if getattr(node, f, None)]
     if fields:
         node = copy.copy(node)
@@ -322,7 +324,7 @@ def _with_bodies(node: ast.stmt, whole: bool) -> ast.stmt:
 
 
 def _whole(generator: ast.AsyncFunctionDef) -> ast.AsyncFunctionDef:
-    """Make the coroutine function that renders into a list, of the one that generates."""
+    """Make the coroutine function that renders into a list of the generator function."""
     node = copy.copy(generator)
     node.args = copy.copy(node.args)
     node.args.args = list(node.args.args)
@@ -333,17 +335,17 @@ def _whole(generator: ast.AsyncFunctionDef) -> ast.AsyncFunctionDef:
     return node
 
 
-# Python counts how deep it is in a tree for all threads at once, and raises SystemError where
-# two of them make trees side by side (CPython's issue 106905).
+# Python counts the recursion depth of syntax trees for all threads together, and raises SystemError
+# if two threads make trees at the same time (CPython's issue 106905).
 _one_at_a_time = threading.Lock()
 
 
 def compile_template(environment: Environment, source: str, filename: str) -> types.CodeType:
-    """Compile what Jinja wrote for a template of `environment`."""
+    """Compile the source that Jinja has generated for a template of `environment`."""
     try:
         with _one_at_a_time:
             return _compile(environment, source, filename)
-    except (RecursionError, SystemError):  # hundreds of levels, or of elif; others' trees
+    except (RecursionError, SystemError):  # hundreds of levels or elifs; trees of other threads
         return compile(source, filename, "exec", dont_inherit=True)
 
 
@@ -363,7 +365,7 @@ def _compile(environment: Environment, source: str, filename: str) -> types.Code
 
 
 class Shelf(BytecodeCache):
-    """A bytecode cache in which what is compiled here, for either colour, is kept apart."""
+    """A bytecode cache that keeps code compiled here apart, for each colour."""
 
     def __init__(self, cache: BytecodeCache) -> None:
         self.cache = cache

@@ -1,9 +1,9 @@
 """Templates: where they are found, what they see, and rendering them in both colours.
 
-What a template sees is, the strongest first: the arguments of the call, what the context
-processors of the blueprints and the app return, the environment's globals. Whether a
-template is rendered synchronously is decided by its environment (`enable_async`), which
-follows the app's colour unless `jinja_options` says otherwise.
+A template's variables are, those first that win: the arguments of the call, the results of the
+context processors of the blueprints and the app, the environment's globals. Whether a template is
+rendered synchronously depends on its environment (`enable_async`), by default on the app's colour;
+`jinja_options` may change that.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ if t.TYPE_CHECKING:
     TemplateName = t.Union[str, Template, t.Sequence[t.Union[str, Template]]]
 
 STRINGS = 128
-"""How many templates made of strings an environment keeps compiled."""
+"""How many templates made from strings an environment keeps compiled."""
 
 
 class AppTemplate(Template):
-    """A template of an `Environment`, rendered by what `templating.compile` made of it."""
+    """A template of an `Environment`, rendered by the code of `templating.compile`."""
 
     def new_context(
         self,
@@ -62,9 +62,9 @@ class AppTemplate(Template):
         shared: bool = False,
         locals: t.Mapping[str, t.Any] | None = None,
     ) -> Context:
-        """Make the context of a rendering, of `vars` over the globals unless it is `shared`."""
+        """Make the context of a rendering: `vars`, with the globals unless it is `shared`."""
         if not shared:
-            # PERF(5 us): Jinja copies the globals key by key, through the ChainMap that they are.
+            # PERF(5 us): Jinja copies the globals, a ChainMap, key by key.
             layers = self.globals.maps if type(self.globals) is ChainMap else [self.globals]
             merged: dict[str, t.Any] = {}
             for layer in reversed(layers):
@@ -102,7 +102,7 @@ class Environment(CompilingEnvironment):
 
     @property
     def bytecode_cache(self) -> BytecodeCache | None:
-        """The bytecode cache, in which what this environment compiles is kept apart."""
+        """The bytecode cache, which keeps the code of this environment apart."""
         return self._bytecode_cache
 
     @bytecode_cache.setter
@@ -114,7 +114,7 @@ class Environment(CompilingEnvironment):
 
     @lazy
     def sync_twin(self) -> JinjaEnvironment:
-        """This environment without async templates: macros of its are plain functions."""
+        """This environment without async templates, so that macros are plain functions."""
         return self.overlay(enable_async=False)
 
     def from_string(
@@ -123,10 +123,10 @@ class Environment(CompilingEnvironment):
         globals: t.MutableMapping[str, t.Any] | None = None,
         template_class: type[Template] | None = None,
     ) -> Template:
-        """Make a template of the string `source`, with `globals` of its own and of another
-        `template_class` where they are given.
+        """Make a template of the string `source`, with its own `globals` and another
+        `template_class` if they are given.
 
-        PERF(400 us): the latest strings stay compiled.
+        PERF(400 us): the last strings are kept compiled.
 
         Flask:
             Compiles at every call.
@@ -134,7 +134,7 @@ class Environment(CompilingEnvironment):
         if globals or template_class is not None or type(source) is not str or self.cache is None:
             return super().from_string(source, globals, template_class)
         template: Template | None = self._strings.get(source)
-        if template is None or template.environment is not self:  # an overlay shares the cache
+        if template is None or template.environment is not self:  # overlays share the cache
             template = self._strings[source] = super().from_string(source)
         return template
 
@@ -149,7 +149,7 @@ class DispatchingJinjaLoader(BaseLoader):
     def get_source(self, environment: JinjaEnvironment, template: str) -> Found:
         """Return source, file name and freshness. Raises TemplateNotFound.
 
-        With `EXPLAIN_TEMPLATE_LOADING` all places are looked at, and the search is logged.
+        With `EXPLAIN_TEMPLATE_LOADING` all places are searched, and that is logged.
         """
         attempts = self._attempts(environment, template)
         if self.app.config["EXPLAIN_TEMPLATE_LOADING"]:
@@ -179,13 +179,13 @@ class DispatchingJinjaLoader(BaseLoader):
         return list({name for _, loader in self._loaders() for name in loader.list_templates()})
 
 
-# --- what a template sees -----------------------------------------------------------------
+# --- a template's variables -----------------------------------------------------------------
 
 
 def _default_template_ctx_processor() -> dict[str, t.Any]:
-    """Give `g` and `request` themselves, faster than the proxies among the globals.
+    """Provide `g` and `request` themselves, which are faster than the proxies of the globals.
 
-    The session stays a proxy: to read it is to depend on its cookie.
+    The session stays a proxy, as reading it sets `Vary: Cookie`.
     """
     ctx = find_context()
     if ctx is None:
@@ -196,9 +196,9 @@ def _default_template_ctx_processor() -> dict[str, t.Any]:
 async def update_template_context(
     app: AppLike, ctx: ContextLike | None, context: dict[str, t.Any]
 ) -> None:
-    """Add what the context processors of the app and of the current blueprints return.
+    """Add the results of the context processors of the app and of the current blueprints.
 
-    A later processor wins over an earlier one, what is in `context` over both.
+    A later processor wins over an earlier one, and values in `context` win over both.
     """
     names: tuple[str | None, ...] = (None,)
     if ctx is not None and (ctx.has_request or ctx.has_websocket):
@@ -207,7 +207,7 @@ async def update_template_context(
     processors, adapt = app.template_context_processors, app.quartish_http_flow.plan.adapt
     for name in names:
         for func in processors.get(name, ()):
-            # PERF(0.7 us): the one that is always there is known to be a plain function.
+            # PERF(0.7 us): the default processor is known to be a plain function.
             default = func is _default_template_ctx_processor and adapt is None
             values = func() if default else (adapt or app.ensure_sync)(func)()
             if is_awaitable(values):
@@ -224,7 +224,7 @@ def render_template(template_name_or_list: TemplateName, **context: t.Any) -> st
     """Render a template, or the first of a list that exists. Awaitable in the awaitable
     colour. Raises TemplateNotFound."""
     app = current_app()
-    env: t.Any = app.jinja_env  # takes any sequence, whatever its types say
+    env: t.Any = app.jinja_env  # accepts any sequence, unlike its types
     return _render(app, env.get_or_select_template(template_name_or_list), context)
 
 
@@ -241,7 +241,7 @@ def stream_template(template_name_or_list: TemplateName, **context: t.Any) -> It
     In the awaitable colour the call is awaited and gives an async iterator.
     """
     app = current_app()
-    env: t.Any = app.jinja_env  # takes any sequence, whatever its types say
+    env: t.Any = app.jinja_env  # accepts any sequence, unlike its types
     return _stream(app, env.get_or_select_template(template_name_or_list), context)
 
 

@@ -1,5 +1,5 @@
-"""Test clients: Werkzeug's over the WSGI door for the plain colour, an ASGI one (Quart's
-API) for either."""
+"""Test clients: Werkzeug's by WSGI for the plain colour, and one by ASGI with Quart's API for
+both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An app as a server runs it: its lifespan around the tests."""
+"""An app with its lifespan around the tests, as under a server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_TIMEOUT = 6
 
 
 class LifespanError(Exception):
-    """Start-up or shutdown failed, and the app said so."""
+    """The app has reported that start-up or shutdown failed."""
 
 
 class TestApp:
@@ -40,7 +40,7 @@ class TestApp:
         return self.app.async_test_client(**kwargs)
 
     async def startup(self) -> None:
-        """Start up. Raises LifespanError, or what the app raised, where it cannot."""
+        """Start up. Raises LifespanError, or the app's exception, if that fails."""
         scope = {
             "type": "lifespan",
             "asgi": {"version": "3.0", "spec_version": "2.0"},
@@ -56,7 +56,7 @@ class TestApp:
         await self._task
 
     async def _pass(self, phase: str, timeout: float) -> None:
-        """Tell the app to pass a phase and wait until it has."""
+        """Send the message of a phase to the app and wait for its reply."""
         assert self._task is not None
         await self._to_app.put({"type": f"lifespan.{phase}"})
         answer = asyncio.create_task(self._from_app.get())
@@ -69,7 +69,7 @@ class TestApp:
             answer.cancel()
         if not answered:
             if self._task.done():
-                await self._task  # raises what the app raised
+                await self._task  # raises the app's exception
                 raise LifespanError(f"The app ended without an answer to {phase}.")
             self._task.cancel()
             raise TimeoutError(f"The app's {phase} took more than {timeout} seconds.")

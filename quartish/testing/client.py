@@ -36,7 +36,7 @@ from .utils import make_test_scope
 from .utils import sentinel
 
 PLAIN_CLIENT = ("127.0.0.1", 50000)
-"""Who asks, for an app of the plain colour; as *Flask's* client says."""
+"""The client's address for an app of the plain colour, as of *Flask's* client."""
 _COOKIE = (
     *("server_name", "key", "value", "max_age", "expires", "path", "domain", "secure"),
     *("httponly", "samesite"),
@@ -48,7 +48,7 @@ REDIRECTS = {301, 302, 303, 305, 307, 308}
 class AsyncClient(t.Generic[R]):
     """A client that calls the app in the test's own loop: `await client.get("/")`.
 
-    What the app raises (as it does when TESTING) is raised here. In an `async with client:`
+    Exceptions that the app raises (when TESTING) are raised here. In an `async with client:`
     block the context of the last request stays active after it.
     """
 
@@ -59,7 +59,8 @@ class AsyncClient(t.Generic[R]):
         self.app = app
         self.cookie_jar: CookieJar | None = CookieJar() if use_cookies else None
         self.preserve_context: bool = False
-        #: What the last `open` was promised: paths, with the headers to ask with.
+        #: The pushes that the last `open` has received: paths, with the headers for requesting
+        #: them.
         self.push_promises: list[tuple[str, Headers]] = []
         self._new_contexts: list[t.Any] = []
         self._stack = AsyncExitStack()
@@ -88,8 +89,8 @@ class AsyncClient(t.Generic[R]):
         """Make a request and return its whole response.
 
         Redirects are followed as browsers do: to GET without the body, except by 307 and
-        308. Raises ClientRedirectError where they go round in a circle, RuntimeError where
-        they leave the site.
+        308. Raises ClientRedirectError if they form a loop, RuntimeError if they lead to
+        another site.
         """
         headers = Headers(headers)
         await self._stack.aclose()
@@ -154,7 +155,7 @@ class AsyncClient(t.Generic[R]):
             data=data, form=form, files=files, json=json, app=self.app
         )
         headers = Headers(headers)
-        for name, value in body_headers:  # those that were given win
+        for name, value in body_headers:  # headers that were given win
             headers.setdefault(name, value)
         if body and "Transfer-Encoding" not in headers:
             headers.setdefault("Content-Length", str(len(body)))
@@ -197,7 +198,7 @@ class AsyncClient(t.Generic[R]):
             self.app, path, headers, query_string, auth, subdomain
         )
         if method not in ("GET", "HEAD") and "Content-Length" not in headers:
-            headers.setdefault("Transfer-Encoding", "chunked")  # else there is no body
+            headers.setdefault("Transfer-Encoding", "chunked")  # else the app would expect no body
         scope = self._make_scope(
             "http", path, method, headers, query, scheme, root_path, http_version, scope_base
         )
@@ -312,9 +313,9 @@ class AsyncClient(t.Generic[R]):
         server = kwargs.pop("server_name", None)
         key, value = kwargs.pop("key"), kwargs.pop("value", "")
         domain, path = kwargs.pop("domain", None), kwargs.pop("path", "/")
-        if quarts:  # whatever server it names: Quart's client sends all to all
+        if quarts:  # Quart's client sends all cookies to all servers
             if domain is not None and not f".{server}".endswith(f".{domain.lstrip('.')}"):
-                return  # but takes no cookie of another domain's
+                return  # but ignores cookies of another domain
             server, domain = _host(self.app.config["SERVER_NAME"] or "localhost"), None
         origin_only = kwargs.pop("origin_only", server is None or domain is None)
         header = dump_cookie(key, value, domain=domain, path=path, **kwargs)
@@ -326,7 +327,7 @@ class AsyncClient(t.Generic[R]):
         names = ("server_name", "key", "path", "domain")
         kwargs.update(zip(names if len(args) > 1 else names[1:], args, strict=False))
         server, path = kwargs.get("server_name"), kwargs.get("path", "/")
-        if "server_name" in kwargs:  # as Quart's does, in case that is somebody's own
+        if "server_name" in kwargs:  # as in Quart, in case a subclass redefines it
             domain = kwargs.get("domain")
             ended: dict[str, t.Any] = {"expires": 0, "max_age": 0, "path": path, "domain": domain}
             self.set_cookie(t.cast(str, server), kwargs["key"], "", **ended)
@@ -361,7 +362,7 @@ class AsyncClient(t.Generic[R]):
         auth: Auth = None,
         subdomain: str | None = None,
     ) -> t.AsyncIterator[SessionMixin]:
-        """Open the session that such a request would find; save it at the end of the block."""
+        """Open the session that such a request would have; save it at the end of the block."""
         app = self.app
         if self.cookie_jar is None and not app.plain:
             raise RuntimeError("Sessions need cookies. Create the client with 'use_cookies=True'.")
@@ -415,11 +416,11 @@ class AsyncClient(t.Generic[R]):
 
 
 class QuartClient(AsyncClient[Response]):
-    """The client of the awaitable colour: what it returns is awaited, too."""
+    """The client of the awaitable colour: its responses are awaitable, too."""
 
 
 class AsyncFlaskClient(AsyncClient[TestResponse]):
-    """The same for the plain colour: its responses are those of the synchronous client."""
+    """The same for the plain colour: its responses are like the synchronous client's."""
 
 
 def _host(netloc: str) -> str:

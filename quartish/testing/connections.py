@@ -1,7 +1,7 @@
 """One connection of the asynchronous test client: plain ASGI, message by message.
 
-The app runs in a task beside the test, from `async with` to its end; what it raises is
-raised where the test waits for it.
+The app runs in a task beside the test, from `async with` to its end; its
+exceptions are raised where the test waits for it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from .utils import decode_headers
 
 
 class HTTPDisconnectError(Exception):
-    """The response has ended, or the app hung up."""
+    """The response has ended, or the app has closed the connection."""
 
 
 class WebsocketDisconnectError(Exception):
-    """The app closed the websocket, with `code` and `reason`."""
+    """The app has closed the websocket, with `code` and `reason`."""
 
     def __init__(self, code: int = 1000, reason: str = "") -> None:
         super().__init__(code, reason) if reason else super().__init__(code)
@@ -36,7 +36,7 @@ class WebsocketDisconnectError(Exception):
 
 
 class WebsocketResponseError(Exception):
-    """The app rejected the handshake with an http response."""
+    """The app has rejected the handshake with an http response."""
 
     def __init__(self, response: t.Any) -> None:
         super().__init__(response)
@@ -44,7 +44,7 @@ class WebsocketResponseError(Exception):
 
 
 class _TestConnection:
-    """What both kinds share: two queues, and the app's task between them."""
+    """What both kinds have in common: two queues, and the app's task between them."""
 
     __test__ = False  # for pytest
     headers: Headers | None
@@ -54,7 +54,7 @@ class _TestConnection:
     def __init__(self, app: AppLike, scope: Scope) -> None:
         self.app = app
         self.scope = scope
-        self._asked = {**scope}  # as it was before the app got it
+        self._asked = {**scope}  # a copy, as the app may change the scope
         self.headers = None
         self.status_code = None
         self.response_data = bytearray()
@@ -77,11 +77,11 @@ class _TestConnection:
         self._received.put_nowait(self._ended())
 
     def _ended(self) -> Exception:
-        """Return what is raised for who waits after the app has ended."""
+        """Return the exception for waiting after the app has ended."""
         return HTTPDisconnectError("The app has ended; there is nothing more to receive.")
 
     async def receive(self) -> t.Any:
-        """Return what the app sent next; raise what the app raised."""
+        """Return the app's next message; raise the app's exception."""
         if self._received.empty() and self._raised is not None:
             raise self._raised
         data = await self._received.get()
@@ -91,7 +91,7 @@ class _TestConnection:
         return data
 
     async def _wait_for_app(self) -> None:
-        """Wait until the app has ended; raise what it raised, unless `receive` did."""
+        """Wait until the app has ended; raise its exception, unless `receive` has raised it."""
         assert self._task is not None
         try:
             await self._task
@@ -113,7 +113,7 @@ class _TestConnection:
 
 
 class TestHTTPConnection(_TestConnection):
-    """A request sent piece by piece, and its response received so."""
+    """A request that is sent, and a response that is received, in pieces."""
 
     headers: Headers | None
     status_code: int | None
@@ -136,20 +136,20 @@ class TestHTTPConnection(_TestConnection):
     async def receive(self) -> bytes:
         """Return the next chunk of the response, b"" at its end.
 
-        After that raise HTTPDisconnectError, or what the app raised.
+        After that raise HTTPDisconnectError, or the app's exception.
         """
         return t.cast(bytes, await super().receive())
 
     def events(self) -> AsyncIterator[Event]:
         """Return the server-sent events of the response, each when it is sent, until its end.
 
-        An event is as a browser sees it: `data` is text, `event` is "message" where none is said,
-        `id` the last one that was.
+        An event is as in a browser: `data` is text, `event` is "message" by default, `id` is the
+        last one that was sent.
         """
         return receive_events(self.receive)
 
     async def disconnect(self) -> None:
-        """Leave, as a client does."""
+        """Disconnect, as a client does."""
         self._left = self._complete = True
         await self._to_app.put({"type": "http.disconnect"})
 
@@ -167,7 +167,7 @@ class TestHTTPConnection(_TestConnection):
         self._collect()
 
     async def as_response(self) -> t.Any:
-        """Return what was not received piece by piece yet as a response."""
+        """Return the rest, which was not received in pieces, as a response."""
         self._collect()
         return self._make_response()
 
@@ -206,7 +206,7 @@ class TestWebsocketConnection(_TestConnection):
     def __init__(self, app: AppLike, scope: Scope) -> None:
         super().__init__(app, scope)
         self.accepted: bool = False
-        #: The subprotocol that the app chose.
+        #: The subprotocol that the app has chosen.
         self.subprotocol: str | None = None
         self._left = False
         self._to_app.put_nowait({"type": "websocket.connect"})
@@ -215,8 +215,8 @@ class TestWebsocketConnection(_TestConnection):
         return WebsocketDisconnectError(1006, "the app has ended")
 
     async def receive(self) -> str | bytes:
-        """Return the next message. Raises WebsocketDisconnectError when the app closed,
-        WebsocketResponseError when it rejected the handshake."""
+        """Return the next message. Raises WebsocketDisconnectError if the app has closed,
+        WebsocketResponseError if it has rejected the handshake."""
         return t.cast("str | bytes", await super().receive())
 
     async def send(self, data: str | bytes) -> None:
@@ -239,7 +239,7 @@ class TestWebsocketConnection(_TestConnection):
             await self._to_app.put({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     async def disconnect(self) -> None:
-        """Leave without a status."""
+        """Disconnect without a status."""
         await self.close(1005)
 
     async def __aexit__(

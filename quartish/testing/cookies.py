@@ -1,4 +1,4 @@
-"""The cookies of a test client: a jar that says where each is sent, as Werkzeug's client does."""
+"""The cookies of a test client: a jar that decides where each is sent, as in Werkzeug's client."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class StoredCookie(Cookie):
 
     @property
     def name(self) -> str:
-        """The key, under the name that `http.cookiejar` gives it."""
+        """The key, with the name that `http.cookiejar` uses."""
         return self.key
 
 
 class CookieJar:
     """The cookies of a client, in the order in which they came. As in Werkzeug's client,
-    domain and path say where they are sent."""
+    domain and path decide where they are sent."""
 
     def __init__(self) -> None:
         self._cookies: dict[tuple[str, str, str], StoredCookie] = {}
@@ -32,7 +32,7 @@ class CookieJar:
         return len(self._cookies)
 
     def __bool__(self) -> bool:
-        return True  # an empty jar is one, too
+        return True  # also when empty
 
     def clear(self) -> None:
         """Forget all cookies."""
@@ -43,7 +43,7 @@ class CookieJar:
         return self._cookies.get((domain, path, key))
 
     def store(self, host: str, path: str, header: str, origin_only: bool | None = None) -> None:
-        """Take a `Set-Cookie` header, or what it deletes out."""
+        """Store the cookie of a `Set-Cookie` header, or remove the one that it deletes."""
         cookie = StoredCookie.of(host, path, header)
         if origin_only is not None:
             cookie.origin_only = origin_only
@@ -53,7 +53,7 @@ class CookieJar:
             self._cookies[cookie.storage_key] = cookie
 
     def store_all(self, host: str, path: str, headers: Headers) -> None:
-        """Take the cookies of a response."""
+        """Store the cookies of a response."""
         for header in headers.getlist("Set-Cookie"):
             self.store(host, path, header)
 

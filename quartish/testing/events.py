@@ -1,4 +1,4 @@
-"""Server-sent events as a client reads them.
+"""Reading server-sent events as a client does.
 
 *Source:* WHATWG HTML, section 9.2.6, "Interpreting an event stream".
 """
@@ -15,11 +15,11 @@ from ..streaming import Event
 
 
 class EventParser:
-    """Makes events of the pieces of a stream, wherever they were cut.
+    """Parses events of the pieces of a stream, however it is split.
 
     Attributes:
-        last_event_id: What the client would send when it comes back, "" for nothing.
-        retry: After how many milliseconds it would, if the server said so.
+        last_event_id: The `Last-Event-ID` for reconnecting, "" for none.
+        retry: After how many milliseconds to reconnect, if the server has sent that.
     """
 
     def __init__(self) -> None:
@@ -31,9 +31,9 @@ class EventParser:
         self._kind = ""
 
     def feed(self, piece: bytes) -> Iterator[Event]:
-        """Yield the events that end in this piece. An event that never ends is none."""
+        """Yield the events that end in this piece. An unfinished event is ignored."""
         text = self._rest + self._text.decode(piece)
-        # A CR may be half of the end of a line.
+        # A CR may be half of a line break.
         whole = text.removesuffix("\r")
         *lines, rest = whole.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self._rest = rest + text[len(whole) :]
@@ -70,9 +70,8 @@ class _Chunks(t.Protocol):
 def read_events(response: _Chunks | Iterable[bytes]) -> Iterator[Event]:
     """Yield the events of a response of the plain test client, each when it is sent.
 
-    An event is as a browser sees it: `data` is text, `event` is "message" where none is said,
-    `id` the last one that was. Close the response when enough were read, and the view's
-    generator ends as when a client leaves.
+    An event is as in a browser: `data` is text, `event` is "message" by default, `id` is the last
+    one that was sent. Closing the response ends the view's generator as a disconnect does.
 
     Args:
         response: The response, or pieces of its body.
@@ -86,7 +85,7 @@ def read_events(response: _Chunks | Iterable[bytes]) -> Iterator[Event]:
 
 
 async def receive_events(receive: t.Callable[[], t.Awaitable[bytes]]) -> AsyncIterator[Event]:
-    """Yield the events of what `receive` returns, until that is b""."""
+    """Yield the events in the pieces that `receive` returns, until that is b""."""
     parser = EventParser()
     while piece := await receive():
         for event in parser.feed(piece):

@@ -1,4 +1,4 @@
-"""What the asynchronous test client makes of what an app of either colour sent."""
+"""The responses of the asynchronous test client, made of an app's messages."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..wrappers.request import Request
 
 
 def make_response(app: AppLike, scope: Scope, status: int, headers: Headers, body: bytes) -> t.Any:
-    """Return the response to a request: for the plain colour as its synchronous client gives it,
-    with the request, for the awaitable colour one whose body is awaited."""
+    """Return the response to a request: for the plain colour as of its synchronous client, with the
+    request; for the awaitable colour one whose body is awaited."""
     response: t.Any
     if app.plain:
         request = Request.quartish_from_scope(scope)
@@ -26,7 +26,7 @@ def make_response(app: AppLike, scope: Scope, status: int, headers: Headers, bod
         cls = cls if issubclass(cls, Response) else Response
         response = cls(body, status)
         response.headers = headers
-        # *Quart:* as the body is at hand, its length is told
+        # *Quart:* sets the length, as the body is in memory
         response.headers.setdefault("Content-Length", str(len(body)))
     response.json_module = app.json
     return response
@@ -34,5 +34,5 @@ def make_response(app: AppLike, scope: Scope, status: int, headers: Headers, bod
 
 @lru_cache(maxsize=16)
 def _plain(cls: type[t.Any]) -> type[t.Any]:
-    """Return what a test client makes of a response class."""
+    """Return the class of responses that a test client makes of a response class."""
     return cls if issubclass(cls, TestResponse) else type(cls.__name__, (TestResponse, cls), {})

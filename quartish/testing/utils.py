@@ -1,4 +1,4 @@
-"""What the asynchronous test client makes its requests of."""
+"""Functions that make the requests of the asynchronous test client."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FilesLike = t.Union[MultiDict[str, FileStorage], t.Mapping[str, FileStorage]]
 Auth = t.Union[Authorization, tuple[str, str], None]
 
 sentinel: t.Any = object()
-"""Stands for JSON that was not given, where None means null."""
+"""Means that no JSON was given, as None means null."""
 
 _BOUNDARY = "----QuartBoundary"
 
@@ -83,7 +83,7 @@ def make_test_body_with_headers(
     """Return a body and the headers that describe it.
 
     It is `data`, or `json`, or `form` and `files`; ValueError for more than one of those.
-    What is no body is left out with a warning, as Quart leaves it out without one.
+    `data` of another type is ignored with a warning; Quart ignores it without one.
     """
     given = [data is not None, json is not sentinel, form is not None or files is not None]
     if sum(given) > 1:
@@ -96,7 +96,7 @@ def make_test_body_with_headers(
                 f"'data' is a body of str or bytes, not {type(data).__name__}: fields are given"
                 " as 'form', files as 'files'."
             )
-            if app is not None and app.plain:  # which knows it from Flask, where it is a form
+            if app is not None and app.plain:  # as in Flask, where it is a form
                 raise TypeError(said)
             warnings.warn(f"Nothing is sent: {said}", stacklevel=4)
             data = b""
@@ -184,7 +184,7 @@ def make_test_request_context(
     auth: Auth = None,
     subdomain: str | None = None,
 ) -> t.Any:
-    """Return a made-up request of the app's awaitable `request_class`, its body at hand."""
+    """Return a request of the app's awaitable `request_class` for a test, with its whole body."""
     headers, path, query = make_test_headers_path_and_query_string(
         app, path, headers, query_string, auth, subdomain
     )
@@ -212,14 +212,14 @@ def make_test_request_context(
 
 
 async def no_op_push(path: str, headers: Headers) -> None:
-    """Promise nothing: for requests that are made up for a test."""
+    """Push nothing: for requests that are made for a test."""
 
 
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Return headers as ASGI has them."""
+    """Return headers in ASGI's form."""
     return latin_lines(headers)
 
 
 def decode_headers(headers: t.Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Return ASGI's headers as Werkzeug has them."""
+    """Return ASGI's headers as Werkzeug's `Headers`."""
     return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])

@@ -32,10 +32,10 @@ class EnvironBuilder(WerkzeugEnvironBuilder):
         app: The app.
         path: The path and query, or a whole URL.
         base_url: Scheme, host and root; by default as the app is configured.
-        subdomain: What goes before the host; not together with `base_url`.
+        subdomain: The part before the host; not together with `base_url`.
         url_scheme: The scheme; not together with `base_url`.
-        *args: Those of Werkzeug's builder.
-        **kwargs: The same, by name; `json` is serialized by the app.
+        *args: Arguments of Werkzeug's builder.
+        **kwargs: Those by name; `json` is serialized by the app.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class EnvironBuilder(WerkzeugEnvironBuilder):
         super().__init__(path, base_url, *args, **kwargs)
 
     def json_dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
-        """Serialize as the app does."""
+        """Serialize JSON as the app does."""
         return t.cast(str, self.app.json.dumps(obj, **kwargs))
 
 
 @cache
 def _user_agent() -> str:
-    # PERF(6 ms): of `import quartish`, which needs it for nothing else.
+    # PERF(6 ms): of `import quartish`, as nothing else needs it.
     from importlib.metadata import version
 
     return f"Werkzeug/{version('werkzeug')}"
@@ -136,7 +136,7 @@ class FlaskClient(CookieClient):
             request = self._request_as_given(args[0])
         else:
             request = self._request_from_builder_args(args, kwargs)
-        # What an earlier request left open ends before the next one begins.
+        # Contexts that an earlier request has left open end before the next one begins.
         self._context_stack.close()
         response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
         response.json_module = self.application.json
@@ -195,7 +195,7 @@ class FlaskClient(CookieClient):
 
 
 class FlaskCliRunner(CliRunner):
-    """Click's runner with the app at hand for the command that it invokes."""
+    """Click's runner, which gives the app to the command that it invokes."""
 
     def __init__(self, app: Core, **kwargs: t.Any) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Long JSON of a request, read before the view, off the loop."""
+"""Long JSON of a request, parsed before the view, off the loop."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from ..json._long import begins_as_json
 
 GUESSED = 16 << 20
-"""Bytes of a body up to which it is read as JSON off the loop although nothing says that it is
-any: a view may ask for it by force. Where one did, the longer ones of its route are, too."""
+"""The longest body that is parsed as JSON off the loop without a JSON mimetype, as the view may use
+`get_json(force=True)`. After a view of a route has done so, longer ones are, too."""
 
 
 def json_ahead(
@@ -21,11 +21,11 @@ def json_ahead(
     check: t.Callable[[bytes], None],
     loads: t.Callable[[bytes], t.Any],
 ) -> t.Callable[[bytes], t.Any] | None:
-    """Read the JSON of a body, and leave the body to be read as well.
+    """Parse the JSON of a body, which can still be read afterwards.
 
-    Return what gives it where the view asks for it, or raises there what went wrong here. A body
-    that is not `said` to be JSON may be asked for by force: it is read if it begins as JSON does,
-    else None is returned.
+    Return a function for when the view asks for the JSON: it returns it, or raises the exception of
+    parsing it here. If the headers do not say that it is JSON (`said`), it is parsed only if it
+    begins like JSON; else None is returned.
     """
     file.seek(0)
     try:
