@@ -7,9 +7,17 @@ import gc
 import logging
 import os
 import re
+import signal
 import typing as t
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start be ended by Ctrl-C: a shell that runs this in the
+    background has it ignored, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

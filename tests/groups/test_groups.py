@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import typing as t
@@ -45,9 +46,13 @@ def url(request: pytest.FixtureRequest) -> str | None:
     return f"{server.url}?client_name={request.node.name[:20].encode().hex()}"
 
 
+#: What of one test is kept in Redis is not the next one's.
+numbers = itertools.count()
+
+
 def make(colour: type[t.Any], url: str | None, **options: t.Any) -> tuple[App, Groups]:
     app = colour("app")
-    groups = Groups(app, url, prefix=f"test{id(app)}", **options)
+    groups = Groups(app, url, prefix=f"test{next(numbers)}", **options)
 
     @app.websocket("/<room>")
     async def live(room: str) -> None:
@@ -124,7 +129,7 @@ async def test_who_has_left_is_sent_nothing(colour: type[t.Any], url: str | None
 
 async def test_in_several_groups_at_once(colour: type[t.Any], url: str | None) -> None:
     app = colour("app")
-    groups = Groups(app, url, prefix=f"test{id(app)}")
+    groups = Groups(app, url, prefix=f"test{next(numbers)}")
 
     @app.websocket("/")
     async def live() -> None:
