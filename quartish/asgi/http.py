@@ -21,6 +21,7 @@ from .._concurrency.watch import DONE
 from .._concurrency.watch import go_on
 from .._concurrency.watch import within
 from .._current import is_current
+from .._http.body import Body
 from .._http.body import BodyReader
 from .._http.head import cut
 from .._http.head import is_long
@@ -78,7 +79,8 @@ async def handle_http(
     if settings.DEBUG or (not plan.plain and settings.TESTING):
         exchange = exchange or HttpExchange(app, ctx, flow, receive, send)
         runner = run_debugged if settings.DEBUG else run_tested
-        await exchange.complete(runner(exchange, context))
+        seen: t.Any = exchange  # pyright does not look through its `lazy` attributes
+        await exchange.complete(runner(seen, context))
         return
     if not context.run(flow.enter, ctx):
         exchange = exchange or HttpExchange(app, ctx, flow, receive, send)
@@ -166,7 +168,9 @@ class HttpExchange(Exchange):
     def expect_body(self) -> None:
         """Make the body, if the headers announce one."""
         request = self.ctx.made
-        self.upload = body_of(request, self.open_inbox(), self.app.config["BODY_TIMEOUT"])
+        self.upload: Body | None = body_of(
+            request, self.open_inbox(), self.app.config["BODY_TIMEOUT"]
+        )
         if self.upload is not None:
             request.quartish_receive_body(self.upload)
 

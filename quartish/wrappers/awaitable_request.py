@@ -41,7 +41,7 @@ from .limits import Limits
 from .limits import PARTS_TAKEN
 from .request_body import Body as Body
 from .request_body import fill
-from .request_body import Turn
+from .request_body import LazyLock
 from .unawaited import Pending
 
 T = t.TypeVar("T")
@@ -367,23 +367,23 @@ class Request(Limits):
         return form[part]
 
     @lazy
-    def _parsing(self) -> Turn:
-        return Turn()
+    def _parsing(self) -> LazyLock:
+        return LazyLock()
 
     async def _parse_in_turn(self) -> None:
         if isinstance(self.__dict__.get("parts"), Parts):
             raise RuntimeError(PARTS_TAKEN)
-        turn = self._parsing
-        await turn.wait()  # two tasks may read it at the same time
+        lock = self._parsing
+        await lock.wait()  # two tasks may read it at the same time
         if self._form is None:
-            turn.taken = True
+            lock.taken = True
             self.quartish_needs_close = True  # there may be files
             try:
                 self._form = await self.make_form_data_parser().parse(
                     self.body, self.mimetype, self.content_length, self.mimetype_params
                 )
             finally:
-                turn.end()
+                lock.end()
 
     # --- JSON -------------------------------------------------------------------------------
 

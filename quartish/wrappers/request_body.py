@@ -17,7 +17,7 @@ from ..typing import Message
 from .connection import ClientDisconnectedError
 
 
-class Turn:
+class LazyLock:
     """Lets one task do something while others wait, which then find it done.
 
     PERF(1.2 us): its `asyncio.Lock` is made only when a second task comes meanwhile.
@@ -40,7 +40,7 @@ class Turn:
             self._freed = None
 
 
-class Body(Turn):
+class Body(LazyLock):
     """A request's body: await it for all of it, or iterate over it for its chunks.
 
     A body that was awaited is kept, and can be awaited, iterated over and parsed again. Chunks that
