@@ -60,7 +60,7 @@ def is_default(method: object) -> bool:
     return func in _defaults and _defaults[func] is _code_of(func)
 
 
-def _code_of(func: t.Any) -> object:
+def _code_of(func: object) -> object:
     """Return a function's code; of one that a decorator of ours is around, the code within."""
     return getattr(getattr(func, "__wrapped__", func), "__code__", None)
 
@@ -99,7 +99,7 @@ def as_step(method: t.Callable[..., t.Any], context_last: bool = False) -> Step:
             parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values()
         )
 
-    async def step(ctx: t.Any, *args: t.Any, **flags: t.Any) -> t.Any:
+    async def step(ctx: AppContext, *args: t.Any, **flags: t.Any) -> t.Any:
         if takes_ctx:
             rv = method(ctx, *args, **flags)
         elif context_last:

@@ -41,7 +41,7 @@ QUEUED = 16
 """Messages that a server may have in its queue; Hypercorn has 10 (`max_app_queue_size`)."""
 DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
 #: Where a message is in the file: offset, size, and what else it says.
-_OnDisk = tuple[int, int, t.Any]
+_OnDisk = tuple[int, int, object]
 
 
 class Refusing(t.Protocol):
@@ -124,7 +124,7 @@ class Inbox:
     complete = False
     #: The app's config, for its limits of bodies.
     config: t.Mapping[str, t.Any]
-    _messages: deque[t.Any] | None = None
+    _messages: deque[Message | _OnDisk] | None = None
     #: Bytes of messages above which nothing more is read ahead. None: no limit.
     limit: int | None = WEBSOCKET_READ_AHEAD
     #: Bytes that were read ahead and that nobody has read yet: in memory, and altogether.
@@ -410,14 +410,14 @@ class Inbox:
         text = message.get("text")
         return len(message.get("bytes") or b"" if text is None else text) + MESSAGE_SIZE
 
-    def _pack(self, message: Message) -> tuple[bytes, t.Any]:
+    def _pack(self, message: Message) -> tuple[bytes, object]:
         """Return the part of a message that is written to disk, and the part kept in memory."""
         text = message.get("text")
         if text is None:
             return message.get("bytes") or b"", "bytes"
         return text.encode("utf-8", "surrogatepass"), "text"
 
-    def _unpack(self, data: bytes, rest: t.Any) -> Message:
+    def _unpack(self, data: bytes, rest: object) -> Message:
         if rest == "bytes":
             return {"type": "websocket.receive", "bytes": data}
         return {"type": "websocket.receive", "text": data.decode("utf-8", "surrogatepass")}
@@ -490,8 +490,8 @@ class HttpInbox(Inbox):
     def _size(self, message: Message) -> int:
         return len(message.get("body") or b"")
 
-    def _pack(self, message: Message) -> tuple[bytes, t.Any]:
+    def _pack(self, message: Message) -> tuple[bytes, object]:
         return message.get("body") or b"", message.get("more_body", False)
 
-    def _unpack(self, data: bytes, rest: t.Any) -> Message:
+    def _unpack(self, data: bytes, rest: object) -> Message:
         return {"type": "http.request", "body": data, "more_body": rest}

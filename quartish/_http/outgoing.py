@@ -49,7 +49,7 @@ def plain_error(*, head: bool = False) -> Outgoing:
     return page(500, InternalServerError().get_body().encode(), head=head)
 
 
-def as_bytes(chunk: t.Any) -> bytes:
+def as_bytes(chunk: object) -> bytes:
     """Return a piece of a response's body as bytes. Raises TypeError for any other type than str
     and bytes."""
     if isinstance(chunk, str):
@@ -59,7 +59,7 @@ def as_bytes(chunk: t.Any) -> bytes:
     raise TypeError(f"A response consists of str and bytes, not of {type(chunk).__name__}.")
 
 
-async def close_response(response: t.Any) -> None:
+async def close_response(response: object) -> None:
     """Close a response, whether or not it was sent, as its stream may keep the context. Without a
     running loop it is closed in this thread."""
     spare(True)

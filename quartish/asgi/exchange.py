@@ -289,11 +289,11 @@ class Exchange(Watch):
         else:
             self._doubt(stops)
 
-    def send_timed(self, response: t.Any) -> ASGISend:
+    def send_timed(self, response: object) -> ASGISend:
         """Return a `send` for a response that is sent in pieces. If nothing was sent for
         `RESPONSE_TIMEOUT` seconds (or `response.timeout`), that is logged and the rest is not sent.
         May be called in any thread."""
-        seconds = getattr(response, "timeout", ...)
+        seconds: t.Any = getattr(response, "timeout", ...)
         if seconds is ...:
             seconds = self.flow.plan.settings.RESPONSE_TIMEOUT
         if seconds is None:

@@ -22,11 +22,12 @@ from .._concurrency.coroutines import mark_async
 from ..typing import LiveApp
 from ..wrappers.unawaited import find_place
 from ..wrappers.unawaited import Place
+from ..wrappers.websocket import Websocket
 
 NAMES = ("accept", "close", "receive", "receive_json", "send", "send_json")
 
 
-def watch_calls(app: LiveApp, websocket: t.Any) -> None:
+def watch_calls(app: LiveApp, websocket: Websocket) -> None:
     """Log calls of the websocket's methods whose coroutines are dropped without being awaited."""
     for name in NAMES:
         method = getattr(websocket, name)

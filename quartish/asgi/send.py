@@ -90,7 +90,7 @@ def body_in_memory(response: t.Any) -> bytes | None:
     return b"".join(response.iter_encoded()) if response.is_sequence else None
 
 
-def is_sync_stream(response: t.Any) -> bool:
+def is_sync_stream(response: object) -> bool:
     """Say whether the body is a synchronous iterator, which may block."""
     return isinstance(response, WerkzeugResponse) and not (
         response.is_sequence or hasattr(response.response, "__aiter__")

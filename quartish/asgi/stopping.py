@@ -24,7 +24,7 @@ _calls: weakref.WeakKeyDictionary[t.Any, set[asyncio.Task[t.Any]]] = weakref.Wea
 _tasks: set[asyncio.Task[None]] = set()
 
 
-def _is_hypercorns(server: t.Any) -> bool:
+def _is_hypercorns(server: object) -> bool:
     return type(server).__module__ == "hypercorn.asyncio.worker_context"
 
 

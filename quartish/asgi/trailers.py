@@ -19,7 +19,7 @@ Trailers = t.Mapping[str, t.Union[str, t.Callable[[], str]]]
 _EXTENSION = "http.response.trailers"
 
 
-def with_trailers(scope: Scope, send: ASGISend, response: t.Any) -> ASGISend:
+def with_trailers(scope: Scope, send: ASGISend, response: object) -> ASGISend:
     """Return a `send` that adds the response's `trailers`, if the server supports trailers and the
     client asks for them."""
     trailers: Trailers | None = getattr(response, "trailers", None)

@@ -170,7 +170,7 @@ class _Watch:
         )
 
 
-def _place(view: t.Any) -> str:
+def _place(view: t.Callable[..., t.Any] | None) -> str:
     """Return where the view is defined, as " (file:line)"; "" if that is not known."""
     written: t.Any = getattr(view, "view_class", None) or (inspect.unwrap(view) if view else view)
     try:
