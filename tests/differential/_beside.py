@@ -34,7 +34,7 @@ SIGNALS = (
 )
 _NAMES = re.compile(r"\b(quartish\.quart|quartish|quart|flask)\b", re.IGNORECASE)
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
-_QUALIFIED = re.compile(r"\bflask(\.\w+)+\.(?=\w)")
+_QUALIFIED = re.compile(r"\b(flask|werkzeug\.local)(\.\w+)*\.(?=\w)")
 #: Texts that say more here: of what, of which view, or what to do.
 TEXTS = [
     (re.compile(pattern, re.DOTALL), replacement)
