@@ -50,7 +50,8 @@ def build_url(
             endpoint, values, method=method, url_scheme=scheme, force_external=external
         )
     except BuildError as error:
-        values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
+        if app.plain:  # Quart's handlers are given the values alone
+            values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
         return app.handle_url_build_error(error, endpoint, values)
     return url if anchor is None else with_anchor(url, anchor)
 

@@ -390,10 +390,11 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         if request is None:
             if server_name is None:
                 return None
+            secure = self.config.get("PREFER_SECURE_URLS")  # Quart's
             return self.url_map.bind(
                 server_name,
                 script_name=self.config["APPLICATION_ROOT"],
-                url_scheme=self.config["PREFERRED_URL_SCHEME"],
+                url_scheme="https" if secure else self.config["PREFERRED_URL_SCHEME"],
             )
         if (trusted_hosts := self.config["TRUSTED_HOSTS"]) is not None:
             request.trusted_hosts = trusted_hosts
