@@ -115,7 +115,7 @@ def lanes() -> Drawing:
     d.arrow(320, 312, 350, 248)
     d.arrow(410, 248, 440, 310)
     d.arrow(550, 332, 590, 332)
-    d.box(620, 206, 100, 40, "answer")
+    d.box(620, 206, 100, 40, "response")
     d.arrow(660, 312, 668, 248)
     return d
 
@@ -157,10 +157,10 @@ def contexts() -> Drawing:
 
 
 def cancellation() -> Drawing:
-    d = Drawing(760, 230, "A client leaves while its view waits")
+    d = Drawing(760, 230, "A client disconnects while its view waits")
     d.word(20, 44, "client")
     d.line(100, 40, 330, 40)
-    d.box(330, 24, 110, 32, "leaves", "two")
+    d.box(330, 24, 110, 32, "disconnects", "two")
     d.word(20, 124, "view")
     d.box(100, 100, 130, 40, "runs", "one")
     d.box(230, 100, 155, 40, "await ...", "one")
@@ -243,7 +243,7 @@ def trip_websocket() -> Drawing:
             (3, 1, "receive or send: accept first"),
             (0, 3, "messages, pulled one by one"),
             (3, 0, "messages"),
-            (0, 1, "leaves"),
+            (0, 1, "disconnects"),
             (2, 3, "cancelled where it waits"),
             (2, 1, "close, teardown"),
         ],
