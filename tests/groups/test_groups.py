@@ -452,6 +452,63 @@ async def test_who_comes_and_goes_costs_nobody_a_message(
                 await asyncio.sleep(0.01)
 
 
+NAMES = [
+    "é?!@",
+    "a b",
+    "a:members:b",
+    "x" * 5000,
+    "*",
+    "[a-z]*",
+    "\r\nFLUSHALL\r\n",
+    "",
+    "\0",
+    "ü🌷",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_groups_are_called_as_anybody_likes(
+    colour: type[t.Any], url: str | None, name: str
+) -> None:
+    """django/channels#335, #626, #958, #1229, #1688 and #1845: by a few letters alone, and by a
+    hundred at most. Names come from clients, and none reaches another group."""
+    app, groups = make(colour, url)
+    others = [other for other in NAMES if other != name]
+    async with (
+        app.test_app(),
+        groups.subscribe(name) as messages,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        beside = [await stack.enter_async_context(groups.subscribe(other)) for other in others]
+        await groups.send(name, "for it")
+        message = await anext(messages)
+        assert (message.group, message.data) == (name, "for it")
+        assert [kept.data for kept in await groups._broker.replay(name, "")] == ["for it"]
+        await groups._broker.enter(name, "m", {"who": "me"})
+        assert await groups.members(name) == [{"who": "me"}]
+        for other, received in zip(others, beside, strict=True):
+            assert await groups.members(other) == []
+            await groups.send(other, "last")
+            assert (await anext(received)).data == "last"
+        await groups._broker.leave(name, "m")
+
+
+async def test_what_cannot_be_sent_keeps_nothing_from_being_sent(
+    colour: type[t.Any], url: str | None
+) -> None:
+    """miguelgrinberg/Flask-SocketIO#1808: nobody was sent anything any more."""
+    app, groups = make(colour, url)
+    deep: list[t.Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    async with app.test_app(), inside(app, "/a") as ada:
+        for data in (object(), {1: {2, 3}}, deep, "\udc00"):
+            with pytest.raises((TypeError, ValueError, RecursionError)):
+                await groups.send("a", data)
+            await groups.send("a", "still")
+            assert await ada.receive() == "still"
+
+
 IDS = ["9" * 5000, "9" * 5000 + "-0", f"{2**63}-0", f"{2**64}-0", "\u0663-0", "-5", "5-x", "\0"]
 
 
@@ -499,7 +556,7 @@ async def test_json_is_written_once_for_all(
 async def test_groups_that_nobody_sends_to_are_forgotten(
     colour: type[t.Any], url: str | None
 ) -> None:
-    """Names that clients make up were kept for ever."""
+    """Names that clients make up were kept for ever (as in django/channels#1361)."""
     app, groups = make(colour, url, keep=0.2)
     broker: t.Any = groups._broker
     async with app.test_app():
@@ -563,7 +620,8 @@ async def test_who_cannot_be_told_of_is_no_member(tmp_path: Path) -> None:
 async def test_what_is_no_message_stops_nobody(
     redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The process was told nothing any more, and its shutdown failed."""
+    """The process was told nothing any more, and its shutdown failed (as in
+    miguelgrinberg/Flask-SocketIO#1250 and #1675)."""
     app, groups = make(quartish.Flask, redis.url)
     broker: t.Any = groups._broker
     async with app.test_app(), inside(app, "/a") as ada:

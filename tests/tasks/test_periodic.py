@@ -11,6 +11,7 @@ import typing as t
 from datetime import datetime
 from datetime import UTC
 from pathlib import Path
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -159,6 +160,23 @@ async def test_seconds_are_from_start_to_start(colour: App, monkeypatch: t.Any) 
         await until(lambda: len(planned) > 4)
     steps = [(b - a) / 0.05 for a, b in itertools.pairwise(planned)]
     assert all(abs(step - round(step)) < 1e-4 and step > 0.9 for step in steps)
+
+
+async def test_the_clock_on_the_wall_may_be_set(colour: App, monkeypatch: t.Any) -> None:
+    """agronholm/apscheduler#339: where it was set back, runs were left out for as long."""
+    app, ran = colour("app"), list[float]()
+    set_by = [0.0]
+    clock = SimpleNamespace(time=lambda: time.time() + set_by[0], monotonic=time.monotonic)
+    monkeypatch.setattr(periodic, "time", clock)
+
+    @app.every(0.02)
+    async def work() -> None:
+        ran.append(time.monotonic())
+
+    async with app.test_app():
+        for seconds in (0.0, -3600.0, 7200.0):
+            set_by[0], count = seconds, len(ran)
+            await until(lambda count=count: len(ran) > count + 2)
 
 
 async def test_shutdown_waits_for_a_run_as_for_any_task(

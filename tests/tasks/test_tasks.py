@@ -12,6 +12,7 @@ import weakref
 
 import pytest
 import quart
+from starlette.middleware.base import BaseHTTPMiddleware
 from werkzeug.exceptions import Forbidden
 
 import quartish
@@ -23,6 +24,7 @@ from quartish.tasks import report_progress
 from quartish.tasks import Task
 from quartish.tasks.background import name_of
 from tests._peer import ask
+from tests._scopes import http_scope
 from tests._waiting import until
 
 App = type[t.Any]
@@ -207,6 +209,64 @@ async def test_who_is_cancelled_while_he_waits_leaves_the_task_alone(colour: App
         assert waiting.cancelled() and not task.done()
     go.set()
     assert await task
+
+
+async def test_one_that_is_begun_before_the_app_serves(colour: App) -> None:
+    """pgjones/quart-trio#18: that was an error."""
+    app = colour("app")
+    ran: list[str] = []
+    ends = threading.Event()
+
+    async def work() -> None:
+        ran.append(quartish.current_app.name)
+        await asyncio.to_thread(ends.wait, 30)
+
+    await asyncio.to_thread(app.add_background_task, work, name="early")  # no loop runs there
+    async with app.test_app():
+        await until(lambda: ran == ["app"])
+        assert [task.get_name() for task in app.tasks] == ["early"]
+        ends.set()
+        await app.tasks["early"]
+
+
+async def test_the_client_leaves_at_once(colour: App) -> None:
+    """Kludex/starlette#1438: with a middleware around, tasks were cancelled when the client closed
+    its connection after the response."""
+
+    class PassOn(BaseHTTPMiddleware):
+        async def dispatch(self, request: t.Any, call_next: t.Any) -> t.Any:
+            return await call_next(request)
+
+    app = colour("app")
+    log: list[str] = []
+    go_on = asyncio.Event()
+
+    async def work() -> None:
+        await go_on.wait()
+        log.append("done")
+
+    @app.get("/")
+    async def view() -> str:
+        app.add_background_task(work, name="work")
+        return "begun"
+
+    app.add_middleware(PassOn)
+    over = asyncio.Event()
+
+    async def receive() -> t.Any:
+        await over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: t.Any) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            over.set()
+
+    async with app.test_app():
+        await app(http_scope("/"), receive, send)
+        assert app.tasks["work"].state == "running"
+        go_on.set()
+        await app.tasks["work"]
+    assert log == ["done"]
 
 
 async def test_error_handlers_are_for_requests(
