@@ -47,5 +47,8 @@ def _lines(trailers: Trailers) -> list[tuple[bytes, bytes]]:
         text: str = value() if callable(value) else value
         if breaks(text):
             raise Unsendable(f"The trailer {name} has a line break or a NUL in it.")
-        lines.append((raw_name(name), text.encode("latin-1")))
+        try:
+            lines.append((raw_name(name), text.encode("latin-1")))
+        except UnicodeEncodeError as error:
+            raise Unsendable(f"The trailer {name} is {text!r}, which no header can say.") from error
     return lines

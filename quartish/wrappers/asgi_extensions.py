@@ -58,8 +58,13 @@ async def hint(request: Asking, links: t.Iterable[str]) -> None:
     found = [links] if isinstance(links, str) else list(links)
     if any(breaks(link) for link in found):
         raise ValueError("A link has a line break or a NUL in it.")
-    if found and request.supports("early_hints"):
+    try:
         lines = [link.encode("latin-1") for link in found]
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"A link is {error.object!r}, which no header can say: percent-encode its URL."
+        ) from error
+    if lines and request.supports("early_hints"):
         await _send(request, {"type": EXTENSIONS["early_hints"], "links": lines})
 
 

@@ -96,6 +96,19 @@ async def test_no_client_writes_a_head_by_a_link(way: str) -> None:
     assert types(messages) == ["start", "body"] and messages[0]["status"] == 500
 
 
+@pytest.mark.parametrize("extensions", [ALL, {}])
+async def test_a_link_that_no_header_can_say(way: str, extensions: t.Any) -> None:
+    """It was an error where the server has early hints, and none elsewhere."""
+    seen: list[str] = []
+    app = make(way, ["</\u20ac.css>; rel=preload"])
+    app.register_error_handler(ValueError, lambda error: seen.append(str(error)) or "seen")
+    messages = await sent(app, extensions=extensions)
+    assert types(messages) == ["start", "body"]
+    assert seen == [
+        "A link is '</\u20ac.css>; rel=preload', which no header can say: percent-encode its URL."
+    ]
+
+
 async def test_what_is_supported(way: str) -> None:
     app = make(way)
 
@@ -146,7 +159,10 @@ def make_trailing(way: str) -> t.Any:
     def broken() -> t.Any:
         return trailing(app.response_class("whole"), X_More="a\r\nb: c")
 
-    for view in (whole, streamed, broken):
+    def foreign() -> t.Any:
+        return trailing(app.response_class("whole"), X_More="\u20ac")
+
+    for view in (whole, streamed, broken, foreign):
         add(f"/{view.__name__}", view)
     return app
 
@@ -195,6 +211,8 @@ async def test_a_trailer_that_no_server_could_send(way: str) -> None:
     """It ends as a body does that breaks: unfinished, and the server is told."""
     with pytest.raises(Unsendable, match="The trailer X-More has a line break"):
         await sent(make_trailing(way), "/broken", "GET", TE)
+    with pytest.raises(Unsendable, match="The trailer X-More is '\u20ac', which no header can say"):
+        await sent(make_trailing(way), "/foreign", "GET", TE)
 
 
 # --- files that the server sends ------------------------------------------------------------
