@@ -1,7 +1,7 @@
 """The app with its doors: what `Flask` and `Quart` have in common.
 
-A door (`__call__`) is where a server, or a test client, hands a request in. What a request
-then passes is written in `asgi`, `wsgi`, `ctx` and `_dispatch.flow`; this room connects them.
+A door (`__call__`) is called by a server, or a test client, for a request. The rest is in `asgi`,
+`wsgi`, `ctx` and `_dispatch.flow`; this module connects them.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _run_simple = werkzeug_serving.run_simple
 
 T = t.TypeVar("T")
 
-#: To set one of these, on a class or an app, changes how requests are dispatched.
+#: Setting one of these on a class or an app changes how requests are dispatched.
 FAMILY = frozenset(
     [
         *HTTP.methods.values(),
@@ -180,13 +180,13 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
         return self.quartish_websocket_flow if ctx.has_websocket else self.quartish_http_flow
 
     def quartish_forget_flows(self) -> None:
-        """Look again for what is overridden: something of the dispatch family was set."""
+        """Make new flows, as a method or attribute was set that they depend on."""
         vars(self).pop("quartish_http_flow", None)
         vars(self).pop("quartish_websocket_flow", None)
         self.quartish_settings.look(self)
 
     def quartish_drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> t.Any:
-        """Finish a function that is plain in one colour and awaitable in the other."""
+        """Run a coroutine to its end in the plain colour; in the awaitable colour return it."""
         raise NotImplementedError
 
     if t.TYPE_CHECKING:
@@ -224,9 +224,9 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
     def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
         """Return `func` such that sync code may call it: a `def` as it is.
 
-        An `async def` is run to its end where this thread has no running loop, and the call
-        returns its value. On a running loop the call returns the coroutine, which whoever
-        called (the dispatch flow, in the end) awaits.
+        If this thread has no running loop, an `async def` is run to its end and the call returns
+        its value. On a running loop the call returns the coroutine, which the caller (in the end
+        the dispatch flow) awaits.
         """
         return self.async_to_sync(func) if is_async_callable(func) else func
 
@@ -270,7 +270,8 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
 
     @lazy
     def hook_pool(self) -> Workers:
-        """Threads that requests keep for their hooks, who may have to wait for those of views."""
+        """Threads that requests keep for their hooks. They are apart from those of views, for which
+        hooks would have to wait."""
         return Workers(self.config["VIEW_THREADS"], f"{self.name}-hooks")
 
     async def to_file_thread(self, func: t.Callable[..., T], *args: t.Any) -> T:
@@ -283,7 +284,7 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
     def app_context(self) -> AppContext:
         """Return a new application context, for `with` or `async with`."""
         ctx = self.quartish_context_class(self)
-        if not is_default(self.create_url_adapter):  # asked at once, as Flask does
+        if not is_default(self.create_url_adapter):  # called at once, as in Flask
             ctx.url_adapter = self.create_url_adapter(None)
         return ctx
 
@@ -363,12 +364,12 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
 
     @property
     def quartish_serving_phase(self) -> Phase | None:
-        """How far the app is: "starting", "serving" or "stopping"; None where no server says so, by
-        WSGI or without a lifespan."""
+        """The phase of the app: "starting", "serving" or "stopping"; None by WSGI, and under a
+        server without the lifespan protocol."""
         return self._quartish_serving.phase
 
     async def startup(self) -> None:
-        """Get ready to serve, as the server's lifespan start-up does."""
+        """Run the start-up, as the server's lifespan message does."""
         self.quartish_serving_loop = asyncio.get_running_loop()
         self.shutdown_event = self.event_class()
         self._quartish_serving.phase = "starting"
@@ -420,7 +421,7 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
         host, port = resolve_address(host, port, self.config.get("SERVER_NAME"))
         options.setdefault("use_reloader", self.debug)
         show_server_banner(self.debug, self.name)
-        # Who replaced Werkzeug's server, which Flask would call here, is given the app.
+        # If something has replaced Werkzeug's server, which Flask calls here, it is called.
         try:
             if werkzeug_serving.run_simple is not _run_simple:
                 werkzeug_serving.run_simple(host, port, self, **options)

@@ -38,8 +38,8 @@ T = t.TypeVar("T")
 def handle_wsgi(
     app: LiveApp, environ: dict[str, t.Any], start_response: StartResponse
 ) -> t.Iterable[bytes]:
-    """Handle one request. Async code runs on an event loop that belongs to this thread and
-    outlives the request; where this thread already runs a loop, a helper thread serves."""
+    """Handle one request. Async code runs on an event loop that belongs to this thread and outlives
+    the request; if this thread already runs a loop, a helper thread handles the request."""
     if _get_running_loop() is not None:
         return _in_helper_thread(app, environ, start_response)
     context = copy_context()
@@ -60,12 +60,12 @@ def handle_wsgi(
 def _handle(
     app: LiveApp, environ: dict[str, t.Any], call: _Call, context: Context
 ) -> t.Iterable[bytes]:
-    """Handle one request in one Context, from the first hook to the last teardown function; what
-    it sets is seen by the caller afterwards, as under Flask."""
+    """Handle one request in one Context, from the first hook to the last teardown function;
+    ContextVars that it sets are visible to the caller afterwards, as under Flask."""
     ctx: AppContext = context.run(app.request_context, environ)
     flow = app.quartish_http_flow
     try:
-        # Inside a middleware that serves ASGI traffic, this thread is the request's own.
+        # Within a WSGI middleware that handles ASGI requests, this thread belongs to the request.
         if context.run(flow.enter, ctx) and not in_lane():
             own_loop().run(flow.run(ctx, False, call.start), context)
         else:
@@ -80,7 +80,7 @@ def _handle(
 
 
 class _Call:
-    """A call of the app, for the flow to start its response."""
+    """One call of the app, from which the flow starts the response."""
 
     response: t.Any = None
 
@@ -101,15 +101,15 @@ class _Call:
             and not getattr(response, "quartish_speaks_wsgi", True)
             and not on_close_functions(response)
         ):
-            return list(body)  # no code of anybody's runs for it
+            return list(body)  # iterating over it runs no code of the user's
         return body
 
 
 class _InContext:
-    """A response body that is iterated in its request's Context, whoever iterates.
+    """A response body that is iterated over in its request's Context.
 
-    A ContextVar that a middleware sets or takes back between two chunks is so in the body
-    too, and one that the body sets is seen outside, as where there is one Context.
+    A ContextVar that a middleware sets or resets between two chunks is changed in the body, too,
+    and one that the body sets is changed outside, as if there were one Context.
     """
 
     _outside: Context
@@ -124,7 +124,7 @@ class _InContext:
         self.begin()
 
     def begin(self) -> None:
-        """Note what the caller sees, to find what changes there."""
+        """Note the caller's ContextVars, to find those that change there."""
         self._outside = copy_context()
 
     def __iter__(self) -> t.Iterator[bytes]:
@@ -167,7 +167,7 @@ async def _next(chunks: t.AsyncIterator[str | bytes]) -> bytes | None:
 def _in_helper_thread(
     app: LiveApp, environ: dict[str, t.Any], start_response: StartResponse
 ) -> t.Iterable[bytes]:
-    """Serve from a thread without a loop and return the whole body."""
+    """Handle the request in a thread without a loop, and return the whole body."""
     context = copy_context()
     chunks: list[bytes] = []
     failure: list[BaseException] = []

@@ -59,7 +59,7 @@ def as_bytes(chunk: object) -> bytes:
     raise TypeError(f"A response consists of str and bytes, not of {type(chunk).__name__}.")
 
 
-async def close_response(response: object) -> None:
+async def close_response(response: t.Any) -> None:
     """Close a response, whether or not it was sent, as its stream may keep the context. Without a
     running loop it is closed in this thread."""
     spare(True)
