@@ -43,6 +43,9 @@ TURNS = 4
 """Turns of the loop without a message after which nothing more is at hand; a server needs some for
 each message."""
 MOST_TURNS = 32
+MOST_DROPPED = 16 * 1024 * 1024
+"""Bytes of a body that are dropped over HTTP/2, before the client is told to stop. httpx 0.28 waits
+for ever once it is told so, and is none the worse for sending the rest."""
 NO_ERROR = 0
 """Code of a reset that means: the response is complete, send no more (RFC 9113, section 8.1)."""
 
@@ -208,7 +211,7 @@ class Rest:
             await self._stream.handle(event)
         else:
             self._dropped += len(event.data)
-            if self._dropped > SHORT and not self._open:
+            if self._dropped > MOST_DROPPED and not self._open:
                 self._protocol.connection.reset_stream(number, NO_ERROR)
                 streams[number] = _RESET  # more of it may have been read already
 

@@ -12,8 +12,12 @@ import typing as t
 from contextlib import closing
 
 import h2.events
+import httpx
 import pytest
 
+from quartish import redirect
+from quartish import request
+from quartish.asgi import unread
 from tests.servers.conftest import Serve
 from tests.servers.test_http2 import Client
 
@@ -100,10 +104,16 @@ def test_no_request_is_lost(colour: App, serve: Serve, server: str, path: str) -
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("path", ["/async", "/def", "/stream", "/missing"])
 def test_other_streams_of_http_2_go_on(
-    colour: App, serve: Serve, server: str, path: str, size: int
+    colour: App,
+    serve: Serve,
+    server: str,
+    path: str,
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if server == "uvicorn":
         pytest.skip("has no HTTP/2")
+    monkeypatch.setattr(unread, "MOST_DROPPED", 1_000_000)
     client = Client(serve(make(colour)).address)
     with closing(client.socket):
         first = client.ask("POST", path, end=False)
@@ -119,8 +129,70 @@ def test_other_streams_of_http_2_go_on(
             rest -= room
             client.http.send_data(first, b"x" * room, end_stream=not rest)
             client.flush()
-        assert bool(rest) is (size > 262_144)
+        assert bool(rest) is (size > 1_000_000)
         for _ in range(3):
             events = client.answer(client.ask("GET", "/next"))
             data = [e.data for e in events if isinstance(e, h2.events.DataReceived)]
             assert b"".join(t.cast("list[bytes]", data)) == b"next"
+
+
+@pytest.mark.parametrize("size", [*SIZES, 10_000_000])
+def test_httpx_over_http_2(colour: App, serve: Serve, server: str, size: int) -> None:
+    """It waits for ever where it is told to stop before it has sent all."""
+    if server == "uvicorn":
+        pytest.skip("has no HTTP/2")
+    app = make(colour)
+    app.config["MAX_CONTENT_LENGTH"] = 100_000
+
+    @app.post("/read")
+    async def read() -> str:
+        data = request.get_data()
+        return str(len(data if app.plain else await data))  # type: ignore[misc]
+
+    with httpx.Client(http1=False, http2=True, timeout=20, base_url=serve(app).http) as client:
+        for path, status in (("/def", 200), ("/missing", 404), ("/read", 413)):
+            if size > 100_000 or path != "/read":
+                assert client.post(path, content=b"x" * size).status_code == status
+            assert client.get("/next").text == "next"
+
+
+# --- pallets/flask#2188, #4507, pallets/werkzeug#2380: "{}POST" -----------------------------------
+
+
+@pytest.mark.parametrize("path", ["/async", "/def", "/stream", "/missing"])
+def test_a_body_is_never_taken_for_a_request(colour: App, serve: Serve, path: str) -> None:
+    """Neither what was sent, nor what it looks like."""
+    app = make(colour)
+    seen: list[str] = []
+    app.before_request(lambda: seen.append(request.path))
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with closing(http.client.HTTPConnection(*serve(app).address, timeout=10)) as client:
+        for _ in range(20):
+            client.request("POST", path, hidden)
+            client.getresponse().read()
+            client.request("GET", "/next")
+            assert client.getresponse().read() == b"next"
+    assert seen == [path, "/next"] * 20
+
+
+# --- pallets/werkzeug#1313, #2051: a reset in place of the response -------------------------------
+
+
+@pytest.mark.parametrize("size", [500_000, 5_000_000])
+def test_who_sends_all_before_it_reads_has_its_answer(colour: App, serve: Serve, size: int) -> None:
+    app = make(colour)
+    app.config["MAX_CONTENT_LENGTH"] = 100_000
+
+    @app.post("/read")
+    async def read() -> str:
+        data = request.get_data()
+        return str(len(data if app.plain else await data))  # type: ignore[misc]
+
+    @app.post("/moved")
+    def moved() -> t.Any:
+        return redirect("/next")
+
+    base = serve(app).http
+    for path, status in (("/def", 200), ("/moved", 302), ("/missing", 404), ("/read", 413)):
+        for _ in range(3):
+            assert httpx.post(base + path, content=b"x" * size, timeout=20).status_code == status
