@@ -28,6 +28,7 @@ from ._context import AppContext
 from ._current import _cv_app
 from ._dispatch.errors import report_unsendable
 from ._http.outgoing import as_bytes
+from ._http.outgoing import OnePiece
 from ._werkzeug import on_close_functions
 from .typing import LiveApp
 
@@ -52,7 +53,7 @@ def handle_wsgi(
         raise
     finally:
         carry(context, copy_context(), _cv_app)
-    if isinstance(body, (list, tuple)):
+    if call.in_memory or isinstance(body, (list, tuple)):
         return body
     return _InContext(body, context, call.response)
 
@@ -79,10 +80,16 @@ def _handle(
             keep(ctx)
 
 
+#: Bodies whose iteration runs no code of the user's.
+_IN_MEMORY = (list, OnePiece)
+
+
 class _Call:
     """One call of the app, from which the flow starts the response."""
 
     response: t.Any = None
+    #: Whether the body may be iterated over in any Context: that runs no code of the user's.
+    in_memory = False
 
     def __init__(self, environ: dict[str, t.Any], start_response: StartResponse) -> None:
         self._environ = environ
@@ -96,12 +103,11 @@ class _Call:
         except Exception as error:
             report_unsendable(ctx, error)
             return list(InternalServerError()(self._environ, self._start_response))
-        if (
-            type(response.response) is list
+        self.in_memory = (
+            type(response.response) in _IN_MEMORY
             and not getattr(response, "quartish_speaks_wsgi", True)
             and not on_close_functions(response)
-        ):
-            return list(body)  # iterating over it runs no code of the user's
+        )
         return body
 
 
@@ -119,7 +125,7 @@ class _InContext:
         self._context = context
         chunks: t.Any = getattr(response, "response", None)
         is_async = isinstance(chunks, cabc.AsyncIterable) and isinstance(body, ClosingIterator)
-        self._async = context.run(type(chunks).__aiter__, chunks) if is_async else None
+        self._async = context.run(aiter, chunks) if is_async else None
         self._chunks = context.run(iter, body)
         self.begin()
 

@@ -75,9 +75,8 @@ def direct_outgoing(plan: Plan, ctx: AppContext, rv: t.Any) -> Outgoing | None:
             json: t.Any = app.json
             debug = settings.DEBUG
             writer = None if debug else json.quartish_writer
-            if (
-                writer is not None
-            ):  # PERF(1.2 us under Hypercorn, with what `quartish_writer` saves)
+            # PERF(1.2 us under Hypercorn, with what `quartish_writer` saves)
+            if writer is not None:
                 encode, mimetype = writer
                 data = (encode(body) + "\n").encode()
             elif is_own(json, "response"):

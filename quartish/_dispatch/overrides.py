@@ -92,7 +92,10 @@ def as_step(method: t.Callable[..., t.Any], context_last: bool = False) -> Step:
     first parameter is named `ctx` gets it. *Quart:* 0.22 gives it to some (`context_last`) after
     the other arguments, and so to those that take whatever comes.
     """
-    parameters = inspect.signature(method).parameters
+    try:
+        parameters = inspect.signature(method).parameters
+    except (TypeError, ValueError):  # one of C, or an object that has every attribute
+        parameters = {}  # type: ignore[assignment]
     takes_ctx = list(parameters)[:1] == ["ctx"]
     if not takes_ctx and context_last:
         context_last = not _CONTEXTS.isdisjoint(parameters) or any(

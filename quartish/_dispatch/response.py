@@ -15,12 +15,12 @@ from werkzeug.sansio.response import Response as SansioResponse
 from .._concurrency.coroutines import from_thread
 from .._concurrency.coroutines import is_awaitable
 from .._current import find_context
+from .._http.outgoing import OnePiece
 from ..typing import LiveApp
 from .errors import error_page
 
 _BODIES = (str, bytes, bytearray, cabc.Iterator, cabc.AsyncIterator)
 _STREAMS = (AsyncGeneratorType, GeneratorType)
-_HTML = {"Content-Type": "text/html; charset=utf-8"}
 _KINDS = (
     "The return type must be a string, dict, list, tuple with headers or status,"
     " Response instance, or WSGI callable"
@@ -100,7 +100,7 @@ def _coerce(app: LiveApp, rv: t.Any) -> t.Any:
     if isinstance(rv, HTTPException) and not ("force_type" in redefined or "set_data" in redefined):
         page = error_page(rv)
         if page is not None:
-            return app.response_class(page, rv.code, dict(_HTML))
+            return app.response_class(_as_called(app, page), rv.code, _page_headers(page))
     ctx = find_context()
     environ = getattr(ctx.request, "environ", None) if ctx is not None and ctx.has_request else None
     if environ is None and hasattr(type(rv), "get_response"):
@@ -113,6 +113,20 @@ def _coerce(app: LiveApp, rv: t.Any) -> t.Any:
             f"{error}\nThe view function{_of_endpoint()} did not return a valid response."
             f" {_KINDS}, but it was a {type(rv).__name__}."
         ).with_traceback(error.__traceback__) from None
+
+
+def _page_headers(page: bytes) -> dict[str, str]:
+    return {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(page))}
+
+
+def _as_called(app: LiveApp, page: bytes) -> bytes | OnePiece:
+    """Return the body of the page of an error, as after functions see it.
+    *Flask:* the error is called by WSGI; its page is a stream, and empty for HEAD. *Quart:* it is
+    neither."""
+    ctx = find_context() if app.plain else None
+    if ctx is None or not ctx.has_request:
+        return page
+    return OnePiece(b"" if ctx.request.method == "HEAD" else page)
 
 
 def _of_endpoint() -> str:

@@ -35,6 +35,25 @@ class Outgoing:
     body: bytes
 
 
+class OnePiece:
+    """A body in memory that counts as a stream, as what Werkzeug makes of a WSGI callable's body
+    does: `rest` is what nobody has taken yet."""
+
+    __slots__ = ("rest",)
+
+    def __init__(self, whole: bytes) -> None:
+        self.rest: bytes | None = whole
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece, self.rest = self.rest, None
+        if not piece:
+            raise StopIteration
+        return piece
+
+
 HTML = b"text/html; charset=utf-8"
 
 

@@ -31,6 +31,7 @@ from .._http.outgoing import AT_ONCE
 from .._http.outgoing import BODILESS
 from .._http.outgoing import close_response
 from .._http.outgoing import HEAD_BODY
+from .._http.outgoing import OnePiece
 from .._http.outgoing import Outgoing
 from .._http.outgoing import plain_error
 from .._werkzeug import on_close_functions
@@ -87,6 +88,8 @@ def body_in_memory(response: t.Any) -> bytes | None:
     body: t.Any = response.response
     if type(body) is list and len(body) == 1 and type(body[0]) is bytes:
         return body[0]
+    if type(body) is OnePiece and body.rest is not None:
+        return body.rest
     return b"".join(response.iter_encoded()) if response.is_sequence else None
 
 

@@ -191,7 +191,7 @@ def functions_of(view: t.Any) -> dict[str, t.Any]:
 
 def typed_view_of(view: t.Any) -> TypedView | None:
     """Return what a view of an app's is made of, if it is a typed one."""
-    return getattr(view, "typed_view", None)
+    return getattr(view, "typed_view", None) if isinstance(view, types.FunctionType) else None
 
 
 def make(app: Core, endpoint: str, func: t.Any) -> t.Any:

@@ -8,6 +8,7 @@ import threading
 import typing as t
 
 import pytest
+from werkzeug.test import EnvironBuilder
 
 import quartish
 from quartish import g
@@ -97,3 +98,27 @@ def test_the_awaitable_app_has_no_such_door() -> None:
     app = quartish.Quart(__name__)
     with pytest.raises(TypeError, match="ASGI, or use the class Flask"):
         app({}, lambda *args: None)
+
+
+@pytest.mark.parametrize("path", ["/", "/json", "/stream", "/made", "/nowhere", "/error"])
+@pytest.mark.parametrize("verb", ["GET", "HEAD"])
+def test_the_body_is_an_iterator_that_can_be_closed(path: str, verb: str) -> None:
+    """Middleware written for Flask asks it for its next piece and closes it, without looking."""
+    app = quartish.Flask("app")
+    app.logger.disabled = True
+    app.add_url_rule("/", "index", lambda: "index")
+    app.add_url_rule("/json", "json", lambda: {"a": 1})
+    app.add_url_rule("/stream", "stream", lambda: iter("abc"))
+    app.add_url_rule("/made", "made", lambda: app.make_response(("made", 201)))
+    app.add_url_rule("/error", "error", lambda: dict[str, str]()["x"])
+    for wrap in (False, True):
+        if wrap:
+            app.after_request_funcs.setdefault(None, [])
+            app.after_request_funcs[None].append(lambda response: response)
+        body: t.Any = app(
+            EnvironBuilder(path, method=verb).get_environ(), lambda *args: lambda data: None
+        )
+        pieces = [] if verb == "HEAD" else [next(body)]
+        pieces += body
+        body.close()
+        assert bool(b"".join(pieces)) == (verb == "GET")
