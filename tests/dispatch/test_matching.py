@@ -136,7 +136,7 @@ async def test_a_class_that_makes_its_own_requests_makes_each_of_them(app: t.Any
 
     class Own(app.request_class):  # type: ignore[misc, name-defined]
         @classmethod
-        def from_scope(cls, scope: t.Any) -> t.Self:
+        def quartish_from_scope(cls, scope: t.Any) -> t.Self:
             made.append(scope["path"])
             return super().quartish_from_scope(scope)
 
@@ -149,7 +149,7 @@ async def test_a_class_that_makes_its_own_requests_makes_each_of_them(app: t.Any
 async def test_a_class_of_its_own_says_what_the_path_is(app: t.Any) -> None:
     class Own(app.request_class):  # type: ignore[misc, name-defined]
         @classmethod
-        def from_scope(cls, scope: t.Any) -> t.Self:
+        def quartish_from_scope(cls, scope: t.Any) -> t.Self:
             self = super().quartish_from_scope(scope)
             self.path = self.path.removeprefix("/tenant")
             return t.cast(t.Self, self)
@@ -487,7 +487,7 @@ async def test_a_class_of_websockets_that_finds_its_own_path_is_asked(app: t.Any
 
     class Moved(app.websocket_class):  # type: ignore[misc, name-defined]
         @classmethod
-        def from_scope(cls, scope: t.Any, *more: t.Any) -> t.Self:
+        def quartish_from_scope(cls, scope: t.Any, *more: t.Any) -> t.Self:
             return super().quartish_from_scope({**scope, "path": "/w/9"}, *more)
 
     app.websocket_class = Moved
