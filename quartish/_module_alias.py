@@ -178,7 +178,7 @@ def _exists(name: str) -> bool:
 
 
 class _Version(DistributionFinder):
-    """Answers `importlib.metadata.version(alias)` where no such project is installed."""
+    """Provides `importlib.metadata.version(alias)` if no such project is installed."""
 
     def __init__(self, alias: str, version: str) -> None:
         self.alias = alias

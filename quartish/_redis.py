@@ -8,7 +8,7 @@ import typing as t
 CONNECTIONS = 50
 """Connections of a client, at most."""
 PATIENCE = 5
-"""Seconds for a connection, and for each answer, unless the address says otherwise. A server whose
+"""Seconds for a connection, and for each reply, unless the address says otherwise. A server whose
 machine is gone says nothing, and without a limit is waited for until TCP gives it up."""
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
@@ -41,7 +41,7 @@ def connect(url: str, who: str, **options: t.Any) -> t.Any:
 
 
 def longest_block(client: t.Any) -> int:
-    """Return for how many milliseconds a command may wait in Redis: an answer that takes as long as
+    """Return for how many milliseconds a command may wait in Redis: a reply that takes as long as
     the client's timeout is an error."""
     asked: t.Any = client.connection_pool.connection_kwargs
     seconds = asked.get("socket_timeout", asked.get("orig_socket_timeout"))

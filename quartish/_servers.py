@@ -132,7 +132,7 @@ class Calls:
 
 
 async def _refuse(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-    """Answer what is one too many: 503 (RFC 9110, section 15.6.4)."""
+    """Respond 503 to a request above the limit (RFC 9110, section 15.6.4)."""
     kind = "http"
     if scope["type"] == "websocket":
         await receive()

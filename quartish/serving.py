@@ -70,7 +70,7 @@ SSLArgument = ssl.SSLContext | tuple[str, str | None] | t.Literal["adhoc"]
 #: Seconds that a task may go on after the server has stopped and cancelled it.
 LAST_CALL = 1.0
 #: What `run` sets of Hypercorn's bounds: seconds, bytes, or counts. A head may be longer than an
-#: app lets pass by default, so that the app answers.
+#: app accepts by default, so that the app makes the response.
 LIMITS: t.Mapping[str, float] = {
     "keep_alive_timeout": 5,  # for a head to arrive, too
     "keep_alive_max_requests": 1000,

@@ -1,6 +1,6 @@
 """Pages that reload themselves: a script is added to them, and told by a websocket when to.
 
-The rule: an answer that is no page passes unchanged, and a page as it comes, without waiting for
+The rule: a response that is no page passes unchanged, and a page as it comes, without waiting for
 its end; the script stands behind it. Only pages that this machine's browser asks for have it.
 """
 
@@ -77,7 +77,7 @@ class LiveReload:
             if path == PATH:
                 return await self._tell(receive, send)
         elif path == f"{PATH}.js":
-            return await _answer(scope, send, 200, b"text/javascript; charset=utf-8", SCRIPT)
+            return await _respond(scope, send, 200, b"text/javascript; charset=utf-8", SCRIPT)
         elif _is_for_a_page(scope):
             headers = [line for line in scope["headers"] if line[0] not in _CONDITIONAL]
             source = f"{scope.get('root_path') or ''}{PATH}.js?v={self.version}"
@@ -112,7 +112,7 @@ def _is_ours(scope: Scope) -> bool:
 
 
 def _is_for_a_page(scope: Scope) -> bool:
-    """Say whether a browser may show the answer as a page: it says so where it can.
+    """Say whether a browser may show the response as a page: it says so where it can.
 
     *Source:* Fetch Metadata Request Headers, `Sec-Fetch-Dest`.
     """
@@ -173,7 +173,7 @@ def _tag(source: str, policies: Iterable[bytes]) -> bytes:
 
 
 class Broken:
-    """Answers 500 with the reason why the real app does not run."""
+    """Responds 500 with the reason why the real app does not run."""
 
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
@@ -184,7 +184,7 @@ class Broken:
             kind = kind_of(accept)
             media = {"html": b"text/html", "json": b"application/problem+json"}
             content_type = media.get(kind, b"text/plain") + b"; charset=utf-8" * (kind != "json")
-            await _answer(scope, send, 500, content_type, self.failure[kind])
+            await _respond(scope, send, 500, content_type, self.failure[kind])
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1011})
@@ -194,7 +194,7 @@ class Broken:
                 await send({"type": f"{message['type']}.complete"})
 
 
-async def _answer(
+async def _respond(
     scope: Scope, send: ASGISend, status: int, content_type: bytes, text: str
 ) -> None:
     body = text.encode("utf-8", "backslashreplace")

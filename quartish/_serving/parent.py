@@ -2,7 +2,7 @@
 workers.
 
 The rule: this process has the sockets, and keeps them open; it loads nothing of the app, so nothing
-that is wrong with that ends it. While there is no app it answers itself, with the reason.
+that is wrong with that ends it. While there is no app it responds itself, with the reason.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class Reloader:
             self._changed.set()
 
     async def _explain(self, child: Child, status: int, stop: asyncio.Event) -> None:
-        """Answer with the reason why there is no app until a file changes."""
+        """Respond with the reason why there is no app until a file changes."""
         failure = child.failure
         if failure is None and (error := _damage()) is not None:
             failure = failure_of(error)

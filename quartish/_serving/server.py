@@ -58,7 +58,8 @@ class ServerConfig:
     ssl_context: ssl.SSLContext | None = None
     #: Whether websockets, too, have `graceful_timeout` seconds.
     websockets_wait: bool = True
-    #: Whether another process goes on accepting: then what was accepted here is answered.
+    #: Whether another process goes on accepting: then connections that were accepted here are
+    #: served.
     is_followed: bool = False
     #: Who serves: a name of `_servers.SERVERS`. Others than Hypercorn are at `listeners`.
     server: str = "hypercorn"
@@ -164,7 +165,7 @@ def _count_down(calls: Calls, config: ServerConfig, trigger: asyncio.Future[t.An
 
 
 async def _answer_last(ours: ServerConfig, theirs: t.Any) -> None:
-    """Accept nothing more, and answer what was accepted, with a farewell: Hypercorn itself would
+    """Accept nothing more, and serve what was accepted, with a farewell: Hypercorn itself would
     close connections whose request it has not read yet."""
     loop = asyncio.get_running_loop()
     for sock in ours.listeners:

@@ -32,7 +32,7 @@ from .mount import FromWSGI as FromWSGI
 from .mount import Mount as Mount
 from .mount import refuse
 
-#: The messages that have the headers of an answer.
+#: The messages that have the headers of a response.
 STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
 
@@ -130,7 +130,7 @@ def _number(port: str) -> int | None:
 
 
 class TrustedHosts:
-    """Answers 400, before the app is asked, unless the Host header names one of `hosts`.
+    """Responds 400, without calling the app, unless the Host header is one of `hosts`.
 
     A name that begins with a dot stands for all of its subdomains too; ports do not matter.
     """

@@ -143,7 +143,7 @@ class Composed(Core):
             return True
         except (NotFound, MethodNotAllowed, WebsocketMismatch):
             return False
-        except HTTPException:  # a malformed host, which this app answers
+        except HTTPException:  # a malformed host, for which this app makes the response
             return True
         return True
 

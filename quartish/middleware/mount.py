@@ -39,7 +39,7 @@ CONNECTIONS = ("http", "websocket")
 async def refuse(
     scope: Scope, receive: ASGIReceive, send: ASGISend, status: int, body: bytes
 ) -> None:
-    """Answer a request, or reject a handshake (with 403 where a server can say no more)."""
+    """Respond to a request, or reject a handshake (by 403 if the server supports nothing else)."""
     prefix = "http"
     if scope["type"] == "websocket":
         await receive()  # websocket.connect
@@ -155,7 +155,7 @@ def as_asgi(app: AnyServed) -> ASGIApp:
 class _Lifespans:
     """The lifespans of several apps, which the server sees as one.
 
-    An app that raises before it answers does not support the protocol, and is left out.
+    An app that raises before it replies does not support the protocol, and is left out.
     """
 
     def __init__(self, scope: Scope, apps: list[ASGIApp]) -> None:
@@ -168,22 +168,22 @@ class _Lifespans:
         try:
             while True:
                 message = await receive()
-                answer: Message = {"type": f"{message['type']}.complete"}
+                reply: Message = {"type": f"{message['type']}.complete"}
                 if message["type"] == "lifespan.startup":
                     for life in lives:
-                        answer = await life.tell(message)
-                        if answer["type"] == "lifespan.startup.failed":
+                        reply = await life.tell(message)
+                        if reply["type"] == "lifespan.startup.failed":
                             break
                         started.append(life)
-                if answer["type"] != "lifespan.startup.complete":
+                if reply["type"] != "lifespan.startup.complete":
                     while started:
                         told = await started.pop().tell({"type": "lifespan.shutdown"})
-                        if answer["type"] == "lifespan.shutdown.complete":
-                            answer = told
-                    # Before the answer: Hypercorn cancels whatever goes on after it.
+                        if reply["type"] == "lifespan.shutdown.complete":
+                            reply = told
+                    # Before the reply: Hypercorn cancels what is still running after it.
                     await self._end(lives)
-                await send(answer)
-                if answer["type"] != "lifespan.startup.complete":
+                await send(reply)
+                if reply["type"] != "lifespan.startup.complete":
                     return
         finally:
             await self._end(lives)
@@ -198,20 +198,20 @@ class _Lifespan:
 
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
-        self._answers: asyncio.Queue[Message] = asyncio.Queue()
+        self._replies: asyncio.Queue[Message] = asyncio.Queue()
         self._answered = False
-        self._task = asyncio.ensure_future(app(dict(scope), self._messages.get, self._answers.put))
+        self._task = asyncio.ensure_future(app(dict(scope), self._messages.get, self._replies.put))
 
     async def tell(self, message: Message) -> Message:
-        """Return what the app answers. Where it has ended without an answer, that is "complete";
-        "failed" where it has answered before and then raised."""
+        """Send a message to the app and return its reply. If it has ended without one, that is
+        "complete"; or "failed" if it has replied before and then raised."""
         self._messages.put_nowait(message)
-        answer = asyncio.ensure_future(self._answers.get())
-        await asyncio.wait([answer, self._task], return_when=asyncio.FIRST_COMPLETED)
-        if answer.done():
+        reply = asyncio.ensure_future(self._replies.get())
+        await asyncio.wait([reply, self._task], return_when=asyncio.FIRST_COMPLETED)
+        if reply.done():
             self._answered = True
-            return answer.result()
-        answer.cancel()
+            return reply.result()
+        reply.cancel()
         error = None if self._task.cancelled() else self._task.exception()
         if error is not None and self._answered:
             said = f"{type(error).__name__}: {error}"

@@ -59,21 +59,21 @@ class TestApp:
         """Send the message of a phase to the app and wait for its reply."""
         assert self._task is not None
         await self._to_app.put({"type": f"lifespan.{phase}"})
-        answer = asyncio.create_task(self._from_app.get())
+        reply = asyncio.create_task(self._from_app.get())
         try:
             await asyncio.wait(
-                {answer, self._task}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+                {reply, self._task}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            answered = answer.done()
-            answer.cancel()
-        if not answered:
+            replied = reply.done()
+            reply.cancel()
+        if not replied:
             if self._task.done():
                 await self._task  # raises the app's exception
-                raise LifespanError(f"The app ended without an answer to {phase}.")
+                raise LifespanError(f"The app ended without a reply to {phase}.")
             self._task.cancel()
             raise TimeoutError(f"The app's {phase} took more than {timeout} seconds.")
-        message = answer.result()
+        message = reply.result()
         if message["type"] != f"lifespan.{phase}.complete":
             await asyncio.wait({self._task}, timeout=timeout)
             raise LifespanError(f"Error during {phase}: {message.get('message', '')}")

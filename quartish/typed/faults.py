@@ -1,6 +1,6 @@
 """What is wrong with a request: each fault, and the errors that tell of all of them.
 
-They are HTTP exceptions, so the app's error handlers see them first; without one they answer as
+They are HTTP exceptions, so the app's error handlers see them first; without one the response is
 `application/problem+json`.
 """
 
@@ -37,7 +37,7 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Problem(HTTPException):
-    """An error that answers as `application/problem+json`, with its faults under `errors`.
+    """An error whose response is `application/problem+json`, with its faults under `errors`.
 
     Source:
         RFC 9457.
@@ -71,7 +71,7 @@ class RequestValidationError(Problem, UnprocessableEntity):
 
 class WrongMessage(RequestValidationError):
     """A message of a websocket's is not what the view takes; it was no HTTP request's, so this is
-    no answer, but what a handler is told and the websocket is closed with.
+    no response, but the exception of a handler, and the reason of the websocket's close.
 
     Args:
         description: What is wrong, in words.

@@ -255,7 +255,7 @@ def typed(
         tags: Groups in the document; by default the view's blueprint.
         deprecated: Whether clients should not use it any more.
         operation_id: Its name in the document; by default the endpoint's.
-        responses: Other answers that it may give: {status: type or description}.
+        responses: Other responses that it may give: {status: type or description}.
         security: Names of the document's security schemes, of which each is needed.
         include_in_schema: Whether the document has it.
     """

@@ -595,7 +595,7 @@ async def test_apps_that_do_not_answer() -> None:
 
     with pytest.raises(TimeoutError, match="startup"):
         await TestApp(hangs, startup_timeout=0.01).startup()  # type: ignore[arg-type]
-    with pytest.raises(LifespanError, match="without an answer to startup"):
+    with pytest.raises(LifespanError, match="without a reply to startup"):
         await TestApp(ends).startup()  # type: ignore[arg-type]
     with pytest.raises(LookupError):
         await TestApp(raises).startup()  # type: ignore[arg-type]
