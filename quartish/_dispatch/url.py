@@ -11,6 +11,15 @@ from .._current import find_context
 from ..typing import LiveApp
 
 
+class UrlValues(dict[str, t.Any]):
+    """The values of a URL that cannot be built, as Quart's handlers are given them; and, for those
+    of mounted apps, the options of `url_for`."""
+
+    def __init__(self, values: dict[str, t.Any], options: dict[str, t.Any]) -> None:
+        super().__init__(values)
+        self.options = options
+
+
 def build_url(
     app: LiveApp,
     endpoint: str,
@@ -50,8 +59,11 @@ def build_url(
             endpoint, values, method=method, url_scheme=scheme, force_external=external
         )
     except BuildError as error:
-        if app.plain:  # Quart's handlers are given the values alone
-            values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
+        options = dict(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
+        if app.plain:
+            values.update(options)
+        else:  # Quart's handlers are given the values alone
+            values = UrlValues(values, options)
         return app.handle_url_build_error(error, endpoint, values)
     return url if anchor is None else with_anchor(url, anchor)
 

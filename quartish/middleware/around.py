@@ -17,6 +17,7 @@ from werkzeug.routing import BuildError
 from werkzeug.routing import RequestRedirect
 from werkzeug.routing.exceptions import WebsocketMismatch
 
+from .._dispatch.url import UrlValues
 from .._dispatch.url import with_anchor
 from .._lazy import lazy
 from ..sansio.app import Core
@@ -252,9 +253,10 @@ def _build(
     url_map: t.Any = getattr(app, "url_map", None)
     if adapter is None:
         return None
+    options = values.options if isinstance(values, UrlValues) else values
     given = {name: value for name, value in values.items() if name not in _OPTIONS}
     if not hasattr(url_map, "bind"):
-        return _starlettes(app, adapter, script, endpoint, given, values)
+        return _starlettes(app, adapter, script, endpoint, given, options)
     t.cast(Core, app).inject_url_defaults(endpoint, given)
     there: MapAdapter = url_map.bind(
         adapter.server_name, script + "/", adapter.subdomain, adapter.url_scheme
@@ -263,13 +265,13 @@ def _build(
         url: str = there.build(
             endpoint,
             given,
-            method=values.get("_method"),
-            url_scheme=values.get("_scheme"),
-            force_external=bool(values.get("_external")),
+            method=options.get("_method"),
+            url_scheme=options.get("_scheme"),
+            force_external=bool(options.get("_external")),
         )
     except BuildError:
         return None
-    anchor = values.get("_anchor")
+    anchor = options.get("_anchor")
     return url if anchor is None else with_anchor(url, anchor)
 
 
@@ -279,7 +281,7 @@ def _starlettes(
     script: str,
     name: str,
     given: dict[str, t.Any],
-    values: dict[str, t.Any],
+    options: dict[str, t.Any],
 ) -> str | None:
     """Return the URL of a route of Starlette's, FastAPI's or another app's that builds them by name
     as those do; None where it has none of that name with just these parameters."""
@@ -292,9 +294,9 @@ def _starlettes(
     except (routing.NoMatchFound, AssertionError):  # the latter: no such value can be in a path
         return None
     url = f"{script}/{quote(path.lstrip('/'), safe=_IN_PATHS)}"
-    if values.get("_external") or values.get("_scheme"):
-        url = f"{values.get('_scheme') or adapter.url_scheme}://{adapter.get_host(None)}{url}"
-    anchor = values.get("_anchor")
+    if options.get("_external") or options.get("_scheme"):
+        url = f"{options.get('_scheme') or adapter.url_scheme}://{adapter.get_host(None)}{url}"
+    anchor = options.get("_anchor")
     return url if anchor is None else with_anchor(url, anchor)
 
 
