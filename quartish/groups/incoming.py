@@ -90,7 +90,7 @@ async def keep_alive(websocket: t.Any, seconds: float) -> None:
         if asked or not await _sent(websocket, seconds):
             break
         asked = True
-    await part(websocket, INTERNAL_ERROR, "no answer to the ping", seconds)
+    await part(websocket, INTERNAL_ERROR, "no reply to the ping", seconds)
 
 
 async def part(websocket: t.Any, code: int, reason: str, seconds: float | None = None) -> None:

@@ -199,7 +199,7 @@ class _Lifespan:
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._replies: asyncio.Queue[Message] = asyncio.Queue()
-        self._answered = False
+        self._replied = False
         self._task = asyncio.ensure_future(app(dict(scope), self._messages.get, self._replies.put))
 
     async def tell(self, message: Message) -> Message:
@@ -209,11 +209,11 @@ class _Lifespan:
         reply = asyncio.ensure_future(self._replies.get())
         await asyncio.wait([reply, self._task], return_when=asyncio.FIRST_COMPLETED)
         if reply.done():
-            self._answered = True
+            self._replied = True
             return reply.result()
         reply.cancel()
         error = None if self._task.cancelled() else self._task.exception()
-        if error is not None and self._answered:
+        if error is not None and self._replied:
             said = f"{type(error).__name__}: {error}"
             return {"type": f"{message['type']}.failed", "message": said}
         return {"type": f"{message['type']}.complete"}

@@ -67,7 +67,7 @@ class Tasks:
     def app(self) -> t.Any:
         """The app."""
         app = self._app()
-        assert app is not None, "used after its app was gone"
+        assert app is not None, "used after its app was collected"
         return app
 
     # --- which there are --------------------------------------------------------------------------

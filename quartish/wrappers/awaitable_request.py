@@ -314,7 +314,7 @@ class Request(Limits):
             UnsupportedMediaType (415): The body is no multipart form.
         """
         if self._form is not None:
-            raise RuntimeError("The form was parsed already: its parts are gone.")
+            raise RuntimeError("The form was parsed already: its parts were not kept.")
         chunks, incoming = aiter(self.body), self._incoming
         if incoming is not None:
             incoming.inbox.in_memory = True

@@ -312,7 +312,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
             UnsupportedMediaType (415): The body is no multipart form.
         """
         if "form" in self.__dict__:
-            raise RuntimeError("The form was parsed already: its parts are gone.")
+            raise RuntimeError("The form was parsed already: its parts were not kept.")
         file, body = self.stream, self.quartish_body
         if body is not None:
             body.inbox.in_memory = True

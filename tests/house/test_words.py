@@ -10,16 +10,24 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "quartish"
-#: Where a request passes.
+#: Where a request passes, and what users have of it.
+PACKAGES = [
+    *(
+        "_dispatch",
+        "asgi",
+        "_http",
+        "_concurrency",
+        "wrappers",
+        "sessions",
+        "routing",
+        "templating",
+    ),
+    *("testing", "tasks", "groups", "middleware", "sansio", "_quart"),
+]
 ROOMS = sorted(
     [
-        *(PACKAGE / "_dispatch").glob("*.py"),
-        *(PACKAGE / "asgi").glob("*.py"),
-        *(PACKAGE / "_http").glob("*.py"),
-        *(PACKAGE / "_concurrency").glob("*.py"),
-        PACKAGE / "_context.py",
-        PACKAGE / "_current.py",
-        PACKAGE / "wsgi.py",
+        *(path for name in PACKAGES for path in (PACKAGE / name).glob("*.py")),
+        *(PACKAGE / name for name in ("_context.py", "_current.py", "wsgi.py")),
     ]
 )
 #: What is not written there, and what is.
