@@ -24,7 +24,7 @@ class lazy(t.Generic[T]):
         self.__doc__ = func.__doc__
         #: Classes that have a descriptor of their own in front of this one, which `super()` reads.
         self.covering: weakref.WeakSet[type] = weakref.WeakSet()
-        self.is_covered = False
+        self.is_covered: bool = False
 
     def cover(self, owner: type, covered: bool) -> None:
         """Note whether a class has a descriptor with a setter in front of this attribute."""
