@@ -49,6 +49,8 @@ class PlanOfContexts(t.Protocol):
     @property
     def late_request(self) -> bool: ...
     @property
+    def lazy_session(self) -> bool: ...
+    @property
     def makes_context(self) -> bool: ...
     @property
     def own_adapter(self) -> bool: ...
@@ -398,10 +400,16 @@ class AppContext(metaclass=PartType):
             type(self)(
                 self.app,
                 request=self.request if self.has_request else None,
-                session=self._session if self.session_opened else None,
+                session=self.shared_session(),
                 websocket=self.websocket if self.has_websocket else None,
             )
         )
+
+    def shared_session(self) -> SessionMixin | None:
+        """Return the session for a copy: what it changes there is saved by this context. None
+        where it is opened when a context is pushed, and was not."""
+        opens = self.kind is not None and self._find_flow().plan.lazy_session
+        return self._session if self.session_opened or opens else None
 
     def _with_adapter(self, copied: C) -> C:
         """Call an app's own `create_url_adapter` for a copy at once, as Flask does."""

@@ -94,8 +94,8 @@ class RequestContext(AppContext, metaclass=_Kind):
         super().__init__(app, request=request, session=session)
 
     def copy(self) -> t.Self:
-        session = self._session if self.session_opened else None
-        return self._with_adapter(type(self)(self.app, self.conn, session))
+        copied = type(self)(self.app, self.conn, self.shared_session())
+        return self._with_adapter(copied)
 
 
 class WebsocketContext(AppContext, metaclass=_Kind):
@@ -107,5 +107,5 @@ class WebsocketContext(AppContext, metaclass=_Kind):
         super().__init__(app, websocket=request, session=session)
 
     def copy(self) -> t.Self:
-        session = self._session if self.session_opened else None
-        return self._with_adapter(type(self)(self.app, self.conn, session))
+        copied = type(self)(self.app, self.conn, self.shared_session())
+        return self._with_adapter(copied)
