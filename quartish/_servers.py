@@ -163,11 +163,31 @@ def is_installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
+def _let_connections_end_badly() -> None:
+    """Keep to itself what goes wrong as a connection ends, such as TLS that a client goes on to
+    send after it was closed: Hypercorn, when it stops, would wait for no other connection then, and
+    end with that error."""
+    from hypercorn.asyncio import run
+    from hypercorn.asyncio.tcp_server import TCPServer
+
+    module: t.Any = run
+    if module.TCPServer is TCPServer:
+
+        class Connection(TCPServer):
+            async def _close(self) -> None:
+                with contextlib.suppress(OSError):
+                    await super()._close()
+
+        module.TCPServer = Connection
+
+
 async def serve_by_hypercorn(calls: Calls, config: t.Any, triggered: Trigger) -> None:
     """Serve by Hypercorn's own configuration."""
     from hypercorn.asyncio import serve
     from hypercorn.utils import LifespanFailureError
     from hypercorn.utils import LifespanTimeoutError
+
+    _let_connections_end_badly()
 
     async def stopped() -> None:
         await triggered()

@@ -69,7 +69,7 @@ def test_the_rest_comes_after_the_response(name: str, tmp_path: Path) -> None:
                 with pytest.raises(OSError):
                     while True:
                         sock.sendall(b"x" * 65_536)
-        assert program.end() == 0
+        assert program.end() == 0, program.output
         assert "Traceback" not in program.output and "Error" not in program.output, program.output
     finally:
         program.process.kill()
