@@ -196,6 +196,8 @@ def typed_view_of(view: t.Any) -> TypedView | None:
 
 def make(app: Core, endpoint: str, func: t.Any) -> t.Any:
     """Return a typed view for a function that asks for one; any other function as it is."""
+    if hasattr(func, "quartish_not_there"):
+        return func  # a mock, or another object that has every attribute: none says anything
     functions = functions_of(func)
     said = operation_of(func) is not None or any(
         operation_of(one) is not None or has_marks(one) for one in functions.values()

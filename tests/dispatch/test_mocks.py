@@ -13,6 +13,7 @@ import flask
 import pytest
 
 import quartish
+import quartish.typed  # which looks at views that it did not make
 
 Place = Callable[[t.Any, t.Any, t.Any], object]
 
