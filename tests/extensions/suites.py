@@ -65,6 +65,7 @@ ENVIRONMENTS = {
     "apps": ("apps-requirements.txt",),
     "more": ("more-requirements.txt",),
     "further": ("further-requirements.txt",),
+    "others": ("others-requirements.txt",),
     "quart": ("quart-requirements.txt",),
 }
 SUITES = {
@@ -131,6 +132,39 @@ SUITES = {
         place="more",
         checkout="strawberry-graphql/strawberry",
     ),
+    "apifairy": Suite(place="others", checkout="miguelgrinberg/APIFairy"),
+    "bugsnag": Suite(
+        "-o addopts= tests/integrations/test_flask.py",
+        "its Flask part",
+        place="others",
+        checkout="bugsnag/bugsnag-python",
+    ),
+    "flask-api": Suite("flask_api", place="others", checkout="flask-api/flask-api"),
+    "flask-apispec": Suite(place="others", checkout="jmcarp/flask-apispec"),
+    "flask-babel": Suite(checkout="python-babel/flask-babel"),
+    "flask-mail": Suite(checkout="pallets-eco/flask-mail"),
+    "flask-multipass": Suite(
+        note="without LDAP", place="others", checkout="indico/flask-multipass"
+    ),
+    "flask-parameter-validation": Suite(
+        "flask_parameter_validation/test",
+        place="others",
+        checkout="Ge0rg3/flask-parameter-validation",
+    ),
+    "flask-rebar": Suite("-p no:asyncio tests", place="others", checkout="plangrid/flask-rebar"),
+    "flask-seasurf": Suite(
+        "test_seasurf.py", place="others", checkout="maxcountryman/flask-seasurf"
+    ),
+    "prometheus-flask-exporter": Suite(alone=True, checkout="rycus86/prometheus_flask_exporter"),
+    "spectree-flask": Suite(
+        "tests/test_plugin_flask.py tests/test_plugin_flask_blueprint.py"
+        " tests/test_plugin_flask_model_adapters.py tests/test_plugin_flask_view.py"
+        " tests/flask_imports",
+        "spectree's Flask part",
+        place="others",
+        checkout="0b01001001/spectree",
+        project="spectree",
+    ),
     "bepasty": Suite("src/bepasty/tests", "application", place="apps"),
     "fava": Suite(note="application", place="apps", checkout="beancount/fava"),
     "flask-appbuilder": Suite(
@@ -196,8 +230,7 @@ SUITES = {
 #: Those that tests/extensions has an app for, and whose source distribution has no tests, or
 #: not all that these import.
 WITHOUT = [
-    *("flask-babel", "flask-bcrypt", "flask-mail", "flask-principal"),
-    *("flask-session", "prometheus-flask-exporter", "whitenoise"),
+    *("flask-bcrypt", "flask-principal", "flask-session", "whitenoise"),
 ]
 
 
