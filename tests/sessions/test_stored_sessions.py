@@ -472,7 +472,7 @@ async def test_a_session_that_was_ended_does_not_come_back(
     go.set()
     assert "Set-Cookie" not in (await slow).headers
     assert await json_of(await ask(app, "/show", sid)) == {}
-    assert "has ended while a request that changed it was answered" in caplog.text
+    assert "has ended while a request that changed it was handled" in caplog.text
     assert "the change of b is lost" in caplog.text
 
 
