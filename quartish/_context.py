@@ -189,7 +189,7 @@ class AppContext(metaclass=PartType):
         app, plan = flow.app, flow.plan
         if plan.late_request and scope["method"] == "GET":
             raw_headers = dict(scope["headers"])
-            if b"content-length" not in raw_headers:
+            if b"content-length" not in raw_headers and b"transfer-encoding" not in raw_headers:
                 # Without `__init__`, which would set half of these twice.
                 self = cls.__new__(cls)
                 self.app, self.kind, self._send = app, "request", send

@@ -70,7 +70,9 @@ async def handle_http(
     exchange: HttpExchange | None = None
     request = ctx.made
     if request is not None and (
-        scope["method"] != "GET" or b"content-length" in ctx.quartish_raw_headers
+        scope["method"] != "GET"
+        or b"content-length" in ctx.quartish_raw_headers
+        or b"transfer-encoding" in ctx.quartish_raw_headers
     ):
         exchange = HttpExchange(app, ctx, flow, receive, send)
         exchange.expect_body()

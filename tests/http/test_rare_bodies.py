@@ -311,3 +311,34 @@ async def test_a_response_of_an_iterator_that_cannot_be_closed() -> None:
     body = app.response_class(Pieces()).response
     async with body as opened:
         assert [piece async for piece in opened] == [b"x", b"x"]
+
+
+# --- bodies of requests that have none as a rule --------------------------------------------------
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE"])
+async def test_a_body_in_chunks_comes_with_any_method(
+    colour: type[t.Any], method: str, is_async: bool
+) -> None:
+    """That of a GET was lost: only a Content-Length told that there is one."""
+    app = colour("app")
+    seen = []
+
+    async def read() -> str:
+        data: t.Any = request.get_data()
+        seen.append(data if app.plain else await data)
+        return "read"
+
+    def read_here() -> t.Any:
+        if not app.plain:
+            return read()
+        seen.append(request.get_data())
+        return "read"
+
+    app.add_url_rule("/", None, read if is_async else read_here, methods=[method])
+    async with HttpPeer(app, method=method, body=None) as peer:
+        peer.say(b"in ")
+        peer.say(b"pieces", more=False)
+        await peer.ended()
+    assert seen == [b"in pieces"] and peer.status == 200
