@@ -254,7 +254,8 @@ class BlockingFormDataParser(WerkzeugFormDataParser):
         parser.file_storage_class = WerkzeugFileStorage
         parser.slice = FILE_SLICE
         parser.on_loop = False
-        form, files = drive(parser.parse(_FileBody(stream), mimetype, content_length, options))
+        body = t.cast(FormBody, _FileBody(stream))  # nothing of a multipart form is read whole
+        form, files = drive(parser.parse(body, mimetype, content_length, options))
         return stream, form, files
 
 
@@ -271,9 +272,6 @@ class _FileBody:
     async def __aiter__(self) -> t.AsyncIterator[bytes]:
         while chunk := self.file.read(FILE_SLICE):
             yield chunk
-
-    async def read(self, limit: int | None = None) -> bytes:
-        return _read_file(self.file, limit)
 
 
 def _read_file(file: t.IO[bytes], limit: int | None) -> bytes:

@@ -18,6 +18,7 @@ import quartish
 from quartish import stream_with_context
 from quartish._concurrency.coroutines import from_thread
 from quartish._quart.utils import run_sync
+from quartish.asgi.exchange import IdleTimer
 from tests._scripted import HttpPeer
 
 App = type[t.Any]
@@ -363,3 +364,19 @@ def test_a_thread_may_wait_for_async_code_in_a_stream(colour: App) -> None:
         assert peer.body == b"aaa" and not peer.sent[-1].get("more_body")
 
     asyncio.run(main())
+
+
+async def test_a_timer_that_is_stopped_before_its_loop_looks() -> None:
+    expired: list[str] = []
+
+    async def send(_: t.Any) -> None: ...
+
+    timer = IdleTimer(asyncio.get_running_loop(), send, 0.0, lambda: expired.append("expired"))
+    await asyncio.to_thread(timer.start)
+    await asyncio.sleep(0.01)
+    assert expired == ["expired"]
+    timer = IdleTimer(asyncio.get_running_loop(), send, 0.0, lambda: expired.append("again"))
+    timer.start()
+    timer.stop()
+    await asyncio.sleep(0.01)
+    assert expired == ["expired"]

@@ -8,6 +8,10 @@ import io
 import typing as t
 
 import pytest
+from hypercorn.protocol.events import Body
+from hypercorn.protocol.events import EndBody
+from hypercorn.protocol.events import Event
+from hypercorn.protocol.events import StreamClosed
 
 import quartish
 from quartish import request
@@ -246,6 +250,85 @@ async def test_http_2_has_no_such_line(colour: type[t.Any]) -> None:
         peer.say(b"x" * 10)
         await peer.until(2)
     assert not says_close(peer)
+
+
+class H2:
+    """Hypercorn's HTTP/2 connection, with one stream of its, and h2's, which all are this one."""
+
+    stream_id = 1
+
+    def __init__(self, over: bool, closed: bool = False) -> None:
+        self.closed = closed
+        self.handled: list[str] = []
+        self.resets: list[tuple[int, int]] = []
+        self.connection = self
+        self.streams: dict[int, t.Any] = {1: self}
+        unread.Rest.of(self, self, over)
+
+    async def handle(self, event: Event) -> None:
+        self.handled.append(type(event).__name__)
+
+    def reset_stream(self, number: int, code: int) -> None:
+        self.resets.append((number, code))
+
+    async def take(self, *events: Event) -> None:
+        for event in events:
+            if isinstance(event, StreamClosed):
+                stream = self.streams.pop(1)
+                # What h2 knows of it is still there.
+                self.connection = t.cast(t.Any, Known(self, {1: Known(self, {})}))
+                await stream.handle(event)
+                self.connection = self
+            else:
+                await self.streams[1].handle(event)
+
+
+class Known:
+    """What h2 knows of a connection or a stream."""
+
+    def __init__(self, h2: H2, streams: dict[int, t.Any]) -> None:
+        self.closed = False
+        self.streams = streams
+        self.reset_stream = h2.reset_stream
+
+
+async def test_the_rest_over_http_2_is_dropped_until_its_end() -> None:
+    h2 = H2(over=True)
+    await h2.take(Body(1, b"x"), StreamClosed(1))
+    assert h2.handled == ["StreamClosed"] and h2.streams[1].idle
+    await h2.take(Body(1, b"y"), EndBody(1))
+    assert h2.streams == {} and h2.resets == [] and h2.handled == ["StreamClosed"]
+
+
+async def test_a_body_over_http_2_that_ends_before_the_response_is_read_on() -> None:
+    h2 = H2(over=False)
+    assert not h2.streams[1].idle
+    await h2.take(Body(1, b"x"), EndBody(1))
+    assert h2.streams == {1: h2} and h2.handled == ["Body", "EndBody"]
+
+
+async def test_much_after_the_response_over_http_2_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unread, "MOST_DROPPED", 10)
+    h2 = H2(over=True)
+    await h2.take(Body(1, b"x" * 20))
+    assert h2.resets == []  # the response has not ended
+    await h2.take(StreamClosed(1), Body(1, b"x"), Body(1, b"y"))
+    assert h2.resets == [(1, unread.NO_ERROR)] and h2.streams[1].idle
+
+
+async def test_a_connection_over_http_2_that_is_closed_keeps_no_stream() -> None:
+    h2 = H2(over=True, closed=True)
+    await h2.take(StreamClosed(1))
+    assert h2.streams == {} and h2.handled == ["StreamClosed"]
+
+
+async def test_a_stream_over_http_2_that_is_another_one_by_now_is_left_alone() -> None:
+    h2 = H2(over=True)
+    rest = h2.streams[1]
+    unread.Rest.of(h2, h2, True)
+    assert h2.streams[1] is rest
 
 
 def test_whose_send_it_is() -> None:

@@ -16,10 +16,12 @@ import quartish
 import quartish.quart
 from quartish import request
 from quartish._concurrency import greenlets
+from quartish._http.body import Body as IncomingBody
 from quartish._http.inbox import Inbox
 from quartish.sessions import SecureCookieSession
 from quartish.sessions import SessionInterface
 from quartish.wrappers.awaitable_request import Body
+from quartish.wrappers.request_body import fill
 from tests._peer import ask
 from tests._scripted import HttpPeer
 
@@ -311,6 +313,15 @@ async def test_a_response_of_an_iterator_that_cannot_be_closed() -> None:
     body = app.response_class(Pieces()).response
     async with body as opened:
         assert [piece async for piece in opened] == [b"x", b"x"]
+
+
+async def test_a_body_that_is_filled_ends_with_its_client() -> None:
+    messages: asyncio.Queue[t.Any] = asyncio.Queue()
+    messages.put_nowait({"type": "http.request", "body": b"a", "more_body": True})
+    messages.put_nowait({"type": "http.disconnect"})
+    body = Body()
+    await fill(body, IncomingBody(Inbox(messages.get)))
+    assert await body.get() == b"a"  # and no end: more may still be put into it
 
 
 # --- bodies of requests that have none as a rule --------------------------------------------------
