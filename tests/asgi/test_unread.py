@@ -132,6 +132,17 @@ async def test_who_sends_it_for_ever_is_not_waited_for(
     assert peer.types == ["start", "body", "body"]
 
 
+async def test_what_is_here_is_taken_for_some_turns_of_the_loop(
+    colour: type[t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sends faster than it is taken is not waited for either."""
+    monkeypatch.setattr(unread, "MOST_TURNS", 1)
+    async with HttpPeer(make(colour), "/async", "POST", body=None, content_length="9") as peer:
+        peer.say(b"x")
+        await peer.until(2)
+    assert says_close(peer) and peer.body == b"ok"
+
+
 async def test_who_leaves_meanwhile_is_not_waited_for(colour: type[t.Any]) -> None:
     async with HypercornPeer(make(colour), "/async", "POST", body=None, content_length="9") as peer:
         await peer.until(2)
