@@ -216,5 +216,7 @@ class Rest:
                 streams[number] = _RESET  # more of it may have been read already
 
     def _may_go_on(self, number: int) -> bool:
+        """Say whether the client has not reset the stream. It may have ended it, in frames that h2
+        has read and Hypercorn has not handled."""
         stream = self._protocol.connection.streams.get(number)
-        return stream is not None and not stream.closed
+        return stream is not None and "RST" not in getattr(stream.closed_by, "name", "")

@@ -8,6 +8,7 @@ import io
 import typing as t
 
 import pytest
+from h2.stream import StreamClosedBy
 from hypercorn.protocol.events import Body
 from hypercorn.protocol.events import EndBody
 from hypercorn.protocol.events import Event
@@ -268,8 +269,9 @@ class H2:
 
     stream_id = 1
 
-    def __init__(self, over: bool, closed: bool = False) -> None:
+    def __init__(self, over: bool, closed: bool = False, by: t.Any = None) -> None:
         self.closed = closed
+        self.by = by
         self.handled: list[str] = []
         self.resets: list[tuple[int, int]] = []
         self.connection = self
@@ -298,7 +300,7 @@ class Known:
     """What h2 knows of a connection or a stream."""
 
     def __init__(self, h2: H2, streams: dict[int, t.Any]) -> None:
-        self.closed = False
+        self.closed_by = h2.by
         self.streams = streams
         self.reset_stream = h2.reset_stream
 
@@ -329,8 +331,18 @@ async def test_much_after_the_response_over_http_2_is_refused(
     assert h2.resets == [(1, unread.NO_ERROR)] and h2.streams[1].idle
 
 
-async def test_a_connection_over_http_2_that_is_closed_keeps_no_stream() -> None:
-    h2 = H2(over=True, closed=True)
+async def test_the_end_over_http_2_that_was_read_and_not_handled_is_dropped() -> None:
+    """h2 knew of the end: the connection failed at what it had read before."""
+    h2 = H2(over=True, by=StreamClosedBy.RECV_END_STREAM)
+    await h2.take(StreamClosed(1), Body(1, b""), EndBody(1))
+    assert h2.streams == {} and h2.handled == ["StreamClosed"]
+
+
+@pytest.mark.parametrize(("closed", "by"), [(True, None), (False, StreamClosedBy.RECV_RST_STREAM)])
+async def test_a_connection_over_http_2_that_is_closed_keeps_no_stream(
+    closed: bool, by: t.Any
+) -> None:
+    h2 = H2(over=True, closed=closed, by=by)
     await h2.take(StreamClosed(1))
     assert h2.streams == {} and h2.handled == ["StreamClosed"]
 

@@ -32,7 +32,7 @@ FILES = {
     "pkg/__init__.py": "app = Flask('p')\n",
     "pkg/sub.py": "other = Flask('sub')\n",
     ".env": "FROM_ENV=1\n",
-    "attr.py": "class C:\n    app = Flask('in')\nobj = C()\ndef f(): return C.app\n",
+    "attribute.py": "class C:\n    app = Flask('in')\nobj = C()\ndef f(): return C.app\n",
 }
 APPS = [
     *(None, None, "app", "app.py", "app:app", "app:nope", "factory", "factory:create_app", "make"),
@@ -48,7 +48,16 @@ APPS = [
         "type_error",
     ),
     *("no_app:create_app()", "pkg", "pkg.sub:other", "pkg/sub.py:other", "nope_mod", "nope/x.py"),
-    *("wsgi", "attr:obj.app", "attr:f()", "attr:C.app", "", "app:", "./app.py", ":app"),
+    *(
+        "wsgi",
+        "attribute:obj.app",
+        "attribute:f()",
+        "attribute:C.app",
+        "",
+        "app:",
+        "./app.py",
+        ":app",
+    ),
     *("factory:create_app()()", "app:app.name"),
 ]
 COMMANDS = [

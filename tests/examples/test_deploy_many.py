@@ -140,6 +140,9 @@ async def test_a_machine_is_lost_under_load(tmp_path: Path, redis: Redis) -> Non
             await asyncio.sleep(2)
             killed = time.monotonic()
             found["one"].kill()
+            await asyncio.sleep(
+                0.2
+            )  # its workers end a moment after the process that was waited for
             gone = time.monotonic()
             await asyncio.sleep(4)
             back = time.monotonic()
