@@ -123,7 +123,7 @@ def encode_with(
 
 _COMPACT = (",", ":")
 
-_read = json.JSONDecoder().raw_decode
+_read: t.Any = t.cast(t.Any, json.JSONDecoder()).scan_once
 _BEGINNINGS = ("{", "[")
 
 # A backslash that is escaped itself begins nothing.
@@ -191,10 +191,12 @@ class DefaultJSONProvider(JSONProvider, Watched):
             if not kwargs and type(s) is str and len(s) > LONG:
                 return loads_long(s)
             if not kwargs and type(s) is str and s[:1] in _BEGINNINGS:
-                # PERF(0.4 us of 0.9): without a look for white space around it.
-                value, end = _read(s)
+                # PERF(0.5 us of 0.9; an echo takes 14): without a look for white space around it.
+                value, end = _read(s, 0)
                 if end == len(s):
                     return value
+        except StopIteration:  # it is no JSON, as is said below
+            pass
         except RecursionError:
             if len(s) > LONG:
                 raise ValueError("JSON is nested too deeply") from None
