@@ -341,8 +341,7 @@ async def _send_async(exchange: Exchange, response: t.Any) -> None:
 async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
     send, inbox, idle = exchange.send, exchange.inbox, exchange.idle
     iterator = aiter(chunks)
-    now = monotonic()
-    turn_ends = now + Turns.LENGTH
+    turn_ends = monotonic() + Turns.LENGTH
     try:
         # PERF(0.4 us a chunk): what `_send_chunk`, `IdleTimer.send` and `Turns.give` do, without a
         # call.
@@ -356,11 +355,9 @@ async def _send_chunks(exchange: Exchange, chunks: t.Any) -> None:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 except OSError as error:
                     raise Disconnected from error
-                now = monotonic()
-                if idle is not None:
-                    idle.moved = now
-            else:
-                now = monotonic()
+            now = monotonic()
+            if chunk and idle is not None:
+                idle.moved = now
             if now > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = monotonic() + Turns.LENGTH
