@@ -25,7 +25,7 @@ def tell_access(log: logging.Logger, scope: Scope, status: int | None, seconds: 
         return
     client, query = scope["client"], scope["query_string"]
     target = (scope.get("raw_path") or scope["path"].encode()) + (b"?" + query if query else b"")
-    with of_scope(scope):  # its own Context is gone
+    with of_scope(scope):  # the request's own Context has ended
         log.info(
             '%s "%s %s HTTP/%s" %s %.1fms',
             client[0] if client else "-",

@@ -46,12 +46,12 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         # Whether the synchronous hooks of an `async def` view run in a thread, one for each
         # request: True; or those of the named modules, packages and blueprints.
         "SYNC_HOOKS_IN_THREAD": False,
-        # How long teardown may take once the client has left, in seconds.
+        # How long teardown may take once the client has disconnected, in seconds.
         "DISCONNECT_GRACE": 5,
         # How long nothing may happen on a body being read or a response being sent.
         "BODY_TIMEOUT": 60,
-        # Bytes of a body that a view leaves unread which go to a temporary file, so that a client
-        # that leaves is noticed, where MAX_CONTENT_LENGTH says nothing: a full disk is nobody's.
+        # Where MAX_CONTENT_LENGTH says nothing: how many bytes of a body are read ahead, into
+        # memory and a temporary file, so that a disconnect is noticed while a view does not read.
         "READ_AHEAD_SIZE": 1024**3,
         # Whether files are left to the server where it offers that. None: where nothing is known to
         # stand between it and the app.

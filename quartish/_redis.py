@@ -8,8 +8,8 @@ import typing as t
 CONNECTIONS = 50
 """Connections of a client, at most."""
 PATIENCE = 5
-"""Seconds for a connection, and for each reply, unless the address says otherwise. A server whose
-machine is gone says nothing, and without a limit is waited for until TCP gives it up."""
+"""Seconds for a connection, and for each reply, unless the address says otherwise. Without
+a limit a server whose machine is down is waited for until TCP gives up."""
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 

@@ -98,13 +98,13 @@ class Calls:
             told(scope, status, monotonic() - began)
 
     async def _live(self, scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-        async def answer(message: Message) -> None:
+        async def noting(message: Message) -> None:
             self._starting = None
             await send(message)
 
         self._starting = task = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
         try:
-            await self._app(scope, receive, answer)
+            await self._app(scope, receive, noting)
         except asyncio.CancelledError:
             if not self.gave_up:
                 raise

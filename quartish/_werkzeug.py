@@ -36,13 +36,13 @@ Lines = list[tuple[str, str]]
 
 
 def require(owner: t.Any, *names: str) -> None:
-    """Raise RuntimeError that names what is gone, where nothing stands in for it."""
+    """Raise a RuntimeError for the first of `names` that `owner` does not have."""
     for name in names:
         if not hasattr(owner, name):
-            raise _gone(f"{owner.__module__}.{owner.__qualname__}.{name}")
+            raise _lacks(f"{owner.__module__}.{owner.__qualname__}.{name}")
 
 
-def _gone(name: str) -> RuntimeError:
+def _lacks(name: str) -> RuntimeError:
     from importlib.metadata import version
 
     return RuntimeError(
@@ -306,7 +306,7 @@ class Cookie(WerkzeugCookie):
 
     @classmethod
     def of(cls, host: str, path: str, header: str) -> t.Self:
-        """Read a `Set-Cookie` header that `host` sent in answer to a request for `path`."""
+        """Read a `Set-Cookie` header that `host` sent in its response to a request for `path`."""
         require(WerkzeugCookie, "_from_response_header", "_should_delete", "_storage_key")
         require(WerkzeugCookie, "_to_request_header", "_matches_request")
         return cls._from_response_header(host, path, header)

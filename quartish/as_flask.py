@@ -6,8 +6,8 @@
     python -m quartish.as_flask run  # for what calls the `flask` command
 
 For extensions and tests that nobody edited. Raises ImportError where Flask itself was
-imported before. `importlib.metadata.version("flask")` answers with the release whose
-interface quartish follows, unless Flask is installed.
+imported before. `importlib.metadata.version("flask")` is the release whose interface quartish
+follows, unless Flask is installed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether an app lives, and whether it is ready: two pages for those who watch it.
+"""Whether an app is alive, and whether it is ready: two pages for load balancers and orchestrators.
 
     health = Health(app)
 
@@ -6,9 +6,9 @@
     async def database():
         await pool.execute("SELECT 1")
 
-`/healthz` answers as long as the process does. `/readyz` answers 200 from the end of start-up to
-the beginning of shutdown, while all checks hold; 503 else, so that a load balancer sends requests
-elsewhere.
+`/healthz` is 200 as long as the process handles requests. `/readyz` is 200 from the end of start-up
+to the beginning of shutdown, while all checks pass; otherwise it is 503, so that a load balancer
+sends requests elsewhere.
 
 Source: RFC 9110, section 15.6.4; Kubernetes, "Liveness, Readiness, and Startup Probes".
 """
@@ -36,7 +36,6 @@ from .typing import Scope
 
 Check = t.Callable[[], t.Any]
 F = t.TypeVar("F", bound=Check)
-Answer = tuple[str, int, dict[str, str]]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -59,15 +58,16 @@ class Report(t.NamedTuple):
 class Health:
     """The pages, and the checks behind them.
 
-    By ASGI they are answered before anything of the app's: no hook, session, redirect to HTTPS or
-    `TRUSTED_HOSTS` is in the way of a probe, which asks by an address. By WSGI they are views.
+    By ASGI they are sent before the app sees the request: hooks, sessions, redirects to HTTPS and
+    `TRUSTED_HOSTS` do not apply to a probe, which often asks by an IP address. By WSGI they are
+    views.
 
     Args:
         app: The app; None: `init_app` is called later.
-        live: The path that answers while the process does; None for none.
-        ready: The path that answers 503 while the app is not ready; None for none.
+        live: The path that is 200 while the process handles requests; None: there is none.
+        ready: The path that is 503 while the app is not ready; None: there is none.
         timeout: Seconds that a check may take.
-        keep: Seconds in which checks are not run again, however often somebody asks.
+        keep: Seconds for which the results of the checks are kept, however often somebody asks.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Health:
         self.draining: bool = False
         self._checks: list[_Checked] = []
         self._kept: tuple[float, dict[str, str]] | None = None
-        #: The round of checks that runs, and the calls in threads that have not returned.
+        #: The checks that are running, and the calls in threads that have not returned.
         self._round: asyncio.Task[dict[str, str]] | None = None
         self._calls: dict[_Checked, asyncio.Task[t.Any]] = {}
         self._told: dict[str, str] = {}
@@ -112,13 +112,13 @@ class Health:
     def check(
         self, func: F | None = None, *, name: str | None = None, timeout: float | None = None
     ) -> F | t.Callable[[F], F]:
-        """Ask a function whether the app is ready: not if it raises, returns False, or takes too
-        long. A `def` is called in a worker thread, beside the event loop.
+        """Register a function as a check: the app is not ready if it raises, returns False, or
+        takes too long. A `def` is called in a worker thread.
 
         Args:
             func: The function, where this is the decorator itself.
-            name: What the page calls it; its own name where nothing is said.
-            timeout: Seconds that it may take, in the place of those of all.
+            name: What the page calls it; by default the function's name.
+            timeout: Seconds that it may take; by default `Health`'s.
         """
 
         def register(func: F) -> F:
@@ -129,7 +129,7 @@ class Health:
         return register if func is None else register(func)
 
     def needs_task(self, name: str) -> None:
-        """Be ready only while a background task of this name runs."""
+        """Add a check that passes while a background task of this name runs."""
 
         async def runs() -> bool:
             tasks = t.cast(t.Any, current_app()).background_tasks
@@ -138,12 +138,12 @@ class Health:
         self.check(name=name)(runs)
 
     def drain(self) -> None:
-        """Be ready no more, while the app goes on to answer: before a stop that a load balancer
-        should see in time."""
+        """Report "draining" from now on (503), while the app goes on to handle requests. Call it
+        some time before a stop, so that a load balancer notices in time."""
         self.draining = True
 
     async def report(self) -> Report:
-        """Find out how the current app is."""
+        """Run the checks, or take the results that are kept, and report on the current app."""
         checks = await self._run()
         phase: str | None = t.cast(t.Any, current_app()).quartish_serving_phase
         if self.draining:
@@ -157,14 +157,14 @@ class Health:
         kept = self._kept
         if kept is not None and monotonic() - kept[0] < self.keep:
             return kept[1]
-        # One round at a time: anybody may ask, and as often as he likes.
+        # All who ask at a time share one run of the checks: clients may ask as often as they like.
         running = self._round
         if not _goes_on(running):
             running = self._round = asyncio.create_task(self._ask_all(current_app()))
         return await outcome(t.cast("asyncio.Task[dict[str, str]]", running))
 
     async def _ask_all(self, app: AppLike) -> dict[str, str]:
-        async with app.app_context():  # who began it may be gone by now
+        async with app.app_context():  # the request that began it may have ended
             found = await asyncio.gather(*map(self._ask, self._checks))
         checks = {check.name: word for check, word in zip(self._checks, found, strict=True)}
         self._kept = monotonic(), checks
@@ -187,7 +187,7 @@ class Health:
             word, error = "timed out", timeout
         except Exception as failure:
             word, error = "failed", failure
-        if self._told.get(check.name, "ok") != word:  # once, not at each probe
+        if self._told.get(check.name, "ok") != word:  # once for each change, not at each probe
             self._told[check.name] = word
             if word == "ok":
                 log.info("Check %r is ok again", check.name)
@@ -196,15 +196,15 @@ class Health:
         return word
 
     async def _call(self, check: _Checked) -> t.Any:
-        """Call a `def` in a thread. One that has not returned since it was called last is not
-        called again: else it had all threads in the end."""
+        """Call a `def` in a thread. While its last call has not returned, it is not called again:
+        one that hangs would block thread after thread."""
         call = self._calls.get(check)
         if not _goes_on(call):
             call = self._calls[check] = asyncio.create_task(asyncio.to_thread(check.func))
         return await outcome(t.cast("asyncio.Task[t.Any]", call))
 
-    async def answer(self, path: str) -> Answer | None:
-        """Return the page at a path, if it is one of ours."""
+    async def page(self, path: str) -> tuple[str, int, dict[str, str]] | None:
+        """Return body, status and headers of the page at `path`; None: it is no page of these."""
         if path == self.live:
             return "ok\n", 200, {"Content-Type": "text/plain; charset=utf-8", **_UNSTORED}
         if path == self.ready:
@@ -215,11 +215,11 @@ class Health:
         return None
 
     async def _view(self) -> t.Any:
-        return await self.answer(request.path)
+        return await self.page(request.path)
 
 
 class _Probes:
-    """Answers probes before the app does."""
+    """The middleware that handles probes before the app sees them."""
 
     def __init__(self, inner: ASGIApp, health: Health, app: Composed) -> None:
         self._inner = inner
@@ -231,9 +231,9 @@ class _Probes:
         path: str = scope.get("path", "").removeprefix(scope.get("root_path", ""))
         if path in self._paths and scope.get("method") in ("GET", "HEAD"):
             async with self._app.app_context():
-                answer = await self._health.answer(path)
-            if answer is not None:
-                text, status, named = answer
+                page = await self._health.page(path)
+            if page is not None:
+                text, status, named = page
                 body = text.encode()
                 lines = {**named, "Content-Length": str(len(body))}
                 headers = latin_lines(lines.items())
@@ -245,7 +245,7 @@ class _Probes:
 
 
 def _goes_on(task: asyncio.Task[t.Any] | None) -> bool:
-    """Say whether a task runs, and on this loop: servers of WSGI have one for each thread."""
+    """Say whether a task is running on this loop: a WSGI server's threads have a loop each."""
     return task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
 
 

@@ -39,7 +39,7 @@ _SIMPLE: tuple[tuple[str, tuple[t.Any, ...], str, str], ...] = (
     ),
     (
         *("PROPAGATE_EXCEPTIONS", (True,)),
-        *("errors are raised to the server, not answered", "leave it out"),
+        *("errors are raised to the server, without a response of the app's", "leave it out"),
     ),
     (
         *("SESSION_COOKIE_SECURE", (False, None)),

@@ -336,7 +336,7 @@ def _obey(
         config.is_followed = True
         stop.set()
 
-    def gone() -> None:
+    def parent_ended() -> None:
         told()
         stop.set()
 
@@ -351,7 +351,7 @@ def _obey(
 
         return call
 
-    commands = {"leave": leave, "gone": gone, "pages": change}
+    commands = {"leave": leave, "ended": parent_ended, "pages": change}
     parent.listen_to({name: on_loop(func) for name, func in commands.items()})
 
 
@@ -366,11 +366,11 @@ class _Telling:
         if scope["type"] != "lifespan":
             return await self.app(scope, receive, send)
 
-        answered = False
+        has_lifespan = False
 
         async def tell(message: Message) -> None:
-            nonlocal answered
-            answered = True
+            nonlocal has_lifespan
+            has_lifespan = True
             if message["type"] == "lifespan.startup.complete":
                 self.parent.tell(up=True)
             await send(message)
@@ -378,7 +378,7 @@ class _Telling:
         try:
             await self.app(scope, receive, tell)
         finally:
-            if not answered:  # it has no lifespan, and is served nevertheless
+            if not has_lifespan:  # it is served nevertheless
                 self.parent.tell(up=True)
 
 

@@ -1,9 +1,9 @@
 """Responses that go on: server-sent events, and JSON one value after the other.
 
 Their sources are iterables, sync or async. The context is kept for them: `request`, `session` and
-`g` work in a generator, and the teardown functions run when it has ended. When the client leaves,
-the generator is cancelled where it waits. No time limit applies to the source, and proxies are
-asked not to collect what is sent.
+`g` work in a generator, and the teardown functions run when it has ended. When the client
+disconnects, the generator is cancelled where it waits. No time limit applies to the source, and
+proxies are asked not to collect what is sent.
 
 *Flask:* has neither. *Source:* WHATWG HTML, "Server-sent events"; RFC 7464.
 """

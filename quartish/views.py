@@ -24,7 +24,7 @@ http_method_funcs: frozenset[str] = frozenset(
 
 
 def survives_disconnect(view: F) -> F:
-    """Let a view finish although its client leaves; an `async def` is cancelled otherwise.
+    """Let a view finish although its client disconnects; an `async def` is cancelled otherwise.
 
     Put it right below the route: `@app.post("/pay")`, `@survives_disconnect`, `async def ...`.
     The response is then not sent, but the hooks run as ever.

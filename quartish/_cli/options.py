@@ -27,7 +27,7 @@ QUART = "0.22.0"
 
 
 class Option(click.Option):
-    """An option that answers to `QUARTISH_` and `QUART_` names where click knows `FLASK_`."""
+    """An option that is also set by `QUARTISH_` and `QUART_` variables, beside click's `FLASK_`."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         prefix, _, command = f"{ctx.auto_envvar_prefix or ''}_".partition("_")

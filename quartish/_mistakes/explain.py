@@ -62,7 +62,7 @@ def _takes_others(case: Case) -> str | None:
     )
 
 
-def _answers_nothing(case: Case) -> str | None:
+def _returns_no_response(case: Case) -> str | None:
     if not case.text.startswith("The view function") or case.view is None:
         return None
     place = place_of(case.view, "view ")
@@ -76,7 +76,7 @@ def _answers_nothing(case: Case) -> str | None:
 _FINDERS: dict[type[BaseException], tuple[Find, ...]] = {
     TypeError: (
         *(awaits_too_much, iterates_otherwise, enters_otherwise, _takes_others),
-        *(awaits_too_little, _answers_nothing),
+        *(awaits_too_little, _returns_no_response),
     ),
     AttributeError: (awaits_too_little,),
     RuntimeError: (runs_in_loop,),

@@ -240,7 +240,7 @@ class Table:
         self._blocking = {entry.path: entry for entry in (*TABLE, *own)}
         names = f"{_STDLIB} {_OTHERS} {_FLASK}".split()
         names += [
-            f"requests.{method}().{name}"  # of an answer that was read
+            f"requests.{method}().{name}"  # of a response that was read
             for method in ("get", "post", "put", "patch", "delete", "head", "options", "request")
             for name in ("json", "raise_for_status", "headers", "text")
         ]

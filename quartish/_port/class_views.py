@@ -1,4 +1,4 @@
-"""Classes that answer requests by their methods: Flask's own, and those of extensions."""
+"""Classes whose methods are views: Flask's own, and those of extensions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXPOSING = {
 
 
 def methods_of(project: Project, name: str, *, inherited: bool = True) -> list[str]:
-    """Return the methods by which a class of the project answers; with `inherited` those of its
+    """Return the methods of a class of the project that are views; with `inherited` those of its
     bases, too."""
     ancestry = project.ancestry(name)
     if "flask.views.MethodView" in ancestry or _resource(ancestry):

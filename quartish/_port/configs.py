@@ -167,7 +167,7 @@ def _look_at(file: str, line: str) -> t.Iterator[tuple[str, str, str]]:
     works = "is a WSGI server: it works, without websockets"
     if "FLASK_ENV" in line:
         cure = "`FLASK_DEBUG=1`, or `quartish run --debug`"
-        yield "flask-env", "`FLASK_ENV` is gone since Flask 2.3", cure
+        yield "flask-env", "`FLASK_ENV` was removed in Flask 2.3", cure
     server = _SERVER.search(line)
     if server and not _INSTALL.search(line):
         yield "server", f"`{server[1]}` {works}", f"`{_hypercorn(line)}`"

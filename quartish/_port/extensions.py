@@ -57,7 +57,7 @@ EXTENSIONS: dict[str, Extension] = {
     "flask_mailman": Extension("Flask-Mailman"),
     "flask_marshmallow": Extension("Flask-Marshmallow"),
     "flask_migrate": Extension("Flask-Migrate"),
-    "flask_minify": Extension("Flask-Minify", hooks="shorten answers on the processor"),
+    "flask_minify": Extension("Flask-Minify", hooks="shorten responses on the processor"),
     "flask_monitoringdashboard": Extension("Flask-MonitoringDashboard", hooks=_DATABASE),
     "flask_openapi3": Extension("flask-openapi3"),
     "flask_principal": Extension("Flask-Principal"),

@@ -47,14 +47,14 @@ RULES: tuple[Rule, ...] = (
             *("flask._compat*", "flask.signals.Namespace", "flask.helpers._PackageBoundObject"),
         ),
         "import load",
-        "`{path}` is inside of Flask, and gone since 2.3",
+        "`{path}` was internal to Flask, and removed in 2.3",
         "use `flask.globals.request_ctx` and `app_ctx`, or `g`",
     ),
     Rule(
         "flask-ext",
         ("flask.ext*",),
         "import",
-        "`flask.ext` is gone since Flask 1.0",
+        "`flask.ext` was removed in Flask 1.0",
         "import the extension by its own name, such as `flask_login`",
     ),
     Rule(
@@ -78,7 +78,7 @@ RULES: tuple[Rule, ...] = (
             *("flask.Blueprint().before_app_first_request", "?bp.before_app_first_request"),
         ),
         "call load",
-        "`before_first_request` is gone since Flask 2.3",
+        "`before_first_request` was removed in Flask 2.3",
         "use `@app.before_serving`, or do it where the app is made",
     ),
     Rule(
@@ -88,7 +88,7 @@ RULES: tuple[Rule, ...] = (
             *("flask.json.JSONEncoder", "flask.json.JSONDecoder"),
         ),
         "import store load",
-        "`{path}` is gone since Flask 2.3",
+        "`{path}` was removed in Flask 2.3",
         "subclass `quartish.json.provider.DefaultJSONProvider`, and set `app.json`",
     ),
     Rule(

@@ -23,7 +23,7 @@ class Index:
         self.extensions = find_extensions(project)
         #: Where functions are put into the environment of templates, or "".
         self.fills_templates = ""
-        #: Whether something of requests' answers is used that httpx's have not.
+        #: Whether something of requests' responses is used that httpx's do not have.
         self.foreign = False
         self.calls: dict[str, list[tuple[Function, Use]]] = {}
         self.references: dict[str, list[tuple[Function, Use]]] = {}

@@ -23,8 +23,8 @@ FIRST = "import quartish.as_flask  # noqa: F401  isort: skip (extensions import 
 _HTTPX = "it asks by httpx now, which knows no proxies by environment but its own"
 _NEEDED = "add httpx to the requirements, and look at what its tests replace"
 _NAMED = re.compile(r"(.+)\.(flask|quart)(?=[.(\[]|$)")
-#: What Quart awaits of an answer.
-_ANSWERS_CALLED, _ANSWERS_READ = ("get_data", "get_json"), ("data", "json")
+#: What Quart awaits of a response.
+_AWAITED_CALLS, _AWAITED_READS = ("get_data", "get_json"), ("data", "json")
 #: What is given a module's name in a string.
 _TAKES_NAMES = ("patch", "patched", "setattr", "delattr", "import_module", "importorskip",
                 "__import__", "find_spec", "import_string", "reload", "resolve_name")  # fmt: skip
@@ -198,7 +198,7 @@ def _drop_awaits(project: Project, changes: dict[str, Changes]) -> t.Iterator[Fi
     is awaited in either colour."""
     for fact, _, use in project.uses():
         if use.awaited and (
-            _quart_awaits(project, use) or (fact.test and _of_answer(project, use))
+            _quart_awaits(project, use) or (fact.test and _of_response(project, use))
         ):
             changes[fact.file].drop_await.add(use.span)
         elif fact.test and use.kind == "call" and _makes_client(use):
@@ -209,16 +209,16 @@ def _drop_awaits(project: Project, changes: dict[str, Changes]) -> t.Iterator[Fi
                 fact.file,
                 1,
                 "plain-tests",
-                "its client is that of `app.async_test_client()`, and is awaited as before; what an"
-                " answer has is not",
-                "look for an `await` before what an answer has, for what it imports of quart, and"
+                "its client is that of `app.async_test_client()`, and is awaited as before; what a"
+                " response has is not",
+                "look for an `await` before what a response has, for what it imports of quart, and"
                 " give `test_request_context` its form as `data=`",
             )
 
 
-def _of_answer(project: Project, use: Use) -> bool:
-    """Say whether this is what Quart's tests await of an answer: its data, its JSON."""
-    names = _ANSWERS_CALLED if use.kind == "call" else _ANSWERS_READ
+def _of_response(project: Project, use: Use) -> bool:
+    """Say whether this is what Quart's tests await of a response: its data, its JSON."""
+    names = _AWAITED_CALLS if use.kind == "call" else _AWAITED_READS
     return all(
         end.rpartition(".")[2] in names and (end.startswith("?") or "test_client()" in end)
         for end in project.expand_all(use.paths)

@@ -58,7 +58,7 @@ def is_alike(use: Use) -> bool:
 
 
 def is_foreign(path: str) -> bool:
-    """Say whether this is a part of requests' answers that httpx's have not."""
+    """Say whether this is a part of requests' responses that httpx's do not have."""
     match = _RESULT.match(path)
     return match is not None and match[1] not in _ATTRIBUTES
 

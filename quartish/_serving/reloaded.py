@@ -1,8 +1,8 @@
 """The side of a process that another one runs: what it was handed, and what it has to say.
 
 `quartish run --reload` and `--workers` run the program again in a process of its own. The two talk
-by lines of JSON over a socket pair. The rule: a child whose parent is gone ends, and one that fails
-says why before it does.
+by lines of JSON over a socket pair. The rule: a child whose parent has ended ends as well, and one
+that fails says why before it does.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Parent:
         return [socket.socket(fileno=number) for number in self.listeners]
 
     def tell(self, **said: t.Any) -> None:
-        """Say something; nothing where the parent is gone."""
+        """Say something, unless the parent has ended."""
         line = json.dumps(said).encode() + b"\n"
         with self._lock:
             try:
@@ -100,7 +100,7 @@ class Parent:
                 self._tell_watched()
 
     def listen_to(self, commands: dict[str, Callable[[], object]]) -> None:
-        """Do what the parent asks for, in a thread; what "gone" names once it is gone."""
+        """Do what the parent asks for, in a thread; call what "ended" names when it has ended."""
         name = "quartish-parent"
         threading.Thread(target=self._obey, args=[commands], name=name, daemon=True).start()
 
@@ -115,7 +115,7 @@ class Parent:
         impatience = threading.Timer(ORPHANED, os._exit, [1])
         impatience.daemon = True
         impatience.start()
-        commands["gone"]()
+        commands["ended"]()
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -135,7 +135,7 @@ async def serve(
         await asyncio.shield(trigger)
         theirs.graceful_timeout = config.graceful_timeout
         if config.is_followed:
-            await _answer_last(config, theirs)
+            await _serve_last(config, theirs)
         if not config.websockets_wait:  # now: who is told by that has to ask another server
             calls.cancel("websocket")
 
@@ -164,7 +164,7 @@ def _count_down(calls: Calls, config: ServerConfig, trigger: asyncio.Future[t.An
         trigger.get_loop().call_later(grace, give_up)
 
 
-async def _answer_last(ours: ServerConfig, theirs: t.Any) -> None:
+async def _serve_last(ours: ServerConfig, theirs: t.Any) -> None:
     """Accept nothing more, and serve what was accepted, with a farewell: Hypercorn itself would
     close connections whose request it has not read yet."""
     loop = asyncio.get_running_loop()

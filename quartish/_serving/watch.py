@@ -206,11 +206,11 @@ class Watcher(threading.Thread):
         self.watched = watched
         now = watched.look()
         before = {**seen, **self._state}
-        gone = {path for path in before.keys() - now.keys() if not os.path.exists(path)}
+        deleted = {path for path in before.keys() - now.keys() if not os.path.exists(path)}
         # What nobody has looked at before has not changed.
         self._state = {
             **now,
-            **{path: before[path] for path in (before.keys() & now.keys()) | gone},
+            **{path: before[path] for path in (before.keys() & now.keys()) | deleted},
         }
         if self._state != now:
             self._wake.set()
@@ -272,6 +272,6 @@ class Notifier:
                     *folders, debounce=100, step=20, stop_event=stop, rust_timeout=1000
                 ):
                     self._wake.set()
-        except Exception:  # no more watches are left to the user, or the folder is gone
+        except Exception:  # the user has no more watches, or the folder was deleted
             self.works = False
             self._wake.set()

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-from .answers import WrongReturn
 from .faults import Fault
 from .faults import Problem
 from .faults import RequestValidationError
@@ -31,6 +30,7 @@ from .marks import Status
 from .marks import typed
 from .messages import Messages
 from .plans import Unresolvable
+from .returns import WrongReturn
 from .views import Typed
 
 __all__ = [

@@ -18,8 +18,6 @@ from werkzeug.routing import UUIDConverter
 
 from .._werkzeug import converters_of
 from ..sansio.app import Core
-from .answers import phrase_of
-from .answers import Returns
 from .codecs import Codec
 from .codecs import codec_of
 from .faults import Fault
@@ -30,6 +28,8 @@ from .marks import operation_of
 from .parameters import NOTHING
 from .parameters import Value
 from .plans import Plan
+from .returns import phrase_of
+from .returns import Returns
 from .schemas import Schema
 from .schemas import Schemas
 from .views import functions_of
@@ -253,17 +253,17 @@ class _Document:
         plan = endpoint.plan
         found: dict[str, Schema] = {}
         status = endpoint.operation.status_code or 200
-        answer: Schema = {}
+        response: Schema = {}
         if plan is not None:
             returns: Returns = plan.returns
             status = returns.status
-            answer["description"] = returns.description or phrase_of(status)
+            response["description"] = returns.description or phrase_of(status)
             if returns.codec is not None:
                 schema = self.schemas.of(returns.codec, "serialization")
-                answer["content"] = {"application/json": {"schema": schema}}
+                response["content"] = {"application/json": {"schema": schema}}
             elif not returns.nothing and returns.text:
-                answer["content"] = {"text/html": {"schema": {"type": "string"}}}
-        found[str(status)] = {"description": phrase_of(status), **answer}
+                response["content"] = {"text/html": {"schema": {"type": "string"}}}
+        found[str(status)] = {"description": phrase_of(status), **response}
         problem = {PROBLEM: {"schema": self.schemas.of(self.problem)}}
         if plan is not None and plan.body:
             for code in (400, 415):

@@ -56,11 +56,6 @@ class Problem(HTTPException):
             told["errors"] = self.errors
         return msgspec.json.encode(told).decode()
 
-    @property
-    def answer(self) -> tuple[str, int, dict[str, str]]:
-        """What a view returns for it where nobody handles it."""
-        return self.get_body(), t.cast(int, self.code), {"Content-Type": PROBLEM}
-
     def get_headers(self, environ: t.Any = None, scope: t.Any = None) -> list[tuple[str, str]]:
         return [("Content-Type", PROBLEM)]
 

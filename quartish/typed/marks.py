@@ -45,7 +45,7 @@ class Parameter(Mark):
             title: A title, for the document.
             description: What it is for, for the document.
             examples: Values that it may have, for the document.
-            deprecated: Whether clients should leave it out.
+            deprecated: Whether clients should no longer send it.
             gt: It is greater than this.
             ge: It is this or greater.
             lt: It is less than this.

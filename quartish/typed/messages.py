@@ -18,7 +18,6 @@ from ..json._long import LONG
 from ..sansio.app import Core
 from ..wrappers.websocket import WebSocketDisconnect
 from .annotations import split
-from .answers import Returns
 from .codecs import Codec
 from .codecs import Refused
 from .codecs import Undecodable
@@ -28,6 +27,7 @@ from .marks import Given
 from .marks import Message
 from .parameters import NOTHING
 from .plans import Plan
+from .returns import Returns
 from .scopes import close_all
 from .scopes import open_all
 
@@ -40,9 +40,9 @@ UNSUPPORTED = 1003
 class Messages(Given, t.Generic[In, Out]):
     """The messages of a websocket, for a view that talks as it likes: `Messages[Order, Receipt]`.
 
-    `async for order in messages` ends when the client leaves. A wrong message is a `WrongMessage`
-    there, and closes the websocket where nobody catches it. In a `def` view all of this goes
-    without `await`.
+    `async for order in messages` ends when the client disconnects. A wrong message is a
+    `WrongMessage` there, and closes the websocket where nobody catches it. In a `def` view all of
+    this goes without `await`.
     """
 
     def __init__(self, websocket: t.Any, codec: Codec, returns: Returns, check: bool) -> None:
@@ -138,8 +138,8 @@ class Messages(Given, t.Generic[In, Out]):
 async def talk(
     plan: Plan, func: t.Any, slots: list[t.Any], values: dict[str, t.Any], app: Core, conn: t.Any
 ) -> t.Any:
-    """Call the view of a websocket: once, or for each message until the client leaves. Return
-    what it returns where nothing is sent of that."""
+    """Call the view of a websocket: once, or for each message until the client disconnects.
+    Return what it returned, unless that was sent as messages."""
     check = app.debug or app.testing
     try:
         if plan.talk is not None:
@@ -147,7 +147,7 @@ async def talk(
             slots[slot] = Messages(conn, codec, returns, check)
         if plan.message is None:
             return await _call(plan, func, slots, values)
-        messages: Messages[t.Any, t.Any] = Messages(conn, plan.message.codec, plan.answers, check)
+        messages: Messages[t.Any, t.Any] = Messages(conn, plan.message.codec, plan.sends, check)
         while not conn.closed:
             try:
                 slots[plan.message.slot] = await messages.read()

@@ -31,7 +31,6 @@ from .annotations import marks_in
 from .annotations import needs_pydantic
 from .annotations import split
 from .annotations import without_none
-from .answers import Returns
 from .bodies import BodyPlan
 from .codecs import Codec
 from .codecs import codec_of
@@ -49,6 +48,7 @@ from .marks import Path
 from .marks import Query
 from .parameters import NOTHING
 from .parameters import Value
+from .returns import Returns
 from .scopes import Argument
 from .scopes import Step
 
@@ -75,9 +75,9 @@ class Plan:
         self.func = func
         self.operation = operation
         self.websocket = websocket
-        #: The message that the view is called for, and the one that it sends.
+        #: The message that the view is called for, and how the message that it returns is written.
         self.message: Value | None = None
-        self.answers: Returns
+        self.sends: Returns
         #: What a view talks by as it likes: its slot, and what reads and writes.
         self.talk: tuple[int, Codec, Returns] | None = None
         self.path: list[Value] = []
@@ -113,7 +113,7 @@ class Plan:
             raise Unresolvable(f"The view {place_of(func)} returns {annotation!r}: {error}") from (
                 error
             )
-        self.answers = self.returns
+        self.sends = self.returns
         if websocket:
             self.returns = Returns(t.Any, None, where)
 

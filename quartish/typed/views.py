@@ -38,8 +38,8 @@ from ..views import View
 from .annotations import has_marks
 from .annotations import hints_of
 from .annotations import innermost
-from .answers import Returns
 from .faults import Fault
+from .faults import PROBLEM
 from .faults import Problem
 from .faults import refused
 from .marks import operation_of
@@ -47,6 +47,7 @@ from .messages import talk
 from .parameters import NOTHING
 from .parameters import read_all
 from .plans import Plan
+from .returns import Returns
 from .scopes import close_all
 from .scopes import close_with
 from .scopes import open_all
@@ -102,7 +103,7 @@ class TypedView:
             plan = self.plans[key]
         return plan
 
-    async def answer(self, values: dict[str, t.Any]) -> t.Any:
+    async def call(self, values: dict[str, t.Any]) -> t.Any:
         """Call the view, and return what Flask makes a response of."""
         ctx: t.Any = find_context()
         conn, app = ctx.conn, ctx.app
@@ -127,7 +128,7 @@ class TypedView:
                 raise refused(faults)
         except Problem as error:
             if ctx.has_request and _is_unhandled(app, conn, error):
-                return error.answer
+                return error.get_body(), error.code, {"Content-Type": PROBLEM}
             raise
         opened: list[t.Any] = []
         try:
@@ -148,7 +149,7 @@ class TypedView:
                 ):
                     rv = await awaited(rv)
             returns: Returns = plan.returns
-            answer = rv if returns.idle else returns.make(rv, app.debug or app.testing)
+            made = rv if returns.idle else returns.make(rv, app.debug or app.testing)
         except BaseException as error:
             if opened:
                 await close_all(opened, error)
@@ -158,13 +159,14 @@ class TypedView:
                 close_with(conn, opened)
             else:
                 await close_all(opened)
-        return answer
+        return made
 
 
 def _is_unhandled(app: Core, conn: t.Any, error: Problem) -> bool:
-    """Say whether an error is its own answer: no handler, no method of the app's has a word in it.
+    """Say whether neither an error handler nor an overridden method of the app sees an error.
 
-    PERF(60 us): to raise it through the flow, and to make a response of Werkzeug's of it.
+    PERF(60 us): such an error is not raised through the flow, and not made a response of
+    Werkzeug's.
     """
     asked: t.Any = app  # each colour has methods of its own
     return (
@@ -207,10 +209,10 @@ def make(app: Core, endpoint: str, func: t.Any) -> t.Any:
     typed = TypedView(endpoint, func)
 
     async def on_loop(**values: t.Any) -> t.Any:
-        return await typed.answer(values)
+        return await typed.call(values)
 
     def in_thread(**values: t.Any) -> t.Any:
-        return drive(typed.answer(values))
+        return drive(typed.call(values))
 
     made: t.Any = functools.wraps(func)(on_loop if is_async_callable(func) else in_thread)
     made.made_of, made.typed_view = func, typed

@@ -5,39 +5,22 @@ from __future__ import annotations
 import io
 import re
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "quartish"
-#: Where a request passes, and what users have of it.
-PACKAGES = [
-    *(
-        "_dispatch",
-        "asgi",
-        "_http",
-        "_concurrency",
-        "wrappers",
-        "sessions",
-        "routing",
-        "templating",
-    ),
-    *("testing", "tasks", "groups", "middleware", "sansio", "_quart"),
-]
-ROOMS = sorted(
-    [
-        *(path for name in PACKAGES for path in (PACKAGE / name).glob("*.py")),
-        *(PACKAGE / name for name in ("_context.py", "_current.py", "wsgi.py")),
-    ]
-)
+ROOMS = sorted(PACKAGE.rglob("*.py"))
 #: What is not written there, and what is.
 WORDS = {
     r"answer(s|ed|ing)?": "response, `Outgoing`, handle",
-    r"clients? (\w+ )?(left|leaves?|gone)": "disconnect",
+    r"clients? (\w+ )?(left|leaves?(?! (out|open))|gone)": "disconnect",
     r"gone": "disconnected, collected",
 }
 
 
+@cache
 def words_of(path: Path) -> str:
     """Return names, comments and texts of a module, names parted at their underscores."""
     source = io.StringIO(path.read_text())

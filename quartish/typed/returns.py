@@ -1,6 +1,7 @@
 """What a typed view returns: written by its type, with the status that annotation or decorator say.
 
-What Flask answers by itself (text, bytes, responses, plain dicts and lists) is left to Flask.
+What Flask makes a response of by itself (text, bytes, responses, plain dicts and lists) is left to
+it.
 """
 
 from __future__ import annotations
@@ -144,11 +145,11 @@ class Returns:
 
 
 def phrase_of(status: int) -> str:
-    """Return the words that stand beside a status."""
+    """Return the reason phrase of a status; "Response" for one that has none."""
     try:
         return http.HTTPStatus(status).phrase
     except ValueError:
-        return "Answer"
+        return "Response"
 
 
 def _data_of(annotation: t.Any) -> t.Any:
