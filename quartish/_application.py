@@ -45,6 +45,7 @@ from .asgi.http import handle_http
 from .asgi.lifespan import ASGILifespan
 from .asgi.lifespan import Phase
 from .asgi.lifespan import Serving
+from .asgi.stopping import cancelled_requests
 from .asgi.websocket import end_websockets
 from .asgi.websocket import handle_websocket
 from .blueprints import T_after_serving
@@ -116,6 +117,8 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
         self.after_serving_funcs: list[AfterServingCallable] = []
         #: Open websockets; they are closed with 1012 at shutdown.
         self.websockets: set[t.Any] = set()
+        #: Requests that have waited for something, and are not over.
+        self.quartish_exchanges: set[t.Any] = set()
         self.quartish_serving_loop: asyncio.AbstractEventLoop | None = None
         self._quartish_background = Tasks(weakref.ref(self))
         self._quartish_serving = Serving(weakref.ref(self))
@@ -384,11 +387,12 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
             raise
 
     async def shutdown(self) -> None:
-        """End serving: websockets are closed (1012), background tasks waited for
-        `BACKGROUND_TASK_SHUTDOWN_TIMEOUT` seconds, then the serving hooks run."""
+        """End serving: websockets are closed (1012), they and requests that were cancelled waited
+        for `DISCONNECT_GRACE` seconds, background tasks `BACKGROUND_TASK_SHUTDOWN_TIMEOUT` seconds,
+        then the serving hooks run."""
         self._quartish_serving.phase = "stopping"
         self.shutdown_event.set()
-        await end_websockets(list(self.websockets), self.config["DISCONNECT_GRACE"])
+        await end_websockets(self, cancelled_requests(self))
         await self._quartish_background.stop(self.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
         try:
             await self._quartish_serving.stop()

@@ -237,6 +237,7 @@ class LiveApp(AppLike, t.Protocol):
 
     websocket_class: t.Any
     websockets: set[t.Any]
+    quartish_exchanges: set[t.Any]
     app_ctx_globals_class: t.Any
     error_handler_spec: t.Any
     teardown_appcontext_funcs: t.Any

@@ -156,16 +156,19 @@ class HttpExchange(Exchange):
     outgoing: Outgoing | None
     cancels: int
     lane: Lane | None
-    #: The tasks of all requests that the server waits for when it stops (Hypercorn only).
-    calls: set[asyncio.Task[t.Any]] | None = None
+    #: The requests of which this is one: those that Hypercorn waits for when it stops, or under
+    #: another server the app's `quartish_exchanges`.
+    calls: set[Exchange] | None = None
 
     def note_task(self) -> None:
         self.task: asyncio.Task[t.Any] | None = asyncio.current_task()  # `super`, without a call
-        stream = getattr(self.send, "__self__", None)
-        if self.calls is None and hasattr(stream, "context"):  # it may be Hypercorn's
-            self.calls = calls_of(stream)
-            if self.calls is not None:
-                self.calls.add(t.cast("asyncio.Task[t.Any]", self.task))
+        if self.calls is None:
+            stream = getattr(self.send, "__self__", None)
+            if hasattr(stream, "context"):  # it may be Hypercorn's
+                self.calls = calls_of(stream)
+            if self.calls is None:
+                self.calls = self.app.quartish_exchanges
+            self.calls.add(self)
 
     def expect_body(self) -> None:
         """Make the body, if the headers announce one."""
@@ -198,7 +201,7 @@ class HttpExchange(Exchange):
                 await self.inbox.drain()
         finally:
             if self.calls is not None:
-                self.calls.discard(t.cast("asyncio.Task[t.Any]", self.task))
+                self.calls.discard(self)
             await self.close()
 
     async def in_task(

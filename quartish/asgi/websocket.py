@@ -69,7 +69,7 @@ async def handle_websocket(
     await receive()  # websocket.connect
     server: t.Any = getattr(getattr(send, "__self__", None), "context", None)
     if server is not None:  # it may be Hypercorn
-        when_it_stops(app, server, partial(_end_all, app))
+        when_it_stops(app, server, partial(end_websockets, app))
     websocket = app.websocket_class.quartish_from_scope(scope)
     hand_down(app, websocket)
     if app.plain or not flow.plan.makes_context:
@@ -100,19 +100,16 @@ async def handle_websocket(
         await exchange.close()
 
 
-async def end_websockets(exchanges: t.Iterable[WebsocketExchange], grace: float) -> None:
-    """Close websockets because the server stops; wait up to `grace` seconds for their handlers."""
-    tasks: set[asyncio.Task[t.Any]] = set()
-    for exchange in exchanges:
+async def end_websockets(app: LiveApp, others: t.Iterable[asyncio.Task[t.Any]] = ()) -> None:
+    """Close websockets because the server stops; wait up to `DISCONNECT_GRACE` seconds for their
+    handlers, and for `others`."""
+    tasks = {task for task in others if task is not asyncio.current_task()}
+    for exchange in list(app.websockets):
         exchange.shut_down()
         if exchange.task is not None and exchange.task is not asyncio.current_task():
             tasks.add(exchange.task)
     if tasks:
-        await asyncio.wait(tasks, timeout=grace)
-
-
-async def _end_all(app: LiveApp) -> None:
-    await end_websockets(list(app.websockets), app.config["DISCONNECT_GRACE"])
+        await asyncio.wait(tasks, timeout=app.config["DISCONNECT_GRACE"])
 
 
 class WebsocketExchange(Exchange):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import typing as t
 
 import pytest
@@ -14,6 +15,7 @@ from quartish.signals import appcontext_pushed
 from quartish.signals import got_serving_exception
 from quartish.testing.app import LifespanError
 from tests._peer import settled
+from tests._scripted import HttpPeer
 from tests._scripted import Peer
 from tests._scripted import WebsocketPeer
 
@@ -215,6 +217,101 @@ async def test_websockets_have_ended_before_the_rest_is_taken_down(colour: App) 
         await peer.until(1)
         await test_app.shutdown()
     assert names(log) == ["teardown", *DOWN] and peer.code == 1012
+
+
+@pytest.mark.parametrize("path", ["/view", "/sync", "/stream", "/pieces", "/def"])
+async def test_requests_that_the_server_cancels_have_ended_before_it_goes_on(
+    colour: App, path: str
+) -> None:
+    """uvicorn ends its process as soon as the shutdown has ended."""
+    app = colour("app")
+    log: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def pieces() -> t.Iterator[bytes]:
+        try:
+            yield b"begun"
+            begun.set()
+            while True:
+                go_on.wait(5)
+                yield b"more"
+        finally:
+            log.append("closed")
+
+    @app.get("/view")
+    async def view() -> None:
+        try:
+            begun.set()
+            await asyncio.sleep(60)
+        finally:
+            for _ in range(50):
+                await asyncio.sleep(0)
+            log.append("closed")
+
+    @app.get("/sync")
+    def sync() -> str:
+        begun.set()
+        go_on.wait(5)
+        log.append("closed")
+        return "done"
+
+    @app.get("/stream")
+    async def stream() -> t.Any:
+        async def generate() -> t.AsyncIterator[bytes]:
+            try:
+                yield b"begun"
+                begun.set()
+                await asyncio.sleep(60)
+            finally:
+                for _ in range(50):
+                    await asyncio.sleep(0)
+                log.append("closed")
+
+        return generate()
+
+    @app.get("/pieces")
+    async def of_async() -> t.Any:
+        return pieces()
+
+    @app.get("/def")
+    def of_def() -> t.Any:
+        return pieces()
+
+    @app.after_serving
+    async def after() -> None:
+        log.append("after")
+
+    await app.startup()
+    async with HttpPeer(app, path) as peer:
+        await asyncio.to_thread(begun.wait, 5)
+        peer.task.cancel()
+        asyncio.get_running_loop().call_later(0.01, go_on.set)
+        await app.shutdown()
+        assert log == ["closed", "after"]
+    assert isinstance(peer.error, asyncio.CancelledError)
+    assert not app.quartish_exchanges
+
+
+async def test_a_request_that_goes_on_is_not_waited_for_without_end(colour: App) -> None:
+    """Neither one that was cancelled, longer than `DISCONNECT_GRACE`, nor one that was not."""
+    app = colour("app")
+    app.config["DISCONNECT_GRACE"] = 0.01
+    begun, go_on = threading.Event(), threading.Event()
+
+    @app.get("/")
+    def view() -> str:
+        begun.set()
+        go_on.wait(5)
+        return "done"
+
+    async with HttpPeer(app) as first, HttpPeer(app) as second:
+        await asyncio.to_thread(begun.wait, 5)
+        await app.shutdown()
+        first.task.cancel()
+        await app.shutdown()
+        assert not first.task.done() and not second.task.done()
+        go_on.set()
+    assert isinstance(first.error, asyncio.CancelledError) and second.body == b"done"
 
 
 async def test_the_test_app_gives_a_client(colour: App) -> None:

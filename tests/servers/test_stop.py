@@ -61,6 +61,15 @@ async def stream():
             print("closed stream", flush=True)
     return pieces()
 
+@app.get("/pieces")
+def pieces():
+    try:
+        while True:
+            yield b"tick"
+            time.sleep(0.05)
+    finally:
+        print("closed pieces", flush=True)
+
 @app.websocket("/ws")
 async def ws():
     await websocket.accept()
@@ -144,26 +153,27 @@ async def stop(name: str, program: subprocess.Popen[str], place: str) -> None:
                     return closed.rcvd.code if closed.rcvd else None
             return None
 
-        asked = [get(path) for path in ("/slow", "/sync", "/never", "/stream")]
+        asked = [get(path) for path in ("/slow", "/sync", "/never", "/stream", "/pieces")]
         tasks = [asyncio.create_task(each) for each in (*asked, talk())]
         await asyncio.sleep(0.6)
         began = time.monotonic()
         program.send_signal(signal.SIGTERM)
         status = await asyncio.to_thread(program.wait, 30)
         seconds = time.monotonic() - began
-        slow, sync, never, stream, code = await asyncio.gather(*tasks)
+        slow, sync, never, stream, pieces, code = await asyncio.gather(*tasks)
     output = t.cast(t.Any, program.stdout).read()
     assert slow == sync == (200, "done"), output
     assert (never == "cut off" or never[0] == 500) and stream == "cut off", output  # type: ignore[index]
+    assert pieces == "cut off", output
     assert seconds < GRACE + 2, output  # one of them for a machine that does something else
     if name == "granian":  # the command kills its worker after the grace, and closes no websocket
         return
     # The command raises the signal again when all is done.
     assert status == (-signal.SIGTERM if name == "uvicorn" else 0), output
     assert code == 1012, output
-    told = ("cancelled ws", "cancelled never", "closed stream", "after serving")
+    told = ("cancelled ws", "cancelled never", "closed stream", "closed pieces", "after serving")
     for each in told:
         assert output.count(each) == 1, output
     line = "The response of view 'stream' [GET /stream] was cut off: the server cancelled it"
-    if name != "hypercorn":  # which drops tasks while it goes down
-        assert output.count(line) == 1, output
+    assert output.count(line) == 1, output
+    assert output.index("closed pieces") < output.index("after serving"), output
