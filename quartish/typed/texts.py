@@ -19,7 +19,8 @@ _WORDS = {
     **dict.fromkeys(("off", "no", "n", "f"), False),
 }
 _NUMBERS = (int, float, decimal.Decimal)
-_NUMBER = re.compile(r"(?P<sign>[+-]?)(?:0*(?P<whole>\d+(?:\.\d*)?)|(?P<part>\.\d+))", re.ASCII)
+# Possessive: a client sends as many zeros as it likes.
+_NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*+)(?P<part>(?:\.\d*+)?)", re.ASCII)
 _CLOCK = re.compile(
     r"(?P<before>(?:\d{4}-\d\d-\d\d[Tt ])?\d\d:\d\d)(?P<zone>(?:[Zz]|[+-]\d\d:\d\d)?)", re.ASCII
 )
@@ -32,9 +33,10 @@ def reworded(text: str, annotation: t.Any) -> t.Any:
     if bool in kinds and said.lower() in _WORDS:
         return _WORDS[said.lower()]
     if any(isinstance(one, type) and issubclass(one, _NUMBERS) for one in kinds if one is not bool):
-        if match := _NUMBER.fullmatch(said):
+        match = _NUMBER.fullmatch(said)
+        if match and (match["whole"] or len(match["part"]) > 1):
             sign = "-" if match["sign"] == "-" else ""
-            return sign + (match["whole"] or f"0{match['part']}")
+            return sign + (match["whole"].lstrip("0") or "0") + match["part"]
     if datetime.datetime in kinds or datetime.time in kinds:
         if match := _CLOCK.fullmatch(said):
             return f"{match['before']}:00{match['zone']}"

@@ -16,6 +16,7 @@ from quartish.typed import Body
 from quartish.typed import Form
 from quartish.typed import Query
 from quartish.typed import typed
+from tests.security._ways import at_once
 from tests.typed._ways import faults
 from tests.typed._ways import FORM
 from tests.typed._ways import JSON
@@ -111,6 +112,19 @@ REFUSED: list[tuple[t.Any, str]] = [
 def test_what_says_nothing(kind: t.Any, text: str) -> None:
     app, _ = seen_by(kind, Query())
     assert faults(WAY.get(app, "/", f"x={text}"))
+
+
+@pytest.mark.parametrize("mark", [Query(), Form()], ids=["query", "form"])
+def test_a_number_of_zeros_takes_no_longer(mark: t.Any) -> None:
+    """16,000 in a query took seconds, the 400,000 of a form an hour."""
+    app, _ = seen_by(int, mark)
+    zeros = "0" * (15_000 if isinstance(mark, Query) else 400_000)
+    for end in ("x", ".0x", "."):
+        with at_once(0.5):
+            if isinstance(mark, Query):
+                WAY.get(app, "/", f"x={zeros}{end}")
+            else:
+                WAY.post(app, "/", f"x={zeros}{end}".encode(), FORM)
 
 
 @pytest.mark.parametrize("mark", [Body(), Form()], ids=["body", "form"])
