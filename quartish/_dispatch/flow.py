@@ -47,12 +47,10 @@ from .._http.outgoing import close_response
 from .._http.outgoing import Outgoing
 from .._mistakes.explain import explain
 from ..sansio.app import Core
-from ..signals import appcontext_tearing_down
 from .direct import direct_outgoing
 from .errors import failed_response
 from .errors import propagates
 from .errors import UNREADABLE
-from .hooks import collect
 from .hooks import functions_of
 from .hooks import goes_apart
 from .hooks import itself
@@ -70,6 +68,8 @@ from .plan import HTTP
 from .plan import Kind
 from .plan import Plan
 from .plan import WEBSOCKET
+from .teardown import teardown_app
+from .teardown import teardown_connection
 from .websocket import beside_cancellations
 from .websocket import is_over
 
@@ -433,6 +433,9 @@ class Flow:
 
     # --- the end --------------------------------------------------------------------------
 
+    teardown_connection = teardown_connection
+    teardown_app = teardown_app
+
     async def end(self, ctx: AppContext) -> None:
         """End a context, whether or not the request was cancelled. What a teardown function raises
         is logged, or raised when testing. The response is sent nevertheless. *Flask:* it is not."""
@@ -455,39 +458,6 @@ class Flow:
             )
         if lane is not None:
             lane.spared = False
-
-    async def teardown_connection(self, ctx: AppContext, exc: BaseException | None) -> None:
-        errors: list[BaseException] = []
-        if self.plan.teardown:
-            for func in functions_of(self.plan.teardown, ctx):
-                await self._tear_down(ctx, errors, func, exc)
-        if self.plan.kind.tearing_down.receivers:
-            await collect(errors, self.send(self.plan.kind.tearing_down, exc=exc))
-        if errors:
-            raise errors[0]
-
-    async def teardown_app(self, ctx: AppContext, exc: BaseException | None) -> None:
-        errors: list[BaseException] = []
-        for func in self.app.teardown_appcontext_funcs[:: -1 if self.plan.plain else 1]:  # as Quart
-            await self._tear_down(ctx, errors, func, exc)
-        if appcontext_tearing_down.receivers:
-            await collect(errors, self.send(appcontext_tearing_down, exc=exc))
-        if errors:
-            raise errors[0]
-
-    async def _tear_down(
-        self,
-        ctx: AppContext,
-        errors: list[BaseException],
-        func: t.Callable[..., t.Any],
-        exc: BaseException | None,
-    ) -> None:
-        try:
-            rv = self.call(ctx, func, exc)
-            if rv is not None:
-                await (awaited(rv) if type(rv) is CoroutineType else settled(rv))
-        except Exception as error:
-            errors.append(error)
 
     async def send(self, signal: Signal, **kwargs: t.Any) -> None:
         """Send a signal with the app as its sender; async receivers are awaited."""
