@@ -8,76 +8,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-import re
 import typing as t
 
 import pytest
-import quart
 
-import quartish
-import quartish.quart
 from tests.differential import test_requests
 from tests.differential import test_routes
-from tests.differential._beside import Client
-from tests.differential._beside import differing
-from tests.differential._beside import play
-from tests.differential._beside import Script
+from tests.differential._awaiting import assert_same
 from tests.differential._beside import Side
-from tests.differential._beside import TIMES
-
-#: What both say in other words.
-TEXTS = [
-    (re.compile(pattern, re.DOTALL), replacement)
-    for pattern, replacement in [
-        (r"External must be True for scheme usage", "scheme"),
-        (r"When specifying '_scheme', '_external' must be True\.", "scheme"),
-        (r"Not within an? (app|request) context", "context"),
-        (r"Working outside of \w+ context[^']*", "context"),
-        (r"Unable to create a url adapter[^\"']*config variable\.", "adapter"),
-        (r"Unable to build URLs outside.*as needed\.", "adapter"),
-        (r"Exception on (request )?(/\S*( \S+)? \[\w+\]|[A-Z]+ /[^']*)", "failed"),
-    ]
-]
-
-
-class AwaitingClient(Client):
-    def open(self, path: str = "/", **options: t.Any) -> t.Any:
-        async def ask() -> t.Any:
-            response = await self.real.open(path, **options)
-            return response, await response.get_data()
-
-        try:
-            response, body = asyncio.run(ask())
-        except Exception as error:
-            self._side.tell(path, error)
-            return error
-        self._side.tell(path, response.status, sorted(self.lines(response)), body)
-        return response
-
-
-class AwaitingSide(Side):
-    client_class = AwaitingClient
-
-
-def told(line: t.Any) -> str:
-    text = repr(line).replace('"', "'")
-    for pattern, replacement in TEXTS:
-        text = pattern.sub(replacement, text)
-    if "teardown" in text or "tearing_down" in text:
-        text = text.partition("{'exc'")[0].partition(", [")[0]
-    return text
-
-
-def assert_same(script: Script, cases: int) -> None:
-    shown: list[str] = []
-    for number in range(cases * TIMES):
-        views = ("async", "def")[number % 2]
-        real = AwaitingSide(quart, quart.Quart, views)
-        ours = AwaitingSide(quartish.quart, quartish.Quart, views)
-        expected, got = [[told(x) for x in play(script, side, number)] for side in (real, ours)]
-        if got != expected and len(shown) < 5:
-            shown.append(differing(f"script {number}, {views}", expected, got))
-    assert not shown, "\n\n".join(shown)
 
 
 def build_urls(side: Side, r: random.Random) -> None:
