@@ -1,6 +1,7 @@
 """The body of a request: decoded by its Content-Type, whatever the colour of the request.
 
 JSON of more than 128 kB goes by the app's own provider, which lets other requests have their turn.
+MessagePack of more than 32 kB is read off the loop likewise, and so is what is made of either.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ import codecs
 import typing as t
 
 from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from .._concurrency.coroutines import awaited
 from ..json._long import LONG
+from . import packed
 from .annotations import is_struct
 from .annotations import split
 from .annotations import without_none
+from .codecs import apart
+from .codecs import from_long_msgpack
 from .codecs import Refused
 from .codecs import Undecodable
 from .faults import Fault
@@ -97,9 +102,16 @@ class BodyPlan:
                 value = await _of(request.get_json(force=True))
             except BadRequest as error:
                 raise UndecodableBody(f"The body is no {mimetype}.") from error
-            return whole.codec.from_object(value, "body")
+            return await apart(whole.codec.from_object, value, "body")
         if mimetype in _MSGPACK:
             data = await _of(request.get_data())
+            if len(data) > packed.LONG:
+                most = request.max_json_parts
+                try:
+                    return await apart(from_long_msgpack, whole.codec, data, most, "body")
+                except packed.TooManyParts as error:
+                    said = f"The MessagePack has {error} (MAX_JSON_PARTS)."
+                    raise RequestEntityTooLarge(said) from error
             return whole.codec.from_msgpack(data, "body") if data else self._nothing(whole, faults)
         if mimetype in _FORMS and whole.fields:
             form, files = await _of(request.form), await _of(request.files)

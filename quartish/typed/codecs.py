@@ -10,9 +10,11 @@ import decimal
 import functools
 import itertools
 import typing as t
+from asyncio import _get_running_loop
 
 import msgspec
 
+from .._current import find_context
 from .annotations import needs_pydantic
 from .annotations import parts_of
 from .faults import Fault
@@ -20,6 +22,8 @@ from .faults import fault_of
 from .faults import faults_of_model
 from .faults import MOST
 from .fields import fields_of
+from .packed import check_parts
+from .packed import loads_long
 from .search import Search
 from .search import SEARCHED
 from .search import Shape
@@ -31,6 +35,10 @@ from .texts import reworded
 _DECODING = (msgspec.DecodeError, RecursionError, ValueError, TypeError)
 #: What msgspec says of a float in the place of another number.
 _FLOAT = "got `float`"
+#: Items of a list that are looked at at once, as nothing else runs meanwhile.
+_STEP = 1000
+#: Faults of a model's that are made words of at once: 5 us each, and nothing else runs.
+_FEW = 1000
 
 
 class Undecodable(Exception):
@@ -80,6 +88,9 @@ class StructCodec:
             msgspec.convert, type=annotation, dec_hook=take_own
         )
         self._read: t.Any = functools.partial(self._convert, strict=False)
+        #: In JSON the names of an object are text, whatever the keys of the dict are.
+        self._of_json: t.Any = functools.partial(self._convert, str_keys=True)
+        self._is_list = t.get_origin(annotation) is list
         self._text = annotation is str
         #: What `from_text` begins with, for who does the rest where it raises.
         self.read_text: t.Any = str if self._text else self._read
@@ -101,7 +112,7 @@ class StructCodec:
             if _FLOAT in str(error):
                 value = _with_integers(value)
                 try:
-                    return self._convert(value)
+                    return self._of_json(value)
                 except msgspec.ValidationError:
                     pass
             raise Refused(self._faults(value, where, [], error, True)) from error
@@ -136,7 +147,10 @@ class StructCodec:
 
     def from_object(self, value: t.Any, where: str) -> t.Any:
         try:
-            made = self._convert(value)
+            if self._is_list and type(value) is list:
+                made = [one for step in _steps(value) for one in self._of_json(step)]
+            else:
+                made = self._of_json(value)
         except msgspec.ValidationError as error:
             raise Refused(self._faults(value, where, [], error, True)) from error
         return self._finite(made, where, []) if self._decimals else made
@@ -207,17 +221,18 @@ class ModelCodec:
 
         self.annotation = annotation
         self.adapter: t.Any = pydantic.TypeAdapter(annotation)
-        self._error: type[Exception] = pydantic.ValidationError
+        self._error: t.Any = pydantic.ValidationError
         self._to_json: t.Callable[..., bytes] = pydantic_core.to_json
 
     def from_json(self, data: bytes, where: str) -> t.Any:
         try:
             return self.adapter.validate_json(data)
         except self._error as error:
-            first = t.cast(t.Any, error).errors(include_url=False, include_context=False)[0]
-            if first["type"] == "json_invalid":
-                raise Undecodable(first["msg"]) from error
-            raise Refused(faults_of_model(error, where, [])) from error
+            if error.error_count() == 1:
+                [first] = error.errors(include_url=False, include_context=False)
+                if first["type"] == "json_invalid":
+                    raise Undecodable(first["msg"]) from error
+            raise Refused(self._faults(error, where, [], data)) from error
 
     def from_msgpack(self, data: bytes, where: str) -> t.Any:
         try:
@@ -230,7 +245,7 @@ class ModelCodec:
         try:
             return self.adapter.validate_python(value)
         except self._error as error:
-            raise Refused(faults_of_model(error, where, path)) from error
+            raise Refused(self._faults(error, where, path)) from error
 
     def from_object(self, value: t.Any, where: str) -> t.Any:
         try:
@@ -240,8 +255,25 @@ class ModelCodec:
             try:
                 data = self._to_json(value, inf_nan_mode="constants")
             except ValueError:  # bytes of MessagePack
-                raise Refused(faults_of_model(error, where, [])) from error
+                raise Refused(self._faults(error, where, [])) from error
             return self.from_json(data, where)
+
+    def _faults(
+        self, error: t.Any, where: str, path: list[str | int], data: bytes | None = None
+    ) -> list[Fault]:
+        """Return what pydantic tells of. It tells of all or none: of too many, only those are told
+        that the beginning of each list of the JSON has."""
+        count = error.error_count()
+        if count > _FEW and data is not None:
+            try:
+                self.adapter.validate_json(self._to_json(_beginning(msgspec.json.decode(data))))
+            except self._error as fewer:
+                error = fewer
+            except _DECODING:
+                pass
+        if error.error_count() > _FEW or (count > _FEW and data is None):
+            return [Fault(where, path, "other values", f"{count} values are not what this takes.")]
+        return faults_of_model(error, where, path)
 
     def from_own(self, value: t.Any) -> t.Any:
         return self.adapter.validate_python(value, from_attributes=True)
@@ -254,6 +286,25 @@ class ModelCodec:
 
     def check(self, value: t.Any) -> None:
         self.adapter.validate_python(self.adapter.dump_python(value, warnings=False))
+
+
+def from_long_msgpack(codec: Codec, data: bytes, most: int | None, where: str) -> t.Any:
+    """Do what `codec.from_msgpack` does in small steps. Raises TooManyParts where there are more
+    than `most` lists and maps in it."""
+    try:
+        check_parts(data, most)
+        value = loads_long(data, _decode_msgpack)
+    except _DECODING as error:
+        raise Undecodable(_told(error)) from error
+    return codec.from_object(value, where)
+
+
+async def apart(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+    """Call what takes long: off the loop, where it is called on one."""
+    ctx: t.Any = find_context()
+    if _get_running_loop() is None or ctx is None:
+        return func(*args)
+    return await ctx.app.to_file_thread(func, *args)
 
 
 def codec_of(annotation: t.Any) -> Codec:
@@ -294,6 +345,20 @@ def _not_finite(value: t.Any, path: list[str | int]) -> t.Iterator[list[str | in
             yield from _not_finite(getattr(value, name, None), [*path, name])
 
 
+def _steps(value: list[t.Any]) -> t.Iterator[list[t.Any]]:
+    """Iterate over pieces of a list; an empty one has one."""
+    return (value[at : at + _STEP] for at in range(0, len(value) or 1, _STEP))
+
+
+def _beginning(value: t.Any) -> t.Any:
+    """Return decoded JSON with the beginning of each list."""
+    if type(value) is list:
+        return [_beginning(one) for one in value[:MOST]]
+    if type(value) is dict:
+        return {key: _beginning(one) for key, one in value.items()}
+    return value
+
+
 def _with_integers(value: t.Any) -> t.Any:
     """Return decoded JSON with an int for each float that is one: to JSON Schema 1.0 is an integer,
     to msgspec it is not."""
@@ -308,6 +373,9 @@ def _with_integers(value: t.Any) -> t.Any:
 
 def _refuse_ext(code: int, data: memoryview) -> t.NoReturn:
     raise ValueError(f"An extension type is in it, {code}")
+
+
+_decode_msgpack = msgspec.msgpack.Decoder(ext_hook=_refuse_ext).decode
 
 
 def _told(error: BaseException) -> str:

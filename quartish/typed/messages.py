@@ -17,8 +17,10 @@ from ..json._long import has_more_parts
 from ..json._long import LONG
 from ..sansio.app import Core
 from ..wrappers.websocket import WebSocketDisconnect
+from . import packed
 from .annotations import split
 from .codecs import Codec
+from .codecs import from_long_msgpack
 from .codecs import Refused
 from .codecs import Undecodable
 from .faults import words_of
@@ -99,7 +101,7 @@ class Messages(Given, t.Generic[In, Out]):
             raise WrongMessage(f"This takes {taken}.", close_code=UNSUPPORTED)
         on_loop = _get_running_loop() is not None
         try:
-            if len(data) <= LONG:
+            if len(data) <= (packed.LONG if self._binary else LONG):
                 return t.cast(In, self._decode(data, None))
             ctx = find_context()
             most = None if ctx is None else ctx.app.config["MAX_JSON_PARTS"]
@@ -117,7 +119,12 @@ class Messages(Given, t.Generic[In, Out]):
 
     def _decode(self, data: str | bytes, most: int | None) -> t.Any:
         if isinstance(data, bytes):
-            return self._codec.from_msgpack(data, "message")
+            if len(data) <= packed.LONG:
+                return self._codec.from_msgpack(data, "message")
+            try:
+                return from_long_msgpack(self._codec, data, most, "message")
+            except packed.TooManyParts as error:
+                raise Undecodable(f"It has {error} (MAX_JSON_PARTS).") from error
         if most is not None and has_more_parts(data, most):
             raise Undecodable(f"It has more than {most} lists and objects (MAX_JSON_PARTS).")
         return self._codec.from_json(data.encode(errors="surrogatepass"), "message")

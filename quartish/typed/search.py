@@ -1,12 +1,14 @@
 """The search for every fault of a value that msgspec has refused: it tells of the first alone.
 
-The rule: it is bounded, by how many values are looked at and how many faults are told.
+The rule: it is bounded, by how many values are looked at, for how long, and how many faults are
+told.
 """
 
 from __future__ import annotations
 
 import functools
 import typing as t
+from time import thread_time
 
 import msgspec
 from werkzeug.datastructures import FileStorage
@@ -22,6 +24,8 @@ from .fields import fields_of
 
 #: Values that are looked at one by one for more faults than the first.
 SEARCHED = 1000
+LONGEST = 0.01
+"""Seconds of the processor's for which they are looked at: each is read with all that is in it."""
 
 
 class Shape:
@@ -57,13 +61,16 @@ class Search:
         self.strict = strict
         self.found: list[Fault] = []
         self._left = SEARCHED
+        self._until = thread_time() + LONGEST
 
     def look(self, value: t.Any, shape: Shape, path: list[str | int]) -> None:
         self._left -= 1
-        if self._left < 0 or len(self.found) >= MOST:
+        if self._left < 0 or len(self.found) >= MOST or thread_time() > self._until:
             return
         try:
-            msgspec.convert(value, shape.annotation, strict=self.strict, dec_hook=take_own)
+            msgspec.convert(
+                value, shape.annotation, strict=self.strict, str_keys=True, dec_hook=take_own
+            )
             return
         except msgspec.ValidationError as error:
             refused = error

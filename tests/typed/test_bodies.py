@@ -20,6 +20,7 @@ from quartish.typed import Form
 from quartish.typed import Problem
 from quartish.typed import Query
 from quartish.typed import RequestValidationError
+from tests.typed._models import ModelOrder
 from tests.typed._models import ORDERS
 from tests.typed._models import StructOrder
 from tests.typed._ways import each_way
@@ -103,6 +104,47 @@ def test_long_json_goes_by_the_apps_provider(way: Way) -> None:
     assert faults(way.post(app, "/", long)) == [
         ("body", ["lines", 0, "quantity"], "int >= 1"),
     ]
+
+
+@each_way
+def test_long_messagepack_is_read_in_steps(way: Way) -> None:
+    app = way.app(MAX_JSON_PARTS=2_000)
+    way.add(app, "/", taking(StructOrder), "POST")
+    kind = "application/msgpack"
+    order = {"name": "x" * 40_000, "lines": [{"sku": "a" * 20, "quantity": 1}] * 1_000}
+    assert said(way.post(app, "/", msgspec.msgpack.encode(order), kind)) == order
+    order["lines"] = [{"sku": "a" * 20, "quantity": 1}] * 2_000
+    assert way.post(app, "/", msgspec.msgpack.encode(order), kind).status == 413
+    assert way.post(app, "/", b"\xdd\0\0\xff\xff" + b"\1" * 60_000, kind).status == 400
+    assert way.post(app, "/", b"\x91" * 60_000, kind).status == 400
+    order["lines"] = [{"sku": "a", "quantity": 0}]
+    assert faults(way.post(app, "/", msgspec.msgpack.encode(order), kind)) == [
+        ("body", ["lines", 0, "quantity"], "int >= 1"),
+    ]
+
+
+@each_way
+@pytest.mark.parametrize("size", [10, 20_000])
+def test_names_of_long_json_are_keys_of_any_kind(way: Way, size: int) -> None:
+    app = way.app()
+    way.add(app, "/", taking(dict[int, int]), "POST")
+    numbers = {str(number): number for number in range(size)}
+    assert said(way.post(app, "/", numbers)) == numbers
+    assert faults(way.post(app, "/", {**numbers, "5": "x"})) == [("body", ["5"], "int")]
+
+
+@each_way
+def test_faults_of_a_model_are_told_in_part(way: Way) -> None:
+    """As words of all of them are made at one go: a few are looked for again."""
+    app = way.app()
+    way.add(app, "/", taking(ModelOrder), "POST")
+    line = {"sku": "a", "quantity": 0}
+    found = faults(way.post(app, "/", {"name": "x", "lines": [line] * 5_000}))
+    assert found[:1] == [("body", ["lines", 0, "quantity"], "greater than or equal to 1")]
+    assert len(found) == 100
+    lines = [{**line, "quantity": 1}] * 100 + [line] * 2_000
+    reply = said(way.post(app, "/", {"name": "x", "lines": lines}))
+    assert reply["errors"][0]["detail"] == "2000 values are not what this takes."
 
 
 @each_way

@@ -151,6 +151,7 @@ WRONG: list[tuple[str | bytes, int, str]] = [
     # What it says depends on how deep a Python goes.
     ("[" * 5000, 1007, "The message is no JSON: I"),
     ("[" * 200_000, 1007, "The message is no JSON: It has more than "),
+    (b"\xdc\xff\xff" + b"\x90" * 65_535, 1007, "The message is no MessagePack: It has more than "),
     ('{"sku": "' + "é" * 70_000 + '", "quantity": "x"}', 1007, "quantity: Expected `int`"),
     ('{"%s": 1}' % ("é" * 500), 1007, "sku: It is required."),
 ]
