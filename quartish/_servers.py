@@ -33,6 +33,8 @@ Trigger = Callable[[], Awaitable[object]]
 
 #: Seconds after the grace in which a server has to end by itself.
 AND_A_BIT = 1.0
+#: Bytes that become a megabyte at most.
+INFLATED_AT_ONCE = 1024
 #: Granian asks for as many waiting connections at least.
 LEAST_BACKLOG = 128
 SERVICE_RESTART = 1012
@@ -181,6 +183,50 @@ def _let_connections_end_badly() -> None:
         module.TCPServer = Connection
 
 
+def bound_what_is_inflated(most: int) -> None:
+    """Let Hypercorn's websockets inflate no more of a message than it may have: all that has come
+    was inflated before it was measured, 64 MB of 64 kB, and so was all that came after that.
+
+    *Source:* RFC 7692, section 8.
+    """
+    from hypercorn.protocol import ws_stream
+    from wsproto.extensions import PerMessageDeflate
+    from wsproto.frame_protocol import CloseReason
+
+    class Bounded(PerMessageDeflate):
+        #: Bytes of the message until now; and whether a ping or its like comes between.
+        inflated = 0
+        between = False
+
+        def frame_inbound_header(self, proto: t.Any, opcode: t.Any, *said: t.Any) -> t.Any:
+            self.between = opcode.iscontrol()
+            return super().frame_inbound_header(proto, opcode, *said)
+
+        def frame_inbound_payload_data(self, proto: t.Any, data: bytes) -> bytes | CloseReason:
+            if self.between:
+                return data
+            pieces = []
+            for at in range(0, len(data), INFLATED_AT_ONCE):
+                if self.inflated > most:  # Hypercorn sees that, too, and closes with 1009
+                    break
+                piece = data[at : at + INFLATED_AT_ONCE]
+                found = super().frame_inbound_payload_data(proto, piece)
+                if isinstance(found, CloseReason):
+                    return found
+                self.inflated += len(found)
+                pieces.append(found)
+            return b"".join(pieces)
+
+        def frame_inbound_complete(self, proto: t.Any, fin: bool) -> bytes | CloseReason | None:
+            if self.between or self.inflated > most:
+                return None
+            if fin:
+                self.inflated = 0
+            return super().frame_inbound_complete(proto, fin)
+
+    t.cast(t.Any, ws_stream).PerMessageDeflate = Bounded
+
+
 async def serve_by_hypercorn(calls: Calls, config: t.Any, triggered: Trigger) -> None:
     """Serve by Hypercorn's own configuration."""
     from hypercorn.asyncio import serve
@@ -188,6 +234,7 @@ async def serve_by_hypercorn(calls: Calls, config: t.Any, triggered: Trigger) ->
     from hypercorn.utils import LifespanTimeoutError
 
     _let_connections_end_badly()
+    bound_what_is_inflated(config.websocket_max_message_size)
 
     async def stopped() -> None:
         await triggered()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import typing as t
+import zlib
 
 import pytest
+from hypercorn.protocol import ws_stream
 
 import quartish
+from quartish._servers import bound_what_is_inflated
 from tests._scripted import WebsocketPeer
 
 
@@ -108,3 +111,64 @@ async def test_messages_that_nobody_reads_are_bounded(colour: type[t.Any], advis
     held.set()
     await asyncio.wait_for(task, 5)
     assert sent[-1]["type"] == "websocket.close"
+
+
+def bound(most: int, monkeypatch: pytest.MonkeyPatch) -> t.Any:
+    """Return what Hypercorn reads a websocket by, bound to messages of so many bytes."""
+    monkeypatch.setattr(ws_stream, "PerMessageDeflate", ws_stream.PerMessageDeflate)
+    bound_what_is_inflated(most)
+    asked = (b"sec-websocket-extensions", b"permessage-deflate")
+    return ws_stream.Handshake([asked], "2").accept(None, [])[2]
+
+
+def frame(data: bytes, opcode: int, fin: bool = True, packed: bool = False) -> bytes:
+    begin = bytes([0x80 * fin | 0x40 * packed | opcode])
+    size = len(data).to_bytes(1 if len(data) < 126 else 2 if len(data) < 65536 else 8, "big")
+    short = {1: size[0], 2: 126, 8: 127}[len(size)]
+    return begin + bytes([0x80 | short]) + size[len(size) == 1 :] + bytes(4) + data
+
+
+def inflated(connection: t.Any, data: bytes) -> list[int]:
+    """Return how many bytes are made of each 64 kB that come."""
+    found = []
+    for at in range(0, len(data), 65536):
+        connection.receive_data(data[at : at + 65536])
+        found.append(sum(len(getattr(event, "data", b"")) for event in connection.events()))
+    return found
+
+
+def deflated(packer: t.Any, data: bytes) -> bytes:
+    packed: bytes = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
+    return packed.removesuffix(b"\0\0\xff\xff")
+
+
+def test_cve_2018_1000518_no_more_is_inflated_than_a_message_may_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor after it was too long, by whatever frames, with pings between them."""
+    most = 1_000_000
+    bomb = deflated(zlib.compressobj(9, zlib.DEFLATED, -15), bytes(100 * most))
+    found = inflated(bound(most, monkeypatch), frame(bomb, 2, packed=True))
+    assert most < found[0] < 2.1 * most
+    assert not any(found[1:])
+    cut = [bomb[at : at + 500] for at in range(0, len(bomb), 500)]
+    frames = [
+        frame(piece, 0 if number else 2, fin=False, packed=not number) + frame(b"!", 9)
+        for number, piece in enumerate(cut)
+    ]
+    assert most < sum(inflated(bound(most, monkeypatch), b"".join(frames))) < 2.1 * most
+
+
+def test_messages_that_are_inflated_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = bound(100_000, monkeypatch)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    for size in (0, 1, 99_000, 50_000, 100_000):
+        text = b"ab" * (size // 2) + b"c" * (size % 2)
+        packed = deflated(packer, text)
+        connection.receive_data(frame(packed[:9], 1, fin=False, packed=True) + frame(b"!", 9))
+        connection.receive_data(frame(packed[9:], 0))
+        events = list(connection.events())
+        assert "".join(e.data for e in events if hasattr(e, "data")) == text.decode()
+        assert [e.payload for e in events if hasattr(e, "payload")] == [b"!"]
+        connection.receive_data(frame(text, 2))
+        assert b"".join(event.data for event in connection.events()) == text
