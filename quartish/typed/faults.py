@@ -21,6 +21,11 @@ PROBLEM = "application/problem+json"
 #: Faults that are told of one request.
 MOST = 100
 REQUIRED = "a value"
+#: Of a name that a client made up, in a path, and of what is said, in characters; of a path, in
+#: steps. Each is told once for each fault.
+LONGEST_NAME = 64
+LONGEST_WORDS = 1000
+LONGEST_PATH = 32
 
 _MESSAGE = re.compile(r"^(?:Expected (?P<expected>.*?))(?:, got .*)?$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<field>.*)`$")
@@ -46,7 +51,7 @@ class Problem(HTTPException):
     def __init__(self, description: str | None = None, errors: t.Sequence[Fault] = ()) -> None:
         super().__init__(description)
         #: All that is wrong.
-        self.errors: list[Fault] = list(errors)
+        self.errors: list[Fault] = [_bounded(fault) for fault in errors]
 
     def get_body(self, environ: t.Any = None, scope: t.Any = None) -> str:
         told: dict[str, t.Any] = {"title": self.name, "status": self.code}
@@ -101,6 +106,21 @@ class UndecodableBody(Problem, BadRequest):
 
 class WrongMediaType(Problem, UnsupportedMediaType):
     """The body is of a media type that the view does not take (415)."""
+
+
+def _bounded(fault: Fault) -> Fault:
+    """Return a fault without the most of what a client made long."""
+    names = [_cut(step, LONGEST_NAME) if isinstance(step, str) else step for step in fault.path]
+    if len(names) > LONGEST_PATH:
+        half = LONGEST_PATH // 2
+        names[half:-half] = ["..."]
+    expected, detail = _cut(fault.expected, LONGEST_WORDS), _cut(fault.detail, LONGEST_WORDS)
+    bounded = Fault(fault.where, names, expected, detail)
+    return fault if bounded == fault else bounded
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def missing(where: str, path: list[str | int]) -> Fault:

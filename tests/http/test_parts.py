@@ -12,6 +12,7 @@ import pytest
 from werkzeug.exceptions import BadRequest
 
 import quartish
+from quartish._concurrency.loops import Turns
 from quartish._http.inbox import SPOOL_SIZE
 from tests._doors import Ask
 from tests._doors import through_asgi
@@ -198,6 +199,7 @@ BAD = {
     "long headers": (b"--x\r\nX: " + b"y" * 9000 + b"\r\n\r\n1\r\n" + END, 413),
     "endless headers": (b"--x\r\nX: " + b"y" * 90_000, 413),
     "endless preamble": (b"\r\n" * 90_000 + field("a", b"1") + END, 400),
+    "long preamble": (b"\r\n" * 4_200 + field("a", b"1") + END, 400),
     "many parts": (field("a", b"1") * 1001 + END, 413),
     "a long field": (field("a", b"1" * 500_001) + END, 413),
     "a long file": (file("a", b"1" * 2_000_001) + END, 413),
@@ -228,6 +230,43 @@ async def test_what_is_wrong_is_the_clients(colour: str, lane: str, bad: str) ->
     ask = Ask("/", "POST", headers=[KIND, CHUNKED], body=pieces)
     door = asyncio.to_thread(through_wsgi, app, ask) if lane == "wsgi" else through_asgi(app, ask)
     assert (await door).status == status
+
+
+@pytest.mark.parametrize(("length", "status"), [(100, 200), (101, 400), (1_000_000, 400)])
+async def test_a_boundary_of_a_megabyte_is_none(colour: str, length: int, status: int) -> None:
+    """To look for it would take seconds."""
+
+    async def view() -> str:
+        return str([part.name async for part in quartish.request.parts])
+
+    boundary = b"x" * length
+    kind = (b"content-type", b"multipart/form-data; boundary=" + boundary)
+    app = make(colour, view)
+    app.config["MAX_HEADER_SIZE"] = None
+    body = (field("a", b"1") + END).replace(b"--x", b"--" + boundary)
+    assert (await post(app, body, kind=kind)).status == status
+
+
+async def test_many_parts_give_others_their_turn(
+    colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Turns, "LENGTH", 0.0)
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def view() -> str:
+        taking, before = asyncio.create_task(take_turns()), turns
+        found = [part.name async for part in quartish.request.parts]
+        taking.cancel()
+        assert turns - before >= len(found) == 900
+        return "fine"
+
+    assert (await post(make(colour, view), field("a", b"1") * 900 + END)).body == b"fine"
 
 
 @pytest.mark.parametrize(
