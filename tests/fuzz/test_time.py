@@ -183,50 +183,59 @@ def test_a_head_without_end(app: t.Any) -> None:
 
 # --- bodies -----------------------------------------------------------------------------------
 
+# Each is made when it is sent: they are half a gigabyte.
+Body = tuple[bytes, str, t.Callable[[], bytes]]  # its type, where it is sent, what makes it
+
+
+def each(
+    name: str, kind: bytes, path: str, units: t.Iterable[bytes], make: t.Callable[[bytes], bytes]
+) -> dict[str, Body]:
+    return {f"{name} {unit[:25]!r}": (kind, path, partial(make, unit)) for unit in units}
+
+
+def many(unit: bytes) -> bytes:
+    return b"[" + unit * (PARTS // sum(map(unit.count, (b"[", b"{")))) + b"1]"
+
+
 INSIDE = [b"x", b"\r\n", b"\r", b"\n", b"--x", b"\r\n--", b"\r\n--y", b"\r\n--x-", b"-"]
-BODIES: dict[str, tuple[bytes, str, bytes]] = {
-    **{f"file {unit!r}": (MULTIPART, "/form", part(FILE, fill(unit)) + END) for unit in INSIDE},
-    **{f"field {unit!r}": (MULTIPART, "/form", part(data=fill(unit)) + END) for unit in INSIDE},
-    **{f"before {unit!r}": (MULTIPART, "/form", fill(unit) + END) for unit in INSIDE},
-    **{f"after {unit!r}": (MULTIPART, "/form", part() + END + fill(unit)) for unit in INSIDE},
-    "fields": (MULTIPART, "/form", part() * 999 + END),
-    "files": (MULTIPART, "/form", part(FILE, b"x" * 8000) * 999 + END),
-    "options": (MULTIPART, "/form", part(NAMED + b';x="a;"' * 1000) * 500 + END),
-    "type": (MULTIPART, "/form", part(NAMED + b"\r\nContent-Type: a" + b";x=a" * 999) * 500 + END),
-    "lines": (MULTIPART, "/form", part(NAMED + b"\r\nx:" * 2000) * 500 + END),
-    "folded": (MULTIPART, "/form", part(NAMED + b"\r\n a" * 2000) * 500 + END),
-    "boundary": (b"multipart/form-data; boundary=" + b"-" * 30_000, "/form", fill(b"-")),
-    **{
-        f"urlencoded {unit!r}": (FORM, "/form", fill(unit, 500_000))
-        for unit in (b"a=b&", b"&", b"%", b"%ff", b"%41", b"+", b"=", b"\xc3\xa9")
-    },
-    **{
-        f"json {unit[:9]!r}": (JSON, "/read", b"[" + fill(unit).rstrip(b",") + b"]")
-        for unit in (b"[", b'{"a":', b"1,", b'"a",', b'{"a":1},', b" ", b"1", b"9" * 4000 + b",")
-    },
-    **{
-        f"json many {unit!r}": (
-            JSON,
-            "/read",
-            b"[" + unit * (PARTS // sum(map(unit.count, (b"[", b"{")))) + b"1]",
-        )
-        for unit in (b"[],", b"[[]],", b'[{"a":[]}],', b'[{"ab":1000,"c":"text"}],')
-    },
-    "json all lists": (JSON, "/read", b"[" + fill(b"[],") + b"1]"),
-    "json marks in text": (JSON, "/read", b"[" + fill(b'"[",') + b"1]"),
-    "json text of marks": (JSON, "/read", b'"' + fill(b'[\\"') + b'"'),
-    "json number": (JSON, "/read", b"-1." + fill(b"1")),
-    "json word": (JSON, "/read", b"true" + fill(b" ")),
-    "json wide": (JSON, "/read", fill(b"x", SIZE - 4) + "\U0001f600".encode()),
-    "json text": (JSON, "/read", b'"' + fill(b"\\u0041") + b'"'),
-    **{f"urlencoded, all of it {unit!r}": (FORM, "/form", fill(unit)) for unit in (b"&", b"a=&")},
-    "data": (b"text/plain", "/data", fill(b"x")),
+ENCODED = [b"a=b&", b"&", b"%", b"%ff", b"%41", b"+", b"=", b"\xc3\xa9"]
+ITEMS = [b"[", b'{"a":', b"1,", b'"a",', b'{"a":1},', b" ", b"1", b"9" * 4000 + b","]
+MANY = [b"[],", b"[[]],", b'[{"a":[]}],', b'[{"ab":1000,"c":"text"}],']
+BODIES: dict[str, Body] = {
+    **each("file", MULTIPART, "/form", INSIDE, lambda unit: part(FILE, fill(unit)) + END),
+    **each("field", MULTIPART, "/form", INSIDE, lambda unit: part(data=fill(unit)) + END),
+    **each("before", MULTIPART, "/form", INSIDE, lambda unit: fill(unit) + END),
+    **each("after", MULTIPART, "/form", INSIDE, lambda unit: part() + END + fill(unit)),
+    "fields": (MULTIPART, "/form", lambda: part() * 999 + END),
+    "files": (MULTIPART, "/form", lambda: part(FILE, b"x" * 8000) * 999 + END),
+    "options": (MULTIPART, "/form", lambda: part(NAMED + b';x="a;"' * 1000) * 500 + END),
+    "type": (
+        MULTIPART,
+        "/form",
+        lambda: part(NAMED + b"\r\nContent-Type: a" + b";x=a" * 999) * 500 + END,
+    ),
+    "lines": (MULTIPART, "/form", lambda: part(NAMED + b"\r\nx:" * 2000) * 500 + END),
+    "folded": (MULTIPART, "/form", lambda: part(NAMED + b"\r\n a" * 2000) * 500 + END),
+    "boundary": (b"multipart/form-data; boundary=" + b"-" * 30_000, "/form", lambda: fill(b"-")),
+    **each("urlencoded", FORM, "/form", ENCODED, lambda unit: fill(unit, 500_000)),
+    **each("json", JSON, "/read", ITEMS, lambda unit: b"[" + fill(unit).rstrip(b",") + b"]"),
+    **each("json many", JSON, "/read", MANY, many),
+    "json all lists": (JSON, "/read", lambda: b"[" + fill(b"[],") + b"1]"),
+    "json marks in text": (JSON, "/read", lambda: b"[" + fill(b'"[",') + b"1]"),
+    "json text of marks": (JSON, "/read", lambda: b'"' + fill(b'[\\"') + b'"'),
+    "json number": (JSON, "/read", lambda: b"-1." + fill(b"1")),
+    "json word": (JSON, "/read", lambda: b"true" + fill(b" ")),
+    "json wide": (JSON, "/read", lambda: fill(b"x", SIZE - 4) + "\U0001f600".encode()),
+    "json text": (JSON, "/read", lambda: b'"' + fill(b"\\u0041") + b'"'),
+    **each("urlencoded, all of it", FORM, "/form", [b"&", b"a=&"], fill),
+    "data": (b"text/plain", "/data", lambda: fill(b"x")),
 }
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_body(app: t.Any, name: str) -> None:
-    kind, path, body = BODIES[name]
+    kind, path, make = BODIES[name]
+    body = make()
     chunks = [body[start : start + 65536] for start in range(0, len(body), 65536)]
     headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
     check(app, scope(path, "POST", b"", headers), chunks)
@@ -235,7 +244,7 @@ def test_body(app: t.Any, name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in BODIES if name[:4] == "json"])
 def test_json_by_force(app: t.Any, name: str) -> None:
     """Of what is said to be something else; the first time already."""
-    body = BODIES[name][2]
+    body = BODIES[name][2]()
     chunks = [body[start : start + 65536] for start in range(0, len(body), 65536)]
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
     check(app, scope("/forced/<n>", "POST", b"", headers), chunks)
