@@ -1,5 +1,9 @@
 # Read by the scripts beside it: finds a Python of 3.11 or later and makes environments.
 
+# Bytecode is kept, whatever the environment says: each process that a test starts, and there are
+# hundreds, would compile quartish anew, which takes as long as all the rest of its start.
+unset PYTHONDONTWRITEBYTECODE
+
 find_python() {
     for python in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python3.14 python; do
         if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
