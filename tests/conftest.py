@@ -27,6 +27,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"Name it by `ids=` without an address: {named[0]}")
 
 
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers() -> t.Generator[None, int, int]:
+    """Play tests in one process more than there are cores: servers start and graces pass while
+    these would stand idle."""
+    count = yield
+    return count if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else count + 1
+
+
 @pytest.fixture(scope="module", autouse=True)
 def what_the_others_hold() -> None:
     """Have the collector look no more through what pytest and the tests before hold: a process of
