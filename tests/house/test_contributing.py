@@ -20,7 +20,9 @@ def test_every_path_is_there() -> None:
 
 def test_every_script_is_told_of() -> None:
     text = "".join((ROOT / name).read_text() for name in ("CONTRIBUTING.md", "README.md"))
-    scripts = [path.name for path in (ROOT / "scripts").iterdir() if not path.suffix]
+    scripts = [
+        path.name for path in (ROOT / "scripts").iterdir() if path.is_file() and not path.suffix
+    ]
     assert [name for name in sorted(scripts) if f"scripts/{name}" not in text] == []
 
 
