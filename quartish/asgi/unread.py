@@ -10,6 +10,10 @@ knows the length of the response. How long we wait, and how much we drop, is bou
 Over HTTP/2 Hypercorn fails at the rest, and closes all streams of the connection: so the rest is
 kept from it.
 
+uvicorn drops the rest where it keeps the connection. Where it closes it, it does so at once: what
+the client still sends is answered by a reset, by which the response may be lost. So its connection
+is closed for writing first.
+
 Source: RFC 9112, sections 9.3 and 9.6; RFC 9110, section 10.1.1; RFC 9113, section 8.1.
 """
 
@@ -46,6 +50,8 @@ MOST_TURNS = 32
 MOST_DROPPED = 16 * 1024 * 1024
 """Bytes of a body that are dropped over HTTP/2, before the client is told to stop. httpx 0.28 waits
 for ever once it is told so, and is none the worse for sending the rest."""
+MOST_AFTER_CLOSE = 128 * 1024 * 1024
+"""Bytes that are dropped after uvicorn's response, before the connection is reset."""
 NO_ERROR = 0
 """Code of a reset that means: the response is complete, send no more (RFC 9113, section 8.1)."""
 
@@ -62,7 +68,8 @@ def guarded(send: ASGISend, upload: Body, scope: Scope, over: bool = False) -> A
     """Return a `send` for the response to a request whose body may not have been read."""
     stream = stream_of(send)
     server = package_of(stream)
-    if server == "uvicorn":  # drops the rest by itself, and keeps the connection
+    if server == "uvicorn":  # drops the rest by itself if the connection is kept
+        Lingering.close_of(stream)
         return send
     return UnreadSend(send, upload, scope, over, stream, server == "hypercorn").send
 
@@ -158,6 +165,69 @@ class UnreadSend:
             await self._inbox.skip(LINGER, monotonic() + LONGEST)
         else:
             await self._inbox.skip(PAUSE, monotonic() + LAST_LOOK, QUEUED)
+
+
+class Lingering(asyncio.Protocol):
+    """Stands for the transport of a uvicorn connection during one response: if that is closed while
+    the client still sends, it is closed for writing, and what comes is dropped until the client has
+    closed it too. Other calls go through."""
+
+    def __init__(self, cycle: t.Any, connection: t.Any) -> None:
+        self._cycle = cycle
+        self._connection = connection
+        self._transport: t.Any = cycle.transport
+        self._begun = False
+        self._left = MOST_AFTER_CLOSE
+        self._moved = self._end = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def close_of(cls, cycle: t.Any) -> None:
+        """Let the connection of a request be closed this way. `cycle` is the object whose method
+        uvicorn's `send` is."""
+        connection = getattr(getattr(cycle, "on_response", None), "__self__", None)
+        transport = getattr(cycle, "transport", None)
+        if transport is not None and transport is getattr(connection, "transport", None):
+            cycle.transport = cls(cycle, connection)
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._begun or bool(self._transport.is_closing())
+
+    def close(self) -> None:
+        cycle, transport = self._cycle, self._transport
+        if self._begun or transport.is_closing() or cycle.disconnected or not cycle.more_body:
+            transport.close()
+            return
+        self._begun = True
+        self._connection.transport = self  # it is closing, and closed when the server stops
+        transport.set_protocol(self)
+        if transport.can_write_eof():  # TLS cannot
+            transport.write_eof()
+        cycle.flow.resume_reading()
+        self._moved = monotonic()
+        self._end = self._moved + LONGEST
+        self._look()
+
+    def data_received(self, data: bytes) -> None:
+        self._moved = monotonic()
+        self._left -= len(data)
+        if self._left < 0:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._connection.connection_lost(exc)
+
+    def _look(self) -> None:
+        rest = min(self._moved + LINGER, self._end) - monotonic()
+        if rest > 0:
+            self._timer = asyncio.get_running_loop().call_later(rest, self._look)
+        else:
+            self._transport.close()
 
 
 class _Reset:

@@ -6,22 +6,29 @@ on it). Each also after a head alone, and while the rest is on its way.
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
+import time
 import typing as t
 from contextlib import closing
+from contextlib import ExitStack
 
 import h2.events
 import httpx
 import pytest
+import uvicorn
 
 from quartish import redirect
 from quartish import request
+from quartish import Response
 from quartish.asgi import unread
+from tests.servers.conftest import in_thread
 from tests.servers.conftest import Serve
 from tests.servers.test_http2 import Client
 
 App = type[t.Any]
+Start = t.Callable[[t.Any], tuple[uvicorn.Server, tuple[str, int]]]
 SIZES = [1, 200_000, 2_000_000]
 
 
@@ -179,9 +186,7 @@ def test_a_body_is_never_taken_for_a_request(colour: App, serve: Serve, path: st
 
 
 @pytest.mark.parametrize("size", [500_000, 5_000_000])
-def test_who_sends_all_before_it_reads_has_its_answer(
-    colour: App, serve: Serve, server: str, size: int
-) -> None:
+def test_who_sends_all_before_it_reads_has_its_answer(colour: App, serve: Serve, size: int) -> None:
     app = make(colour)
     app.config["MAX_CONTENT_LENGTH"] = 100_000
 
@@ -196,7 +201,113 @@ def test_who_sends_all_before_it_reads_has_its_answer(
 
     base = serve(app).http
     for path, status in (("/def", 200), ("/moved", 302), ("/missing", 404), ("/read", 413)):
-        if path == "/read" and server == "uvicorn":
-            continue  # closes the connection after a 413 at once: with h11 the client may lose it
         for _ in range(3):
             assert httpx.post(base + path, content=b"x" * size, timeout=20).status_code == status
+
+
+@pytest.fixture(params=["h11", "httptools"])
+def uvicorns(request: pytest.FixtureRequest) -> t.Iterator[Start]:
+    """Serve an app by uvicorn with each of its parsers; return its server and where it is."""
+    pytest.importorskip(request.param)
+    with ExitStack() as stack:
+
+        def start(app: t.Any) -> tuple[uvicorn.Server, tuple[str, int]]:
+            sock = socket.create_server(("127.0.0.1", 0))
+            config = uvicorn.Config(app, http=request.param, log_level="warning", access_log=False)
+            server = uvicorn.Server(config)
+            stack.enter_context(in_thread(lambda: asyncio.run(server.serve(sockets=[sock]))))
+            stack.callback(setattr, server, "should_exit", True)
+            while not server.started:
+                time.sleep(0.01)
+            return server, sock.getsockname()
+
+        yield start
+
+
+def closing_app(colour: App) -> t.Any:
+    app = make(colour)
+    app.config["MAX_CONTENT_LENGTH"] = 100_000
+
+    @app.post("/read")
+    async def read() -> str:
+        data = request.get_data()
+        return str(len(data if app.plain else await data))  # type: ignore[misc]
+
+    @app.post("/large", stream_body=True)
+    async def large() -> t.Any:
+        return Response(b"y" * 3_000_000, headers={"Connection": "close"})
+
+    return app
+
+
+def post(address: tuple[str, int], path: str, sent: int, size: int = 5_000_000) -> socket.socket:
+    """Send a request that closes its connection, with `sent` bytes of its body; read nothing."""
+    sock = socket.create_connection(address, timeout=10)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    sock.sendall(f"{head}Content-Length: {size}\r\n\r\n".encode())
+    sock.sendall(b"x" * sent)
+    return sock
+
+
+def test_a_client_may_send_all_before_uvicorn_closes(colour: App, uvicorns: Start) -> None:
+    """What was sent is lost else, or what is read, by a reset."""
+    _, address = uvicorns(closing_app(colour))
+    found = {"/read": 413, "/def": 200, "/stream": 200, "/missing": 404}
+    for path, status in found.items():
+        with closing(post(address, path, 5_000_000)) as sock:
+            response = answer(sock)
+            assert response.status == status and response.will_close
+            response.read()
+    with closing(http.client.HTTPConnection(*address, timeout=10)) as client:
+        client.request("POST", "/read", b"x" * 5_000_000)
+        assert client.getresponse().status == 413
+    for _ in range(5):
+        with closing(post(address, "/large", 300_000)) as sock:
+            assert len(answer(sock).read()) == 3_000_000
+
+
+def test_uvicorn_closes_in_the_end(
+    colour: App, uvicorns: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the client says nothing more, says too much, or the server stops."""
+    server, address = uvicorns(closing_app(colour))
+    connections = server.server_state.connections
+
+    def is_closed(sock: socket.socket, after: float) -> None:
+        began = time.monotonic()
+        while connections:
+            assert time.monotonic() < began + 5
+            time.sleep(0.01)
+        assert time.monotonic() - began >= after
+        with pytest.raises(OSError):
+            for _ in range(2):
+                sock.sendall(b"x")
+                time.sleep(0.01)
+
+    monkeypatch.setattr(unread, "LINGER", 0.1)
+    with closing(post(address, "/read", 10)) as sock:
+        assert answer(sock).read() and sock.recv(1) == b""  # the end is told at once
+        is_closed(sock, after=0.05)
+    monkeypatch.setattr(unread, "LINGER", 60)
+    monkeypatch.setattr(unread, "LONGEST", 0.1)
+    with closing(post(address, "/read", 10)) as sock:
+        assert answer(sock).read()
+        is_closed(sock, after=0.05)
+    monkeypatch.setattr(unread, "LONGEST", 60)
+    with closing(post(address, "/read", 10)) as sock:
+        assert answer(sock).read()
+    while connections:  # the client closes
+        time.sleep(0.01)
+    with closing(post(address, "/read", 10)) as sock:
+        assert answer(sock).read()
+        server.should_exit = True
+        is_closed(sock, after=0)
+
+
+def test_uvicorn_drops_so_much_and_no_more(
+    colour: App, uvicorns: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unread, "MOST_AFTER_CLOSE", 1_000_000)
+    _, address = uvicorns(closing_app(colour))
+    with closing(post(address, "/read", 0, 30_000_000)) as sock, pytest.raises(OSError):
+        sock.sendall(b"x" * 30_000_000)
