@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import sys
 import typing as t
-from pkgutil import resolve_name
 from types import ModuleType
 
 #: Where names come from; `name=other` where they have another name there.
@@ -179,7 +178,10 @@ def serve(module: ModuleType, quarts: bool = False) -> None:
                 pass
         place = (quarts and QUARTS.get(name)) or _PLACES.get(name)
         if place is not None:
-            return resolve_name(place)
+            source, _, attribute = place.partition(":")
+            found = importlib.import_module(source)
+            if found is not module or attribute != name:
+                return getattr(found, attribute)
         if name in MODULES:
             return importlib.import_module(MODULES[name])
         raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")

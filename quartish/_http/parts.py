@@ -23,6 +23,7 @@ from werkzeug.sansio.multipart import File
 from werkzeug.sansio.multipart import NeedData
 from werkzeug.sansio.multipart import State
 
+from .._aside import Aside
 from .._concurrency.coroutines import drive
 from .._concurrency.loops import Turns
 from .inbox import give_way
@@ -241,7 +242,8 @@ class Part(_Head):
         return b"".join(pieces)
 
     async def save(self, destination: Destination) -> None:
-        """Write the rest of the part to a path, or to a file open for writing bytes.
+        """Write the rest of the part to a path, or to a file open for writing bytes. At a path
+        there is the whole of it in the end, or what was there before.
 
         Raises:
             BadRequest (400): The form is damaged, or ends before its end.
@@ -252,12 +254,15 @@ class Part(_Head):
             async for piece in self:
                 await run(file.write, piece)
             return
-        file = await run(open, destination, "wb")
+        aside = Aside(t.cast("str | os.PathLike[str]", destination))
         try:
+            await run(aside.open)
             async for piece in self:
-                await run(file.write, piece)
-        finally:
-            await run(file.close)
+                await run(aside.file.write, piece)
+        except BaseException:
+            await run(aside.drop)
+            raise
+        await run(aside.keep)
 
 
 class BlockingPart(_Head):
@@ -286,7 +291,7 @@ class BlockingPart(_Head):
         return drive(self._part.read(limit))
 
     def save(self, destination: Destination) -> None:
-        """Write the rest of the part to a path, or to a file open for writing bytes.
+        """Write the rest of the part to a path or a file, as `Part.save` does.
 
         Raises:
             BadRequest (400): The form is damaged, or ends before its end.

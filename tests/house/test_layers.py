@@ -27,6 +27,7 @@ NAMING = {"__init__", "app", "as_flask", "quart"}
 FLOORS = {
     "_access_log": 1,
     "_app_globals": 1,
+    "_aside": 1,
     "_asgi_or_wsgi": 1,
     "_concurrency": 1,
     "_current": 1,

@@ -11,6 +11,9 @@ import sys
 
 import pytest
 
+from quartish._names import PUBLIC
+from quartish._names import SOURCES
+
 WALK = """
 import importlib, json, pkgutil, sys, warnings
 warnings.simplefilter("ignore")
@@ -97,6 +100,31 @@ def walk(package: str, ours: str = "", given: str = "") -> str:
 def test_every_name_is_there(package: str) -> None:
     missing = set(json.loads(walk(package, "ours", walk(package))))
     assert missing == set(MISSING[package])
+
+
+def test_a_name_that_its_own_module_lacks_is_told_from_everywhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a test has removed it, or a circular import has not come so far."""
+    served = [
+        sys.modules[f"quartish.{name}"] for name in PUBLIC if f"quartish.{name}" in sys.modules
+    ]
+    tried = 0
+    for place, names in SOURCES.items():
+        for name in names.split():
+            home = sys.modules.get(place)
+            if home not in served or name not in vars(home):
+                continue
+            tried += 1
+            monkeypatch.delitem(vars(home), name)
+            for module in (home, *(each for each in served if name not in vars(each))):
+                with pytest.raises(AttributeError) as info:
+                    getattr(module, name)
+                assert f"{place!r} has no attribute {name!r}" in str(info.value)
+            with pytest.raises(ImportError, match=f"cannot import name {name!r} from {place!r}"):
+                exec(f"from {place} import {name}", {})
+            monkeypatch.undo()
+    assert tried > 80
 
 
 @pytest.mark.parametrize(

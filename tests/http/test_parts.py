@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import resource
+import signal
 import typing as t
 from pathlib import Path
 
@@ -363,3 +366,111 @@ async def test_the_client_leaves_in_a_part(colour: str) -> None:
         peer.put({"type": "http.disconnect"})
         await peer.ended()
     assert ended == ["ended"] and not peer.sent
+
+
+@pytest.mark.parametrize("way", ["async", "def", "async, read before", "def, read before"])
+@pytest.mark.parametrize("before", ["nothing", "file", "link"])
+async def test_a_file_is_saved_whole_or_not_at_all(way: str, before: str, tmp_path: Path) -> None:
+    """What was there stays if not, and nothing else is left."""
+    target = kept = tmp_path / "kept"
+    if before == "link":
+        kept = tmp_path / "elsewhere"
+        target.symlink_to(kept)
+    if before != "nothing":
+        kept.write_bytes(b"before")
+        kept.chmod(0o640)
+    names = set(tmp_path.iterdir())
+
+    async def of_async() -> str:
+        async for part in quartish.request.parts:
+            await part.save(target)
+        return "saved"
+
+    def of_def() -> str:
+        for part in quartish.request.parts:
+            part.save(target)
+        return "saved"
+
+    streams = "before" not in way
+    app = make("Flask", of_async if "async" in way else of_def, stream_body=streams)
+    whole = file("f", b"x" * 700_000)
+    for body in (whole[:300_000], whole + b"--x--damaged", whole.replace(b"--x\r\n", b"", 1)):
+        pieces = [body[at : at + 60_000] for at in range(0, len(body), 60_000)]
+        reply = await post(app, *pieces)
+        if reply.status == 400:
+            assert set(tmp_path.iterdir()) == names
+            assert before == "nothing" or kept.read_bytes() == b"before"
+        else:
+            assert kept.read_bytes() == b"x" * 700_000
+            kept.write_bytes(b"before")
+            if before == "nothing":
+                kept.unlink()
+    assert (await post(app, whole, END)).status == 200
+    assert set(tmp_path.iterdir()) == names | {target}
+    assert kept.read_bytes() == b"x" * 700_000 and target.is_symlink() is (before == "link")
+    assert before == "nothing" or kept.stat().st_mode & 0o777 == 0o640
+
+
+async def test_a_client_that_leaves_leaves_no_file(colour: str, tmp_path: Path) -> None:
+    begun = asyncio.Event()
+
+    async def view() -> str:
+        async for part in quartish.request.parts:
+            begun.set()
+            await part.save(tmp_path / "kept")
+        return "saved"
+
+    scope = http_scope("/", method="POST", headers=[KIND, CHUNKED])
+    async with Peer(make(colour, view), scope) as peer:
+        body = file("f", b"x" * 300_000)[:200_000]
+        peer.put({"type": "http.request", "body": body, "more_body": True})
+        await begun.wait()
+        while not list(tmp_path.iterdir()):
+            await asyncio.sleep(0.001)
+        peer.put({"type": "http.disconnect"})
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_disk_that_is_full_leaves_no_file(colour: str, tmp_path: Path) -> None:
+    """Also where that is seen by the last bytes, when the file is closed."""
+    target = tmp_path / "kept"
+    target.write_bytes(b"before")
+
+    async def view() -> str:
+        async for part in quartish.request.parts:
+            with pytest.raises(OSError, match="File too large"):
+                await part.save(target)
+        return "full"
+
+    app = make(colour, view)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        for size in (2000, 200_000):
+            assert (await post(app, file("f", b"x" * size), END)).body == b"full"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [*tmp_path.iterdir()] == [target] and target.read_bytes() == b"before"
+
+
+async def test_where_no_file_can_be_is_said(colour: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    errors = []
+
+    async def view() -> str:
+        async for part in quartish.request.parts:
+            for target in ("missing/kept", "folder", "x" * 300):
+                with pytest.raises(OSError) as info:
+                    await part.save(tmp_path / target)
+                errors.append(info.value)
+            await part.save(os.devnull)
+        return "none"
+
+    assert (await post(make(colour, view), file("f", b"x"), END)).body == b"none"
+    kinds = [FileNotFoundError, IsADirectoryError, OSError]
+    assert [type(error) for error in errors] == kinds
+    assert [Path(error.filename).name for error in errors] == ["kept", "folder", "x" * 300]
+    assert [*tmp_path.iterdir()] == [tmp_path / "folder"]
+    assert Path(os.devnull).is_char_device()
