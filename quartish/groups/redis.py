@@ -2,8 +2,9 @@
 
 All messages go through one stream. Each process reads it from the last message that it has seen, so
 that it gets messages later that were sent while it could not reach Redis. Each group has a stream
-of its own with the messages for clients that reconnect, and a hash with its members. The members of
-a process count as long as that process renews a key.
+of its own with the messages for clients that reconnect, and for each process a hash with the
+members there. That expires unless its process renews it, so that the members of a process that has
+died go by themselves.
 
 *Source:* Redis, "Streams"; it needs Redis 5 or later.
 """
@@ -13,10 +14,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import operator
 import typing as t
 from collections.abc import Awaitable
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
+from itertools import compress
 from uuid import uuid4
 
 from .._redis import connect
@@ -36,7 +40,9 @@ PASSING = 100_000
 AGAIN = 0.2
 """Seconds between attempts to reach Redis."""
 LIFE = 30
-"""Seconds after which a process that has not renewed its key counts as ended."""
+"""Seconds after which the members of a process that has not renewed them are gone."""
+AT_ONCE = 500
+"""Groups that are renewed, or members that are told of, by one command."""
 
 #: Numbers and stores a message in one step. A message that is sent again, as there was no reply, is
 #: not stored twice.
@@ -48,6 +54,25 @@ if tonumber(ARGV[5]) > 0 then
     redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[5], id, 'data', ARGV[2], 'sender', ARGV[3])
     redis.call('PEXPIRE', KEYS[2], ARGV[6])
 end
+"""
+#: Adds members and what is told of them, where any are given, and renews what a process has in
+#: groups: of each the hash of its members, and its entry in the group's set of processes. Returns
+#: for each whether the hash is there.
+_RENEW = """
+local process, life, there = ARGV[1], tonumber(ARGV[2]), {}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for i = 1, #KEYS, 2 do
+    local found = redis.call('PEXPIRE', KEYS[i], life)
+    there[#there + 1] = found
+    if found == 1 then
+        redis.call('ZADD', KEYS[i + 1], now, process)
+        redis.call('ZREMRANGEBYSCORE', KEYS[i + 1], '-inf', now - life)
+        redis.call('PEXPIRE', KEYS[i + 1], life)
+    end
+end
+return there
 """
 
 
@@ -77,7 +102,8 @@ class RedisBroker:
         self._patience = patience
         self._all = f"{prefix}:messages"
         self._process = uuid4().hex
-        self._here: dict[tuple[str, str], bytes] = {}
+        #: The members in this process, and what is told of them, by their groups.
+        self._here: dict[str, dict[str, bytes]] = {}
         #: Members that have left, and are not removed in Redis yet.
         self._left: set[tuple[str, str]] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -88,7 +114,6 @@ class RedisBroker:
 
     async def open(self) -> None:
         newest = await self._try(lambda: self._redis.xrevrange(self._all, count=1))
-        await self._live()
         last = newest[0][0].decode() if newest else "0-0"
         self._tasks = [
             asyncio.create_task(self._read(last), name="quartish-groups-read"),
@@ -102,7 +127,8 @@ class RedisBroker:
                 await task
         self._tasks.clear()
         with suppress(self._error):
-            await self._redis.delete(self._life())
+            for group in self._here:
+                await self._redis.delete(self._members_of(group))
         await self._redis.aclose()
 
     async def publish(self, group: str, data: t.Any, sender: str) -> None:
@@ -118,27 +144,26 @@ class RedisBroker:
         return [_message(group, number, fields) for number, fields in kept]
 
     async def enter(self, group: str, member: str, info: t.Any) -> None:
-        told = json.dumps([self._process, info]).encode()
-        self._here[group, member] = told
-        await self._try(lambda: self._redis.hset(self._key("members", group), member, told))
+        told = json.dumps(info).encode()
+        self._here.setdefault(group, {})[member] = told
+        await self._try(lambda: self._renew([group], member, told))
 
     async def leave(self, group: str, member: str) -> None:
-        self._here.pop((group, member), None)
+        here = self._here.get(group, {})
+        here.pop(member, None)
+        if not here:
+            self._here.pop(group, None)
         self._left.add((group, member))
         with suppress(self._error):  # else it is done later
             await self._forget(group, member)
 
     async def members(self, group: str) -> dict[str, t.Any]:
-        key = self._key("members", group)
-        told = await self._try(lambda: self._redis.hgetall(key))
+        processes = await self._try(lambda: self._redis.zrange(self._key("members", group), 0, -1))
         found: dict[str, t.Any] = {}
-        lines = {member.decode(): json.loads(line) for member, line in told.items()}
-        lives = {process: await self._lives(process) for process, _ in lines.values()}
-        for member, (process, info) in lines.items():
-            if lives[process]:
-                found[member] = info
-            else:
-                await self._redis.hdel(key, member)
+        for process in processes:
+            key = self._members_of(group, process.decode())
+            told = await self._try(lambda: self._redis.hgetall(key))  # noqa: B023
+            found.update({member.decode(): json.loads(line) for member, line in told.items()})
         return found
 
     # --- the delivery -----------------------------------------------------------------------------
@@ -171,32 +196,51 @@ class RedisBroker:
         """Add the members of this process again after Redis was out of reach, as it may have lost
         them."""
         with suppress(self._error):
-            await self._live()
-            for (group, member), told in list(self._here.items()):
-                await self._redis.hset(self._key("members", group), member, told)
-            for group, member in list(self._left):
-                await self._forget(group, member)
+            await self._tell(list(self._here))
+            await self._forget_all()
 
     async def _keep_alive(self) -> None:
         while True:
             await asyncio.sleep(LIFE / 3)
             with suppress(self._error):
-                await self._live()
-                for group, member in list(self._left):
-                    await self._forget(group, member)
+                groups = list(self._here)
+                for at in range(0, len(groups), AT_ONCE):
+                    some = groups[at : at + AT_ONCE]
+                    there = await self._renew(some)
+                    # What has expired meanwhile, as this process was held up, is told again.
+                    await self._tell(list(compress(some, map(operator.not_, there))))
+                await self._forget_all()
+
+    async def _renew(self, groups: list[str], *told: str | bytes) -> list[int]:
+        keys = []
+        for group in groups:
+            keys += [self._members_of(group), self._key("members", group)]
+        given = [self._process, round(1000 * LIFE), *told]
+        there: list[int] = await self._redis.eval(_RENEW, len(keys), *keys, *given)
+        return there
+
+    async def _tell(self, groups: list[str]) -> None:
+        """Add the members that this process has in groups."""
+        for group in groups:
+            members = list(self._here.get(group, ()))
+            for at in range(0, len(members), AT_ONCE):
+                here = self._here.get(group, {})
+                told = {each: here[each] for each in members[at : at + AT_ONCE] if each in here}
+                if told:
+                    await self._renew([group], *chain.from_iterable(told.items()))
+                here = self._here.get(group, {})
+                self._left.update((group, each) for each in told if each not in here)
+
+    async def _forget_all(self) -> None:
+        for group, member in list(self._left):
+            await self._forget(group, member)
 
     async def _forget(self, group: str, member: str) -> None:
-        await self._redis.hdel(self._key("members", group), member)
+        await self._redis.hdel(self._members_of(group), member)
         self._left.discard((group, member))
 
-    async def _lives(self, process: str) -> bool:
-        return bool(await self._try(lambda: self._redis.exists(self._life(process))))
-
-    async def _live(self) -> None:
-        await self._redis.set(self._life(), 1, ex=LIFE)
-
-    def _life(self, process: str | None = None) -> str:
-        return self._key("process", process or self._process)
+    def _members_of(self, group: str, process: str | None = None) -> str:
+        return self._key("here", f"{group}:{process or self._process}")
 
     def _key(self, kind: str, name: str) -> str:
         return f"{self._prefix}:{kind}:{name}"

@@ -367,9 +367,77 @@ async def test_two_processes_are_one(colour: type[t.Any], redis: Redis) -> None:
         assert await ada.receive_json() == {"from": "bob", "says": "good evening"}
         for each in (groups, others):
             assert sorted(who["name"] for who in await each.members("a")) == ["ada", "bob"]
-        # A process that ended without a word.
-        await others._broker._redis.delete(others._broker._life())  # type: ignore[attr-defined]
-        assert await groups.members("a") == [{"name": "ada"}]
+
+
+@pytest.mark.redis
+async def test_members_of_a_process_that_died_go_by_themselves(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also from groups that nobody asks about, whether or not others are in them."""
+    monkeypatch.setattr("quartish.groups.redis.LIFE", 0.5)
+    app, groups = make(quartish.Flask, redis.url)
+    other, others = make(quartish.Flask, redis.url)
+    one, two = t.cast(t.Any, groups._broker), t.cast(t.Any, others._broker)
+    two._prefix, two._all = one._prefix, one._all
+
+    async def keys() -> set[str]:
+        found = await one._redis.keys(f"{one._prefix}:*")
+        names = {key.decode().removeprefix(f"{one._prefix}:") for key in found}
+        return {name for name in names if name.startswith(("here:", "members:"))}
+
+    async with app.test_app(), other.test_app():
+        for broker, name in ((one, "ada"), (two, "bob")):
+            await broker.enter("both", name, {"name": name})
+            await broker.enter(name, name, {"name": name})
+        assert len(await groups.members("both")) == 2
+        two._tasks[1].cancel()
+        left = {f"here:{group}:{one._process}" for group in ("both", "ada")}
+        left |= {"members:both", "members:ada"}
+        async with asyncio.timeout(20):
+            while await keys() != left or await one._redis.zcard(f"{one._prefix}:members:both") > 1:
+                await asyncio.sleep(0.05)
+        assert await groups.members("both") == [{"name": "ada"}]
+        # One that was held up for longer than its life is there again.
+        await one._redis.delete(f"{one._prefix}:here:both:{one._process}")
+        async with asyncio.timeout(20):
+            while await groups.members("both") != [{"name": "ada"}]:
+                await asyncio.sleep(0.05)
+        one._tasks[1].cancel()
+        async with asyncio.timeout(20):
+            while await keys():
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.redis
+async def test_a_process_that_stops_takes_its_members_along(redis: Redis) -> None:
+    app, groups = make(quartish.Flask, redis.url)
+    other, others = make(quartish.Flask, redis.url)
+    one, two = t.cast(t.Any, groups._broker), t.cast(t.Any, others._broker)
+    two._prefix, two._all = one._prefix, one._all
+    async with app.test_app():
+        async with other.test_app():
+            await two.enter("a", "bob", {"name": "bob"})
+            assert await groups.members("a") == [{"name": "bob"}]
+        assert await groups.members("a") == []
+
+
+@pytest.mark.redis
+async def test_who_leaves_while_all_are_told_of_again_is_no_member(redis: Redis) -> None:
+    app, groups = make(quartish.Flask, redis.url)
+    broker: t.Any = groups._broker
+    renew = broker._renew
+
+    async def meanwhile(names: list[str], *told: t.Any) -> t.Any:
+        if "two" in told:
+            await broker.leave("a", "two")
+        return await renew(names, *told)
+
+    async with app.test_app():
+        for name in ("one", "two"):
+            await broker.enter("a", name, name)
+        broker._renew = meanwhile
+        await broker._tell_again()
+        assert await groups.members("a") == ["one"]
 
 
 @pytest.mark.redis
@@ -587,14 +655,14 @@ async def test_who_leaves_while_it_is_told_of_is_no_member(redis: Redis) -> None
     """It stayed one for as long as its process lived."""
     app, groups = make(quartish.Flask, redis.url)
     broker: t.Any = groups._broker
-    told, tell = asyncio.Event(), broker._redis.hset
+    told, tell = asyncio.Event(), broker._renew
 
     async def slowly(*args: t.Any) -> None:
         await tell(*args)
         told.set()
         await asyncio.sleep(60)
 
-    broker._redis.hset = slowly
+    broker._renew = slowly
     async with app.test_app():
         async with client(app).websocket("/a"):
             await told.wait()
