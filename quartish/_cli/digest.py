@@ -1,13 +1,12 @@
 """The command `quartish digest`: static files with hashed names, and compressed beside themselves.
 
 `app.js` is copied to `app.3f2a9c1b.js`, whose name changes with the file and with what it refers
-to; what refers to it in CSS is written anew. Nothing of what was there is changed.
+to; what refers to it in CSS is written anew. Nothing of what was there is changed. Files are read
+in pieces, except one that refers to others, which is in memory while it is looked at.
 """
 
 from __future__ import annotations
 
-import functools
-import gzip
 import hashlib
 import importlib
 import json
@@ -15,15 +14,21 @@ import os
 import posixpath
 import re
 import typing as t
+import zlib
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import suppress
 from fnmatch import fnmatch
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 from urllib.parse import unquote
 
 import click
 
+from .._aside import Aside
 from .._current import current_app
 from .._digests import Manifest
 from .._digests import NAME
@@ -34,6 +39,12 @@ from .commands import with_appcontext
 
 LENGTH = 8
 """Hexadecimal digits of a hash in a name."""
+PIECE = 262_144
+"""Bytes of a file that are read at once."""
+COMPRESSED_PIECE = 16_384
+"""Bytes of a compressed one, which are many times as much."""
+GZIP = 31
+"""What zlib calls the format of gzip, with the largest window."""
 WORTH = 0.95
 """The share of a file's size that a compressed one may have at most."""
 #: Files that are compressed by themselves.
@@ -54,25 +65,99 @@ _REFERENCES = {
 }
 
 
+#: What a piece is given to, and what gives the rest at the end.
+Steps = tuple[Callable[[bytes], bytes], Callable[[], bytes]]
+
+
 class Coder(t.NamedTuple):
     """One encoding of those in `ENCODINGS`."""
 
-    compress: Callable[[bytes], bytes]
-    decompress: Callable[[bytes], bytes]
+    #: Makes the steps for a file of so many bytes.
+    compress: Callable[[int], Steps]
+    decompress: Callable[[], Steps]
 
 
 def coders() -> dict[str, Coder]:
     """Return the encodings that can be written here: gzip, and what else is installed."""
-    found = {"gzip": Coder(lambda data: gzip.compress(data, 9, mtime=0), gzip.decompress)}
+    found = {"gzip": Coder(_gzip, _gunzip)}
     brotli = _first_of("brotli", "brotlicffi")
     if brotli is not None:
-        compress = functools.partial(brotli.compress, quality=11)
-        found["br"] = Coder(compress, brotli.decompress)
+        found["br"] = Coder(_brotli(brotli), _unbrotli(brotli))
     zstd = _first_of("compression.zstd", "backports.zstd", "zstandard")  # Python's, from 3.14 on
     if zstd is not None:
-        # The window of this level is 8 MB: more no browser takes. *Source:* RFC 9659, 3.
-        found["zstd"] = Coder(functools.partial(zstd.compress, level=19), zstd.decompress)
+        found["zstd"] = Coder(_zstd(zstd), _unzstd(zstd))
     return found
+
+
+def _gzip(size: int) -> Steps:
+    made = zlib.compressobj(9, wbits=GZIP)
+    return made.compress, made.flush
+
+
+def _gunzip() -> Steps:
+    made = zlib.decompressobj(GZIP)
+    return made.decompress, made.flush
+
+
+def _brotli(library: t.Any) -> Callable[[int], Steps]:
+    def steps(size: int) -> Steps:
+        made = library.Compressor(quality=11)
+        return getattr(made, "process", None) or made.compress, made.finish
+
+    return steps
+
+
+def _unbrotli(library: t.Any) -> Callable[[], Steps]:
+    def steps() -> Steps:
+        made = library.Decompressor()
+        return getattr(made, "process", None) or made.decompress, bytes
+
+    return steps
+
+
+def _zstd(library: t.Any) -> Callable[[int], Steps]:
+    def steps(size: int) -> Steps:
+        # The window of this level is 8 MB: more no browser takes. *Source:* RFC 9659, 3.
+        made = library.ZstdCompressor(level=19)
+        if hasattr(made, "compressobj"):  # that of the package zstandard
+            made = made.compressobj(size=size)
+        else:
+            made.set_pledged_input_size(size)
+        return made.compress, made.flush
+
+    return steps
+
+
+def _unzstd(library: t.Any) -> Callable[[], Steps]:
+    def steps() -> Steps:
+        made = library.ZstdDecompressor()
+        if hasattr(made, "decompressobj"):
+            made = made.decompressobj()
+        return made.decompress, bytes
+
+    return steps
+
+
+def _through(steps: Steps, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    step, end = steps
+    for piece in pieces:
+        yield step(piece)
+    yield end()
+
+
+def _pieces_of(path: Path, size: int = PIECE) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while piece := file.read(size):
+            yield piece
+
+
+def _sum_of(pieces: Iterable[bytes]) -> tuple[bytes, int]:
+    """Return the SHA-256 of what is in the pieces, and how much that is."""
+    digest, size = hashlib.sha256(), 0
+    for piece in pieces:
+        digest.update(piece)
+        size += len(piece)
+    return digest.digest(), size
 
 
 def _first_of(*names: str) -> t.Any:
@@ -106,8 +191,16 @@ class Folder:
             raise click.ClickException(
                 f"{path / NAME} is not what this command writes ({error}): it is left alone."
             ) from error
-        self.files = {name: self._read(name) for name in sorted(self._find())}
-        self.references = {name: self._refer(name) for name in self.files}
+        #: Each file's SHA-256, and what it refers to.
+        self.files: dict[str, bytes] = dict.fromkeys(sorted(self._find()), b"")
+        self.references: dict[str, set[str]] = {name: set() for name in self.files}
+        for name in self.files:
+            if self._patterns(name):
+                content = (path / name).read_bytes()
+                self.files[name] = hashlib.sha256(content).digest()
+                self.references[name] = self._refer(name, content)
+            else:
+                self.files[name], _ = _sum_of(_pieces_of(path / name))
         self.names = {name: self._hashed(name) for name in self.files}
 
     def _find(self) -> t.Iterator[str]:
@@ -126,9 +219,6 @@ class Folder:
             beside = suffix in ENCODINGS.values() and plain in found
             if not beside and not any(fnmatch(name, pattern) for pattern in self.excluded):
                 yield name
-
-    def _read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
 
     def _patterns(self, name: str) -> tuple[re.Pattern[bytes], ...]:
         return _REFERENCES.get(posixpath.splitext(name)[1].lower(), ())
@@ -152,10 +242,10 @@ class Folder:
             return None
         return path
 
-    def _refer(self, name: str) -> set[str]:
+    def _refer(self, name: str, content: bytes) -> set[str]:
         targets = set()
         for pattern in self._patterns(name):
-            for match in pattern.finditer(self.files[name]):
+            for match in pattern.finditer(content):
                 url = match["url"].decode("utf-8", "replace")
                 target = self._target(name, url)
                 if target is not None:
@@ -172,13 +262,17 @@ class Folder:
                 ahead.append(target)
         digest = hashlib.sha256()
         for each in [name, *sorted(reached - {name})]:
-            digest.update(hashlib.sha256(self.files[each]).digest())
+            digest.update(self.files[each])
         plain, suffix = posixpath.splitext(name)
         return f"{plain}.{digest.hexdigest()[:LENGTH]}{suffix}"
 
-    def content(self, name: str) -> bytes:
-        """Return a file as it is to be written: what it refers to by hashed names."""
-        content = self.files[name]
+    def _content(self, name: str) -> Callable[[], Iterable[bytes]]:
+        """Return what gives the pieces of a file as it is to be written: what it refers to by
+        hashed names."""
+        path = self.path / name
+        if not self._patterns(name):
+            return partial(_pieces_of, path)
+        content = path.read_bytes()
 
         def anew(match: re.Match[bytes]) -> bytes:
             url = match["url"].decode("utf-8", "replace")
@@ -193,42 +287,60 @@ class Folder:
 
         for pattern in self._patterns(name):
             content = pattern.sub(anew, content)
-        return content
+        return lambda: [content]
 
-    def plan(self) -> tuple[dict[str, bytes], Manifest]:
-        """Return the files that are to be there, and the manifest that says so."""
-        wanted: dict[str, bytes] = {}
-        manifest = Manifest(names=dict(self.names))
-        encodings = coders()
-        for name, hashed in self.names.items():
-            content = wanted[hashed] = self.content(name)
-            encoded = manifest.made[hashed] = []
-            if posixpath.splitext(name)[1][1:].lower() in _COMPRESSED:
+    def make(
+        self, name: str, encodings: dict[str, Coder], check: bool
+    ) -> Iterator[tuple[str, bool]]:
+        """Write what is missing of a file; with `check` nothing. Yield what is to be there, and
+        whether it was missing: under its hashed name, and compressed."""
+        hashed, content = self.names[name], self._content(name)
+        known = _, size = _sum_of(content())
+        path = self.path / hashed
+        missing = not path.is_file() or _sum_of(_pieces_of(path)) != known
+        if missing and not check:
+            _write(path, content())
+        yield hashed, missing
+        if posixpath.splitext(name)[1][1:].lower() in _COMPRESSED:
+            return
+        for encoding, coder in encodings.items():
+            beside, most = hashed + ENCODINGS[encoding], WORTH * size
+            path = self.path / beside
+            if _holds(path, coder, known):  # to do it again takes long
+                if path.stat().st_size <= most:
+                    yield beside, False
                 continue
-            for encoding, coder in encodings.items():
-                beside = hashed + ENCODINGS[encoding]
-                smaller = self._made_before(beside, content, coder) or coder.compress(content)
-                if len(smaller) <= WORTH * len(content):
-                    wanted[beside] = smaller
-                    encoded.append(beside)
-        return wanted, manifest
-
-    def _made_before(self, name: str, content: bytes, coder: Coder) -> bytes | None:
-        """Return what a file was compressed to before: to do it again takes long."""
-        path = self.path / name
-        if path.is_file():
-            found = path.read_bytes()
-            with suppress(Exception):  # whatever the library calls a damaged file
-                if coder.decompress(found) == content:
-                    return found
-        return None
+            smaller = _through(coder.compress(size), content())
+            if sum(map(len, smaller)) <= most if check else _write(path, smaller, most):
+                yield beside, True
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write in one step: a server may be reading."""
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_bytes(content)
-    os.replace(aside, path)
+def _holds(path: Path, coder: Coder, known: tuple[bytes, int]) -> bool:
+    """Say whether a file is the compressed one of what is known by its sum and size."""
+    if path.is_file():
+        with suppress(Exception):  # whatever the library calls a damaged file
+            pieces = _pieces_of(path, COMPRESSED_PIECE)
+            return _sum_of(_through(coder.decompress(), pieces)) == known
+    return False
+
+
+def _write(path: Path, pieces: Iterable[bytes], most: float = float("inf")) -> bool:
+    """Write in one step, as a server may be reading; nothing of what has more than `most` bytes.
+    Say whether it was written."""
+    aside, size = Aside(path), 0
+    try:
+        aside.open()
+        for piece in pieces:
+            size += len(piece)
+            if size > most:
+                aside.drop()
+                return False
+            aside.file.write(piece)
+    except BaseException:
+        aside.drop()
+        raise
+    aside.keep()
+    return True
 
 
 def digest_folder(
@@ -242,15 +354,17 @@ def digest_folder(
         clean: Whether what was made of earlier versions is removed.
         tell: What is called with each line.
     """
-    wanted, manifest = folder.plan()
+    manifest, encodings = Manifest(names=dict(folder.names)), coders()
     changes = 0
-    for name, content in wanted.items():
-        path = folder.path / name
-        if not path.is_file() or path.read_bytes() != content:
-            changes += 1
-            tell(f"  {'missing' if check else 'wrote'} {name}")
-            if not check:
-                _write(path, content)
+    for name, hashed in folder.names.items():
+        encoded = manifest.made[hashed] = []
+        for made, missing in folder.make(name, encodings, check):
+            if made != hashed:
+                encoded.append(made)
+            if missing:
+                changes += 1
+                tell(f"  {'missing' if check else 'wrote'} {made}")
+    wanted = {*manifest.made, *chain.from_iterable(manifest.made.values())}
     for hashed, encoded in folder.before.made.items():
         for name in (hashed, *encoded):
             path = folder.path / name
@@ -272,7 +386,7 @@ def digest_folder(
             changes += 1
             tell(f"  differs {NAME}")
     elif not path.is_file() or path.read_bytes() != content:
-        _write(path, content)
+        _write(path, [content])
     return changes
 
 

@@ -254,7 +254,7 @@ class Part(_Head):
             async for piece in self:
                 await run(file.write, piece)
             return
-        aside = Aside(t.cast("str | os.PathLike[str]", destination))
+        aside = Aside(t.cast(t.Any, destination))
         try:
             await run(aside.open)
             async for piece in self:

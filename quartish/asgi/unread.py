@@ -11,7 +11,7 @@ Over HTTP/2 Hypercorn fails at the rest, and closes all streams of the connectio
 kept from it.
 
 uvicorn drops the rest where it keeps the connection. Where it closes it, it does so at once: what
-the client still sends is answered by a reset, by which the response may be lost. So its connection
+the client still sends meets a reset, by which the response may be lost. So its connection
 is closed for writing first.
 
 Source: RFC 9112, sections 9.3 and 9.6; RFC 9110, section 10.1.1; RFC 9113, section 8.1.

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import chain
 from itertools import compress
+from types import MappingProxyType
 from uuid import uuid4
 
 from .._redis import connect
@@ -40,7 +41,7 @@ PASSING = 100_000
 AGAIN = 0.2
 """Seconds between attempts to reach Redis."""
 LIFE = 30
-"""Seconds after which the members of a process that has not renewed them are gone."""
+"""Seconds after which the members of a process that has not renewed them go."""
 AT_ONCE = 500
 """Groups that are renewed, or members that are told of, by one command."""
 
@@ -146,7 +147,7 @@ class RedisBroker:
     async def enter(self, group: str, member: str, info: t.Any) -> None:
         told = json.dumps(info).encode()
         self._here.setdefault(group, {})[member] = told
-        await self._try(lambda: self._renew([group], member, told))
+        await self._try(lambda: self._renew([group], {member: told}))
 
     async def leave(self, group: str, member: str) -> None:
         here = self._here.get(group, {})
@@ -211,11 +212,15 @@ class RedisBroker:
                     await self._tell(list(compress(some, map(operator.not_, there))))
                 await self._forget_all()
 
-    async def _renew(self, groups: list[str], *told: str | bytes) -> list[int]:
+    async def _renew(
+        self, groups: list[str], told: t.Mapping[str, bytes] = MappingProxyType({})
+    ) -> list[int]:
+        """Renew this process's members in groups; tell of some, where that is one group. Return for
+        each whether there are any."""
         keys = []
         for group in groups:
             keys += [self._members_of(group), self._key("members", group)]
-        given = [self._process, round(1000 * LIFE), *told]
+        given = [self._process, round(1000 * LIFE), *chain.from_iterable(told.items())]
         there: list[int] = await self._redis.eval(_RENEW, len(keys), *keys, *given)
         return there
 
@@ -227,7 +232,7 @@ class RedisBroker:
                 here = self._here.get(group, {})
                 told = {each: here[each] for each in members[at : at + AT_ONCE] if each in here}
                 if told:
-                    await self._renew([group], *chain.from_iterable(told.items()))
+                    await self._renew([group], told)
                 here = self._here.get(group, {})
                 self._left.update((group, each) for each in told if each not in here)
 

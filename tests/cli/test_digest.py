@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import re
 import sys
+import tracemalloc
 import typing as t
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from click.testing import Result
 
 import quartish
 import quartish.quart
+from quartish._cli.digest import _through
 from quartish._cli.digest import coders
 from quartish._cli.digest import digest_command
 from quartish._cli.digest import digest_folder
@@ -163,6 +166,40 @@ def test_without_the_packages_there_is_gzip(folder: Path, monkeypatch: pytest.Mo
     digest(folder)
     assert (folder / (names(folder)["site.css"] + ".gz")).exists()
     assert not list(folder.rglob("*.br")) and not list(folder.rglob("*.zst"))
+
+
+def test_large_files_are_not_held_in_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where they are hashed and copied, nor compressed, nor looked at again."""
+    found = {"gzip": coders()["gzip"]}  # the others take long
+    monkeypatch.setattr("quartish._cli.digest.coders", lambda: found)
+    text = random.Random(1).randbytes(2_500_000).hex().encode()
+    for name in ("film.mp4", "film.data", "other.mp4"):
+        (folder / name).write_bytes(text)
+    for _ in range(2):
+        tracemalloc.start()
+        try:
+            digest(folder)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < len(text) / 2
+    assert (folder / names(folder)["film.data"]).stat().st_size == len(text)
+    assert (folder / (names(folder)["film.data"] + ".gz")).stat().st_size < 0.6 * len(text)
+
+
+@pytest.mark.parametrize("library", ["brotli", "backports.zstd", "zstandard"])
+@pytest.mark.parametrize("size", [0, 1, 300_000, 600_000])
+def test_each_library_reads_what_it_has_written(
+    monkeypatch: pytest.MonkeyPatch, library: str, size: int
+) -> None:
+    for name in {"brotli", "backports.zstd", "zstandard", "compression.zstd"} - {library}:
+        monkeypatch.setitem(sys.modules, name, None)
+    _, coder = found = [*coders().values()]
+    assert len(found) == 2
+    data = random.Random(size).randbytes(size)
+    pieces = [data[at : at + 262_144] for at in range(0, size, 262_144)]
+    made = list(_through(coder.compress(size), pieces))
+    assert b"".join(_through(coder.decompress(), made)) == data
 
 
 def test_once_more_does_nothing(folder: Path) -> None:

@@ -427,10 +427,10 @@ async def test_who_leaves_while_all_are_told_of_again_is_no_member(redis: Redis)
     broker: t.Any = groups._broker
     renew = broker._renew
 
-    async def meanwhile(names: list[str], *told: t.Any) -> t.Any:
+    async def meanwhile(names: list[str], told: dict[str, bytes]) -> t.Any:
         if "two" in told:
             await broker.leave("a", "two")
-        return await renew(names, *told)
+        return await renew(names, told)
 
     async with app.test_app():
         for name in ("one", "two"):
