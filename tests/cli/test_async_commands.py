@@ -4,6 +4,8 @@ however they end and wherever they are registered."""
 from __future__ import annotations
 
 import asyncio
+import functools
+import importlib.metadata
 import signal
 import sys
 import typing as t
@@ -97,6 +99,9 @@ def test_it_ends_as_a_def_of_flasks(
 ) -> None:
     monkeypatch.setenv("FLASK_RUN_FROM_CLI", "")  # which the commands set, and is taken back
     monkeypatch.chdir(tmp_path)
+    # Each run looks for plugins in all that is installed.
+    plugins = functools.cache(importlib.metadata.entry_points)
+    monkeypatch.setattr(importlib.metadata, "entry_points", plugins)
     for place in PLACES:
         theirs = play(flask, "Flask", place, end, False)
         for cls in ("Flask", "Quart"):

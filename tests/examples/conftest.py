@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import re
 import shutil
@@ -19,6 +20,7 @@ import pytest
 import trustme
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
+from werkzeug.security import generate_password_hash
 from werkzeug.serving import make_server
 from werkzeug.serving import WSGIRequestHandler
 
@@ -65,9 +67,15 @@ def flask_source(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Path]:
 
 
 @pytest.fixture(scope="session", params=FRAMEWORKS)
-def blog(request: pytest.FixtureRequest, flask_source: Path) -> Blog:
+def blog(request: pytest.FixtureRequest, flask_source: Path) -> t.Iterator[Blog]:
+    """Passwords are hashed in no time: each test takes several, which are slow by design."""
     name = "examples.blog" if request.param == "quartish" else "blog_on_flask"
-    return Blog(importlib.import_module(request.param), importlib.import_module(name))
+    found = Blog(importlib.import_module(request.param), importlib.import_module(name))
+    quickly = functools.partial(generate_password_hash, method="scrypt:2:1:1")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("auth", "db"):
+            patch.setattr(f"{name}.{module}.generate_password_hash", quickly)
+        yield found
 
 
 @dataclass
