@@ -58,15 +58,21 @@ TEXTS = [
 ]
 
 
+@functools.lru_cache(10_000)  # each side tells it, and mostly many times
+def plain_text(text: str) -> str:
+    """Return a text without names of frameworks and addresses."""
+    text = _NAMES.sub("flask", _ADDRESS.sub("0x", text))
+    text = _QUALIFIED.sub("flask.", text)
+    for pattern, replacement in TEXTS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
 def plain(value: t.Any) -> t.Any:
-    """Return a value as it compares: texts without names of frameworks and addresses, objects as
-    what they are called."""
+    """Return a value as it compares: texts as `plain_text` has them, objects as what they are
+    called."""
     if isinstance(value, str):
-        text = _NAMES.sub("flask", _ADDRESS.sub("0x", value))
-        text = _QUALIFIED.sub("flask.", text)
-        for pattern, replacement in TEXTS:
-            text = pattern.sub(replacement, text)
-        return text
+        return plain_text(value)
     if isinstance(value, BaseException):
         return ["raised", type(value).__name__, plain(str(value))]
     if isinstance(value, bool | int | float | bytes | None):

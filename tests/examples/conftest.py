@@ -71,7 +71,7 @@ def blog(request: pytest.FixtureRequest, flask_source: Path) -> t.Iterator[Blog]
     """Passwords are hashed in no time: each test takes several, which are slow by design."""
     name = "examples.blog" if request.param == "quartish" else "blog_on_flask"
     found = Blog(importlib.import_module(request.param), importlib.import_module(name))
-    quickly = functools.partial(generate_password_hash, method="scrypt:2:1:1")
+    quickly = functools.partial(generate_password_hash, method="pbkdf2:sha256:1")
     with pytest.MonkeyPatch.context() as patch:
         for module in ("auth", "db"):
             patch.setattr(f"{name}.{module}.generate_password_hash", quickly)
