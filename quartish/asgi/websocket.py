@@ -32,6 +32,7 @@ from ..typing import AwaitableApp
 from ..typing import LiveApp
 from ..typing import Scope
 from ..wrappers.connection import hand_down
+from ..wrappers.websocket_messages import is_disconnect
 from .debug import log
 from .debug import run_websocket_debugged
 from .exchange import Exchange
@@ -48,6 +49,10 @@ SERVICE_RESTART = 1012
 SAME = "same"
 """What `WEBSOCKET_ALLOWED_ORIGINS` calls the origin of the app itself."""
 PORTS = {"http": ":80", "https": ":443"}
+LATE = 0.02
+"""Seconds after which a timer is late: the machine is busy, or the loop was held."""
+OFTEN_LATE = 10
+"""How often in a row that is forgiven."""
 LAST_WORD = 1.0
 """Seconds for sending the close after the server has cancelled a handler."""
 
@@ -142,15 +147,22 @@ class WebsocketExchange(Exchange):
         it goes on doing so."""
         inbox = self.inbox
         if inbox.pending:
-            self.call_later(MOMENT, self._cancel_if_idle, inbox.reads)
+            self._wait_for_reads()
         elif not inbox.is_awaited:  # else `receive` raises, and calls `disconnect_raised`
             super().disconnected()
 
-    def _cancel_if_idle(self, reads: int) -> None:
-        if self.inbox.reads == reads:
+    def _wait_for_reads(self, late: int = 0) -> None:
+        due = asyncio.get_running_loop().time() + MOMENT
+        self.call_later(MOMENT, self._cancel_if_idle, self.inbox.reads, due, late)
+
+    def _cancel_if_idle(self, reads: int, due: float, late: int) -> None:
+        if self.inbox.reads != reads:  # it has read meanwhile: give it another moment
+            self._wait_for_reads()
+        elif late < OFTEN_LATE and asyncio.get_running_loop().time() > due + LATE:
+            # The process stood still, and the handler had no turn.
+            self._wait_for_reads(late + 1)
+        else:
             super().disconnected()
-        else:  # it has read meanwhile: give it another moment
-            self.call_later(MOMENT, self._cancel_if_idle, self.inbox.reads)
 
     def disconnect_raised(self) -> None:
         """`receive` or `send` has raised. If that was in another task than the handler's own, the
@@ -270,7 +282,11 @@ class WebsocketExchange(Exchange):
                 self.inbox.drops = True  # takes effect if `send` has to wait: `suspended`
             else:
                 self.inbox.drop()
-            await self.send({"type": "websocket.close", "code": code, "reason": ""})
+            try:
+                await self.send({"type": "websocket.close", "code": code, "reason": ""})
+            except Exception as error:
+                if not is_disconnect(error):
+                    raise
 
 
 def _is_allowed(headers: Headers, origins: str | t.Collection[str | None]) -> bool:

@@ -32,6 +32,7 @@ from .websocket_json import Order
 from .websocket_messages import ABNORMAL_CLOSURE
 from .websocket_messages import as_async
 from .websocket_messages import Buffer as Buffer
+from .websocket_messages import is_disconnect
 from .websocket_messages import LONGEST_REASON
 from .websocket_messages import NO_STATUS
 from .websocket_messages import sendable
@@ -357,11 +358,12 @@ class Websocket(JSONMessages):
             key = "text" if isinstance(data, str) else "bytes"
             try:
                 await send({"type": "websocket.send", key: data})
-            except OSError as error:
-                await self._refused(error)
-            except Exception:
-                await give_way(self)
-                raise
+            except Exception as error:
+                if is_disconnect(error):
+                    await self._refused(error)
+                else:
+                    await give_way(self)
+                    raise
         if websocket_sent.receivers:
             await websocket_sent.send_async(data, _sync_wrapper=as_async)
 
@@ -436,17 +438,19 @@ class Websocket(JSONMessages):
         if self.inbox.disconnect is None:
             try:
                 await self.asgi_send(message)
-            except OSError as error:
+            except Exception as error:
+                if not is_disconnect(error):
+                    raise
                 await self._refused(error)
         elif not self.inbox.pending:
             await self._over(self.inbox.disconnect)
 
-    async def _refused(self, error: OSError) -> None:
-        """Handle an OSError of the server's `send`: the client has disconnected (ASGI 2.4)."""
+    async def _refused(self, error: Exception) -> None:
+        """Handle what the server's `send` has raised: the client has disconnected."""
         if self.inbox is None or not self.inbox.pending:
             await self._over({"code": ABNORMAL_CLOSURE}, error)
 
-    async def _over(self, message: Message, cause: OSError | None = None) -> t.NoReturn:
+    async def _over(self, message: Message, cause: Exception | None = None) -> t.NoReturn:
         """Raise that the client has disconnected. If the handler catches that in a loop, each time
         takes longer, so that it does not block others."""
         if self.inbox is not None and self.inbox.listener is not None:

@@ -15,6 +15,16 @@ LONGEST_REASON = 123
 """Bytes of a close frame's reason. *Source:* RFC 6455, section 5.5."""
 
 
+def is_disconnect(error: Exception) -> bool:
+    """Say whether what a server's `send` has raised says that the client has disconnected.
+
+    *Source:* ASGI specification 2.4, for OSError; granian's issue 922 for what that raises.
+    """
+    return isinstance(error, OSError) or (
+        type(error) is RuntimeError and str(error).startswith("ASGI flow error: Transport ")
+    )
+
+
 class WebSocketDisconnect(ClientDisconnectedError):
     """The client disconnected. Raised by `receive` and `send`, after the last message was received.
 

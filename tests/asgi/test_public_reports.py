@@ -18,6 +18,7 @@ import pytest
 import quartish
 from quartish._servers import is_installed
 from quartish.globals import app_ctx
+from quartish.wrappers.websocket import WebSocketDisconnect
 from tests._scopes import http_scope
 from tests._scopes import websocket_scope
 from tests._scripted import HttpPeer
@@ -344,6 +345,56 @@ async def test_a_send_that_the_server_refuses_is_one_error(
     assert asyncio.all_tasks() == before
     assert "outside of" not in caplog.text and "Not within" not in caplog.text
     assert sum("LocalProtocolError" in str(record.exc_info) for record in caplog.records) <= 1
+
+
+# --- emmett-framework/granian#922: what granian raises where its client has gone ------------------
+
+
+class Granian(WebsocketPeer):
+    """One whose connection is lost before anybody is told, on a server that raises then."""
+
+    fails: Exception = RuntimeError("ASGI flow error: Transport closed")
+
+    async def _send(self, message: t.Any) -> None:
+        if self.broken:
+            raise self.fails
+        await super()._send(message)
+
+
+@LANES
+@pytest.mark.parametrize("does", ["sends", "closes", "returns"])
+@pytest.mark.parametrize("fails", ["closed", "not initialized or closed", None])
+async def test_a_send_to_who_has_gone_is_no_error(
+    colour: App, lane: str, does: str, fails: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = colour("app")
+    log: list[t.Any] = []
+
+    async def view() -> None:
+        try:
+            await quartish.websocket.receive()
+            peer.broken = True
+            if does == "sends":
+                await quartish.websocket.send("lost")
+            elif does == "closes":
+                await quartish.websocket.close()
+        except BaseException as error:
+            log.append(type(error))
+            raise
+
+    @app.teardown_websocket
+    async def teardown(error: BaseException | None) -> None:
+        log.append(error)
+
+    add(app, lane, "/", view, websocket=True)
+    async with Granian(app) as peer:
+        text = f"ASGI flow error: Transport {fails}"
+        peer.fails = RuntimeError(text) if fails else ConnectionResetError()
+        peer.say("hello")
+        await peer.ended()
+    assert peer.error is None
+    assert log == ([] if does == "returns" else [WebSocketDisconnect]) + [None]
+    assert not caplog.records
 
 
 # --- Soju06/codex-lb#2041: a server's timer kept each request for two hours ----------------------

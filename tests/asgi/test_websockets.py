@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import typing as t
 
 import pytest
@@ -418,6 +419,25 @@ async def test_bad_json_is_the_clients_mistake(colour: App) -> None:
 
 
 # --- the client leaves ----------------------------------------------------------------------------
+
+
+async def test_messages_are_received_though_the_process_stood_still(colour: App) -> None:
+    """The handler had no turn in the moment that it has for the next one."""
+    app, log = colour("still"), []
+
+    @app.websocket("/")
+    async def handler() -> None:
+        while True:
+            log.append(await websocket.receive())
+            if log == ["0"]:
+                asyncio.get_running_loop().call_later(0.005, time.sleep, 0.15)
+            await asyncio.sleep(0.01)
+
+    async with WebsocketPeer(app) as peer:
+        peer.say("0", "1", "2")
+        peer.leave()
+        await peer.ended()
+    assert log == ["0", "1", "2"]
 
 
 async def test_every_message_before_the_disconnect_is_received(colour: App) -> None:
