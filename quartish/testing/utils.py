@@ -149,7 +149,7 @@ def make_test_scope(
         "type": type_,
         "http_version": http_version,
         "asgi": {"spec_version": "2.1"},
-        "method": method,
+        "method": method.upper(),
         "scheme": scheme,
         "path": path,
         "raw_path": iri_to_uri(path).encode("ascii"),
