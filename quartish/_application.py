@@ -109,6 +109,11 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
     websocket_class: type[Websocket] = Websocket
     asgi_lifespan_class: t.Any = ASGILifespan
     event_class: type[t.Any] = asyncio.Event
+    quartish_sets = (
+        *Core.quartish_sets,
+        *("components", "component_overrides", "websockets"),
+        *("before_serving_funcs", "while_serving_funcs", "after_serving_funcs"),
+    )
 
     def _quartish_add_live_parts(self) -> None:
         watch(self)

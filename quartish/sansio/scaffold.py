@@ -28,6 +28,7 @@ from .._import_paths import _find_package_path as _find_package_path
 from .._import_paths import find_package as find_package
 from .._import_paths import get_root_path
 from .._mistakes.places import place_of
+from .._mistakes.properties import refuse_properties
 from ..helpers import send_from_directory
 from ..templating.render import _default_template_ctx_processor
 from ..typing import AfterRequestCallable
@@ -138,6 +139,15 @@ class Scaffold:
     name: str
     _static_folder: str | None = None
     _static_url_path: str | None = None
+
+    #: Attributes that instances are given, and Flask's are not.
+    quartish_sets: t.ClassVar[tuple[str, ...]] = (
+        *("before_websocket_funcs", "after_websocket_funcs", "teardown_websocket_funcs"),
+    )
+
+    def __init_subclass__(cls, **kwargs: t.Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_properties(cls, cls.quartish_sets)
 
     def __init__(
         self,

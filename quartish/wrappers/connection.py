@@ -27,6 +27,7 @@ from .._current import find_context
 from .._http.urlencoded import parse_urlencoded
 from .._lazy import lazy
 from .._lazy import look_for_covers
+from .._mistakes.properties import refuse_properties
 from .._observed import PartType
 from .._werkzeug import form_class
 from .._werkzeug import headers_of
@@ -84,6 +85,10 @@ class Conn(SansioRequest, metaclass=PartType):
     quartish_config_of_app: t.Mapping[str, t.Any] = _CurrentConfig()
     #: Whether `close` has anything to do: files may be open, or a subclass redefines it.
     quartish_needs_close = False
+
+    def __init_subclass__(cls, **kwargs: t.Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_properties(cls, ("scope",))
 
     def __init__(
         self,

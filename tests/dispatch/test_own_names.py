@@ -40,7 +40,7 @@ KINDS: dict[str, tuple[t.Any, t.Any]] = {
     ),
 }
 #: Quart's, or documented: the registries of an app, and what a request was made of. They are set,
-#: so that a subclass has no property of that name that cannot be.
+#: so that a subclass may have no property of that name, which it is told at once.
 SET = {
     *("scope", "components", "component_overrides", "websockets"),
     *(f"{when}_serving_funcs" for when in ("before", "while", "after")),
@@ -206,6 +206,12 @@ def test_a_subclass_has_names_of_its_own(kind: str, meaning: str) -> None:
     ]
     for name in [*ours(kind), *taken]:
         if meaning == "property" and name in SET:
+            told = rf"class Own has a property {name!r} \(.*, line \d+\).* Give .* another name"
+            own = {name: MEANINGS[meaning]}
+            mixin = type("Mixin", (), own)
+            for bases, names in (((KINDS[kind][1],), own), ((mixin, KINDS[kind][1]), {})):
+                with pytest.raises(TypeError, match=told):
+                    type("Own", bases, names)
             continue
         cls = type("Own", (KINDS[kind][1],), {name: MEANINGS[meaning]})
         assert answers(make(quartish, kind, cls)) == usual, name
