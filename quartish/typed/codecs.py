@@ -22,6 +22,8 @@ from .faults import fault_of
 from .faults import faults_of_model
 from .faults import MOST
 from .fields import fields_of
+from .floods import check_numbers
+from .floods import hashes_numbers
 from .packed import check_parts
 from .packed import loads_long
 from .search import Search
@@ -91,6 +93,7 @@ class StructCodec:
         #: In JSON the names of an object are text, whatever the keys of the dict are.
         self._of_json: t.Any = functools.partial(self._convert, str_keys=True)
         self._is_list = t.get_origin(annotation) is list
+        self._floods = hashes_numbers(annotation)
         self._text = annotation is str
         #: What `from_text` begins with, for who does the rest where it raises.
         self.read_text: t.Any = str if self._text else self._read
@@ -102,6 +105,8 @@ class StructCodec:
 
     def from_json(self, data: bytes, where: str) -> t.Any:
         try:
+            if self._floods:
+                check_numbers(msgspec.json.decode(data))
             made = self._json.decode(data)
             return self._finite(made, where, []) if self._decimals else made
         except msgspec.ValidationError as error:
@@ -121,6 +126,8 @@ class StructCodec:
 
     def from_msgpack(self, data: bytes, where: str) -> t.Any:
         try:
+            if self._floods:
+                check_numbers(_decode_msgpack(data))
             made = self._msgpack.decode(data)
             return self._finite(made, where, []) if self._decimals else made
         except msgspec.ValidationError as error:
@@ -146,6 +153,8 @@ class StructCodec:
         return self._finite(made, where, path) if self._decimals else made
 
     def from_object(self, value: t.Any, where: str) -> t.Any:
+        if self._floods:
+            _check(value)
         try:
             if self._is_list and type(value) is list:
                 made = [one for step in _steps(value) for one in self._of_json(step)]
@@ -221,10 +230,16 @@ class ModelCodec:
 
         self.annotation = annotation
         self.adapter: t.Any = pydantic.TypeAdapter(annotation)
+        self._floods = hashes_numbers(annotation)
         self._error: t.Any = pydantic.ValidationError
         self._to_json: t.Callable[..., bytes] = pydantic_core.to_json
 
     def from_json(self, data: bytes, where: str) -> t.Any:
+        if self._floods:
+            try:
+                _check(msgspec.json.decode(data))
+            except _DECODING:  # is told of below
+                pass
         try:
             return self.adapter.validate_json(data)
         except self._error as error:
@@ -248,6 +263,8 @@ class ModelCodec:
             raise Refused(self._faults(error, where, path)) from error
 
     def from_object(self, value: t.Any, where: str) -> t.Any:
+        if self._floods:
+            _check(value)
         try:
             return self.adapter.validate_python(value)
         except self._error as error:
@@ -343,6 +360,14 @@ def _not_finite(value: t.Any, path: list[str | int]) -> t.Iterator[list[str | in
     else:
         for name in (f.name for f in fields_of(type(value))):
             yield from _not_finite(getattr(value, name, None), [*path, name])
+
+
+def _check(value: t.Any) -> None:
+    """Raise Undecodable for numbers of which no set can be made."""
+    try:
+        check_numbers(value)
+    except ValueError as error:
+        raise Undecodable(str(error)) from error
 
 
 def _steps(value: list[t.Any]) -> t.Iterator[list[t.Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import io
 import typing as t
 from typing import Annotated
@@ -20,6 +21,7 @@ from quartish.typed import Form
 from quartish.typed import Problem
 from quartish.typed import Query
 from quartish.typed import RequestValidationError
+from tests.security._ways import at_once
 from tests.typed._models import ModelOrder
 from tests.typed._models import ORDERS
 from tests.typed._models import StructOrder
@@ -155,6 +157,45 @@ def test_faults_of_a_model_are_told_in_part(way: Way) -> None:
     lines = [{**line, "quantity": 1}] * 100 + [line] * 2_000
     reply = said(way.post(app, "/", {"name": "x", "lines": lines}))
     assert reply["errors"][0]["detail"] == "2000 values are not what this takes."
+
+
+SAME = [5 + number * (2**61 - 1) for number in range(30_000)]
+"""All of them have one hash."""
+
+
+class StructIds(msgspec.Struct):
+    ids: set[int]
+
+
+class ModelIds(pydantic.BaseModel):
+    ids: frozenset[int]
+
+
+@each_way
+@pytest.mark.parametrize(
+    "kind", [set[int], StructIds, ModelIds, dict[int, int], set[decimal.Decimal], list[set[int]]]
+)
+def test_numbers_of_one_hash_make_no_set(way: Way, kind: t.Any) -> None:
+    app = way.app()
+    way.add(app, "/", taking(kind), "POST")
+    for count in (5_000, 30_000):
+        body: t.Any = SAME[:count]
+        if kind == dict[int, int]:
+            body = dict.fromkeys(map(str, body), 1)
+        elif kind == list[set[int]]:
+            body = [body]
+        elif kind in (StructIds, ModelIds):
+            body = {"ids": body}
+        with at_once(1.0):
+            assert way.post(app, "/", body).status == 400
+
+
+@each_way
+def test_many_ids_make_a_set(way: Way) -> None:
+    app = way.app()
+    way.add(app, "/", taking(set[int]), "POST")
+    ids = list(range(1_500_000_000_000_000_000, 1_500_000_000_000_020_000))
+    assert sorted(said(way.post(app, "/", ids))) == ids
 
 
 @each_way
