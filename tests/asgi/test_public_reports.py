@@ -500,8 +500,11 @@ def test_a_start_that_hangs_is_cancelled_after_the_grace(
 
 @pytest.mark.parametrize("server", [name for name in SERVERS if is_installed(name)])
 def test_what_starts_in_the_grace_is_shut_down(server: str, tmp_path: Path) -> None:
-    status, said = stopped_while_it_starts(
-        server, signal.SIGTERM, tmp_path / "slow.py", name="Quart", seconds=0.4
-    )
+    for _ in range(3):
+        status, said = stopped_while_it_starts(
+            server, signal.SIGTERM, tmp_path / "slow.py", name="Quart", seconds=0.4
+        )
+        if server != "granian" or "panicked at" not in said:
+            break  # granian itself panics at times when it stops
     assert status == 0 and said.index("connected") < said.index("closed"), said
     assert "cancelled" not in said and "Traceback" not in said, said
