@@ -109,7 +109,7 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
     websocket_class: type[Websocket] = Websocket
     asgi_lifespan_class: t.Any = ASGILifespan
     event_class: type[t.Any] = asyncio.Event
-    quartish_sets = (
+    quartish_sets: t.ClassVar[tuple[str, ...]] = (
         *Core.quartish_sets,
         *("components", "component_overrides", "websockets"),
         *("before_serving_funcs", "while_serving_funcs", "after_serving_funcs"),

@@ -99,6 +99,11 @@ URLDefaultCallable = cabc.Callable[[str, dict[str, t.Any]], None]
 URLValuePreprocessorCallable = cabc.Callable[[t.Optional[str], t.Optional[dict[str, t.Any]]], None]
 
 
+class BodyStream(t.IO[bytes], cabc.AsyncIterator[bytes]):
+    """What `request.stream` of a `Flask` app is: a file of bytes; in a route with
+    `stream_body=True` and an `async def` view what `async for` iterates over. For annotations."""
+
+
 class TypedRoute(t.Protocol):
     """A view that `quartish.typed.typed` decorates: what it returns is written by its type."""
 

@@ -36,6 +36,7 @@ from .._werkzeug import READING
 from ..debughelpers import attach_enctype_error_multidict
 from ..json._long import LONG
 from ..json.provider import reads_long
+from ..typing import BodyStream
 from ..typing import Scope
 from .asgi_extensions import hint
 from .json_ahead import GUESSED
@@ -115,7 +116,7 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
         return bool(self.mimetype)
 
     @lazy
-    def stream(self) -> t.Any:
+    def stream(self) -> BodyStream:
         """The body as a binary file, limited as `max_content_length` says.
 
         In a route with `stream_body=True` and an `async def` view it is the body itself:
@@ -132,12 +133,12 @@ class Request(Limits, BodyRequest):  # type: ignore[misc]
                 if decoder is not None:
                     stream = io.BufferedReader(DecodedFile(t.cast("t.IO[bytes]", stream), decoder))
                 streamed = getattr(self.url_rule, "stream_body", False)
-                return AsyncInput(stream) if streamed else stream
+                return t.cast(BodyStream, AsyncInput(stream) if streamed else stream)
             body = self.quartish_open_body()
             body.limit = self.max_content_length  # raised by who iterates, in his turn
-            return body
+            return t.cast(BodyStream, body)
         self._quartish_check_limit()
-        return file
+        return t.cast(BodyStream, file)
 
     def _quartish_check_limit(self) -> None:
         limit = self.max_content_length

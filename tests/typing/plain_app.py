@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import typing as t
 from collections.abc import AsyncIterator
 from collections.abc import Iterator
@@ -176,7 +177,17 @@ def file() -> Response:
 
 @app.put("/upload", stream_body=True)
 async def upload() -> dict[str, int]:
-    return {"bytes": sum([len(chunk) async for chunk in request.stream])}
+    total = 0
+    async for chunk in request.stream:
+        total += len(t.assert_type(chunk, bytes))
+    return {"bytes": total}
+
+
+@app.put("/lines")
+def lines() -> dict[str, int]:
+    head = t.assert_type(request.stream.readline(), bytes)
+    rest = io.TextIOWrapper(request.stream).read()
+    return {"head": len(head), "lines": len([line for line in rest.splitlines() if line])}
 
 
 @app.websocket("/echo")
@@ -226,6 +237,8 @@ def test_views() -> None:
         with client.get("/file") as sent:
             assert sent.mimetype == "text/x-python"
         assert client.put("/upload", data=b"xyz").json == {"bytes": 3}
+        lines = client.put("/lines", data=b"head\none\ntwo", content_type="text/plain")
+        assert lines.json == {"head": 5, "lines": 2}
         assert client.get("/pages/refuse").status_code == 403
         assert client.get("/pages/items/3").json["number"] == 3  # type: ignore[index]
         assert client.get("/?closed=1").status_code == 503
