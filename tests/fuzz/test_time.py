@@ -16,6 +16,7 @@ from functools import partial
 import pytest
 
 import quartish
+from quartish.typed import marks
 from tests._doors import ATTRIBUTES
 from tests._doors import make_app
 
@@ -28,6 +29,7 @@ URL = 16_000  # likewise
 FORM = b"application/x-www-form-urlencoded"
 MULTIPART = b"multipart/form-data; boundary=x"
 JSON = b"application/json"
+MSGPACK = b"application/msgpack"
 END = b"--x--\r\n"
 NAMED = b"Content-Disposition: form-data; name=a"
 FILE = NAMED + b"; filename=f"
@@ -100,6 +102,14 @@ def app(request: pytest.FixtureRequest, colour: type[t.Any]) -> t.Iterator[t.Any
         found = quartish.request.get_json(**options)
         return "read" if app.plain or await found is not None else "null"
 
+    async def typed(it: t.Annotated[t.Any, marks.Body()]) -> str:
+        return str(type(it))
+
+    def typed_in_thread(it: t.Annotated[t.Any, marks.Body()]) -> str:
+        return str(type(it))
+
+    took = typed if request.param == "loop" else typed_in_thread
+    app.add_url_rule("/typed", view_func=took, methods=["POST"])
     app.add_url_rule("/one/<name>", view_func=one)
     app.add_url_rule("/read", view_func=read, methods=["POST"])
     forced = partial(read, force=True, silent=True)
@@ -197,10 +207,16 @@ def many(unit: bytes) -> bytes:
     return b"[" + unit * (PARTS // sum(map(unit.count, (b"[", b"{")))) + b"1]"
 
 
+def packed(unit: bytes) -> bytes:
+    number = SIZE // len(unit)
+    return b"\xdd" + number.to_bytes(4, "big") + unit * number
+
+
 INSIDE = [b"x", b"\r\n", b"\r", b"\n", b"--x", b"\r\n--", b"\r\n--y", b"\r\n--x-", b"-"]
 ENCODED = [b"a=b&", b"&", b"%", b"%ff", b"%41", b"+", b"=", b"\xc3\xa9"]
 ITEMS = [b"[", b'{"a":', b"1,", b'"a",', b'{"a":1},', b" ", b"1", b"9" * 4000 + b","]
 MANY = [b"[],", b"[[]],", b'[{"a":[]}],', b'[{"ab":1000,"c":"text"}],']
+PACKED = [b"\x90", b"\x80", b"\x01", b"\xa0", b"\xcb" + bytes(8), b"\x91\x01"]
 BODIES: dict[str, Body] = {
     **each("file", MULTIPART, "/form", INSIDE, lambda unit: part(FILE, fill(unit)) + END),
     **each("field", MULTIPART, "/form", INSIDE, lambda unit: part(data=fill(unit)) + END),
@@ -228,6 +244,9 @@ BODIES: dict[str, Body] = {
     "json wide": (JSON, "/read", lambda: fill(b"x", SIZE - 4) + "\U0001f600".encode()),
     "json text": (JSON, "/read", lambda: b'"' + fill(b"\\u0041") + b'"'),
     **each("urlencoded, all of it", FORM, "/form", [b"&", b"a=&"], fill),
+    **each("msgpack", MSGPACK, "/typed", PACKED, packed),
+    "msgpack deep": (MSGPACK, "/typed", lambda: fill(b"\x91")),
+    "msgpack bytes": (MSGPACK, "/typed", lambda: b"\xc6" + SIZE.to_bytes(4, "big") + fill(b"\x90")),
     "data": (b"text/plain", "/data", lambda: fill(b"x")),
 }
 
