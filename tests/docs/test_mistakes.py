@@ -18,6 +18,7 @@ from tests.docs.mistakes import row_of
 
 ROWS = {row.split(" | ")[0].removeprefix("| "): row for row in PAGE.read_text().splitlines()}
 WRITTEN_ON = (3, 11)
+PYTHONS = "when serializing "  # notes of Python's own, from 3.14 on
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,4 +49,4 @@ def test_what_is_said(mistake: Mistake, tmp_path: Path) -> None:
     said = {"quartish": play("quartish", mistake, tmp_path.resolve())}
     told = row_of(mistake, said).removesuffix(" |").split(" | ", 1)[1].split("<br>")
     ours = row.split(" | ")[1].split("<br>")
-    assert told[1:2] == ours[1:2]
+    assert [line for line in told[1:] if not line.startswith(PYTHONS)][:1] == ours[1:2]

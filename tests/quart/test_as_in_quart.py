@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import inspect
 import io
+import pkgutil
 import threading
 import typing as t
 from pathlib import Path
@@ -809,8 +810,10 @@ async def test_functions_of_files_templates_and_json() -> None:
             seen += [file.getvalue(), module.json.loads(b'{"a": 1.5}')]
             with pytest.raises(ValueError):
                 module.json.loads("{")
-        helpers = importlib.import_module(f"{module.__name__}.helpers")
-        return [*seen, helpers.find_package("jinja2"), helpers.find_package("json")]
+        if hasattr(pkgutil, "get_loader"):  # Quart 0.22 needs it, which Python 3.14 has no more
+            helpers = importlib.import_module(f"{module.__name__}.helpers")
+            seen += [helpers.find_package("jinja2"), helpers.find_package("json")]
+        return seen
 
     await on_both(play)
 

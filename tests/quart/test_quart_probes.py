@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import decimal
 import importlib
+import inspect
 import io
 import json
 import typing as t
@@ -1293,7 +1294,7 @@ async def _override(m: Module, name: str) -> t.Any:
         calls.append(len(args))
         return base(self, *args, **kwargs)
 
-    override = awaited if asyncio.iscoroutinefunction(base) else plain
+    override = awaited if inspect.iscoroutinefunction(base) else plain
     app = type("App", (m.Quart,), {name: override})("app")
 
     @app.route("/")
@@ -1338,7 +1339,7 @@ async def _websocket_override(m: Module, name: str) -> t.Any:
         calls.append(len(args))
         return base(self, *args, **kwargs)
 
-    override = awaited if asyncio.iscoroutinefunction(base) else plain
+    override = awaited if inspect.iscoroutinefunction(base) else plain
     app = type("App", (m.Quart,), {name: override})("app")
 
     @app.websocket("/")

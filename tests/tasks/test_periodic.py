@@ -340,7 +340,7 @@ def test_when_cron_is_due_where_the_clock_is_set() -> None:
         ("30 2 * * *", berlin, autumn, ["10-25 02:30 CEST", "10-26 02:30 CET"]),
         ("30 2 * * *", berlin, spring, ["03-29 03:00 CEST", "03-30 02:30 CEST"]),
         ("0 1-3 * * *", berlin, autumn, ["10-25 02:00 CEST", "10-25 03:00 CET"]),
-        ("@daily", "America/Havana", "2026-10-31T12:00", ["11-01 00:00 CDT", "11-02 00:00 CST"]),
+        ("@daily", "America/Havana", "2024-11-02T12:00", ["11-03 00:00 CDT", "11-04 00:00 CST"]),
         ("0 * * * *", berlin, autumn, ["10-25 02:00 CEST", "10-25 02:00 CET"]),
         ("@hourly", berlin, autumn, ["10-25 02:00 CEST", "10-25 02:00 CET"]),
         ("30 */2 * * *", berlin, autumn, ["10-25 02:30 CEST"]),

@@ -249,6 +249,9 @@ class Thing:
     def __init__(self, log: list[t.Any], is_async: bool) -> None:
         self.log, self.is_async = log, is_async
 
+    def __repr__(self) -> str:  # no address: templates take texts apart
+        return "<thing>"
+
     @property
     def property(self) -> str:
         self.log.append("property")
