@@ -83,6 +83,8 @@ SOURCES = {
     " T_before_websocket T_teardown T_websocket _default_template_ctx_processor setupmethod",
     "quartish._quart.utils": "P T cancel_tasks file_path_to_path=join_paths raise_task_exceptions"
     " run_sync",
+    "quartish._quart.reload": "MustReloadError observe_changes restart"
+    " _cancel_all_tasks=cancel_all_tasks",
     "quartish._application": "T_after_serving T_before_serving T_while_serving",
     "quartish.app": "TestApp",
     "quartish.asgi.connections": "ASGIHTTPConnection ASGILifespan ASGIWebsocketConnection"

@@ -173,25 +173,45 @@ except ZeroDivisionError as error:
     assert found == ["in a hook", "quartish.views"]
 
 
-def test_a_finder_that_asks_nobody_is_told_of() -> None:
-    pytest.importorskip("flask")
+@pytest.mark.parametrize("face", FACES)
+def test_a_finder_that_asks_nobody_is_passed_by(face: str) -> None:
+    """As pytest's does, of a project whose `python_files` is "*.py"."""
+    pytest.importorskip(face)
     found = run(
-        """
+        f"""
 import json, sys
 from importlib.machinery import PathFinder
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        return PathFinder.find_spec(name, path, target) if name == "flask" else None
+        return PathFinder.find_spec(name, path, target)
 
 sys.meta_path.insert(0, Finder())
+import quartish.as_{face}
+import {face}.views
+print(json.dumps({face}.views.View.__module__))
+"""
+    )
+    assert found == "quartish.views"
+
+
+def test_a_hook_that_puts_another_module_in_its_place_is_told_of() -> None:
+    found = run(
+        """
+import json, sys, types, wrapt
+
+@wrapt.when_imported("flask")
+def replace(module):
+    other = sys.modules["flask"] = types.ModuleType("flask")
+    other.__path__ = []
+
 try:
     import quartish.as_flask
 except ImportError as error:
     print(json.dumps(str(error)))
 """
     )
-    assert found.startswith("'flask' was already imported, from ")
+    assert found.startswith("'flask' was already imported, from an unknown place")
 
 
 @pytest.mark.parametrize("installed", [True, False])

@@ -92,6 +92,14 @@ class Body(LazyLock):
         self._chunks, self._data = deque(), b"" if source is None else None
         return self
 
+    @property
+    def _complete(self) -> asyncio.Event:
+        """Whether all of it has come. *Quart's* own, which programs ask before they read on."""
+        event = asyncio.Event()
+        if self._data is not None or (self._source is not None and self._source.is_here()):
+            event.set()
+        return event
+
     def append(self, data: bytes, more: bool = True) -> None:
         """Add to a body that is filled by hand."""
         if data and self.limit is not None and self._filled > self.limit:

@@ -66,6 +66,7 @@ FLOORS = {
     "_files": 2,
     "_http": 2,
     "_quart.utils": 2,
+    "_quart.reload": 3,
     "debugger": 2,
     "helpers": 2,
     "_serving": 2,

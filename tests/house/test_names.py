@@ -42,7 +42,6 @@ else:
 """
 
 PRIVATE = "a helper inside of a module, which does its work another way here"
-SERVED = "of the development server's inside, which is another one here"
 FILES = "files are read by worker threads here, not by aiofiles"
 #: What is not there, and why.
 MISSING = {
@@ -56,7 +55,6 @@ MISSING = {
     "quart": {
         **dict.fromkeys(
             [
-                "quart.app._cancel_all_tasks",
                 *("quart.ctx._BaseRequestWebsocketContext", "quart.globals._session_lookup"),
                 *("quart.helpers.DEFAULT_MIMETYPE", "quart.helpers.locked_cached_property"),
                 "quart.routing._normalise_host",
@@ -67,14 +65,6 @@ MISSING = {
                 "quart.wrappers.response._raise_if_invalid_range",
             ],
             PRIVATE,
-        ),
-        **dict.fromkeys(
-            [
-                *("quart.app.MustReloadError", "quart.app.observe_changes", "quart.app.restart"),
-                *("quart.utils.MustReloadError", "quart.utils.observe_changes"),
-                "quart.utils.restart",
-            ],
-            SERVED,
         ),
         **dict.fromkeys(
             [

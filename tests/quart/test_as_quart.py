@@ -27,9 +27,6 @@ MISSING = {
     "debug.TEMPLATE": INSIDE,
     "helpers.DEFAULT_MIMETYPE": "is a constant that only Quart's send_file uses",
     "helpers.locked_cached_property": "was deprecated; functools.cached_property is there",
-    "utils.MustReloadError": INSIDE,
-    "utils.observe_changes": INSIDE,
-    "utils.restart": INSIDE,
     "wrappers.request.SERVER_PUSH_HEADERS_TO_COPY": INSIDE,
 }
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
 import typing as t
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +15,11 @@ from werkzeug.datastructures import Headers
 
 from quartish import Quart
 from quartish import request
+from quartish._quart.reload import cancel_all_tasks
+from quartish._quart.reload import MustReloadError
+from quartish._quart.reload import observe_changes
+from quartish._quart.reload import restart
+from quartish._serving.watch import Watched
 from quartish.wrappers.awaitable_request import Request
 
 
@@ -39,6 +47,84 @@ async def test_run_task_serves_until_it_is_told_to_stop() -> None:
     assert answer.text == f"http://127.0.0.1:{port}/"
     stop.set()
     await asyncio.wait_for(serving, 10)
+
+
+async def test_a_trigger_of_ones_own_stops_the_server_by_what_it_raises() -> None:
+    app = Quart(__name__)
+
+    async def changed() -> None:
+        raise MustReloadError
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(app.run_task(port=0, shutdown_trigger=changed), 10)
+    assert caught.value.subgroup(MustReloadError) is not None
+
+
+async def test_a_change_of_the_programs_files_is_observed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(roots={str(tmp_path)})
+    monkeypatch.setattr("quartish._quart.reload.of_program", lambda: watched)
+    stop = asyncio.Event()
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            (tmp_path / "views.py").write_text("")
+
+    with pytest.raises(MustReloadError):
+        await observe_changes(sleep, stop)
+    assert slept == [1, 1, 1]
+    stop.set()
+    await observe_changes(sleep, stop)
+
+
+def test_the_program_is_started_anew_as_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(os, "execv", lambda *given: started.append(given))
+    monkeypatch.setattr(sys, "orig_argv", ["python3", "-X", "dev", "-m", "app", "--port", "1"])
+    restart()
+    assert started == [(sys.executable, [sys.executable, "-X", "dev", "-m", "app", "--port", "1"])]
+
+
+def test_what_is_left_on_a_loop_is_cancelled() -> None:
+    loop = asyncio.new_event_loop()
+    told: list[t.Any] = []
+    loop.set_exception_handler(lambda loop, context: told.append(context["exception"]))
+    error = ValueError("at the end")
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise error
+
+    tasks = [loop.create_task(asyncio.sleep(60)), loop.create_task(stubborn())]
+    loop.run_until_complete(asyncio.sleep(0))
+    cancel_all_tasks(loop)
+    cancel_all_tasks(loop)  # nothing is left
+    assert tasks[0].cancelled()
+    assert told == [error]
+    loop.close()
+
+
+async def test_a_body_says_whether_all_of_it_has_come() -> None:
+    app = Quart(__name__)
+
+    @app.post("/")
+    async def index() -> list[t.Any]:
+        body = t.cast(t.Any, request).body
+        before = body._complete.is_set()
+        return [before, (await body).decode(), body._complete.is_set()]
+
+    client = app.test_client()
+    async with client.request("/", method="POST") as connection:
+        await connection.send(b"a")
+        await connection.send(b"b")
+        await connection.send_complete()
+    answer = await connection.as_response()
+    assert await answer.get_json() == [False, "ab", True]
 
 
 async def test_handle_request() -> None:
