@@ -113,8 +113,7 @@ SOURCES = {
     " got_websocket_exception request_finished request_started request_tearing_down"
     " websocket_finished websocket_received websocket_sent websocket_started"
     " websocket_tearing_down",
-    "quartish.templating": "Environment",
-    "quartish.templating.render": "_render _stream",
+    "quartish.templating": "Environment _render _stream",
     "quartish.testing.app": "TestAppProtocol=TestApp",
     "quartish.testing.client": "QuartClient TestClientProtocol=QuartClient",
     "quartish.testing.connections": "TestHTTPConnectionProtocol=TestHTTPConnection"

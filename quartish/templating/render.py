@@ -22,7 +22,6 @@ from .._concurrency.coroutines import awaited
 from .._concurrency.coroutines import drive
 from .._concurrency.coroutines import is_awaitable
 from .._current import call_with_context
-from .._current import current_app
 from .._current import find_context
 from .._jinja import CompilingEnvironment
 from .._lazy import lazy
@@ -218,37 +217,6 @@ async def update_template_context(
 
 
 # --- rendering ----------------------------------------------------------------------------
-
-
-def render_template(template_name_or_list: TemplateName, **context: t.Any) -> str:
-    """Render a template, or the first of a list that exists. Awaitable in the awaitable
-    colour. Raises TemplateNotFound."""
-    app = current_app()
-    env: t.Any = app.jinja_env  # accepts any sequence, unlike its types
-    return _render(app, env.get_or_select_template(template_name_or_list), context)
-
-
-def render_template_string(source: str, **context: t.Any) -> str:
-    """Render a template given as its source, with autoescaping. Awaitable in the awaitable
-    colour."""
-    app = current_app()
-    return _render(app, app.jinja_env.from_string(source), context)
-
-
-def stream_template(template_name_or_list: TemplateName, **context: t.Any) -> Iterator[str]:
-    """Render a template piece by piece, as a response that a view returns.
-
-    In the awaitable colour the call is awaited and gives an async iterator.
-    """
-    app = current_app()
-    env: t.Any = app.jinja_env  # accepts any sequence, unlike its types
-    return _stream(app, env.get_or_select_template(template_name_or_list), context)
-
-
-def stream_template_string(source: str, **context: t.Any) -> Iterator[str]:
-    """Render a template given as its source piece by piece, as `stream_template` does."""
-    app = current_app()
-    return _stream(app, app.jinja_env.from_string(source), context)
 
 
 def _render(app: AppLike, template: Template, context: dict[str, t.Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import typing as t
 from pathlib import Path
@@ -58,6 +59,41 @@ async def render(app: t.Any, *args: t.Any, **context: t.Any) -> str:
     """Render a string in an app context, in the app's own colour."""
     async with app.app_context():
         return t.cast(str, await plain(quartish.render_template_string(*args, **context)))
+
+
+@pytest.mark.parametrize("framework", ["flask", "quartish"])
+def test_what_an_agent_puts_in_the_place_of_what_renders_is_called(
+    framework: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As X-Ray's SDK does; the app comes first, by position."""
+    module = pytest.importorskip(framework)
+    place = importlib.import_module(f"{framework}.templating")
+    told: list[t.Any] = []
+
+    def put(name: str) -> None:
+        real = getattr(place, name)
+
+        def wrapped(*given: t.Any) -> t.Any:
+            told.append((name, given[0].name, given[1].name, dict(given[2])))
+            return real(*given)
+
+        monkeypatch.setattr(place, name, wrapped)
+
+    put("_render")
+    put("_stream")
+    app = module.Flask("agents")
+    app.jinja_env.loader = DictLoader(TEMPLATES)
+    with app.app_context():
+        assert module.render_template("hello.html", name="a") == "Hello a!"
+        assert module.render_template_string("{{ n }}", n=1) == "1"
+        assert "".join(module.stream_template("hello.html", name="b")) == "Hello b!"
+        assert "".join(module.stream_template_string("{{ n }}", n=2)) == "2"
+    assert told == [
+        ("_render", "agents", "hello.html", {"name": "a"}),
+        ("_render", "agents", None, {"n": 1}),
+        ("_stream", "agents", "hello.html", {"name": "b"}),
+        ("_stream", "agents", None, {"n": 2}),
+    ]
 
 
 def view(app: t.Any, path: str = "/") -> t.Callable[[t.Callable[[], t.Any]], t.Any]:
