@@ -366,8 +366,14 @@ class AppContext(metaclass=PartType):
         return self._find_flow().release(self, exc)
 
     def __enter__(self) -> t.Self:
-        if (pushed := self.push()) is not None:
-            drive(pushed)
+        before = len(self.entered)
+        try:
+            if (pushed := self.push()) is not None:
+                drive(pushed)
+        except BaseException as error:
+            if len(self.entered) > before:  # it is active: nobody would end it
+                self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(
@@ -383,7 +389,17 @@ class AppContext(metaclass=PartType):
         return self.pop(exc)
 
     async def __aenter__(self) -> t.Self:
-        await self._push()
+        return await self.quartish_enter(self._push())
+
+    async def quartish_enter(self, pushing: t.Awaitable[None]) -> t.Self:
+        """Push it for a block; if that fails, end what is active already."""
+        before = len(self.entered)
+        try:
+            await pushing
+        except BaseException as error:
+            if len(self.entered) > before:
+                await self.__aexit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     async def __aexit__(

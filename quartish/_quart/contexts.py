@@ -39,8 +39,7 @@ class AppContext(ctx.AppContext):
         await self._pop(sys.exc_info()[1] if exc is _sentinel else exc)
 
     async def __aenter__(self) -> t.Self:
-        await self.push()
-        return self
+        return await self.quartish_enter(self.push())
 
     async def __aexit__(
         self,

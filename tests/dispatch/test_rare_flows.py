@@ -20,6 +20,7 @@ from quartish import copy_current_request_context
 from quartish import has_app_context
 from quartish._quart.contexts import RequestContext
 from quartish.ctx import AppContext
+from quartish.sessions import SessionInterface
 from tests._peer import ask
 from tests._scopes import http_scope
 from tests._scopes import websocket_scope
@@ -249,3 +250,33 @@ async def test_two_threads_that_ask_for_a_request_get_one(
     await ask(app)
     assert len(made) == 2 and made[0] is not made[1]  # both had made one
     assert len(found) == 2 and found[0] is found[1]
+
+
+# --- a push that fails ----------------------------------------------------------------------------
+
+
+class Refusing(SessionInterface):
+    def open_session(self, app: t.Any, request: t.Any) -> t.Any:
+        raise LookupError("no session")
+
+
+@pytest.mark.parametrize("colour", [quartish.Flask, quartish.Quart])
+@pytest.mark.parametrize("by", ["the session", "the host"])
+async def test_a_block_that_cannot_begin_leaves_no_context(colour: t.Any, by: str) -> None:
+    """*Flask:* what its own `with` leaves active is taken for the context of all that follows."""
+    app, ended = colour("app"), list[t.Any]()
+    app.teardown_request(ended.append)
+    if by == "the session":
+        app.session_interface = Refusing()
+    else:
+        app.config["TRUSTED_HOSTS"] = 5
+    context = app.test_request_context("/")
+    with pytest.raises((LookupError, TypeError)) as raised:
+        if colour is quartish.Flask:
+            with context:
+                pass
+        else:
+            async with context:
+                pass
+    assert not has_app_context()
+    assert ended == [raised.value]
