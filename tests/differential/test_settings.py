@@ -32,7 +32,7 @@ KEYS = [
     *("SESSION_REFRESH_EACH_REQUEST TEMPLATES_AUTO_RELOAD TESTING TRAP_BAD_REQUEST_ERRORS").split(),
     *("TRAP_HTTP_EXCEPTIONS TRUSTED_HOSTS").split(),
 ]
-VALUES = [
+VALUES: list[t.Any] = [
     *(None, "", 0, "0", "1", True, False, [], ["localhost"], b"x", 1, -1, 1.5, "x", ("a", "b"), {}),
     *(datetime.timedelta(1), datetime.timedelta(), datetime.timedelta(seconds=-5), "localhost"),
     *("localhost:5000", ".localhost", "/", "/x", "https", float("inf"), 10**12, set(), "Lax"),
@@ -160,8 +160,9 @@ def ask(side: Side, app: t.Any, client: t.Any, what: str) -> None:
 
 
 def is_checked_here(key: str, value: t.Any) -> bool:
-    """Say whether ours fails by a value that makes no sense, where Flask sends or ignores it."""
-    if key.startswith("MAX_FORM_"):
+    """Say whether ours fails by a value that makes no sense, where Flask sends or ignores it, or
+    both leave a file open."""
+    if key.startswith(("MAX_FORM_", "SEND_FILE_MAX_AGE")):
         return not isinstance(value, int | float | None)
     return key.startswith("SESSION_COOKIE_") and isinstance(value, list | dict | set)
 
