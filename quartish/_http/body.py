@@ -32,7 +32,7 @@ from .._concurrency.watch import go_on
 from .._lazy import lazy
 from .inbox import give_way
 from .inbox import Inbox
-from .inbox import SPOOL_SIZE
+from .spool import SPOOL_SIZE
 
 #: The steps of a coroutine that was begun, and the future that they wait for.
 Begun = tuple[t.Generator[t.Any, t.Any, None], t.Any]

@@ -30,10 +30,10 @@ from werkzeug.sansio.multipart import State
 from .._concurrency.coroutines import drive
 from .._concurrency.loops import Turns
 from ..datastructures import FileStorage
-from .inbox import SPOOL_SIZE
 from .multipart import Decoder
 from .multipart import MAX_BOUNDARY
 from .multipart import SLICE
+from .spool import SPOOL_SIZE
 from .urlencoded import damaged
 from .urlencoded import parse_urlencoded
 from .urlencoded import URLENCODED

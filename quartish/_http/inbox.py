@@ -4,33 +4,29 @@ Only an `Inbox` calls its connection's ASGI `receive`. As a rule the code that w
 so itself. While the request's code waits for something else, a task (the reader) receives messages
 ahead of time, so that a disconnect is noticed and ends the handler.
 
-Messages that were read ahead are bounded by bytes: up to `SPOOL_SIZE` are kept in memory. When
-nobody has read for a while, more of them, up to a limit, go to a temporary file. A handler that
-does read never causes that: its client is slowed down instead (backpressure).
+What was read ahead is in a `Spool`: up to `SPOOL_SIZE` bytes in memory. When nobody has read for a
+while, more is read ahead, up to a limit, and goes to a temporary file. A handler that does read
+never causes that: its client is slowed down instead (backpressure).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 import typing as t
-from collections import deque
 from time import monotonic
 from types import MappingProxyType
 
 from .._concurrency.loops import Turns
 from ..typing import ASGIReceive
 from ..typing import Message
+from .spool import BodySpool
+from .spool import EMPTY
+from .spool import in_thread
+from .spool import Spool
+from .spool import SPOOL_SIZE
 
 WEBSOCKET_READ_AHEAD = 16 * 1024 * 1024
 """Bytes of a websocket's messages that are read ahead."""
-SPOOL_SIZE = 500_000
-"""Bytes of messages that stay in memory; what is more goes to a temporary file."""
-PIECE = 65_536
-"""Bytes of a body in a file that are taken for one message."""
-MESSAGE_SIZE = 500
-"""Bytes of memory that a message takes beside its content."""
 STALLED = 0.2
 """Seconds in which nobody has read, after which messages that do not fit into memory go to disk."""
 PAUSE = 0.1
@@ -40,8 +36,6 @@ LONGEST_WAIT = 7
 QUEUED = 16
 """Messages that a server may have in its queue; Hypercorn has 10 (`max_app_queue_size`)."""
 DISCONNECTS = frozenset(["http.disconnect", "websocket.disconnect"])
-#: Where a message is in the file: offset, size, and what else it says.
-_OnDisk = tuple[int, int, object]
 
 
 class Refusing(t.Protocol):
@@ -60,16 +54,6 @@ async def give_way(refusing: Refusing) -> None:
         await asyncio.sleep(0.001 * 2 ** min(refusing.quartish_refusals - 2, LONGEST_WAIT))
 
 
-async def _in_thread(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
-    """Run `func` off the loop and wait for its end, even when cancelled: the file that it writes to
-    must not be closed before."""
-    work = asyncio.ensure_future(asyncio.to_thread(func, *args))
-    try:
-        return await asyncio.shield(work)
-    finally:
-        await asyncio.wait([work])
-
-
 def _at_hand(receive: ASGIReceive) -> Message | None:
     """Return a message if one can be received without waiting, else None."""
     steps = receive().__await__()
@@ -83,12 +67,6 @@ def _at_hand(receive: ASGIReceive) -> Message | None:
     if close is not None:
         close()
     return None
-
-
-def _write_all(file: int, data: bytes, offset: int) -> None:
-    while data:
-        written = os.pwrite(file, data, offset)
-        data, offset = data[written:], offset + written
 
 
 class Listener(t.Protocol):
@@ -124,14 +102,11 @@ class Inbox:
     complete = False
     #: The app's config, for its limits of bodies.
     config: t.Mapping[str, t.Any]
-    _messages: deque[Message | _OnDisk] | None = None
+    #: What was read ahead and not read yet.
+    spool: Spool = EMPTY
+    spool_class: t.ClassVar[type[Spool]] = Spool
     #: Bytes of messages above which nothing more is read ahead. None: no limit.
     limit: int | None = WEBSOCKET_READ_AHEAD
-    #: Bytes that were read ahead and that nobody has read yet: in memory, and altogether.
-    _held = _ahead = 0
-    _file: t.IO[bytes] | None = None
-    #: Bytes in the file, and how many of its reads and writes are running.
-    _file_size = _busy = 0
     #: Whether nothing goes to disk: when memory is full, nothing is received until somebody reads.
     in_memory = False
     #: The timer that calls `_go_on` when memory is full.
@@ -142,7 +117,7 @@ class Inbox:
     def __init__(
         self,
         receive: ASGIReceive,
-        offload: t.Callable[..., t.Awaitable[t.Any]] = _in_thread,
+        offload: t.Callable[..., t.Awaitable[t.Any]] = in_thread,
         listener: Listener | None = None,
     ) -> None:
         self.receive = receive
@@ -164,7 +139,7 @@ class Inbox:
     @property
     def pending(self) -> int:
         """Messages received ahead and not read yet."""
-        return len(self._messages) if self._messages else 0
+        return len(self.spool.messages)
 
     @property
     def is_awaited(self) -> bool:
@@ -194,8 +169,10 @@ class Inbox:
         by hand, and so gets no return value.)"""
         self.reads += 1
         while not self.free:
-            if self._messages:
-                self.message = await self._next()
+            if self.spool.messages:
+                self.message = await self.spool.take()
+                self._settle()
+                self.watch()  # there is room again; nothing else would start the reader
                 return
             if self.disconnect is not None:
                 self.message = self.disconnect
@@ -211,34 +188,6 @@ class Inbox:
                 self.wake()
         if message["type"] in DISCONNECTS:
             self.end(message)
-
-    async def _next(self) -> Message:
-        """Return the first message that was read ahead."""
-        messages = self._messages
-        assert messages is not None
-        entry: Message | _OnDisk = messages.popleft()
-        if isinstance(entry, tuple):
-            assert self._file is not None
-            offset, size, rest = entry
-            self._busy += 1
-            try:
-                data = await self.offload(os.pread, self._file.fileno(), size, offset)
-            except BaseException:
-                messages.appendleft(entry)
-                raise
-            finally:
-                self._busy -= 1
-            message = self._unpack(data, rest)
-        else:
-            message = entry
-            self._held -= self._size(message) + MESSAGE_SIZE
-        self._ahead -= self._size(message)
-        if not messages and self._file is not None and not self._busy:
-            self._file.close()
-            self._file, self._file_size = None, 0
-        self._settle()
-        self.watch()  # there is room again; nothing else would start the reader
-        return message
 
     def end(self, message: Message) -> None:
         """Note the disconnect message."""
@@ -259,18 +208,18 @@ class Inbox:
                 turn.set_result(None)
 
     def _settle(self) -> None:
-        self.free = self.reader is None and self.disconnect is None and not self._messages
+        self.free = self.reader is None and self.disconnect is None and not self.spool.messages
 
     def watch(self) -> None:
         """Start the reader, unless somebody else reads or enough was read ahead."""
         if self.free or (
-            self._messages
+            self.spool.messages
             and self.reader is None
             and self.disconnect is None
             and (self.drops or self._has_room())
         ):
             self._start()
-        elif self._held >= SPOOL_SIZE:
+        elif self.spool.held >= SPOOL_SIZE:
             self._look_later()
 
     def drop(self) -> None:
@@ -313,14 +262,12 @@ class Inbox:
         self.reader = asyncio.get_running_loop().create_task(self._read_ahead())
 
     def _has_room(self) -> bool:
-        # The file only shrinks when all of it was read.
-        if self.limit is not None and max(self._ahead, self._file_size) > self.limit:
+        spool = self.spool
+        if self.limit is not None and max(spool.size, spool.file_size) > self.limit:
             return False
-        return self._held < SPOOL_SIZE or (self._spooling == self.reads and not self.in_memory)
+        return spool.held < SPOOL_SIZE or (self._spooling == self.reads and not self.in_memory)
 
     async def _read_ahead(self) -> None:
-        if self._messages is None:
-            self._messages = deque()
         turns = Turns()
         try:
             while self._has_room() or self.drops:
@@ -355,7 +302,7 @@ class Inbox:
     def _look_later(self) -> None:
         """If memory is full, check after `STALLED` seconds whether somebody has read."""
         if (
-            self._held >= SPOOL_SIZE
+            self.spool.held >= SPOOL_SIZE
             and self._later is None
             and self.reader is None
             and self.disconnect is None
@@ -375,52 +322,11 @@ class Inbox:
                 self.watch()
 
     async def _keep(self, message: Message) -> None:
-        """Add a message that was read ahead: in memory, or on disk where that is full."""
-        assert self._messages is not None
-        size = self._size(message)
-        self._ahead += size
-        if self._held >= SPOOL_SIZE:
-            self._busy += 1
-            try:
-                await self._write(message)
-                return
-            except OSError:
-                self.limit = 0  # the disk is full: nothing more is read ahead
-            finally:
-                self._busy -= 1
-        self._held += size + MESSAGE_SIZE
-        self._messages.append(message)
-
-    async def _write(self, message: Message) -> None:
-        file = self._file
-        if file is None:
-            file = self._file = await self.offload(tempfile.TemporaryFile)
-        data, rest = self._pack(message)
-        offset, self._file_size = self._file_size, self._file_size + len(data)
-        await self.offload(_write_all, file.fileno(), data, offset)
-        self._add((offset, len(data), rest))
-
-    def _add(self, entry: _OnDisk) -> None:
-        assert self._messages is not None
-        self._messages.append(entry)
-
-    def _size(self, message: Message) -> int:
-        """Return how many bytes of `limit` a message uses. Its entry in the queue counts too, as a
-        client could send any number of empty messages."""
-        text = message.get("text")
-        return len(message.get("bytes") or b"" if text is None else text) + MESSAGE_SIZE
-
-    def _pack(self, message: Message) -> tuple[bytes, object]:
-        """Return the part of a message that is written to disk, and the part kept in memory."""
-        text = message.get("text")
-        if text is None:
-            return message.get("bytes") or b"", "bytes"
-        return text.encode("utf-8", "surrogatepass"), "text"
-
-    def _unpack(self, data: bytes, rest: object) -> Message:
-        if rest == "bytes":
-            return {"type": "websocket.receive", "bytes": data}
-        return {"type": "websocket.receive", "text": data.decode("utf-8", "surrogatepass")}
+        """Keep a message that was read ahead until somebody reads it."""
+        if self.spool is EMPTY:
+            self.spool = self.spool_class(self.offload)
+        if not await self.spool.put(message):
+            self.limit = 0  # the disk is full: nothing more is read ahead
 
     async def close(self) -> None:
         """Stop the reader and wait until it has stopped."""
@@ -433,14 +339,15 @@ class Inbox:
                 await asyncio.wait([reader])
         finally:
             self.listener = None  # breaks a reference cycle
-            if self._file is not None:
-                self._file.close()
+            if self.spool.file is not None:
+                self.spool.file.close()
 
 
 class HttpInbox(Inbox):
     """The messages of a request. No more than `limit` bytes of its body are read ahead."""
 
     limit = None
+    spool_class = BodySpool
     #: The app's config, for how many bytes of a body are read ahead.
     config: t.Mapping[str, t.Any] = MappingProxyType(
         {"MAX_CONTENT_LENGTH": None, "READ_AHEAD_SIZE": float("inf")}
@@ -455,13 +362,14 @@ class HttpInbox(Inbox):
     def _has_room(self) -> bool:
         if self.complete:
             return not self._repeats
+        spool = self.spool
         limit = self.config["MAX_CONTENT_LENGTH"] if self.limit is None else self.limit
         if limit is None:
-            if max(self._ahead, self._file_size) > self.config["READ_AHEAD_SIZE"]:
+            if max(spool.size, spool.file_size) > self.config["READ_AHEAD_SIZE"]:
                 return False
-        elif self.taken + self._ahead > limit:
+        elif self.taken + spool.size > limit:
             return False
-        return self._held < SPOOL_SIZE or (self._spooling == self.reads and not self.in_memory)
+        return spool.held < SPOOL_SIZE or (self._spooling == self.reads and not self.in_memory)
 
     async def _keep(self, message: Message) -> None:
         if self.complete:
@@ -475,23 +383,3 @@ class HttpInbox(Inbox):
     def _pass_over(self, message: Message) -> None:
         self.complete = not message.get("more_body", False)
         super()._pass_over(message)
-
-    def _add(self, entry: _OnDisk) -> None:
-        """Add a piece of a body. It is joined with the one before, so that there are not many small
-        ones."""
-        assert self._messages is not None
-        offset, size, more = entry
-        last = self._messages[-1] if self._messages else None
-        if type(last) is tuple and last[0] + last[1] == offset and last[1] < PIECE:
-            self._messages[-1] = (last[0], last[1] + size, more)
-        else:
-            self._messages.append(entry)
-
-    def _size(self, message: Message) -> int:
-        return len(message.get("body") or b"")
-
-    def _pack(self, message: Message) -> tuple[bytes, object]:
-        return message.get("body") or b"", message.get("more_body", False)
-
-    def _unpack(self, data: bytes, rest: object) -> Message:
-        return {"type": "http.request", "body": data, "more_body": rest}

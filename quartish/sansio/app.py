@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 import typing as t
-import weakref
 from datetime import timedelta
 from itertools import chain
 
@@ -58,7 +57,9 @@ from ..typing import ShellContextProcessorCallable
 from ..typing import TeardownCallable
 from ..wrappers.connection import Conn
 from .components import Components
-from .scaffold import _endpoint_from_view_func
+from .routes import _endpoint_from_view_func
+from .routes import make_rule
+from .routes import static_view
 from .scaffold import Scaffold
 from .scaffold import setupmethod
 from .scaffold import T_teardown
@@ -190,14 +191,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
             self.url_default_functions[None].append(hashed)
 
     def _quartish_static_view(self) -> RouteCallable:
-        this = weakref.ref(self)  # the view is in `view_functions`: no circle
-
-        def send_static_file(filename: str) -> t.Any:
-            app = this()
-            assert app is not None
-            return app.send_static_file(filename)
-
-        return send_static_file
+        return static_view(self)
 
     def _check_setup_finished(self, f_name: str) -> None:
         if self._got_first_request and self.plain:  # Quart takes them at any time
@@ -332,31 +326,11 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         """
         if endpoint is None:
             endpoint = _endpoint_from_view_func(view_func)
-        methods = options.pop("methods", None)
-        if methods is None:  # an empty list is one
-            methods = getattr(view_func, "methods", None) or ("GET",)
-        if isinstance(methods, str):
-            raise TypeError(
-                "Allowed methods must be a list of strings, for"
-                ' example: @app.route(..., methods=["POST"])'
-            )
-        if options.get("websocket"):
-            methods, provide_automatic_options = {"GET"}, False
-        methods = {item.upper() for item in methods}
-        required: set[str] = set(getattr(view_func, "required_methods", ()))
-        if provide_automatic_options is None:
-            provide_automatic_options = getattr(view_func, "provide_automatic_options", None)
-        if provide_automatic_options is None:
-            provide_automatic_options = (
-                "OPTIONS" not in methods and self.config["PROVIDE_AUTOMATIC_OPTIONS"]
-            )
-            if provide_automatic_options:
-                required.add("OPTIONS")
-        rule_obj = self.url_rule_class(
-            rule, methods=methods | required, endpoint=endpoint, **options
+        automatic = provide_automatic_options
+        made = make_rule(
+            self.url_rule_class, self.config, rule, endpoint, view_func, automatic, options
         )
-        rule_obj.provide_automatic_options = bool(provide_automatic_options)
-        self.url_map.add(rule_obj)
+        self.url_map.add(made)
         if view_func is not None:
             known = self.view_functions.get(endpoint)
             if known is None:

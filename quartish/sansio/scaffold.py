@@ -43,6 +43,7 @@ from ..typing import TemplateContextProcessorCallable
 from ..typing import URLDefaultCallable
 from ..typing import URLValuePreprocessorCallable
 from ..typing import WebsocketCallable
+from .routes import _endpoint_from_view_func as _endpoint_from_view_func
 
 # The default of a parameter for which None means something.
 _sentinel: t.Any = object()
@@ -106,17 +107,6 @@ def named_decorator(add: t.Callable[[F, str | None], object], name: F | str | No
         return func
 
     return decorator
-
-
-def _endpoint_from_view_func(view_func: RouteCallable | None) -> str:
-    """Return the endpoint of a view function for which none was given: its name."""
-    assert view_func is not None, "expected view func if endpoint is not provided."
-    name = getattr(view_func, "__name__", None)
-    if name is None:
-        raise AttributeError(
-            f"The view {view_func!r} has no '__name__' to make an endpoint of. Pass 'endpoint='."
-        )
-    return t.cast(str, name)
 
 
 def as_seconds(value: timedelta | int | None) -> int | None:

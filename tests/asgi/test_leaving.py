@@ -349,7 +349,7 @@ async def test_a_full_disk_loses_no_message(colour: App, monkeypatch: pytest.Mon
         while len(got) < len(messages):
             got.append(await websocket.receive())
 
-    monkeypatch.setattr("quartish._http.inbox._write_all", refuse)
+    monkeypatch.setattr("quartish._http.spool._write_all", refuse)
     async with WebsocketPeer(app) as peer:
         peer.say(*messages)
         await peer.ended()

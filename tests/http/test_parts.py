@@ -16,7 +16,7 @@ from werkzeug.exceptions import BadRequest
 
 import quartish
 from quartish._concurrency.loops import Turns
-from quartish._http.inbox import SPOOL_SIZE
+from quartish._http.spool import SPOOL_SIZE
 from tests._doors import Ask
 from tests._doors import through_asgi
 from tests._doors import through_wsgi
@@ -329,7 +329,7 @@ async def test_a_slow_reader_keeps_the_client_waiting(colour: str) -> None:
                 size += len(chunk)
                 if size < 100_000:
                     await goes_on.wait()
-                files.append(inbox._file)
+                files.append(inbox.spool.file)
         return str(size)
 
     scope = http_scope("/", "POST", [KIND, CHUNKED])

@@ -618,7 +618,7 @@ async def test_files_of_an_inbox_that_was_made_by_itself() -> None:
     async with asyncio.timeout(10):
         while messages:
             await asyncio.sleep(0.01)
-    assert inbox._file_size > 1_000_000
+    assert inbox.spool.file_size > 1_000_000
     got = [(await inbox.get())["body"] for _ in pieces]
     await inbox.close()
     assert got == pieces

@@ -149,7 +149,7 @@ def test_what_the_annotation_does_not_say(value: t.Any, annotation: t.Any) -> No
     app = quartish.Flask(__name__)
     app.testing = True
     app.add_url_rule("/", view_func=returning(value, annotation))
-    with pytest.raises(WrongReturn, match=r"`view`, test_answers\.py:\d+"):
+    with pytest.raises(WrongReturn, match=r"`view`, test_returns\.py:\d+"):
         app.test_client().get("/")
 
 
