@@ -1,8 +1,7 @@
-"""The app in its two colours: `Flask`, whose values are plain, and `Quart`, awaitable.
+"""`Flask`, the app of the plain colour. `Quart`, of the awaitable one, is in `_quart.app`.
 
-`Flask` names its request class, its response class, its driver and its test client. The methods
-of the dispatch family are synchronous; all of them may be overridden, and what is overridden is
-called wherever the flow would have taken its own step. `Quart` has a room of its own.
+The methods that dispatch a request are synchronous here. Each may be overridden: the flow then
+calls the override in place of its own step.
 """
 
 from __future__ import annotations
@@ -46,11 +45,11 @@ def _ctx() -> AppContext:
 
 
 class Flask(App):
-    """An application in the plain colour.
+    """An application in the plain colour: a Flask app, served as ASGI.
 
-    A Flask app, served as ASGI: views may be `def` (run in a worker thread, with the whole
-    of their request) or `async def` (run on the event loop). Request attributes, the
-    functions of the API and the test client are plain, as in Flask.
+    A `def` view runs in a worker thread, together with all sync code of its request; an `async def`
+    view runs on the event loop. Request attributes, functions and the test client return plain
+    values, as in Flask.
     """
 
     plain = True
@@ -62,7 +61,7 @@ class Flask(App):
     def quartish_drive(self, coro: t.Coroutine[t.Any, t.Any, T]) -> T:
         return drive(coro)
 
-    if t.TYPE_CHECKING:  # what the class of the colour says of what both share
+    if t.TYPE_CHECKING:  # methods that both colours share, with the types of this one
 
         def make_response(self, rv: ResponseReturnValue) -> wrappers.Response: ...
         def make_default_options_response(self) -> wrappers.Response: ...
@@ -77,7 +76,7 @@ class Flask(App):
 
     @default
     def preprocess_request(self) -> ResponseReturnValue | None:
-        """Run the url value preprocessors and the before functions, until one returns."""
+        """Run the URL value preprocessors, then the before functions until one returns a value."""
         ctx = _ctx()
         return t.cast(
             "ResponseReturnValue | None", drive(Flow.preprocess(self.quartish_flow_of(ctx), ctx))
@@ -85,7 +84,7 @@ class Flask(App):
 
     @default
     def dispatch_request(self) -> ResponseReturnValue:
-        """Call the view that matched and return what it returned."""
+        """Call the view of the matched rule, and return what it returns."""
         ctx = _ctx()
         return t.cast(ResponseReturnValue, drive(Flow.dispatch(self.quartish_flow_of(ctx), ctx)))
 
@@ -93,13 +92,16 @@ class Flask(App):
     def finalize_request(
         self, rv: ResponseReturnValue | HTTPException, from_error_handler: bool = False
     ) -> wrappers.Response:
-        """Make a response of what a view or handler returned, and postprocess it."""
+        """Make a response of what a view or error handler returned, and process it.
+
+        With `from_error_handler` errors of that are logged, and not raised.
+        """
         ctx = _ctx()
         return drive(Flow.finalize(self.quartish_flow_of(ctx), ctx, rv, from_error_handler))
 
     @default
     def process_response(self, response: wrappers.Response) -> wrappers.Response:
-        """Run the after functions and save the session."""
+        """Run the after functions, then save the session; return the response."""
         ctx = _ctx()
         return drive(Flow.postprocess(self.quartish_flow_of(ctx), ctx, response))
 
@@ -117,14 +119,14 @@ class Flask(App):
 
     @default
     def handle_exception(self, e: Exception) -> wrappers.Response:
-        """Log an exception that no handler took and return a 500, or raise it
+        """Log an exception that no error handler took, and return a 500 response; or raise it
         (`PROPAGATE_EXCEPTIONS`, testing, debugging)."""
         ctx = _ctx()
         return drive(Flow.handle_exception(self.quartish_flow_of(ctx), ctx, e))
 
     @default
     def log_exception(self, exc_info: t.Any) -> None:
-        """Log an exception that no handler took, once, with path, method and endpoint."""
+        """Log an exception that no error handler took, once, with path, method and endpoint."""
         log_failure(self, exc_info)
 
     @default
@@ -147,7 +149,7 @@ class Flask(App):
 
     @default
     def preprocess_websocket(self) -> t.Any:
-        """Run the url value preprocessors and the before functions, until one returns."""
+        """Run the URL value preprocessors, then the before functions until one returns a value."""
         ctx = _ctx()
         return drive(Flow.preprocess(self.quartish_websocket_flow, ctx))
 
@@ -159,7 +161,10 @@ class Flask(App):
 
     @default
     def finalize_websocket(self, rv: t.Any, from_error_handler: bool = False) -> t.Any:
-        """Make a response of what a handler returned, if anything, and postprocess it."""
+        """Make a response of what a websocket's handler returned, if anything, and process it.
+
+        With `from_error_handler` errors of that are logged, and not raised.
+        """
         ctx = _ctx()
         return drive(Flow.finalize(self.quartish_websocket_flow, ctx, rv, from_error_handler))
 
@@ -171,7 +176,7 @@ class Flask(App):
 
     @default
     def handle_websocket_exception(self, e: Exception) -> t.Any:
-        """Log an exception that no handler took, or raise it."""
+        """Log an exception that no error handler took, or raise it."""
         ctx = _ctx()
         return drive(Flow.handle_exception(self.quartish_websocket_flow, ctx, e))
 
@@ -182,7 +187,7 @@ class Flask(App):
         drive(Flow.teardown_connection(self.quartish_websocket_flow, ctx, exc))
 
     def update_template_context(self, context: dict[str, t.Any]) -> None:
-        """Add to `context` what the context processors give; what is in it stays."""
+        """Add the variables of the context processors to `context`; those that it has are kept."""
         drive(update_template_context(self, find_context(), context))
 
     # --- doors ------------------------------------------------------------------------------
@@ -190,8 +195,8 @@ class Flask(App):
     @default
     @wsgi_only
     def wsgi_app(self, environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
-        """Serve WSGI, in the caller's thread. Assign to it to put a WSGI middleware around the
-        app, for ASGI requests too: `app.wsgi_app = ProxyFix(app.wsgi_app)`."""
+        """Handle a WSGI request in the caller's thread. Set it to wrap the app in a WSGI
+        middleware, which ASGI requests pass as well: `app.wsgi_app = ProxyFix(app.wsgi_app)`."""
         return handle_wsgi(self, environ, start_response)
 
     @default
@@ -200,7 +205,7 @@ class Flask(App):
         return self.quartish_context_class(self, environ)
 
     def test_request_context(self, *args: t.Any, **kwargs: t.Any) -> AppContext:
-        """Return a context for a made-up request; arguments are `EnvironBuilder`'s."""
+        """Return a context for a made-up request; the arguments are those of `EnvironBuilder`."""
         builder = EnvironBuilder(self, *args, **kwargs)
         try:
             return self.request_context(builder.get_environ())
@@ -213,7 +218,7 @@ class Flask(App):
         return cls(self, self.response_class, use_cookies=use_cookies, **kwargs)
 
     def async_test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> AsyncFlaskClient:
-        """Return a test client with Quart's API, that calls the app as ASGI; its responses are
+        """Return a test client with Quart's methods, which calls the app as ASGI; its responses are
         those of `test_client`."""
         return AsyncFlaskClient(self, use_cookies=use_cookies, **kwargs)
 
@@ -223,7 +228,7 @@ class Flask(App):
         return cls(self, **kwargs)
 
     def test_app(self) -> TestApp:
-        """Return the app as a server runs it, start-up and shutdown included: `async with`."""
+        """Return the app with start-up and shutdown around it, for `async with`."""
         return TestApp(self)
 
 

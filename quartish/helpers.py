@@ -1,8 +1,8 @@
-"""What views call: responses, URLs, flashed messages, files, streams that keep the context.
+"""Functions that views call: responses, URLs, flashed messages, files, streams with a context.
 
-Every function asks the active context for its app and lets the app do the work, so that an
-app may override it, and so that one name serves both colours: where Quart's function is
-awaitable, so is this one in a Quart app.
+The active app does the work of `make_response`, `redirect`, `abort` and `url_for`, so that it may
+override it. What is awaitable in Quart is awaitable here if the active app is of the awaitable
+colour.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ def get_debug_flag() -> bool:
 
 def get_load_dotenv(default: bool = True) -> bool:
     """Say whether dotenv files are to be loaded: not if `QUARTISH_SKIP_DOTENV` (or
-    `FLASK_SKIP_DOTENV`, `QUART_SKIP_DOTENV`) is on, and `default` without it."""
+    `FLASK_SKIP_DOTENV`, `QUART_SKIP_DOTENV`) is on; `default` if it is not set."""
     value = _environment("SKIP_DOTENV")
     return value in _NO if value else default
 
 
 def _environment(name: str) -> str:
-    """Return the variable in lower case, from the first prefix that has it, or ""."""
+    """Return the value of the first of the variables that is set, in lower case, or ""."""
     values = (os.environ.get(f"{prefix}_{name}") for prefix in ("QUARTISH", "FLASK", "QUART"))
     return next(filter(None, values), "").lower()
 
@@ -81,7 +81,7 @@ def _environment(name: str) -> str:
 
 
 def make_response(*args: t.Any) -> Response:
-    """Make a response of what a view may return, to add headers to before it is returned.
+    """Make a response of what a view may return, for example to add headers to it.
 
     Several arguments are the parts of a tuple: `make_response(body, 404)`. Awaitable in the
     awaitable colour.
@@ -103,10 +103,10 @@ async def response_of(app: AppLike, args: tuple[t.Any, ...]) -> t.Any:
 def redirect(
     location: str, code: int = 302, Response: type[WerkzeugResponse] | None = None
 ) -> WerkzeugResponse:
-    """Make a redirect to `location`, by the current app's `redirect` if there is an app.
+    """Return a redirect to `location`, made by the current app's `redirect` if there is an app.
 
-    Its status is `code` (301, 302, 303, 305, 307 or 308), its class the app's `response_class`;
-    `Response` is used where there is no app.
+    Its status is `code` (301, 302, 303, 305, 307 or 308), its class the app's `response_class`, or
+    `Response` where there is no app.
     """
     ctx = find_context()
     if ctx is not None:
@@ -115,8 +115,12 @@ def redirect(
 
 
 def abort(code: int | SansioResponse, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
-    """Raise the HTTPException for a status code, by the current app's `aborter` if there is
-    an app. Raises LookupError for a code that has none."""
+    """Raise the HTTPException for a status code, by the current app's `aborter` if there is an app.
+
+    Raises:
+        HTTPException: Of the status `code`, or with the response that `code` is.
+        LookupError: There is no exception for `code`.
+    """
     ctx = find_context()
     if ctx is not None:
         ctx.app.aborter(code, *args, **kwargs)
@@ -132,7 +136,20 @@ def url_for(
     _external: bool | None = None,
     **values: t.Any,
 ) -> str:
-    """Build the URL of an endpoint, by the current app's `url_for`."""
+    """Return the URL of an endpoint, built by the current app's `url_for`.
+
+    Args:
+        endpoint: Its name; one that begins with a dot is relative to the current blueprint.
+        _anchor: The fragment, after `#`.
+        _method: The method that the rule is for, where rules of an endpoint differ by method.
+        _scheme: The scheme; the URL has a host as well then.
+        _external: Whether the URL has scheme and host; by default not within a request.
+        **values: Variables of the rule; those that it does not have become the query.
+
+    Raises:
+        BuildError: No rule of the endpoint takes these values.
+        RuntimeError: No app is active.
+    """
     return current_app().url_for(
         endpoint,
         _anchor=_anchor,
@@ -144,7 +161,7 @@ def url_for(
 
 
 async def make_push_promise(path: str) -> None:
-    """Offer the client a path that it will ask for next, where the server can (HTTP/2)."""
+    """Have the server push the response to `path` to the client, if it can (HTTP/2)."""
     await current_context(NO_REQUEST).request.send_push_promise(path)
 
 
@@ -166,9 +183,9 @@ def get_template_attribute(template_name: str, attribute: str) -> t.Any:
 
 
 class Ready:
-    """What has been done already, for code that awaits it and code that does not.
+    """The result of a call that has had its effect already: it may be awaited, but need not be.
 
-    `pending` is what could not be done without waiting: async receivers of a signal.
+    `pending` is what remains to be awaited: what async receivers of a signal returned.
     """
 
     __slots__ = ("_pending",)
@@ -187,7 +204,7 @@ class Ready:
 def flash(message: str, category: str = "message") -> Ready:
     """Keep a message in the session until `get_flashed_messages` shows it.
 
-    Acts at once. The result may be awaited, as in Quart; it need not be unless
+    It acts at once. The result may be awaited, as in Quart; in the awaitable colour it has to be if
     `message_flashed` has async receivers.
     """
     ctx = current_context(NO_REQUEST)
@@ -207,10 +224,11 @@ def flash(message: str, category: str = "message") -> Ready:
 def get_flashed_messages(
     with_categories: bool = False, category_filter: Iterable[str] = ()
 ) -> list[str] | list[tuple[str, str]]:
-    """Take the flashed messages out of the session; again and again the same in one request.
+    """Return the flashed messages, and remove them from the session.
 
-    `with_categories` gives `(category, message)` pairs. Messages of categories that are not
-    in `category_filter` are lost, if it names any.
+    Later calls in the same request return them again. With `with_categories` they are `(category,
+    message)` pairs. If `category_filter` names any categories, messages of others are left out,
+    though they are removed as well.
     """
     ctx = current_context(NO_REQUEST)
     flashes = ctx.flashes
@@ -223,7 +241,7 @@ def get_flashed_messages(
 
 
 def _send(signal: NamedSignal, app: AppLike, **kwargs: t.Any) -> list[t.Awaitable[t.Any]]:
-    """Send a signal; return what its async receivers gave, where they could not be run."""
+    """Send a signal; return the awaitables of async receivers, which are still to be awaited."""
     results = signal.send(app, _async_wrapper=app.ensure_sync, **kwargs)
     return [value for _, value in results if is_awaitable(value)]
 
@@ -253,8 +271,10 @@ def stream_with_context(generator_or_function: t.Any) -> t.Any:
     """Keep the context for a stream: `request`, `session` and `g` work while it is iterated,
     and the teardown functions run when it ends or is closed.
 
-    Takes a generator, sync or async, or as a decorator a function that returns one. Raises
-    RuntimeError where no request or websocket is active when the stream is made.
+    Takes a generator, sync or async, or as a decorator a function that returns one.
+
+    Raises:
+        RuntimeError: No request or websocket is active when the stream is made.
 
     Flask:
         Runs the teardown functions before the stream, and again after it.
@@ -300,8 +320,8 @@ class _Active:
         _cv_app.reset(self.token)
 
 
-# Both generators run to their first `yield` when they are made. So the context is held
-# before the request lets it go, and closing a stream that nobody began still ends it.
+# Both generators run to their first `yield` when they are made. So the context is held before the
+# request releases it, and closing a stream that was never iterated releases it too.
 
 
 def _keep(ctx: t.Any, source: t.Any) -> Generator[t.Any, None, None]:
@@ -318,7 +338,7 @@ def _keep(ctx: t.Any, source: t.Any) -> Generator[t.Any, None, None]:
                 break
             yield item
     except BaseException as exc:
-        error = None if isinstance(exc, GeneratorExit) else exc  # to be closed is no error
+        error = None if isinstance(exc, GeneratorExit) else exc  # being closed is no error
         raise
     finally:
         spare(True)
@@ -345,7 +365,7 @@ async def _keep_async(ctx: t.Any, source: t.Any) -> AsyncGenerator[t.Any, None]:
                 break
             yield item
     except BaseException as exc:
-        error = None if isinstance(exc, GeneratorExit) else exc  # to be closed is no error
+        error = None if isinstance(exc, GeneratorExit) else exc  # being closed is no error
         raise
     finally:
         with active:

@@ -1,7 +1,7 @@
-"""The face for `from quart import ...`: the same objects, in the awaitable colour.
+"""The names of the package `quart`, in the awaitable colour.
 
-Where Quart's functions are awaited, or name their arguments otherwise, so do these; those that
-`quartish` exports do as the active app's colour says.
+Functions are coroutine functions where Quart's are, with Quart's names for arguments. Those of
+`quartish` follow the colour of the active app instead.
 """
 
 from __future__ import annotations
@@ -74,4 +74,4 @@ else:
     from .globals import request as request
     from .json import jsonify as jsonify
 
-_extend(__name__, _BUILT)  # `from quart.sessions import ...` is ported by the same word
+_extend(__name__, _BUILT)  # for `from quart.sessions import ...`

@@ -1,8 +1,8 @@
 """`Quart`: the app of the awaitable colour.
 
-Its request class, response class, contexts and test client are awaited. The methods of the
-dispatch family are coroutines, which may be given the context that they are for; all of them may
-be overridden, and what is overridden is called wherever the flow would have taken its own step.
+Requests, responses, contexts and the test client have methods to await. The methods that dispatch a
+request are coroutine functions, which take the context as an optional argument. Each may be
+overridden: the flow then calls the override in place of its own step.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ _Given = t.Optional[AppContext]  # None: the active one
 class Quart(Files, App):
     """An application in the awaitable colour.
 
-    What reads a body, renders a template or runs hooks is awaited, as in Quart. Views are
-    `async def`; a `def` view runs in a worker thread with the whole of its request.
+    What reads a body, renders a template or runs hooks is awaited, as in Quart. An `async def` view
+    runs on the event loop; a `def` view runs in a worker thread, together with all sync code of its
+    request.
     """
 
     plain = False
@@ -95,14 +96,14 @@ class Quart(Files, App):
     async def preprocess_request(
         self, request_context: _Given = None
     ) -> ResponseReturnValue | None:
-        """Run the url value preprocessors and the before functions, until one returns."""
+        """Run the URL value preprocessors, then the before functions until one returns a value."""
         ctx = request_context or _active()
         return await Flow.preprocess(self.quartish_flow_of(ctx), ctx)
 
     @default
     @either_form
     async def dispatch_request(self, request_context: _Given = None) -> ResponseReturnValue:
-        """Call the view that matched and return what it returned."""
+        """Call the view of the matched rule, and return what it returns."""
         ctx = request_context or _active()
         return await Flow.dispatch(self.quartish_flow_of(ctx), ctx)
 
@@ -114,8 +115,11 @@ class Quart(Files, App):
         request_context: _Given = None,
         from_error_handler: bool = False,
     ) -> Response:
-        """Make a response of `result`, and postprocess it; `from_error_handler`: log what that
-        raises. `request_context` is the active one if not given."""
+        """Make a response of `result`, and process it.
+
+        With `from_error_handler` errors of that are logged, and not raised. `request_context` is
+        by default the active one.
+        """
         ctx = request_context or _active()
         return await Flow.finalize(self.quartish_flow_of(ctx), ctx, result, from_error_handler)
 
@@ -124,7 +128,7 @@ class Quart(Files, App):
     async def process_response(
         self, response: Response, request_context: _Given = None
     ) -> Response:
-        """Run the after functions and save the session."""
+        """Run the after functions, then save the session; return the response."""
         ctx = request_context or _active()
         return await Flow.postprocess(self.quartish_flow_of(ctx), ctx, response)
 
@@ -145,14 +149,14 @@ class Quart(Files, App):
     @default
     @either_form
     async def handle_exception(self, error: Exception, ctx: _Given = None) -> Response:
-        """Log an exception that no handler took and return a 500, or raise it."""
+        """Log an exception that no error handler took, and return a 500 response; or raise it."""
         ctx = ctx or _active()
         return await Flow.handle_exception(self.quartish_flow_of(ctx), ctx, error)
 
     @default
     @either_form
     def log_exception(self, exception_info: t.Any, ctx: _Given = None) -> None:
-        """Log an exception that no handler took, once, with path, method and endpoint."""
+        """Log an exception that no error handler took, once, with path, method and endpoint."""
         log_failure(self, exception_info)
 
     @default
@@ -183,7 +187,7 @@ class Quart(Files, App):
     @default
     @either_form
     async def preprocess_websocket(self, websocket_context: _Given = None) -> t.Any:
-        """Run the url value preprocessors and the before functions, until one returns."""
+        """Run the URL value preprocessors, then the before functions until one returns a value."""
         ctx = websocket_context or _active()
         return await Flow.preprocess(self.quartish_websocket_flow, ctx)
 
@@ -202,8 +206,11 @@ class Quart(Files, App):
         websocket_context: _Given = None,
         from_error_handler: bool = False,
     ) -> t.Any:
-        """Make a response of `result`, if any, and postprocess it; `from_error_handler`: log what
-        that raises. `websocket_context` is the active one if not given."""
+        """Make a response of `result`, if any, and process it.
+
+        With `from_error_handler` errors of that are logged, and not raised. `websocket_context` is
+        by default the active one.
+        """
         ctx = websocket_context or _active()
         return await Flow.finalize(self.quartish_websocket_flow, ctx, result, from_error_handler)
 
@@ -221,7 +228,7 @@ class Quart(Files, App):
     async def handle_websocket_exception(
         self, error: Exception, ctx: _Given = None
     ) -> Response | None:
-        """Log an exception that no handler took, or raise it."""
+        """Log an exception that no error handler took, or raise it."""
         ctx = ctx or _active()
         return await Flow.handle_exception(self.quartish_websocket_flow, ctx, error)
 
@@ -236,7 +243,7 @@ class Quart(Files, App):
 
     @default
     async def make_response(self, result: ResponseReturnValue) -> Response:
-        """Make a response of what a view returned."""
+        """Make a response of what a view may return."""
         return t.cast(Response, make_response(self, result))
 
     @default
@@ -253,19 +260,19 @@ class Quart(Files, App):
     async def handle_background_exception(
         self, error: Exception, ctx: AppContext | None = None
     ) -> None:
-        """Tell of what a background task raised: by the signal, and in the log."""
+        """Send the signal and log the exception of a background task."""
         await super().handle_background_exception(error)
 
     @either_form
     async def update_template_context(self, context: dict[str, t.Any], ctx: _Given = None) -> None:
-        """Add to `context` what the context processors give; what is in it stays."""
+        """Add the variables of the context processors to `context`; those that it has are kept."""
         await update_template_context(self, ctx or find_context(), context)
 
     # --- doors ------------------------------------------------------------------------------
 
     def context_class_of(self, maker: str) -> type[AppContext]:
-        """Return the class of what `request_context` or `websocket_context` makes: Quart's one of
-        that name, where somebody patched it."""
+        """Return the class of the contexts that `maker`, `request_context` or `websocket_context`,
+        makes: `RequestContext` or `WebsocketContext` where somebody patched that."""
         kind = RequestContext if maker == "request_context" else WebsocketContext
         patched = kind.quartish_redefined - self.quartish_context_class.quartish_redefined
         return (
@@ -285,7 +292,7 @@ class Quart(Files, App):
         return self.context_class_of("websocket_context")(self, t.cast(t.Any, websocket))
 
     def test_request_context(self, path: str, **kwargs: t.Any) -> AppContext:
-        """Return a context for a made-up request; arguments are the test client's."""
+        """Return a context for a made-up request; the arguments are those of the test client."""
         return self.request_context(make_test_request_context(self, path, **kwargs))
 
     def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> QuartClient:
@@ -299,12 +306,12 @@ class Quart(Files, App):
         return self.test_cli_runner_class(self, **kwargs)
 
     def test_app(self) -> TestApp:
-        """Return the app as a server runs it, start-up and shutdown included: `async with`."""
+        """Return the app with start-up and shutdown around it, for `async with`."""
         return self.test_app_class(self)
 
     @default
     async def handle_request(self, request: Request) -> Response:
-        """Return the response to a request, with its whole flow around it."""
+        """Run the whole flow of a request, and return the response."""
         ctx = _active_for(request)
         if ctx is not None:
             return await Flow.handle(self.quartish_http_flow, ctx)
@@ -317,7 +324,7 @@ class Quart(Files, App):
 
     @default
     async def handle_websocket(self, websocket: Websocket) -> Response | None:
-        """Run a websocket's handler with its whole flow around it; return what rejects it."""
+        """Run the whole flow of a websocket; return the response that rejects it, if one does."""
         ctx = _active_for(websocket)
         if ctx is not None:
             return await Flow.handle(self.quartish_websocket_flow, ctx)
@@ -333,7 +340,7 @@ class Quart(Files, App):
         return as_seconds(self.config["SEND_FILE_MAX_AGE_DEFAULT"])
 
     def _quartish_static_view(self) -> RouteCallable:
-        return self.send_static_file  # the method itself, which extensions know it by
+        return self.send_static_file  # extensions compare it with the method
 
     async def open_instance_resource(  # type: ignore[override]
         self, path: PathLike, mode: str = "rb", encoding: str | None = "utf-8"
@@ -358,7 +365,7 @@ class Quart(Files, App):
     ) -> None:
         """Serve the app on this machine while developing it, by Hypercorn.
 
-        Does nothing under `quart run`.
+        It does nothing while a command runs, such as `quart run`.
 
         Args:
             host: Where to listen; by default that of `SERVER_NAME`, else 127.0.0.1.
@@ -387,7 +394,7 @@ class Quart(Files, App):
         keyfile: str | None = None,
         shutdown_trigger: t.Callable[[], t.Awaitable[object]] | None = None,
     ) -> t.Coroutine[t.Any, t.Any, None]:
-        """Return what, when awaited, serves the app by Hypercorn on the loop that runs.
+        """Return a coroutine that serves the app by Hypercorn on the running event loop.
 
         Args:
             host: Where to listen; `unix:` and `fd:` are understood.
@@ -396,8 +403,8 @@ class Quart(Files, App):
             ca_certs: The file of the authorities that clients' certificates are checked by.
             certfile: The file of the server's certificate.
             keyfile: The file of its key.
-            shutdown_trigger: It ends when what this returns is done; by default at SIGINT or
-                SIGTERM.
+            shutdown_trigger: Serving ends when the awaitable that this returns is done; by default
+                at SIGINT or SIGTERM.
         """
         if debug is not None:
             self.debug = debug
@@ -409,8 +416,8 @@ class Quart(Files, App):
 
 
 def _active_for(conn: t.Any) -> AppContext | None:
-    """Return the active context where it is this connection's: an override asks, within the
-    flow."""
+    """Return the active context if it is this connection's: then an override calls from within the
+    flow. Else return None."""
     active = find_context()
     ctx = None if active is None else t.cast("AppContext | None", active.conn_ctx)
     return ctx if ctx is not None and ctx.made is conn else None

@@ -1,6 +1,6 @@
-"""Quart's command line: what `quart.cli` is where `quart` means quartish.
+"""Quart's command line: `quart.cli`, where `quart` means quartish.
 
-The rule: its `run` serves by `app.run`, which an app may have of its own.
+Its `run` command calls `app.run`, which an app may override.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _GUARD = "FLASK_RUN_FROM_CLI"
 
 
 class ScriptInfo(_locate.ScriptInfo):
-    """What a command line knows of its app; modules are imported by this module's
-    `import_module`."""
+    """What a command line knows of its app. Modules are imported by `import_module` of this module,
+    which may be patched."""
 
     def import_module(self, name: str) -> ModuleType:
         return import_module(name)
@@ -82,7 +82,7 @@ def run_command(
     try:
         app = load_app(info)
     except Exception as error:
-        # What this process becomes instead shows the reason, which a child will tell it.
+        # This process becomes the reloader, which shows the error that its child reports.
         if is_child() or not reload or isinstance(error, _locate.NotThere):
             raise
         run(
@@ -94,7 +94,7 @@ def run_command(
             certfile=certfile,
             keyfile=keyfile,
         )
-    os.environ.pop(_GUARD, None)  # this call is meant
+    os.environ.pop(_GUARD, None)  # else `app.run` did nothing
     app.run(
         debug=debug,
         host=host,
@@ -106,7 +106,7 @@ def run_command(
 
 
 class QuartGroup(FlaskGroup):
-    """A command group that finds an app, and has the commands of that app and of plugins."""
+    """A command group with the commands of the app that it finds, and of plugins."""
 
     script_info_class = ScriptInfo
 

@@ -1,7 +1,8 @@
 """Quart's three kinds of context: `push` and `pop` are coroutines, as in Quart.
 
-They are one kind here. `RequestContext` and `WebsocketContext` are that kind made for a
-connection, by Quart's arguments; whatever context has a request, or a websocket, is an instance.
+They are one class here. `RequestContext` and `WebsocketContext` make such a context for a
+connection, with Quart's arguments; every context of a request, or of a websocket, is an instance of
+them.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ class AppContext(ctx.AppContext):
         await self._push()
 
     async def pop(self, exc: BaseException | None = _sentinel) -> None:
-        """End the last push; the last of all runs the teardown functions with `exc`, by
-        default the exception being handled.
+        """Undo the last push; the pop that undoes the first one runs the teardown functions with
+        `exc`, by default the exception being handled.
 
-        Raises AssertionError when another context is active.
+        Raises:
+            AssertionError: Another context is active.
         """
         await self._pop(sys.exc_info()[1] if exc is _sentinel else exc)
 
@@ -50,8 +52,9 @@ class AppContext(ctx.AppContext):
         await self._leave(exc_value)
 
     def _leave(self, exc: BaseException | None) -> t.Any:
-        kept = self.made is None or PRESERVE in self.made.scope  # the client ends it itself
-        return self.pop(exc) if kept else self.auto_pop(exc)
+        # A test client that preserves contexts holds them by itself.
+        pops = self.made is None or PRESERVE in self.made.scope
+        return self.pop(exc) if pops else self.auto_pop(exc)
 
     def copy(self) -> ctx.AppContext:
         """Return another context for the same app, with the same `g`, or for the same request
@@ -62,8 +65,8 @@ class AppContext(ctx.AppContext):
         return copied
 
     async def auto_pop(self, exc: BaseException | None) -> None:
-        """Do as `pop` does, unless a client keeps the context, or
-        `PRESERVE_CONTEXT_ON_EXCEPTION` does after an exception."""
+        """Pop the context, unless a test client preserves it, or there is an exception and
+        `PRESERVE_CONTEXT_ON_EXCEPTION` is set."""
         scope = {} if self.conn is None else self.conn.scope
         kept = exc is not None and self.app.config.get("PRESERVE_CONTEXT_ON_EXCEPTION")
         if kept or scope.get(PRESERVE, False):
@@ -73,14 +76,14 @@ class AppContext(ctx.AppContext):
 
 
 class _Kind(PartType):
-    """The class of contexts that are told apart by what they were made for."""
+    """The metaclass of contexts whose instances are known by the connection they were made for."""
 
     kind: str
 
     def __instancecheck__(cls, instance: object) -> bool:
         if super().__instancecheck__(instance):
             return True
-        own = "kind" in vars(cls)  # a subclass of the user's has only its own instances
+        own = "kind" in vars(cls)  # a subclass of a user's has only its own instances
         return own and isinstance(instance, ctx.AppContext) and instance.kind == cls.kind
 
 

@@ -1,6 +1,6 @@
 """The files of Quart's apps and blueprints: opened and sent by coroutines.
 
-The rule: a file is touched in a worker thread of the app's file pool, never on the loop.
+The rule: operations on files run in the file threads, never on the loop.
 """
 
 from __future__ import annotations
@@ -71,10 +71,15 @@ class Opening:
 
 
 class Files(Scaffold):
-    """What Quart's apps and blueprints await that Flask's do not."""
+    """The methods of apps and blueprints that are awaited in Quart, and not in Flask."""
 
     async def send_static_file(self, filename: str) -> Response:
-        """Return a response with a file of `static_folder`. Raises NotFound (404)."""
+        """Return a response with a file of `static_folder`.
+
+        Raises:
+            NotFound (404): There is no such file.
+            RuntimeError: `static_folder` is not set.
+        """
         sent = await to_file_thread(super().send_static_file, filename)
         return await quarts_headers(sent)
 
@@ -83,7 +88,11 @@ class Files(Scaffold):
     ) -> Opening:
         """Open the file at `path` under `root_path` for reading, in `mode` "r", "rt" or "rb":
         `async with await app.open_resource("x") as file: await file.read()`; `encoding` is for text
-        modes."""
+        modes.
+
+        Raises:
+            ValueError: Another `mode` is given.
+        """
         if mode not in {"r", "rb", "rt"}:
             raise ValueError(f"Files can only be opened for reading, not with mode {mode!r}.")
         return Opening(os.path.join(self.root_path, path), mode, encoding)

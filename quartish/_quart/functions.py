@@ -1,8 +1,7 @@
-"""Quart's functions, where Quart has other names for their arguments or they are awaited.
+"""The functions of `quartish.quart` that differ from those of `quartish`.
 
-What `quartish.quart` has in the place of the functions that serve both colours: each is, as
-in Quart, an `async def` or not, and named as there. The work is done by the functions of the
-same names, for the app of whichever colour is active.
+They are coroutine functions where Quart's are, and their arguments have Quart's names. They work
+with an app of either colour.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ MaxAge = t.Union[int, t.Callable[[t.Optional[str]], t.Optional[int]], None]
 
 
 async def make_response(*args: t.Any) -> Response:
-    """Make a response of what a view may return, to add headers to before it is returned.
+    """Make a response of what a view may return, for example to add headers to it.
 
     Several arguments are the parts of a tuple: `await make_response(body, 404)`.
     """
@@ -48,7 +47,7 @@ async def flash(message: str, category: str = "message") -> None:
 
 
 def redirect(location: str, code: int = 302) -> Response:
-    """Make a redirect, by the current app's `redirect` if there is an app."""
+    """Return a redirect to `location`, made by the current app's `redirect` if there is an app."""
     return t.cast(Response, helpers.redirect(location, code))
 
 
@@ -69,21 +68,21 @@ async def send_file(
     Args:
         filename_or_io: The path, or the open file.
         mimetype: The media type; by default guessed from `attachment_filename`.
-        as_attachment: Whether it is saved by the browser, and not shown.
+        as_attachment: Whether the browser saves it, in place of showing it.
         attachment_filename: The name to save it under; by default that of the path.
         add_etags: Whether an ETag is made, or the ETag.
         cache_timeout: Seconds that it may be cached, or what returns them for a path; by default
             `app.get_send_file_max_age`.
-        conditional: Whether `If-None-Match` and its kin are honoured (304), and `Range` (206).
-        last_modified: When it was changed; by default as the file system says.
-        **flask_names: Flask's names of them: `path_or_file`, `download_name`, `etag`, `max_age`.
+        conditional: Whether `If-None-Match` and the like are honoured (304), and `Range` (206).
+        last_modified: When it was changed; by default as the file system says. **flask_names: The
+        same by Flask's names: `path_or_file`, `download_name`, `etag`, `max_age`.
 
     Raises:
         RequestedRangeNotSatisfiable (416): The range is beyond the file.
         TypeError: Nothing tells the mimetype.
         OSError: The file cannot be opened.
     """
-    options = _in_flasks_words(flask_names, locals())
+    options = _by_flasks_names(flask_names, locals())
     return await quarts_headers(_files.send_file(**options))
 
 
@@ -105,26 +104,27 @@ async def send_from_directory(
     Args:
         directory: A folder, relative to the app's `root_path`.
         file_name: The path below it, which may come from a client; Flask calls it `path`.
-        mimetype: As for `send_file`, as the rest.
-        as_attachment: Whether it is saved by the browser, and not shown.
+        mimetype: The media type; by default guessed from the name.
+        as_attachment: Whether the browser saves it, in place of showing it.
         attachment_filename: The name to save it under.
         add_etags: Whether an ETag is made, or the ETag.
         cache_timeout: Seconds that it may be cached, or what returns them for a path.
-        conditional: Whether `If-None-Match` and its kin are honoured (304), and `Range` (206).
-        last_modified: When it was changed.
-        **flask_names: Flask's names of them.
+        conditional: Whether `If-None-Match` and the like are honoured (304), and `Range` (206).
+        last_modified: When it was changed; by default as the file system says.
+        **flask_names: The same by Flask's names.
 
     Raises:
-        NotFound (404): `file_name` leads outside, or to no file.
+        NotFound (404): `file_name` is outside of the folder, or is no file.
     """
-    options = _in_flasks_words(flask_names, locals())
+    options = _by_flasks_names(flask_names, locals())
     return await quarts_headers(_files.send_from_directory(**options))
 
 
-def _in_flasks_words(
+def _by_flasks_names(
     flask_names: dict[str, t.Any], arguments: dict[str, t.Any]
 ) -> dict[str, t.Any]:
-    """Return arguments of Quart's by Flask's names; what was given by those goes before."""
+    """Return arguments of Quart's by Flask's names; those given by Flask's names take
+    precedence."""
     names = {**_files.QUART_NAMES, "file_name": "path"}
     options = {names.get(name, name): value for name, value in arguments.items()}
     del options["flask_names"]
@@ -132,7 +132,7 @@ def _in_flasks_words(
 
 
 async def quarts_headers(sent: t.Any) -> Response:
-    """Return a response without the name of a file that is shown, which only Flask tells."""
+    """Remove `Content-Disposition: inline` from a response: Flask sends it, and Quart does not."""
     response: Response = await sent if is_awaitable(sent) else sent
     if response.headers.get("Content-Disposition", "").startswith("inline"):
         del response.headers["Content-Disposition"]
@@ -140,7 +140,7 @@ async def quarts_headers(sent: t.Any) -> Response:
 
 
 def stream_with_context(func: t.Any) -> t.Any:
-    """Keep the context for a stream: for a generator, or for what a function returns."""
+    """Keep the context for a stream: a generator, or what the decorated function returns."""
     return helpers.stream_with_context(func)
 
 
@@ -154,7 +154,11 @@ def find_package(name: str) -> tuple[Path | None, Path]:
 
 
 async def render_template(template_name_or_list: TemplateName, **context: t.Any) -> str:
-    """Render a template, or the first of a list that exists. Raises TemplateNotFound."""
+    """Render a template, or the first of a list that exists.
+
+    Raises:
+        TemplateNotFound: There is none.
+    """
     app = current_app()
     template = app.jinja_env.get_or_select_template(template_name_or_list)
     return await rendered(app, template, context)
@@ -169,7 +173,7 @@ async def render_template_string(source: str, **context: t.Any) -> str:
 async def stream_template(
     template_name_or_list: TemplateName, **context: t.Any
 ) -> t.AsyncIterator[str]:
-    """Render a template piece by piece, as a response that a view returns."""
+    """Render a template piece by piece; a view may return the iterator as its response."""
     app = current_app()
     template = app.jinja_env.get_or_select_template(template_name_or_list)
     return await streamed(app, template, context)  # type: ignore[no-any-return]
@@ -191,7 +195,7 @@ def after_this_request(func: F) -> F:
 
 
 def copy_current_request_context(func: F) -> F:
-    """Return `func` such that it runs in a copy of the current request context."""
+    """Return a function that runs `func` in a copy of the current request context."""
     return ctx.copy_current_request_context(func)
 
 
@@ -209,10 +213,14 @@ def dumps(object_: t.Any, **kwargs: t.Any) -> str:
 
 
 def dump(object_: t.Any, fp: t.IO[str], **kwargs: t.Any) -> None:
-    """Serialize an object into a file opened for text."""
+    """Serialize an object into a text file."""
     json.dump(object_, fp, **kwargs)
 
 
 def loads(object_: str | bytes, **kwargs: t.Any) -> t.Any:
-    """Deserialize text or UTF-8 bytes. Raises ValueError when they are not JSON."""
+    """Deserialize text or UTF-8 bytes.
+
+    Raises:
+        ValueError: They are not JSON.
+    """
     return json.loads(object_, **kwargs)

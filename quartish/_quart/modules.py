@@ -1,4 +1,4 @@
-"""Which modules Quart has, and what those are made of that quartish cuts another way."""
+"""The modules of Quart, and what those are made of that quartish divides in another way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FUNCTIONS = {
 
 
 def _functions(module: str) -> tuple[str, ...]:
-    """Return the parts of a module of Quart that are functions of other forms."""
+    """Return the functions of a module of Quart that are in `_quart.functions`."""
     return tuple(f"{name}=quartish._quart.functions:{name}" for name in _FUNCTIONS[module])
 
 
@@ -76,7 +76,8 @@ BUILT = {
             )
         ),
     ),
-    # Quart has none since 0.19. Agents patch this one, else Flask's own, of which no app here is.
+    # Quart has no such module since 0.19. Agents patch its class, or without it that of Flask
+    # itself, of which no app here is an instance.
     "scaffold": ("quartish.sansio.scaffold",),
     "typing": (
         *("quartish.typing", "FilePath=quartish.sansio.scaffold:PathLike"),

@@ -42,7 +42,8 @@ async def cancel_tasks(tasks: set[asyncio.Task[t.Any]]) -> None:
 
 
 def raise_task_exceptions(tasks: set[asyncio.Task[t.Any]]) -> None:
-    """Raise what one of the tasks, which are done, raised; a cancellation counts for nothing."""
+    """Raise what one of the tasks, which are done, raised; those that were cancelled do not
+    count."""
     for task in tasks:
         if not task.cancelled() and task.exception() is not None:
             raise t.cast(BaseException, task.exception())

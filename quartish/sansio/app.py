@@ -1,6 +1,6 @@
 """The app without a live request: configuration, URL map, templates, JSON, sessions.
 
-`Core` is Flask's sansio `App`. What it holds is set up once and read by every request.
+`Core` is Flask's sansio `App`: what users set up before an app is served, and requests read.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ from .scaffold import setupmethod
 from .scaffold import T_teardown
 from .templates import TemplateFunctions
 
-if t.TYPE_CHECKING:  # what of an app is defined above (`_application`), and called from here
+if t.TYPE_CHECKING:  # methods that `_application` defines, above this module
     from ..typing import LiveApp
 else:
     LiveApp = object
@@ -81,7 +81,7 @@ def _make_timedelta(value: timedelta | int | None) -> timedelta | None:
 
 
 class Core(TemplateFunctions, Components, Scaffold, LiveApp):
-    """What both colours of the app are made of, less everything that a request needs."""
+    """The base of both colours of the app, without what handles requests."""
 
     aborter_class: type[Aborter] = Aborter
     jinja_environment: type[JinjaEnvironment] = Environment
@@ -118,19 +118,20 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         instance_relative_config: bool = False,
         root_path: str | None = None,
     ) -> None:
-        """Make an app of the module that calls this.
+        """Make the app of a module or package.
 
         Args:
             import_name: The module's `__name__`, by which its folder is found.
             static_url_path: The URL prefix of static files; by default the name of their folder.
             static_folder: Where they are, relative to `root_path`; None: there are none.
-            static_host: The host that they are routed on, with `host_matching`.
+            static_host: The host that they are served on, with `host_matching`.
             host_matching: Whether rules are matched by the host as well.
             subdomain_matching: Whether they are matched by the subdomain of `SERVER_NAME`.
             template_folder: Where templates are, relative to `root_path`.
-            instance_path: The absolute path of the instance folder; found where it is not given.
+            instance_path: The absolute path of the instance folder; by default
+                `auto_find_instance_path()`.
             instance_relative_config: Whether configuration files are looked for in that folder.
-            root_path: The folder of the app, where it is not to be found by `import_name`.
+            root_path: The folder of the app; by default found by `import_name`.
 
         Raises:
             ValueError: `instance_path` is not absolute.
@@ -173,8 +174,8 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         self._quartish_add_static_route(static_host, host_matching)
 
     def _quartish_add_live_parts(self) -> None:
-        """Give a new app what a subclass of this room adds; keeps `__init__` in one place,
-        where editors and `inspect.signature` read it."""
+        """Set the attributes that a subclass in quartish adds. `__init__` calls it, so that there
+        is one `__init__`, whose signature editors and `inspect.signature` show."""
 
     def _quartish_add_static_route(self, static_host: str | None, host_matching: bool) -> None:
         if not self.has_static_folder:
@@ -194,7 +195,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         return static_view(self)
 
     def _check_setup_finished(self, f_name: str) -> None:
-        if self._got_first_request and self.plain:  # Quart takes them at any time
+        if self._got_first_request and self.plain:  # Quart allows it at any time
             raise AssertionError(
                 f"The setup method '{f_name}' can no longer be called on the application. It"
                 " has already handled its first request, any changes will not be applied"
@@ -206,7 +207,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
 
     @cached_property
     def name(self) -> str:
-        """The import name; for a script that is run, its file's name."""
+        """The import name; for a script that is run, the name of its file without `.py`."""
         if self.import_name == "__main__":
             file: str | None = getattr(sys.modules["__main__"], "__file__", None)
             if file is None:
@@ -221,7 +222,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
 
     @lazy
     def quartish_settings(self) -> Settings:
-        """What requests ask of the config."""
+        """The settings that requests read often."""
         return Settings(self)
 
     @property
@@ -237,18 +238,19 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
             self.jinja_env.auto_reload = value
 
     def make_config(self, instance_relative: bool = False) -> Config:
-        """Make the config, relative to the instance folder if so asked."""
+        """Make the config; `instance_relative`: its files are in the instance folder."""
         root_path = self.instance_path if instance_relative else self.root_path
         defaults = dict(self.default_config)
         defaults["DEBUG"] = get_debug_flag()
         return self.config_class(root_path, defaults)
 
     def make_aborter(self) -> Aborter:
-        """Make what `abort` calls."""
+        """Make the object that `abort` calls."""
         return self.aborter_class()
 
     def auto_find_instance_path(self) -> str:
-        """Return where the instance folder is: beside the package, or in the prefix's var."""
+        """Return the path of the instance folder: beside the package, or if that is installed, in
+        `var` of the prefix that it is installed under."""
         prefix, package_path = find_package(self.import_name)
         if prefix is None:
             return os.path.join(package_path, "instance")
@@ -283,7 +285,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         return env
 
     def create_global_jinja_loader(self) -> DispatchingJinjaLoader:
-        """Make the loader that asks the app's and then the blueprints' loaders."""
+        """Make the loader that tries the loader of the app, then those of its blueprints."""
         return DispatchingJinjaLoader(self)
 
     def select_jinja_autoescape(self, filename: str | None) -> bool:
@@ -294,8 +296,8 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
 
     @setupmethod
     def register_blueprint(self, blueprint: Blueprint, **options: t.Any) -> None:
-        """Register a blueprint; `options` are those of `Blueprint`, and `name`, `url_prefix`,
-        `subdomain`, `url_defaults` to override its own."""
+        """Register a blueprint; the `options` `name`, `url_prefix`, `subdomain`, `url_defaults` and
+        `cli_group` override those of the blueprint."""
         blueprint.register(self, options)
 
     def iter_blueprints(self) -> t.ValuesView[Blueprint]:
@@ -323,6 +325,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
 
         Raises:
             AssertionError: The endpoint has another view already.
+            TypeError: `methods` is a string.
         """
         if endpoint is None:
             endpoint = _endpoint_from_view_func(view_func)
@@ -354,11 +357,12 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
     # --- URLs -----------------------------------------------------------------------------------
 
     def create_url_adapter(self, request: Conn | None) -> MapAdapter | None:
-        """Return what matches and builds URLs for a connection, or without one for
-        `SERVER_NAME`; None where that is not set. The awaitable colour matches subdomains wherever
-        `SERVER_NAME` is set, the plain one with `subdomain_matching`.
+        """Return what matches and builds URLs for a connection, or without one for `SERVER_NAME`;
+        None if that is not set. The awaitable colour matches subdomains whenever `SERVER_NAME` is
+        set, the plain one only with `subdomain_matching`.
 
-        Raises SecurityError (400) for a host that is malformed or not in `TRUSTED_HOSTS`.
+        Raises:
+            SecurityError (400): The host is malformed, or not in `TRUSTED_HOSTS`.
         """
         server_name: str | None = self.config["SERVER_NAME"]
         if request is None:
@@ -378,7 +382,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
             )
         subdomain: str | None = None
         if self.url_map.host_matching:
-            server_name = None  # or it would be matched in the place of the request's host
+            server_name = None  # else it would be matched instead of the request's host
         elif not self.subdomain_matching:
             subdomain = self.url_map.default_subdomain or ("" if self.plain else None)
         return self._quartish_adapters.bind(self.url_map, request, server_name, subdomain)
@@ -390,7 +394,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         )
 
     def inject_url_defaults(self, endpoint: str, values: dict[str, t.Any]) -> None:
-        """Let the `url_defaults` functions add to the values a URL is built of."""
+        """Let the `url_defaults` functions add to the values that a URL is built of."""
         names: t.Iterable[str | None] = (None,)
         if "." in endpoint:
             names = chain(names, reversed(_split_blueprint_path(endpoint.rpartition(".")[0])))
@@ -448,9 +452,9 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         return bool(trap) and isinstance(e, BadRequest)
 
     def should_ignore_error(self, error: BaseException | None) -> bool:
-        """Say whether teardown functions are spared this error. To be overridden."""
+        """Say whether teardown functions get None in place of this error. To be overridden."""
         return False
 
 
-#: Flask's name of it.
+#: Flask's name for it.
 App = Core

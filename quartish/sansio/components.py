@@ -1,6 +1,6 @@
 """What an app provides to typed views: factories by type, and what stands in for them in tests.
 
-It keeps what was said; `quartish.typed` makes plans of it.
+It only keeps what was registered; `quartish.typed` makes plans of it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Components(Scaffold):
         self.components: dict[t.Any, Component] = {}
         #: {type or factory: what stands in for it}, as `override` was told.
         self.component_overrides: dict[t.Any, Component] = {}
-        #: What plans are made of changed when this did.
+        #: Counts the changes of both: plans that are older than the last one are made anew.
         self.quartish_components_version: int = 0
 
     @t.overload
@@ -54,15 +54,15 @@ class Components(Scaffold):
     def provide(
         self, cls: type[t.Any], factory: t.Any = None, *, scope: ComponentScope = "request"
     ) -> t.Any:
-        """Give typed views that ask for `cls` what `factory` makes; without it, decorate one.
+        """Register the `factory` of `cls` for typed views; without one, return a decorator for it.
 
         Args:
             cls: The type that views and other factories name.
             factory: A function, `def` or `async def`, or a generator that yields once and closes
                 after that. It may ask for what a typed view may.
-            scope: "request": made once in each that asks. "app": made when first asked for, closed
-                when serving ends; one for each event loop if it is async. "message": made for
-                each message of a websocket, closed when it was handled.
+            scope: "request": made once for each request that needs it. "app": made when first
+                needed, closed when serving ends; one for each event loop if it is async.
+                "message": made for each message of a websocket, closed when that was handled.
 
         Raises:
             TypeError: The factory cannot be called.
@@ -83,7 +83,8 @@ class Components(Scaffold):
 
     @contextmanager
     def override(self, cls: t.Any, factory: t.Any) -> t.Iterator[None]:
-        """Have `factory`, a function, class or ready object, make what `cls` stands for.
+        """Replace what makes `cls`: by `factory`, which is a function, a class, or the object
+        itself.
 
         For tests, in a `with` block. `cls` is what `provide` was told, or a function that a view
         `Depends` on; the scope stays what it was.
@@ -102,7 +103,7 @@ class Components(Scaffold):
             self.quartish_components_version += 1
 
     def quartish_component_of(self, key: t.Any) -> Component | None:
-        """Return how `key`, a type or a factory, is made; None: nobody said so."""
+        """Return the component that `key`, a type or a factory, stands for; None: it has none."""
         found = self.component_overrides.get(key) or self.components.get(key)
         if found is None and not isinstance(key, type) and callable(key):
             found = Component(key, "request")

@@ -1,8 +1,8 @@
 """What an app and a blueprint have in common: folders, and all that users register.
 
-The rule it keeps: functions are kept as the user gave
-them, never wrapped, in dicts that users and extensions may read and edit at any time.
-Each dict is `{scope: ...}`, the scope being None or, in an app, the name of a blueprint.
+Functions are kept as they were given, without a wrapper (but for typed views), in dicts that users
+and extensions may read and edit at any time. The keys of hooks and error handlers are scopes: None
+or, in an app, the name of a blueprint.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from ..typing import URLValuePreprocessorCallable
 from ..typing import WebsocketCallable
 from .routes import _endpoint_from_view_func as _endpoint_from_view_func
 
-# The default of a parameter for which None means something.
+# The default of parameters in which None has a meaning of its own.
 _sentinel: t.Any = object()
 
 T = t.TypeVar("T")
@@ -94,9 +94,9 @@ def setupmethod(method: F) -> F:
 
 
 def named_decorator(add: t.Callable[[F, str | None], object], name: F | str | None) -> t.Any:
-    """Return what `@decorator`, `@decorator()` and `@decorator("name")` need alike.
+    """Do the work of `@decorator`, `@decorator()` and `@decorator("name")`.
 
-    `name` is what the decorator was called with; `add(func, name)` registers.
+    `name` is the decorator's argument; `add(func, name)` registers a function.
     """
     if name is not None and not isinstance(name, str):
         add(name, None)
@@ -110,18 +110,18 @@ def named_decorator(add: t.Callable[[F, str | None], object], name: F | str | No
 
 
 def as_seconds(value: timedelta | int | None) -> int | None:
-    """Return a setting that is a time in whole seconds."""
+    """Return a period of time in whole seconds."""
     return int(value.total_seconds()) if isinstance(value, timedelta) else value
 
 
 def _forever(response: t.Any) -> t.Any:
-    """Say of a response that its content never changes. *Source:* RFC 8246, 2."""
+    """Mark a response's content as one that never changes. *Source:* RFC 8246, 2."""
     response.cache_control.immutable = True
     return response
 
 
 class Scaffold:
-    """The base of the app and of `Blueprint`; Flask calls it `Scaffold`.
+    """The base of the app and of `Blueprint`.
 
     Folders are relative to `root_path`, which is found by `import_name` if not given.
     """
@@ -220,14 +220,18 @@ class Scaffold:
     def get_send_file_max_age(self, filename: str | None) -> int | None:
         """Return for how many seconds a client may cache `filename`; None: it has to ask.
 
-        Reads SEND_FILE_MAX_AGE_DEFAULT of the current app.
+        Reads `SEND_FILE_MAX_AGE_DEFAULT` of the current app.
         """
         return as_seconds(current_app().config["SEND_FILE_MAX_AGE_DEFAULT"])
 
     def send_static_file(self, filename: str) -> t.Any:
         """Return a response with a file of `static_folder`; the view of the endpoint `static`.
 
-        Awaitable in the awaitable colour. Raises NotFound (404).
+        Awaitable in the awaitable colour.
+
+        Raises:
+            NotFound (404): There is no such file.
+            RuntimeError: `static_folder` is not set.
         """
         if not self.has_static_folder or self.static_folder is None:
             raise RuntimeError(
@@ -246,7 +250,11 @@ class Scaffold:
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
     ) -> t.IO[t.Any]:
         """Open the file `resource` under `root_path` for reading, in `mode` "r", "rt" or "rb";
-        `encoding` is for text modes."""
+        `encoding` is for text modes.
+
+        Raises:
+            ValueError: Another `mode` is given.
+        """
         if mode not in {"r", "rt", "rb"}:
             raise ValueError(
                 f"Resources can only be opened for reading, not with mode {mode!r}."
@@ -276,7 +284,7 @@ class Scaffold:
     @setupmethod
     def route(self, rule: str, **options: t.Any) -> t.Callable[[T_route], T_route]:
         """Register the decorated view with `add_url_rule`."""
-        if callable(rule):  # which Flask takes for a rule that is yet to come
+        if callable(rule):  # `@app.route` without a rule: Flask registers nothing, and says nothing
             name = getattr(rule, "__name__", "index")
             raise TypeError(
                 f"The decorator of {place_of(rule)} lacks its rule: write `.route('/{name}')`, with"
@@ -385,7 +393,8 @@ class Scaffold:
 
     @setupmethod
     def after_websocket(self, func: T_after_websocket) -> T_after_websocket:
-        """Call `func(response)` after a websocket view; None: the connection was accepted."""
+        """Call `func(response)` after a websocket view; `response` is None if nothing returned
+        one."""
         self.after_websocket_funcs.setdefault(None, []).append(func)
         return func
 
@@ -439,9 +448,9 @@ class Scaffold:
     def _get_exc_class_and_code(
         exc_class_or_code: type[Exception] | int,
     ) -> tuple[type[Exception], int | None]:
-        """Return the class that a handler is for, and its status if it is an HTTPException's.
+        """Return the class that an error handler is for, and its status if it is an HTTPException.
 
-        Raises TypeError for an instance, ValueError for another class or unknown status.
+        Raises TypeError for an instance, ValueError for another class or an unknown status.
         """
         exc_class: t.Any = exc_class_or_code
         if isinstance(exc_class, int):
