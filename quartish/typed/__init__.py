@@ -1,4 +1,4 @@
-"""Views that say what they take and give, components, and OpenAPI: `pip install quartish[typed]`.
+"""Typed views, components, and OpenAPI: `pip install quartish[typed]`.
 
     from typing import Annotated
     from quartish.typed import Query
@@ -6,7 +6,7 @@
     @app.get("/search")
     async def search(q: str, page: Annotated[int, Query(ge=1)] = 1) -> list[Found]: ...
 
-`docs/typed.md` has all of it. Which views are typed, and why no other, says `quartish.typed.views`.
+`docs/typed.md` describes all of it, `quartish.typed.views` which views are typed.
 """
 
 from __future__ import annotations

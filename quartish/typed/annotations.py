@@ -1,4 +1,4 @@
-"""What annotations mean: read from functions that may be strings, decorated, or half known."""
+"""Annotations, and how they are read: of decorated functions, as text, with names not yet known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _UNIONS = (t.Union, types.UnionType)
 
 
 def innermost(func: t.Any) -> t.Any:
-    """Return the function that decorators and partials are around."""
+    """Return the function inside decorators and partials; of a class its `__init__`, of an object
+    its `__call__`."""
     while isinstance(func, functools.partial):
         func = func.func
     func = inspect.unwrap(func)
@@ -33,8 +34,8 @@ def innermost(func: t.Any) -> t.Any:
 
 
 def hints_of(func: t.Any) -> dict[str, t.Any]:
-    """Return the annotations of a function, with their marks. Raises NameError, with the place,
-    where one names what is not there."""
+    """Return the annotations of a function, with their marks. Raises NameError where one uses a
+    name that is not defined."""
     inner = innermost(func)
     try:
         return t.get_type_hints(inner, include_extras=True)
@@ -43,8 +44,8 @@ def hints_of(func: t.Any) -> dict[str, t.Any]:
 
 
 def has_marks(func: t.Any) -> bool:
-    """Say whether an annotation of a function has a mark of ours. What cannot be evaluated has
-    none: nobody's annotations are an error for that reason alone."""
+    """Say whether an annotation of a function has a mark, or is a type that needs none. In one that
+    cannot be evaluated, which is no error, their names are looked for."""
     inner = innermost(func)
     annotations = getattr(inner, "__annotations__", None) or {}
     module = sys.modules.get(getattr(inner, "__module__", None) or "")
@@ -54,7 +55,7 @@ def has_marks(func: t.Any) -> bool:
             try:
                 annotation = eval(annotation, names)  # noqa: S307 (as `get_type_hints` does)
             except Exception:
-                # A class that is defined below the view, or seen by type checkers alone.
+                # It uses a class that is defined below the view, or for type checkers alone.
                 if _names_a_mark(annotation, names):
                     return True
                 continue
@@ -76,7 +77,7 @@ def _names_a_mark(annotation: str, names: t.Mapping[str, t.Any]) -> bool:
 
 
 def split(annotation: t.Any) -> tuple[t.Any, list[t.Any]]:
-    """Return a type without what `Annotated` adds to it, and what that is."""
+    """Return the type inside `Annotated`, and the metadata."""
     if t.get_origin(annotation) is t.Annotated:
         bare, *extras = t.get_args(annotation)
         return bare, extras
@@ -89,32 +90,32 @@ def marks_in(annotation: t.Any) -> list[Mark]:
 
 
 def is_given(annotation: t.Any) -> bool:
-    """Say whether a view is given something of ours for its type alone."""
+    """Say whether a parameter of this type needs no mark (`Given`)."""
     bare = split(annotation)[0]
     cls = t.get_origin(bare) or bare
     return isinstance(cls, type) and issubclass(cls, Given)
 
 
 def without_marks(annotation: t.Any) -> t.Any:
-    """Return an annotation less its marks."""
+    """Return an annotation without its marks."""
     bare, extras = split(annotation)
     kept = [extra for extra in extras if not isinstance(extra, Mark)]
     return with_extras(bare, kept)
 
 
 def with_extras(annotation: t.Any, extras: t.Sequence[t.Any]) -> t.Any:
-    """Return an annotation with more to it."""
+    """Return an annotation with more metadata."""
     return t.Annotated[(annotation, *extras)] if extras else annotation
 
 
 def members(annotation: t.Any) -> tuple[t.Any, ...]:
-    """Return the members of a union; a type that is none is its only one."""
+    """Return the members of a union; any other type is its only member."""
     bare = split(annotation)[0]
     return t.get_args(bare) if t.get_origin(bare) in _UNIONS else (annotation,)
 
 
 def without_none(annotation: t.Any) -> t.Any:
-    """Return what is optional, of an annotation that says so."""
+    """Return an annotation without the None of its union."""
     bare, extras = split(annotation)
     if t.get_origin(bare) not in _UNIONS:
         return annotation
@@ -123,7 +124,7 @@ def without_none(annotation: t.Any) -> t.Any:
 
 
 def item_of(annotation: t.Any) -> t.Any:
-    """Return the type of a list's items; None where it is no list."""
+    """Return the type of the items of a list, set or tuple; None for other types."""
     bare = split(without_none(annotation))[0]
     origin = t.get_origin(bare) or bare
     if origin not in _LISTS:
@@ -133,7 +134,7 @@ def item_of(annotation: t.Any) -> t.Any:
 
 
 def is_model(cls: t.Any) -> bool:
-    """Say whether a type is a model, or a dataclass, of pydantic's."""
+    """Say whether a type is a model or a dataclass of pydantic."""
     return isinstance(cls, type) and (
         "__pydantic_validator__" in vars(cls) or "__pydantic_core_schema__" in vars(cls)
     )
@@ -164,7 +165,7 @@ def is_file(annotation: t.Any) -> bool:
 
 
 def parts_of(annotation: t.Any) -> t.Iterator[t.Any]:
-    """Iterate over all that an annotation is made of, its own `Annotated` extras too."""
+    """Iterate over an annotation and all that it consists of, metadata included."""
     yield annotation
     if t.get_origin(annotation) is t.Literal:
         return
@@ -175,8 +176,8 @@ def parts_of(annotation: t.Any) -> t.Iterator[t.Any]:
 
 
 def needs_pydantic(annotation: t.Any) -> bool:
-    """Say whether pydantic has to check an annotation: there is a model of its in it, a type, or a
-    constraint."""
+    """Say whether pydantic has to check an annotation: a model, type or constraint of pydantic is
+    in it."""
     return any(
         is_model(part)
         or is_model(t.get_origin(part))

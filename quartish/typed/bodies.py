@@ -1,6 +1,6 @@
 """The body of a request: decoded by its Content-Type, whatever the colour of the request.
 
-JSON of more than 128 kB goes by the app's own provider, which lets other requests have their turn.
+JSON of more than 128 kB is decoded by the app's JSON provider, which does not block the loop.
 MessagePack of more than 32 kB is read off the loop likewise, and so is what is made of either.
 """
 
@@ -68,7 +68,7 @@ class BodyPlan:
         return (JSON, MSGPACK)
 
     async def read(self, request: t.Any, slots: list[t.Any], faults: list[Fault]) -> None:
-        """Put what the body has into `slots`, and what is wrong with it into `faults`."""
+        """Store the values of the body in `slots`, and add what is wrong with them to `faults`."""
         whole = self.whole
         mimetype = request.mimetype
         if whole is None:
@@ -121,7 +121,7 @@ class BodyPlan:
         raise self._refused(mimetype)
 
     def _nothing(self, whole: Value, faults: list[Fault]) -> t.Any:
-        """Return the default of a body that is not there."""
+        """Return the default of a body that is empty."""
         if whole.default is NOTHING:
             faults.append(missing("body", []))
         return whole.default
@@ -145,10 +145,10 @@ class BodyPlan:
 
 
 async def _of(value: t.Any) -> t.Any:
-    """Return what a request of either colour has."""
+    """Return the value of a request's attribute or method, in either colour."""
     return await awaited(value) if hasattr(type(value), "__await__") else value
 
 
 def is_raw(annotation: t.Any) -> bool:
-    """Say whether a body is wanted as it comes."""
+    """Say whether a body is taken as it comes, and not decoded."""
     return split(without_none(annotation))[0] in (bytes, str)

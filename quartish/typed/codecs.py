@@ -1,7 +1,7 @@
-"""Values of one annotation: read from JSON, MessagePack and text, and written as JSON.
+"""Values of one annotation: read from JSON, MessagePack and text, written as JSON and MessagePack.
 
-Two libraries do it: msgspec, and pydantic for annotations that name a model or a constraint of its.
-The rule: what a client sent raises `Undecodable`, or `Refused` with every fault that there is.
+msgspec does it, or pydantic where a model, type or constraint of pydantic is in the annotation. The
+rule: wrong input raises `Undecodable`, or `Refused` with all of its faults, up to `MOST`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from .search import Shape
 from .search import take_own
 from .texts import reworded
 
-#: What decoding raises beside `ValidationError`. Bytes that are no UTF-8 are a ValueError before
-#: msgspec 0.20.
+#: What decoding raises beside `ValidationError`. Before msgspec 0.20 bytes that are no UTF-8 are a
+#: ValueError.
 _DECODING = (msgspec.DecodeError, RecursionError, ValueError, TypeError)
 #: What msgspec says of a float in the place of another number.
 _FLOAT = "got `float`"
@@ -48,7 +48,7 @@ class Undecodable(Exception):
 
 
 class Refused(Exception):
-    """What was read is not of the type."""
+    """What was decoded is not of the type."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(faults)
@@ -63,19 +63,19 @@ class Codec(t.Protocol):
     def from_json(self, data: bytes, where: str) -> t.Any: ...
     def from_msgpack(self, data: bytes, where: str) -> t.Any: ...
     def from_text(self, value: t.Any, where: str, path: list[str | int]) -> t.Any:
-        """Return what text, or lists and dicts of text and files, say."""
+        """Return the value of text, or of lists and dicts of text and files."""
 
     def from_object(self, value: t.Any, where: str) -> t.Any:
-        """Return what decoded JSON says."""
+        """Return the value of decoded JSON."""
 
     def from_own(self, value: t.Any) -> t.Any:
-        """Return the value of this type for one of the app's, which may be another class with the
-        same attributes. Raises ValueError."""
+        """Return a value of the app's as one of this type: it may be of another class with the same
+        attributes. Raises ValueError."""
 
     def to_json(self, value: t.Any) -> bytes: ...
     def to_msgpack(self, value: t.Any) -> bytes: ...
     def check(self, value: t.Any) -> None:
-        """Raise ValueError where a value is not what the annotation says, however deep."""
+        """Raise ValueError if a value, or a part of it, is not of its type."""
 
 
 class StructCodec:
@@ -95,10 +95,10 @@ class StructCodec:
         self._is_list = t.get_origin(annotation) is list
         self._floods = hashes_numbers(annotation)
         self._text = annotation is str
-        #: What `from_text` begins with, for who does the rest where it raises.
+        #: The first step of `from_text`; a caller that uses it calls `from_text` if it raises.
         self.read_text: t.Any = str if self._text else self._read
         self._shape = Shape(annotation)
-        #: Whether there may be decimals in it, of which NaN is one to msgspec.
+        #: Whether there may be decimals in it: msgspec takes NaN for one.
         self._decimals = _has_decimals(annotation, set())
         if self._decimals:
             self.read_text = self._read_finite
@@ -177,7 +177,7 @@ class StructCodec:
         self._convert(msgspec.to_builtins(value))
 
     def _reworded(self, value: t.Any, shape: Shape) -> t.Any:
-        """Return text with that in other words which was refused."""
+        """Return a value in which `reworded` was applied to the text that was refused."""
         try:
             msgspec.convert(value, shape.annotation, strict=False, dec_hook=take_own)
             return value
@@ -199,7 +199,7 @@ class StructCodec:
         return made
 
     def _finite(self, made: t.Any, where: str, path: list[str | int]) -> t.Any:
-        """Return what was read, without a NaN or an infinity in the place of a decimal."""
+        """Return what was read. Raises Refused where a decimal in it is NaN or infinite."""
         faults = [
             Fault(where, place, "a finite decimal", "Expected a finite `decimal`.")
             for place in itertools.islice(_not_finite(made, path), MOST)
@@ -325,8 +325,8 @@ async def apart(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
 
 
 def codec_of(annotation: t.Any) -> Codec:
-    """Return what reads and writes values of an annotation. Raises TypeError where nothing
-    does."""
+    """Return what reads and writes values of an annotation. Raises TypeError for one whose values
+    cannot be read."""
     return ModelCodec(annotation) if needs_pydantic(annotation) else StructCodec(annotation)
 
 

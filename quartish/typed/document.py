@@ -1,4 +1,4 @@
-"""The OpenAPI document of an app: typed views by their plans, others as far as they are known.
+"""The OpenAPI document of an app: typed views by their plans, others by their rules.
 
 Source:
     OpenAPI 3.1.
@@ -45,12 +45,12 @@ _ASKS: tuple[tuple[str, str], ...] = (
 )
 
 
-#: Headers that are no parameters: OpenAPI says them by security schemes and media types.
+#: Headers that are no parameters: OpenAPI describes them by security schemes and media types.
 _SAID_ELSEWHERE = {("header", name) for name in ("accept", "authorization", "content-type")}
 
 
 class ProblemDocument(msgspec.Struct):
-    """What errors of typed views are told as (RFC 9457)."""
+    """What is wrong with a request (RFC 9457)."""
 
     title: str
     status: int
@@ -59,7 +59,7 @@ class ProblemDocument(msgspec.Struct):
 
 
 class Facts(t.NamedTuple):
-    """What the app says of itself."""
+    """What the document says of the app as a whole."""
 
     title: str
     version: str = "1.0.0"
@@ -92,7 +92,7 @@ class _Document:
         self.schemas = Schemas()
         self.problem = codec_of(ProblemDocument)
         self.endpoints = list(self._endpoints(leave_out))
-        #: What `responses` of decorators name.
+        #: Codecs of the types that `responses` of decorators name, by function and status.
         self.extra: dict[tuple[int, int], Codec] = {}
 
     def _endpoints(self, leave_out: t.Container[str]) -> t.Iterator[_Endpoint]:
@@ -296,5 +296,5 @@ def _schema_of_converter(converter: t.Any) -> Schema:
 
 
 def _known(found: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return what says something."""
+    """Return the items that are not empty."""
     return {name: value for name, value in found.items() if value not in (None, "", [], {}, False)}

@@ -1,7 +1,7 @@
-"""What is wrong with a request: each fault, and the errors that tell of all of them.
+"""What is wrong with a request: single faults, and the errors that list them.
 
-They are HTTP exceptions, so the app's error handlers see them first; without one the response is
-`application/problem+json`.
+The errors are HTTP exceptions, so that the app's error handlers get them. Without a handler the
+response is `application/problem+json`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from werkzeug.exceptions import UnsupportedMediaType
 from ..wrappers.websocket_messages import LONGEST_REASON
 
 PROBLEM = "application/problem+json"
-#: Faults that are told of one request.
+#: How many faults of a request are listed.
 MOST = 100
 REQUIRED = "a value"
-#: Of a name that a client made up, in a path, and of what is said, in characters; of a path, in
-#: steps. Each is told once for each fault.
+#: What a fault has at most: characters of a name that a client made up, and of a text; steps of a
+#: path.
 LONGEST_NAME = 64
 LONGEST_WORDS = 1000
 LONGEST_PATH = 32
@@ -33,7 +33,7 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[(\.\.\.)\]")
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One fault: where in the request, the path in it, what was expected, and in words."""
+    """One fault: the part of the request, the path in it, what was expected, and a sentence."""
 
     where: str
     path: list[str | int]
@@ -50,7 +50,7 @@ class Problem(HTTPException):
 
     def __init__(self, description: str | None = None, errors: t.Sequence[Fault] = ()) -> None:
         super().__init__(description)
-        #: All that is wrong.
+        #: The faults.
         self.errors: list[Fault] = [_bounded(fault) for fault in errors]
 
     def get_body(self, environ: t.Any = None, scope: t.Any = None) -> str:
@@ -66,12 +66,14 @@ class Problem(HTTPException):
 
 
 class RequestValidationError(Problem, UnprocessableEntity):
-    """What came could be read, and is not what the view takes (422)."""
+    """The request could be decoded, but it is not what the view takes (422)."""
 
 
 class WrongMessage(RequestValidationError):
-    """A message of a websocket's is not what the view takes; it was no HTTP request's, so this is
-    no response, but the exception of a handler, and the reason of the websocket's close.
+    """A websocket message is not what the view takes.
+
+    There is no response to it: an error handler of the app gets it, and the websocket is closed
+    with `reason`, unless `Message(keep_open=True)` says otherwise.
 
     Args:
         description: What is wrong, in words.
@@ -91,7 +93,7 @@ class WrongMessage(RequestValidationError):
 
     @property
     def reason(self) -> str:
-        """What a close frame says."""
+        """The reason in the close frame."""
         said = self.description or ""
         if self.errors:
             first = self.errors[0]
@@ -101,7 +103,7 @@ class WrongMessage(RequestValidationError):
 
 
 class UndecodableBody(Problem, BadRequest):
-    """The body is not of the media type that it is said to be (400)."""
+    """The body is not of the media type that its Content-Type says (400)."""
 
 
 class WrongMediaType(Problem, UnsupportedMediaType):
@@ -109,7 +111,7 @@ class WrongMediaType(Problem, UnsupportedMediaType):
 
 
 def _bounded(fault: Fault) -> Fault:
-    """Return a fault without the most of what a client made long."""
+    """Return a fault in which long names, texts and paths of a client's are cut."""
     names = [_cut(step, LONGEST_NAME) if isinstance(step, str) else step for step in fault.path]
     if len(names) > LONGEST_PATH:
         half = LONGEST_PATH // 2
@@ -124,12 +126,12 @@ def _cut(text: str, most: int) -> str:
 
 
 def missing(where: str, path: list[str | int]) -> Fault:
-    """Return the fault of something that is required."""
+    """Return the fault of a required value that is missing."""
     return Fault(where, path, REQUIRED, "It is required.")
 
 
 def fault_of(error: Exception, where: str, path: list[str | int]) -> Fault:
-    """Return the fault that msgspec tells of, in what stands at `path`."""
+    """Return the fault that an error of msgspec describes, in the value at `path`."""
     said, _, place = str(error).partition(" - at `")
     path = [*path, *_steps(place.rstrip("`").rpartition("$")[2])]
     if match := _MISSING.match(said):
@@ -145,7 +147,7 @@ def _steps(place: str) -> t.Iterator[str | int]:
 
 
 def faults_of_model(error: t.Any, where: str, path: list[str | int]) -> list[Fault]:
-    """Return the faults that pydantic tells of."""
+    """Return the faults that an error of pydantic describes."""
     found = []
     for told in error.errors(include_url=False, include_context=False, include_input=False)[:MOST]:
         place = [*path, *(one if isinstance(one, int) else str(one) for one in told["loc"])]
@@ -159,7 +161,7 @@ def faults_of_model(error: t.Any, where: str, path: list[str | int]) -> list[Fau
 
 
 def refused(faults: list[Fault]) -> RequestValidationError:
-    """Return what tells of faults."""
+    """Return the error that lists faults."""
     return RequestValidationError(words_of(faults), faults)
 
 

@@ -1,4 +1,4 @@
-"""The fields of a type: a msgspec.Struct, a TypedDict, a dataclass, a class of attrs, a model."""
+"""The fields of a Struct, TypedDict, dataclass, attrs class or pydantic model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Field(t.NamedTuple):
 
 
 def fields_of(annotation: t.Any) -> list[Field]:
-    """Return the fields of a type that has some, by the names that are sent; none for others."""
+    """Return the fields of a type, by the names that are sent; none for a type without fields."""
     cls: t.Any = split(without_none(annotation))[0]
     cls = t.get_origin(cls) or cls
     if not isinstance(cls, type) or not is_struct(cls):
@@ -50,7 +50,7 @@ def fields_of(annotation: t.Any) -> list[Field]:
     if t.is_typeddict(cls):
         required: t.Any = t.cast(t.Any, cls).__required_keys__
         return [
-            # The class itself cannot tell, where annotations are text.
+            # The class itself cannot tell where annotations are text.
             Field(name, _of_key(hint), name in required and t.get_origin(hint) is not t.NotRequired)
             for name, hint in hints.items()
         ]

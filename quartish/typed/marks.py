@@ -1,7 +1,7 @@
-"""What a view writes into its annotations, and above its `def`, to say what it takes and gives.
+"""Marks in annotations, and the decorator `typed`: they say what a view takes and returns.
 
-A mark stands in `typing.Annotated`, so the type that checkers and editors see is what the view is
-given: `page: Annotated[int, Query(ge=1)] = 1`.
+A mark stands in `typing.Annotated`, so that type checkers and editors see the type of the value:
+`page: Annotated[int, Query(ge=1)] = 1`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ R = t.TypeVar("R", covariant=True)
 
 
 class Mark:
-    """What all marks are, by which a view is known to be typed."""
+    """The base of all marks. A view that uses one is typed."""
 
 
 class Parameter(Mark):
-    """A value of the request's: where it stands, under which name, and what it has to be like."""
+    """A value of the request: which part has it, under which name, and its constraints."""
 
     where: t.ClassVar[str] = ""
 
@@ -38,7 +38,7 @@ class Parameter(Mark):
         min_length: int | None = None,
         max_length: int | None = None,
     ) -> None:
-        """Say what the value has to be like.
+        """Set the name, the constraints, and what the document says.
 
         Args:
             alias: Its name in the request; by default that of the parameter.
@@ -63,7 +63,7 @@ class Parameter(Mark):
             **dict(gt=gt, ge=ge, lt=lt, le=le, multiple_of=multiple_of),
             **dict(pattern=pattern, min_length=min_length, max_length=max_length),
         }
-        #: What was said of the value, by msgspec's names.
+        #: The constraints that were given, by msgspec's names.
         self.constraints: dict[str, t.Any] = {k: v for k, v in told.items() if v is not None}
 
     def name_of(self, parameter: str) -> str:
@@ -75,13 +75,13 @@ class Parameter(Mark):
 
 
 class Path(Parameter):
-    """A variable of the URL's."""
+    """A variable of the URL."""
 
     where = "path"
 
 
 class Query(Parameter):
-    """A value of the query string's; a list has all of that name, a struct one for each field."""
+    """A value of the query string; a list takes all of that name, a struct one for each field."""
 
     where = "query"
 
@@ -102,7 +102,7 @@ class Cookie(Parameter):
 
 
 class Form(Parameter):
-    """A field of a form's, urlencoded or multipart; a struct has one for each field."""
+    """A field of a form, urlencoded or multipart; a struct takes one for each field."""
 
     where = "form"
 
@@ -138,11 +138,11 @@ class Body(Parameter):
 
 
 class Message(Parameter):
-    """A message of the websocket's: the view is called for each, and what it returns is sent.
+    """A message of the websocket: the view is called for each, and what it returns is sent.
 
     Args:
-        keep_open: Whether the client is told of a wrong message by a problem document, and the
-            next one waited for. Otherwise the websocket is closed, with 1007 and the reason.
+        keep_open: Whether the websocket stays open after a wrong message: the client gets a problem
+            document. Otherwise it is closed, with 1007 and the reason.
     """
 
     where = "message"
@@ -153,17 +153,17 @@ class Message(Parameter):
 
 
 class Given:
-    """What a type is that a view is given without a mark, and is known to be typed by."""
+    """The base of types whose parameters need no mark. A view that has one is typed."""
 
 
 class Depends(Mark):
-    """What a factory makes for the request: `Annotated[User, Depends(current_user)]`.
+    """A component: `Annotated[User, Depends(current_user)]`.
 
-    Without `dependency` it is what the app provides for the type.
+    Without `dependency` it is the one that the app provides for the type.
 
     Args:
         dependency: The factory, as `app.provide` takes one.
-        use_cache: Whether all who ask for it in one request share what is made.
+        use_cache: Whether all that depend on it in one request share one.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class Status(Mark):
 
 
 class Operation(t.NamedTuple):
-    """What `typed` was told."""
+    """The arguments of `typed`."""
 
     status_code: int | None = None
     summary: str | None = None
@@ -199,18 +199,18 @@ class Operation(t.NamedTuple):
 
 
 class TypedFunction(t.Protocol[P, R]):
-    """What `typed` decorated: the function itself, which checkers let return what its type says."""
+    """The function that `typed` decorated, as type checkers see it."""
 
     @property
     def typed_operation(self) -> Operation:
-        """What `typed` was told."""
+        """The arguments of `typed`."""
         ...
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 class TypedDecorator(t.Protocol):
-    """What decorates a function so."""
+    """The decorator that `typed` returns if it is called with options."""
 
     def __call__(self, view: t.Callable[P, R], /) -> TypedFunction[P, R]:
         """Decorate `view`."""
@@ -246,18 +246,18 @@ def typed(
     security: t.Iterable[str] | None = None,
     include_in_schema: bool = True,
 ) -> t.Any:
-    """Say that `view` is typed, below its route, whatever its annotations are.
+    """Make `view` a typed view, whatever its annotations are; it stands below the route.
 
     Args:
         status_code: The status of what it returns, 200 by default.
         summary: A few words, for the document; by default the docstring's first line.
-        description: More of them; by default the rest of the docstring.
+        description: A longer text, for the document; by default the rest of the docstring.
         tags: Groups in the document; by default the view's blueprint.
-        deprecated: Whether clients should not use it any more.
+        deprecated: Whether clients should no longer use it.
         operation_id: Its name in the document; by default the endpoint's.
-        responses: Other responses that it may give: {status: type or description}.
-        security: Names of the document's security schemes, of which each is needed.
-        include_in_schema: Whether the document has it.
+        responses: Other responses that it may have: {status: type or description}.
+        security: Names of the document's security schemes, all of which are required.
+        include_in_schema: Whether it is in the document.
     """
     operation = Operation(
         status_code=status_code,
@@ -279,5 +279,5 @@ def typed(
 
 
 def operation_of(view: t.Any) -> Operation | None:
-    """Return what `typed` was told of a view; None: it is not decorated."""
+    """Return the arguments of `typed` for a view; None: it is not decorated."""
     return getattr(view, "typed_operation", None)

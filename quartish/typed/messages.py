@@ -1,6 +1,6 @@
 """The messages of a typed websocket, in text frames as JSON and in binary ones as MessagePack.
 
-A view is called for each message (`Annotated[Order, Message()]`), or talks as it likes
+A view is called for each message (`Annotated[Order, Message()]`), or receives and sends itself
 (`Messages[Order, Receipt]`). What is sent is in the format of the client's last message.
 """
 
@@ -40,11 +40,13 @@ UNSUPPORTED = 1003
 
 
 class Messages(Given, t.Generic[In, Out]):
-    """The messages of a websocket, for a view that talks as it likes: `Messages[Order, Receipt]`.
+    """The messages of a websocket, for a view that receives and sends itself.
+
+    `Messages[Order, Receipt]` receives orders, and sends receipts.
 
     `async for order in messages` ends when the client disconnects. A wrong message is a
-    `WrongMessage` there, and closes the websocket where nobody catches it. In a `def` view all of
-    this goes without `await`.
+    `WrongMessage` there, and closes the websocket unless the view catches it. In a `def` view all
+    of this works without `await`.
     """
 
     def __init__(self, websocket: t.Any, codec: Codec, returns: Returns, check: bool) -> None:
@@ -65,7 +67,11 @@ class Messages(Given, t.Generic[In, Out]):
 
     @waited_for_in_threads
     async def receive(self) -> In:
-        """Return the next message. Raises WrongMessage where it is not of its type."""
+        """Return the next message.
+
+        Raises:
+            WrongMessage: It is not of its type.
+        """
         return await self.read()
 
     @waited_for_in_threads
@@ -91,7 +97,7 @@ class Messages(Given, t.Generic[In, Out]):
             return
 
     async def read(self) -> In:
-        """Do what `receive` does, whoever drives it."""
+        """Do what `receive` does, as a coroutine in either lane."""
         data: str | bytes = await settled(self.websocket.receive())
         self._binary = isinstance(data, bytes)
         if self._raw in (str, bytes):
@@ -114,7 +120,7 @@ class Messages(Given, t.Generic[In, Out]):
         except Refused as error:
             wrong = WrongMessage(words_of(error.faults), error.faults)
         if on_loop:
-            await give_way(self.websocket)  # who is told and reads on, in a loop
+            await give_way(self.websocket)  # the view may catch it and read on, in a loop
         raise wrong
 
     def _decode(self, data: str | bytes, most: int | None) -> t.Any:
@@ -130,12 +136,12 @@ class Messages(Given, t.Generic[In, Out]):
         return self._codec.from_json(data.encode(errors="surrogatepass"), "message")
 
     async def write(self, message: Out) -> None:
-        """Do what `send` does, whoever drives it."""
+        """Do what `send` does, as a coroutine in either lane."""
         data = self._returns.message(message, self._check, self._binary)
         await settled(self.websocket.send(data))
 
     async def write_returned(self, rv: t.Any) -> None:
-        """Send what a view returns, but for None."""
+        """Send what a view returned, unless that is None."""
         if rv is not None:
             await self.write(rv)
         elif self._check:
@@ -204,7 +210,8 @@ async def _call(plan: Plan, func: t.Any, slots: list[t.Any], values: dict[str, t
 
 
 async def _is_handled(app: Core, conn: t.Any, error: WrongMessage) -> bool:
-    """Call the app's handler of an error, where it has one. What that returns is no message."""
+    """Call the app's error handler, if there is one, and say whether there is. What it returns is
+    not sent."""
     handler = app._find_error_handler(error, conn.blueprints)
     if handler is not None:
         await settled(handler(error))

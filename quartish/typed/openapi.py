@@ -1,7 +1,7 @@
 """The OpenAPI document of an app, served by it, and a page that shows it.
 
-The page is Swagger UI, of the package `swagger-ui-bundle-v2`: nothing of another host is loaded, no
-script or style is inline.
+The page is Swagger UI, of the package `swagger-ui-bundle-v2`: nothing is loaded from another host,
+and no script or style is inline.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _PAGE = """\
 </body>
 </html>
 """
-#: What Swagger UI needs: its files, its symbols as data, and to ask the app.
+#: What Swagger UI needs: its files, images in data URLs, and requests to the app.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -72,8 +72,8 @@ class OpenAPI:
         path: The URL of the document.
         docs_path: The URL of the page; None: there is none.
         servers: The URLs that the app is served at, where those differ from the document's.
-        security_schemes: How clients say who they are: {name: security scheme object}.
-        security: The names of those that every view needs.
+        security_schemes: How clients authenticate: {name: security scheme object}.
+        security: The names of those that every view requires.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class OpenAPI:
             self.init_app(app)
 
     def init_app(self, app: Core) -> None:
-        """Serve the document of an app that was not there yet."""
+        """Serve the document of `app`."""
         app.extensions[EXTENSION] = self
         app.add_url_rule(self.path, "openapi_document", self._document)
         if self.docs_path is not None:
@@ -143,7 +143,7 @@ class OpenAPI:
 
 
 def _allowed() -> Core:
-    """Return the current app. Raises NotFound (404) where its config has this switched off."""
+    """Return the current app. Raises NotFound (404) if its config switches the document off."""
     app = t.cast(Core, current_app())
     if not app.config.get("OPENAPI", True):
         raise NotFound()
@@ -151,6 +151,6 @@ def _allowed() -> Core:
 
 
 def openapi_of(app: Core) -> OpenAPI:
-    """Return what an app was given as its OpenAPI; one of defaults where it has none."""
+    """Return the `OpenAPI` of an app; one with defaults if it has none."""
     found: OpenAPI | None = app.extensions.get(EXTENSION)
     return OpenAPI() if found is None else found

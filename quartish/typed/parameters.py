@@ -1,4 +1,4 @@
-"""Values that stand beside the body: in the path, the query, the headers, the cookies."""
+"""Values of the path, the query, the headers, the cookies, and of forms."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from .fields import fields_of
 from .marks import Parameter
 from .texts import takes_empty
 
-#: What is said for people.
+#: Constraints that are only for the document.
 _WORDS = {"title", "description", "examples"}
-#: Stands for what has no default.
+#: The default of what has none.
 NOTHING: t.Any = object()
 
 
@@ -54,15 +54,15 @@ class Value:
         if is_file(self.annotation):  # of either colour
             self.annotation = FileStorage if item_of(annotation) is None else list[FileStorage]
         self.codec: Codec = codec_of(self.annotation)
-        #: Whether all of its name are taken.
+        #: Whether it takes all values of its name.
         self.many: bool = item_of(self.annotation) is not None
         #: Its fields, where each is a value of its own.
         self.fields: list[Field] = fields_of(self.annotation) if is_struct(self.annotation) else []
-        #: What reads one text, where that is all there is to do.
+        #: Reads a single text where nothing else is to be done; else None.
         self.quick: t.Any = None
         if isinstance(self.codec, StructCodec) and not (self.many or self.fields):
             self.quick = self.codec.read_text
-        #: Where the plan keeps it.
+        #: Where the plan stores it.
         self.slot = -1
 
     def read(self, source: t.Any, faults: list[Fault]) -> t.Any:
@@ -89,7 +89,8 @@ class Value:
             return None
 
     def read_path(self, value: t.Any, faults: list[Fault]) -> t.Any:
-        """Return what a converter made of a part of the URL, as the annotation has it."""
+        """Return a variable of the URL, which a converter has made, as a value of the
+        annotation."""
         if type(value) is self.annotation:
             return value
         try:
@@ -102,7 +103,7 @@ class Value:
 def read_all(
     values: t.Iterable[Value], source: t.Any, slots: list[t.Any], faults: list[Fault]
 ) -> None:
-    """Put what `source` has for values into `slots`, and what is wrong with it into `faults`."""
+    """Store the values of `source` in `slots`, and add what is wrong with them to `faults`."""
     # PERF(1.6 of 14 us for four): a MultiDict of Werkzeug's is a dict of lists.
     plain = type(source) is ImmutableMultiDict
     for value in values:
@@ -113,15 +114,15 @@ def read_all(
                     slots[value.slot] = value.quick(texts[0])
                     continue
                 except msgspec.ValidationError:
-                    pass  # is told of by `read`
+                    pass  # `read` adds the fault
         slots[value.slot] = value.read(source, faults)
 
 
 def texts_of(
     source: t.Any, fields: t.Iterable[Field], is_form: bool, files: t.Any = None
 ) -> dict[str, t.Any]:
-    """Return what a MultiDict of text, and one of files, have for fields. A form has nothing for
-    those that were left empty."""
+    """Return the values of fields in a MultiDict of text, and one of files. Of a form, those that
+    were left empty are left out."""
     found: dict[str, t.Any] = {}
     for field in fields:
         of = files if files is not None and field.file else source
@@ -135,8 +136,8 @@ def texts_of(
 
 
 def _filled(value: t.Any, annotation: t.Any) -> t.Any:
-    """Return what a form has for an input; None where it was left empty, or no file was chosen:
-    browsers send something for it all the same."""
+    """Return the value of a form's input; None if it was left empty or no file was chosen, for
+    which browsers send an empty value."""
     if value == "":
         return value if takes_empty(annotation) else None
     if is_file(annotation):
@@ -151,7 +152,7 @@ def _is_unchosen(file: t.Any) -> bool:
 
 
 def _constrained(annotation: t.Any, constraints: dict[str, t.Any]) -> t.Any:
-    """Return an annotation with a mark's constraints, which are about what is not None."""
+    """Return an annotation with a mark's constraints, which do not apply to None."""
     # msgspec knows no bounds of decimals.
     by_pydantic = constraints.keys() - _WORDS and decimal.Decimal in parts_of(annotation)
     if by_pydantic or needs_pydantic(annotation):

@@ -1,15 +1,14 @@
-"""What a typed view needs, resolved once: a flat list of values, a body, and components in order.
+"""The plan of a typed view: where each value comes from, and the order of components.
 
 The rules, for each parameter of the view, and of a factory:
 
 1. A mark says where it stands. `Depends` names a factory, or the type that the app provides.
 2. Without a mark, a name that the rule has is a variable of the URL's, and a type that the app
    provides is a component.
-3. An uploaded file is a file of the form, a type with fields is the body, anything else a value of
-   the query. Not so in a class, or in a factory that the app provides for a type: what has no mark
-   there keeps its default, and no client can set it.
-
-Of a websocket's view a type with fields is the message that it is called for.
+3. An uploaded file is a file of the form, a type with fields is the body (of a websocket: the
+   message), anything else a value of the query. This rule does not apply in a class, or in a
+   factory that the app provides for a type: no client can set a parameter there that has no mark.
+   It keeps its default; without a default it is an error.
 """
 
 from __future__ import annotations
@@ -52,16 +51,16 @@ from .returns import Returns
 from .scopes import Argument
 from .scopes import Step
 
-#: How long things live, the longer the more.
+#: The scopes, by how long they last.
 _LIVES = {"message": 0, "request": 1, "app": 2}
 
 
 class Unresolvable(TypeError):
-    """A view cannot be planned; says which, and what it asks for."""
+    """No plan can be made for a view; the message says which, and for what reason."""
 
 
 class Plan:
-    """What one view, or one method of a class view, needs."""
+    """The plan of one view, or of one method of a class view."""
 
     def __init__(
         self,
@@ -78,7 +77,7 @@ class Plan:
         #: The message that the view is called for, and how the message that it returns is written.
         self.message: Value | None = None
         self.sends: Returns
-        #: What a view talks by as it likes: its slot, and what reads and writes.
+        #: The slot of the view's `Messages`, and what reads and writes them.
         self.talk: tuple[int, Codec, Returns] | None = None
         self.path: list[Value] = []
         self.query: list[Value] = []
@@ -86,7 +85,7 @@ class Plan:
         self.cookies: list[Value] = []
         self.body: BodyPlan = BodyPlan()
         self.has_body: bool = False
-        #: Components; a tuple are made side by side.
+        #: Components in the order in which they are made; those of a tuple are made concurrently.
         self.order: list[Step | tuple[Step, ...]] = []
         self.steps: list[Step] = []
         self.size = 0
@@ -98,7 +97,7 @@ class Plan:
                 " and for no message: take them one by one, as `Annotated[..., Message()]`."
             )
         self.has_body = bool(self.body)
-        #: Variables of the URL's that components alone ask for.
+        #: Variables of the URL that only components take.
         self.taken: list[str] = builder.taken_from(func)
         self.order = _in_order([step for step in self.steps if step.scope != "message"])
         #: Components that are made for each message.
@@ -124,12 +123,12 @@ class _Builder:
         self.app = app
         self.names = names
         self.made: dict[t.Any, Step] = {}
-        #: The components that are being looked at, each asked for by the one before.
+        #: The components that are being resolved, each needed by the one before it.
         self.chain: list[t.Any] = []
-        #: How long values live that are there for less than a request, by slot.
+        #: The scopes of values that last for less than a request, by slot.
         self.short: dict[int, str] = {}
-        #: Whether a class or something that the app provides is looked at. Its parameters are the
-        #: app's own business, so no client may set one that is not marked.
+        #: Whether the parameters of a class, or of a factory that the app provides, are being
+        #: resolved: no client may set one of those that is not marked.
         self.inward = False
 
     def slot(self) -> int:
@@ -139,7 +138,7 @@ class _Builder:
     def arguments_of(self, func: t.Any, place: str, top: bool = False) -> list[Argument]:
         try:
             parameters = list(inspect.signature(func).parameters.values())
-        except (TypeError, ValueError):  # something built in, which does not say
+        except (TypeError, ValueError):  # a built-in function without a signature
             return []
         try:
             hints = hints_of(func)
@@ -184,7 +183,7 @@ class _Builder:
         return [value.name for value in self.plan.path if value.name not in parameters]
 
     def slot_of(self, parameter: inspect.Parameter, annotation: t.Any, top: bool) -> int | None:
-        """Return where the value of a parameter is kept; None: the view has it otherwise."""
+        """Return where the value of a parameter is stored; None: the plan does not supply it."""
         name = parameter.name
         default = NOTHING if parameter.default is parameter.empty else parameter.default
         if is_given(annotation):
@@ -207,6 +206,12 @@ class _Builder:
         ):
             if isinstance(bare, type):
                 return self.component(bare, Depends(), name)
+        if self.inward:
+            raise Unresolvable(
+                f"{self.told('')} asks for '{name}' without saying where it stands. Mark it:"
+                f" `{name}: Annotated[..., Query()]`; or provide its type:"
+                f" `app.provide({_name(bare)}, ...)`."
+            )
         if is_file(annotation):
             return self.value(name, annotation, File(), default)
         if is_struct(annotation):
@@ -216,11 +221,6 @@ class _Builder:
             if default is not NOTHING:
                 return None
             raise self.unknown(bare, name)
-        if self.inward:
-            raise Unresolvable(
-                f"{self.told('')} asks for '{name}' without saying where it stands. Mark it:"
-                f" `{name}: Annotated[..., Query()]`."
-            )
         return self.value(name, annotation, Query(), default)
 
     def value(self, name: str, annotation: t.Any, mark: Parameter, default: t.Any) -> int:
@@ -307,7 +307,7 @@ class _Builder:
             other = by_slot.get(argument.slot)
             scope = other.scope if other else self.short.get(argument.slot, "request")
             if key == mark.dependency and key not in self.app.components and scope == "message":
-                step.scope = "message"  # as what it asks for
+                step.scope = "message"  # as what it takes
             if _LIVES[scope] < _LIVES[step.scope]:
                 what = _name(other.key) if other else f"'{argument.name}'"
                 raise Unresolvable(
@@ -334,7 +334,7 @@ class _Builder:
         )
 
     def told(self, place: str) -> str:
-        """Say who asks: the view, and each component on the way."""
+        """Name the view, and each component from there to the one that is being resolved."""
         if not self.chain:
             return place
         return " -> ".join([place_of(self.plan.func), *map(_name, self.chain)])

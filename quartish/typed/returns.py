@@ -1,7 +1,7 @@
-"""What a typed view returns: written by its type, with the status that annotation or decorator say.
+"""What typed views return: encoded by its type, with the status of the annotation or decorator.
 
-What Flask makes a response of by itself (text, bytes, responses, plain dicts and lists) is left to
-it.
+Flask makes the response where it can do so itself: of text, bytes, responses, plain dicts and
+lists.
 """
 
 from __future__ import annotations
@@ -37,18 +37,22 @@ _ANYTHING = codec_of(t.Any)
 
 
 class WrongReturn(TypeError):
-    """A view returns what its annotation does not say. Raised in debug mode and in tests."""
+    """A view returned a value that does not fit its annotation.
+
+    In debug mode and in tests each value is checked. Otherwise this is raised only for a value that
+    cannot be encoded as its annotation says.
+    """
 
 
 class Returns:
-    """What one view returns."""
+    """How what one view returns is checked and encoded."""
 
     def __init__(self, annotation: t.Any, operation: Operation | None, where: str) -> None:
         self.where = where
         status = next((m for m in marks_in(annotation) if isinstance(m, Status)), None)
         self.description: str | None = None if status is None else status.description
         self.annotation: t.Any = _data_of(without_marks(annotation))
-        #: Nothing at all: 204.
+        #: Whether the view returns None: 204.
         self.nothing: bool = self.annotation is _NONE
         code = status.code if status is not None else operation and operation.status_code
         self.status: int = code or (204 if self.nothing else 200)
@@ -57,19 +61,22 @@ class Returns:
             self.codec = codec_of(self.annotation)
         #: Whether it is text, which Flask sends as HTML.
         self.text: bool = split(without_marks(annotation))[0] is str
-        #: Whether it is written here, and not by Flask.
+        #: Whether it is encoded here, and not by Flask.
         self.writes: bool = self.codec is not None and not _is_plain(self.annotation)
         bare = split(self.annotation)[0]
-        #: What is written at once; an object of another class is made one of this first.
+        #: The class of objects that are encoded as they are; others are converted to it first.
         self._exact: t.Any = bare if isinstance(bare, type) and is_struct(bare) else None
         origin, arguments = t.get_origin(bare), t.get_args(bare)
+        #: The same for the items of a list.
         self._item: t.Any = None
         if origin in (list, cabc.Sequence) and is_struct(arguments[0]):
             self._item = split(arguments[0])[0]
+        #: Whether all is left to Flask.
         self.idle: bool = self.codec is None and not self.nothing and self.status == 200
 
     def make(self, rv: t.Any, check: bool) -> t.Any:
-        """Return what Flask makes a response of, for what the view returned; `check` it first."""
+        """Return what Flask makes a response of, for what the view returned; with `check`, check
+        that first."""
         if self.idle or isinstance(rv, SansioResponse):
             return rv
         body = rv
@@ -102,8 +109,8 @@ class Returns:
         return data, rest[0], JSON_HEADERS
 
     def message(self, value: t.Any, check: bool, binary: bool) -> str | bytes:
-        """Return the message that says `value`: JSON, or MessagePack for who talks `binary`. Text
-        and bytes of no type stay as they are."""
+        """Return the websocket message for `value`: MessagePack if `binary`, else JSON. Text and
+        bytes are sent as they are where no type is annotated."""
         codec = self.codec
         if codec is None:
             if self.nothing:
@@ -117,7 +124,8 @@ class Returns:
         return codec.to_msgpack(made) if binary else codec.to_json(made).decode()
 
     def _exactly(self, body: t.Any, codec: Codec) -> t.Any:
-        """Return a value of the very type for one with the same attributes."""
+        """Return `body` as an object of the annotated class: another class may have the same
+        attributes."""
         if self._is_exact(body):
             return body
         try:
@@ -132,7 +140,7 @@ class Returns:
         return self._item is not None and kind is list and all(type(x) is self._item for x in body)
 
     def check(self, body: t.Any) -> None:
-        """Raise WrongReturn where something is not of the type."""
+        """Raise WrongReturn if `body` is not of the annotated type."""
         if self.codec is None:
             return
         try:
@@ -153,7 +161,8 @@ def phrase_of(status: int) -> str:
 
 
 def _data_of(annotation: t.Any) -> t.Any:
-    """Return the part of a return annotation that is data; None: all of it is Flask's."""
+    """Return the part of a return annotation that is encoded here; None: Flask makes the
+    response."""
     bare, extras = split(annotation)
     if bare is None or bare is _NONE:
         return _NONE
@@ -176,7 +185,7 @@ def _data_of(annotation: t.Any) -> t.Any:
 
 
 def _is_plain(annotation: t.Any) -> bool:
-    """Say whether Flask writes it: a dict or a list of what JSON itself has."""
+    """Say whether Flask encodes it: it is a dict or a list of JSON's own types."""
     bare = split(annotation)[0]
     if (t.get_origin(bare) or bare) not in (dict, list, cabc.Mapping, cabc.Sequence):
         return False

@@ -1,4 +1,4 @@
-"""The JSON Schemas of annotations, all of a document's at once, so that each type has one name."""
+"""The JSON Schemas of a document, made at once, so that each type has one name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Schema = dict[str, t.Any]
 
 
 class Schemas:
-    """Collects codecs, then has the schema of each, and the named ones among them."""
+    """Collects codecs, then makes the schemas of all of them."""
 
     def __init__(self) -> None:
         self._wanted: list[tuple[Codec, Mode]] = []

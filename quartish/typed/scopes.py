@@ -1,7 +1,7 @@
-"""Components: made when a plan says so, closed when what they live in ends.
+"""Components: made as a plan says, closed at the end of their scope.
 
-Sync factories run where sync code of the request does, async ones on a loop; whoever drives the
-view drives this too (`_concurrency.coroutines.drive`).
+Sync factories run where sync code of the request does, async ones on a loop: they are driven with
+the view (`_concurrency.coroutines.drive`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PLAIN, ASYNC, GENERATOR, ASYNC_GENERATOR = range(4)
 
 
 class Argument(t.NamedTuple):
-    """A parameter of a function, and where the plan keeps its value."""
+    """A parameter of a function, and where the plan stores its value."""
 
     name: str
     slot: int
@@ -41,7 +41,7 @@ class Step:
         self.slot: int = slot
         self.kind: int = _kind_of(factory)
         self.arguments: list[Argument] = []
-        #: How many others it has to wait for, one after the other.
+        #: The length of the longest chain of components that have to be made before.
         self.level: int = 0
 
     @property
@@ -70,7 +70,7 @@ class Step:
 async def open_all(
     order: list[Step | tuple[Step, ...]], slots: list[t.Any], opened: list[t.Any], app: Core
 ) -> None:
-    """Make components in order, those of a tuple side by side."""
+    """Make components in order, those of a tuple concurrently."""
     for step in order:
         if type(step) is tuple:
             values = await awaited(_together(step, slots))
@@ -85,7 +85,7 @@ async def open_all(
 
 
 async def _together(steps: tuple[Step, ...], slots: list[t.Any]) -> list[t.Any]:
-    """Await async functions side by side. Where one fails, the others are cancelled."""
+    """Await async functions concurrently. If one fails, the others are cancelled."""
     tasks = [asyncio.ensure_future(step.call(slots)) for step in steps]
     try:
         return await asyncio.gather(*tasks)
@@ -97,8 +97,8 @@ async def _together(steps: tuple[Step, ...], slots: list[t.Any]) -> list[t.Any]:
 
 
 async def close_all(opened: list[t.Any], error: BaseException | None = None) -> None:
-    """Close generators, the last one first. Each sees the error, which goes on all the same;
-    what one raises of its own is raised when all are closed."""
+    """Close generators, the last one first. Each gets the error, and cannot suppress it; an error
+    of its own is raised when all are closed."""
     own: BaseException | None = None
     cancelled = isinstance(error, asyncio.CancelledError)
     if cancelled:
@@ -163,8 +163,8 @@ def close_with(request: t.Any, opened: list[t.Any]) -> None:
 
 
 class AppScope:
-    """The components that live as long as an app serves. Sync ones there is one of, async ones one
-    for each event loop, to which pools of connections belong."""
+    """The components that live as long as an app serves. A sync factory makes one; an async one
+    makes one for each event loop, as pools of connections belong to a loop."""
 
     def __init__(self) -> None:
         self._values: dict[t.Any, t.Any] = {}
@@ -173,7 +173,7 @@ class AppScope:
         self._loops: weakref.WeakKeyDictionary[t.Any, _LoopScope] = weakref.WeakKeyDictionary()
 
     async def value(self, step: Step, slots: list[t.Any]) -> t.Any:
-        """Return a component, made now if nobody has asked for it before."""
+        """Return a component; it is made when it is first needed."""
         if step.is_async:
             return await awaited(self._of_loop(step, slots))
         if step.factory not in self._values:
@@ -194,7 +194,7 @@ class AppScope:
         return self._loops.setdefault(asyncio.get_running_loop(), _LoopScope())
 
     async def close(self) -> None:
-        """Close what belongs to this loop, and what belongs to none."""
+        """Close the components of this loop, and the sync ones."""
         here = self._here()
         here.values.clear()
         self._values.clear()
@@ -215,7 +215,7 @@ _scopes: weakref.WeakKeyDictionary[t.Any, AppScope] = weakref.WeakKeyDictionary(
 
 
 def app_scope(app: Core) -> AppScope:
-    """Return the scope of an app's, made when it is first asked for."""
+    """Return the scope of an app, made when it is first needed."""
     scope = _scopes.get(app)
     if scope is None:
         scope = _scopes[app] = AppScope()

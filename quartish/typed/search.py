@@ -1,7 +1,7 @@
-"""The search for every fault of a value that msgspec has refused: it tells of the first alone.
+"""The search for all faults of a value that msgspec has refused: msgspec names only the first.
 
 The rule: it is bounded, by how many values are looked at, for how long, and how many faults are
-told.
+listed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .faults import missing
 from .faults import MOST
 from .fields import fields_of
 
-#: Values that are looked at one by one for more faults than the first.
+#: How many values are looked at one by one.
 SEARCHED = 1000
 LONGEST = 0.01
-"""Seconds of the processor's for which they are looked at: each is read with all that is in it."""
+"""Seconds of processor time for which they are looked at: each is read with all that is in it."""
 
 
 class Shape:
@@ -54,7 +54,7 @@ class Shape:
 
 
 class Search:
-    """Looks for every fault of a value: msgspec tells of the first alone."""
+    """Looks for all faults of a value."""
 
     def __init__(self, where: str, strict: bool) -> None:
         self.where = where
@@ -74,7 +74,7 @@ class Search:
             return
         except msgspec.ValidationError as error:
             refused = error
-        except (TypeError, RecursionError):  # what it takes only as a part, such as a TypeVar
+        except (TypeError, RecursionError):  # a TypeVar, and the like
             return
         before = len(self.found)
         if isinstance(value, (list, tuple)):
@@ -96,7 +96,7 @@ class Search:
 
 
 def take_own(cls: type[t.Any], value: t.Any) -> t.Any:
-    """Take what is of the type already, such as an uploaded file; msgspec knows no such types."""
+    """Return what is of a type already that msgspec does not know, such as an uploaded file."""
     if isinstance(value, cls):
         return value
     if issubclass(cls, FileStorage):

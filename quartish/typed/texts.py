@@ -1,7 +1,7 @@
-"""Text of a URL, a head or a form that msgspec does not read, and that says a value all the same.
+"""Text in URLs, headers and forms that msgspec refuses although its value is clear.
 
 Browsers send times without seconds (`<input type="time">`) and check boxes as "on"; people write
-`01`. It is looked at only where a value was refused.
+`01`. This is tried only where a value was refused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CLOCK = re.compile(
 
 
 def reworded(text: str, annotation: t.Any) -> t.Any:
-    """Return what text that was refused says in other words; itself where that is the same."""
+    """Return refused text in a form that msgspec may read; unchanged if there is none."""
     said = text.strip(" ")
     kinds = [split(one)[0] for one in members(split(annotation)[0])]
     if bool in kinds and said.lower() in _WORDS:
@@ -44,6 +44,6 @@ def reworded(text: str, annotation: t.Any) -> t.Any:
 
 
 def takes_empty(annotation: t.Any) -> bool:
-    """Say whether nothing, in a field of a form, is a value of a type: it is text."""
+    """Say whether an empty field of a form is a value of a type, as it is of text."""
     kinds = [split(one)[0] for one in members(split(annotation)[0])]
     return any(one in (str, bytes, object, t.Any) for one in kinds)

@@ -1,18 +1,18 @@
-"""Typed views: functions that are given what their annotations say.
+"""Typed views: functions that get what their annotations say.
 
-When is a view typed? Existing apps have annotations for checkers, arguments that decorators give,
-and defaults; none of that may change what a view does. So a view is typed only where its author
-wrote a word of this package:
+Existing apps have annotations for type checkers, arguments that decorators pass, and defaults; none
+of that may change what a view does. So a view is typed only if its author says so:
 
-- an annotation of its own has a mark (`Query`, `Body`, `Depends`, ...), or
+- one of its annotations has a mark (`Query`, `Body`, `Depends`, ...) or is `Messages`, or
 - it is decorated with `typed`, or
-- the app was given to `Typed`, which says so of all views that follow.
+- the app was given to `Typed`, and the annotations say more than that the view takes text of the
+  URL and returns text or a response.
 
-Any other view is left as it is: the app's `view_functions` has the very object. And nobody looks at
-annotations at all before the app has imported `quartish.typed`.
+Any other view is left as it is: `view_functions` has the function itself. No annotation is read
+before the app has imported `quartish.typed`.
 
-A typed view is a function around the user's, made when it is registered. What it needs is resolved
-once: when serving starts, or when it is first called.
+A typed view is a function around the user's, made when it is registered. Its plan is made when
+serving starts or when it is first called, and again when components change.
 """
 
 from __future__ import annotations
@@ -56,9 +56,10 @@ EXTENSION = "quartish.typed"
 
 
 class Typed:
-    """Take every annotated view for a typed one that `app` is given from now on.
+    """Make typed views of all annotated views that are registered with `app` from now on.
 
-    Also those of its blueprints. Views that ask for nothing but text of the URL stay as they are.
+    Those of its blueprints are included. Views whose annotations say only that they take text of the
+    URL, and return text or a response, are left as they are.
     """
 
     def __init__(self, app: Core | None = None) -> None:
@@ -66,17 +67,17 @@ class Typed:
             self.init_app(app)
 
     def init_app(self, app: Core) -> None:
-        """Do so for an app that was not there yet."""
+        """Do so for `app`."""
         app.extensions[EXTENSION] = self
 
 
 class TypedView:
-    """One typed view of one app's: its plans, and how it is called."""
+    """One typed view of an app: its plans, and how it is called."""
 
     def __init__(self, endpoint: str, func: t.Any) -> None:
         self.endpoint = endpoint
         self.func = func
-        #: By method, for a class view that has a function for each; else under "".
+        #: By method, for a class view that has a function for each; otherwise under "".
         self.plans: dict[str, Plan] = {}
         self._by_method = len(functions_of(func)) > 1 or "" not in functions_of(func)
 
@@ -178,8 +179,7 @@ def _is_unhandled(app: Core, conn: t.Any, error: Problem) -> bool:
 
 
 def functions_of(view: t.Any) -> dict[str, t.Any]:
-    """Return the functions of the user's that a view calls: one, or those of a class view by
-    their method."""
+    """Return the user's functions that a view calls: itself, or those of a class view by method."""
     cls = getattr(view, "view_class", None)
     if cls is None or not issubclass(cls, View):
         return {"": view}
@@ -192,14 +192,14 @@ def functions_of(view: t.Any) -> dict[str, t.Any]:
 
 
 def typed_view_of(view: t.Any) -> TypedView | None:
-    """Return what a view of an app's is made of, if it is a typed one."""
+    """Return the `TypedView` of a view of an app, if it is typed."""
     return getattr(view, "typed_view", None) if isinstance(view, types.FunctionType) else None
 
 
 def make(app: Core, endpoint: str, func: t.Any) -> t.Any:
-    """Return a typed view for a function that asks for one; any other function as it is."""
+    """Return a typed view for a function that is to be one; any other function as it is."""
     if hasattr(func, "quartish_not_there"):
-        return func  # a mock, or another object that has every attribute: none says anything
+        return func  # a mock, or another object that has every attribute
     functions = functions_of(func)
     said = operation_of(func) is not None or any(
         operation_of(one) is not None or has_marks(one) for one in functions.values()
@@ -221,14 +221,15 @@ def make(app: Core, endpoint: str, func: t.Any) -> t.Any:
 
 
 def _asks(app: Core, endpoint: str, functions: dict[str, t.Any]) -> bool:
-    """Say whether one of them asks for more than text of the URL, or returns something typed."""
+    """Say whether one of them takes more than text of the URL, or returns more than text or a
+    response."""
     names = {name for rule in app.url_map.iter_rules(endpoint) for name in rule.arguments}
     for func in functions.values():
         if innermost(func).__module__.startswith("quartish."):
             continue
         try:
             hints = hints_of(func)
-        except NameError:  # a class that is defined below it
+        except NameError:  # of a class that is defined below it
             return True
         returned = hints.pop("return", t.Any)
         if not Returns(returned, None, "").idle:
@@ -239,7 +240,7 @@ def _asks(app: Core, endpoint: str, functions: dict[str, t.Any]) -> bool:
 
 
 def resolve_all(app: Core) -> None:
-    """Make the plans of all typed views of an app's. Raises `Unresolvable`."""
+    """Make the plans of all typed views of an app. Raises `Unresolvable`."""
     for view in app.view_functions.values():
         typed = typed_view_of(view)
         if typed is not None:

@@ -6,7 +6,9 @@ import asyncio
 import typing as t
 from typing import Annotated
 
+import msgspec
 import pytest
+from werkzeug.datastructures import FileStorage
 
 import quartish
 from quartish.testing.app import LifespanError
@@ -357,6 +359,10 @@ class Connection:
         self.url = f"{url} {timeout}"
 
 
+class Settings(msgspec.Struct):
+    is_admin: bool = False
+
+
 class Unsaid:
     def __init__(self, url: str) -> None:
         pass
@@ -378,6 +384,25 @@ def test_no_client_sets_what_is_not_marked_in_a_class() -> None:
         return ""
 
     with pytest.raises(LifespanError, match="`another`.* -> Unsaid asks for 'url' without saying"):
+        plan_of(app)
+
+
+@pytest.mark.parametrize("kind", [Settings, FileStorage, list[FileStorage]])
+def test_no_client_sets_what_a_provided_factory_takes_without_a_mark(kind: t.Any) -> None:
+    """What would be a body, or a file, in a view is no exception: its type was to be provided."""
+
+    def make(value: t.Any) -> Database:
+        return Database(value)
+
+    make.__annotations__["value"] = kind
+    app = quartish.Flask(__name__)
+    app.provide(Database, make)
+
+    @app.post("/")
+    def view(database: Annotated[Database, Depends()]) -> str:
+        return repr(database.name)
+
+    with pytest.raises(LifespanError, match=r"Database asks for 'value' without .*app\.provide\("):
         plan_of(app)
 
 
