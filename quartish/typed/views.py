@@ -58,8 +58,8 @@ EXTENSION = "quartish.typed"
 class Typed:
     """Make typed views of all annotated views that are registered with `app` from now on.
 
-    Those of its blueprints are included. Views whose annotations say only that they take text of the
-    URL, and return text or a response, are left as they are.
+    Those of its blueprints are included. Views whose annotations say only that they take text of
+    the URL, and return text or a response, are left as they are.
     """
 
     def __init__(self, app: Core | None = None) -> None:
