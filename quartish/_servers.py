@@ -1,9 +1,9 @@
 """The servers that `run` begins and stops: Hypercorn, and uvicorn and granian where they are
 installed.
 
-The rule: signals are ours, and a server is told to stop by us. Then it takes nothing new,
-websockets are closed with 1012, requests have the grace to end and are cancelled, the lifespan
-ends, and whoever began the server goes on. Each is imported by the function that needs it.
+The rule: signals are handled here, and not by the servers, which are told to stop. Then a server
+accepts nothing new, closes websockets with 1012, cancels requests after the grace period, and ends
+the lifespan; the code that started it goes on. Each is imported by the function that needs it.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class StartUpError(Exception):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Raised in what blocks the loop for longer than a server that is to stop may wait."""
+    """Raised in code that still blocks the loop when a server that is to stop has waited enough."""
 
 
 class Calls:
-    """An app, whose calls are counted, told of, and cancelled when their time is over."""
+    """An app whose calls are counted, reported, and cancelled when the server stops."""
 
     def __init__(
         self,
@@ -119,8 +119,8 @@ class Calls:
             self._starting = None
 
     def give_start_up(self) -> bool:
-        """Cancel the lifespan if it has not started up, as no server does by itself that is to
-        stop; say whether that was so."""
+        """Cancel the lifespan if it is still starting up, and say whether it was: servers that are
+        to stop wait for that."""
         if self._starting is None:
             return False
         self.gave_up = True
@@ -128,14 +128,14 @@ class Calls:
         return True
 
     def cancel(self, kind: str | None = None) -> None:
-        """Cancel what runs, because the server stops; of one kind of scopes, or of all."""
+        """Cancel the calls that run, of one kind of scopes or of all, because the server stops."""
         for task, (its, _) in self._running.items():
             if kind in (None, its):
                 task.cancel(SERVER_STOPS)
 
     def say_farewell(self) -> None:
-        """Let the responses to what runs say that their connections are closed: Hypercorn, and
-        uvicorn with h11, close them without a word when they stop.
+        """Let the responses that are still to be sent say `Connection: close`: Hypercorn, and
+        uvicorn with h11, do not say so when they stop.
 
         *Source:* RFC 9112, section 9.6.
         """
@@ -166,9 +166,8 @@ def is_installed(name: str) -> bool:
 
 
 def _let_connections_end_badly() -> None:
-    """Keep to itself what goes wrong as a connection ends, such as TLS that a client goes on to
-    send after it was closed: Hypercorn, when it stops, would wait for no other connection then, and
-    end with that error."""
+    """Suppress errors at the end of a connection, such as TLS data after it was closed: Hypercorn,
+    when it stops, would not wait for the other connections, and end with that error."""
     from hypercorn.asyncio import run
     from hypercorn.asyncio.tcp_server import TCPServer
 
@@ -271,7 +270,7 @@ async def serve_by_uvicorn(calls: Calls, config: t.Any, triggered: Trigger) -> N
         log_config=None,
         log_level="warning",
         access_log=False,
-        proxy_headers=False,  # who is believed is said by `middleware.ProxyFix`
+        proxy_headers=False,  # `middleware.ProxyFix` does that
         server_header=False,
         root_path=config.root_path,
         backlog=config.backlog,

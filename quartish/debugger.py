@@ -1,4 +1,4 @@
-"""Pages of errors, in debug mode: Werkzeug's, with its console where its guard lets one in.
+"""Pages of errors, in debug mode: Werkzeug's, with its console for those that it admits.
 
 Everything about who may use the console is Werkzeug's: `DebuggedApplication` keeps the secret, the
 PIN, its cookie, the count of wrong ones and the trusted hosts, and responds to what the page asks.
@@ -228,8 +228,8 @@ def _pass(environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]
 
 
 def kind_of(accept: str) -> str:
-    """Return what an error is told as, by the Accept header: "html" to a browser, "json" to who
-    asks for JSON, "text" to all others, curl among them.
+    """Return the form of an error for an Accept header: "html" for a browser, "json" for a client
+    that asks for JSON, "text" for all others, such as curl.
 
     *Source:* RFC 9110, section 12.5.1.
     """

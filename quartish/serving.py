@@ -140,22 +140,25 @@ def run(
 
     `server` is "hypercorn", or "uvicorn" or "granian" where that is installed.
     `bind` are addresses to listen on in place of `host` and `port`: `host:port`, `unix:/path`
-    (as `host` may be, too) or `fd://number`. `root_path` is where a proxy has the app.
-    `loop` is the event loop to serve on, which is closed at the end.
-    `ssl_context` is a context, a pair of files, or "adhoc".
+    (as `host` may be, too) or `fd://number`. `root_path` is the path that a proxy serves the app
+    at. `loop` is the event loop to serve on, which is closed at the end. `ssl_context` is a
+    context, a pair of files, or "adhoc".
 
     With `use_reloader` the app runs in a child process, replaced when a source file
     changes, and this call ends in SystemExit; so it does with more than one of `workers`.
-    `pages` are folders or files of which the app makes pages anew by itself, such as templates.
-    Files are looked at each `reloader_interval` seconds, and when `watchfiles` says so, unless
-    `reloader_type` is "stat". With `live_reload`, in debug mode, and on this machine alone, open
+    `pages` are folders or files that the app reads anew by itself, such as templates. Files are
+    looked at every `reloader_interval` seconds, and when `watchfiles` reports a change, unless
+    `reloader_type` is "stat". With `live_reload`, in debug mode and on this machine only, open
     pages are reloaded after a change.
 
-    SystemExit with a message is raised where the address cannot be had or the app refuses to start.
-    Raises TypeError for a WSGI app, ValueError for workers that are to be reloaded.
+    Raises:
+        SystemExit: The address is not available, or the app refuses to start.
+        TypeError: `app` is a WSGI app, or there is no such option.
+        ValueError: The options do not fit together: workers are not reloaded.
 
-    *Flask:* the other options of Werkzeug's server mean nothing here and are let pass,
-    but `static_files` is refused.
+    Flask:
+        The other options of Werkzeug's server have no meaning here, and are ignored; `static_files`
+        is refused.
     """
     check_served(app)
     unknown = ignored.keys() - IGNORED
@@ -181,7 +184,7 @@ def run(
     config.server = server
     config.logger_class = AccessLog
     config.accesslog = create_serving_logger()
-    # Only for what goes wrong: where the server is, is said once, below.
+    # Only warnings and errors: the addresses are printed once, below.
     config.errorlog = config.accesslog.getChild("error")
     config.errorlog.setLevel("WARNING")
     config.graceful_timeout = 1.0 if debug else 3.0
@@ -238,7 +241,7 @@ def run(
             parent.keep_telling(watch)
         with contextlib.suppress(KeyboardInterrupt):
             _serve_in_loop(app, config, parent, debug, loop, live)
-    if config.is_followed:  # else what stands behind this call would run each time
+    if config.is_followed:  # else the code after this call would run at each reload
         sys.exit(RELOAD)
 
 
@@ -248,7 +251,7 @@ def _is_local(listener: socket.socket) -> bool:
 
 
 class _Show:
-    """Serves the reason why there is no app, in its place."""
+    """Serves the reason why the app does not run, in its place."""
 
     def __init__(self, config: ServerConfig, details: bool) -> None:
         self._config = config
@@ -256,7 +259,7 @@ class _Show:
         self._listeners = config.listeners
 
     async def show(self, failure: Failure, over: Callable[[], Awaitable[object]]) -> None:
-        """Serve it until `over()` returns. Only where there is a debugger it is told."""
+        """Serve a failure until `over()` returns; its details only where there is a debugger."""
         config = copy.copy(self._config)
         # The server closes the sockets that it serves on; those of others stay open.
         config.listeners = [sock.dup() for sock in self._listeners]
@@ -287,7 +290,7 @@ def _serve_in_loop(
 
             try:
                 runner.run(main())
-            except Interrupted:  # in a task that is nobody's call: the rest ends in order
+            except Interrupted:  # in another task: this one still ends in order
                 runner.get_loop().run_until_complete(serving[0])
     except StartUpError as error:
         if parent is not None:

@@ -1,6 +1,6 @@
-"""The sockets that `run` listens on: bound before anything else happens, and where they are said.
+"""The sockets that `run` listens on, which are bound before anything else happens.
 
-An address that is taken is told with the process that has it, and with the next port that is free.
+The error for an address that is in use names the process that has it, and the next free port.
 """
 
 from __future__ import annotations
@@ -148,8 +148,8 @@ def _next_free(host: str, port: int) -> int | None:
 
 
 def holder_of(port: int) -> tuple[int, str] | None:
-    """Return the number and the command of the process that listens on a TCP port; None where
-    nobody, or nothing, tells. *Source:* proc(5)."""
+    """Return the number and the command of the process that listens on a TCP port; None if
+    that is not known. *Source:* proc(5)."""
     wanted = {f"socket:[{inode}]" for inode in _inodes(port)}
     if not wanted:
         return None

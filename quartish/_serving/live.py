@@ -1,4 +1,4 @@
-"""Pages that reload themselves: a script is added to them, and told by a websocket when to.
+"""Pages that reload themselves: a script is added to them, which a websocket tells when to do so.
 
 The rule: a response that is no page passes unchanged, and a page as it comes, without waiting for
 its end; the script stands behind it. Only pages that this machine's browser asks for have it.
@@ -21,7 +21,7 @@ from ..typing import Scope
 from .reloaded import Failure
 
 PATH = "/_quartish/live"
-#: Prefix of the versions of pages that say why there is no app.
+#: Prefix of the versions of pages that say why the app does not run.
 BROKEN = "broken-"
 SCRIPT = """\
 (() => {
@@ -30,7 +30,7 @@ SCRIPT = """\
   const version = here.searchParams.get("v");
   if (window.quartishLive) return;
   window.quartishLive = version;
-  // The server may be about to come, or have been ended: a page is not given up for nothing.
+  // The server may be starting, or have been stopped: the page stays until there is another.
   const reload = () => fetch(location.href, {method: "HEAD", cache: "no-store"}).then(
     () => location.reload(), () => setTimeout(reload, 500));
   const connect = () => {
@@ -48,14 +48,14 @@ SCRIPT = """\
   connect();
 })();
 """
-#: A response with one of these is not added to: it is a part, packed, or has a sum of itself.
+#: A response with one of these is left as it is: it is partial, compressed, or has a digest.
 _CLOSED = (b"content-encoding", b"content-range", b"content-md5", b"digest", b"repr-digest")
 _CACHING = (b"etag", b"last-modified", b"cache-control", b"expires")
 _CONDITIONAL = (b"if-none-match", b"if-modified-since")
 
 
 class LiveReload:
-    """Adds to the HTML of `app` a script that reloads the page when the app is another one."""
+    """Adds a script to the HTML of `app`, which reloads the page when the app was replaced."""
 
     def __init__(self, app: ASGIApp, version: str) -> None:
         self.app = app
@@ -86,7 +86,7 @@ class LiveReload:
         await self.app(scope, receive, send)
 
     async def _tell(self, receive: ASGIReceive, send: ASGISend) -> None:
-        """Tell an open page the version of now, each time that it changes."""
+        """Send an open page the current version, and each later one."""
         await receive()
         await send({"type": "websocket.accept"})
         leaving = asyncio.ensure_future(_leave(receive))
@@ -154,7 +154,7 @@ class _Adding:
         else:
             policies = [value for name, value in lines if name.endswith(b"security-policy")]
             self._script = _tag(self._source, policies)
-        # A page that were kept would have the script of another version, and reload for ever.
+        # A cached page would have the script of an earlier version, and reload for ever.
         kept = [line for line in lines if line[0] not in (*_CACHING, b"content-length")]
         if b"content-length" in headers:
             length = int(headers[b"content-length"]) + len(self._script)

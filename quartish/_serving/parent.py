@@ -33,17 +33,17 @@ from .watch import Watcher
 
 #: Exit status by which a child asks for a fresh process; Werkzeug's number.
 RELOAD = 3
-#: Seconds that a process about to be replaced may take, before it is ended hard.
+#: Seconds that a process which is to be replaced may take to end, before it is killed.
 RELOAD_PATIENCE = 2.0
-#: And one that was stopped by a signal.
+#: The same for one that is stopped by a signal.
 STOP_PATIENCE = 1.0
-#: And a worker, after its requests had their time.
+#: The same for a worker, which waits for its requests.
 WORKER_PATIENCE = 15.0
-#: Exit status of a command line that means nothing.
+#: Exit status for an invalid command line.
 USAGE = 2
 
 Show = Callable[[Failure, Callable[[], Awaitable[object]]], Awaitable[None]]
-"""Serves the reason why there is no app, until what it was given returns."""
+"""Serves the reason why the app does not run, until the function that it is given returns."""
 
 
 class Child:
@@ -55,8 +55,8 @@ class Child:
         self.failure: Failure | None = None
         #: Whether it serves.
         self.is_up = False
-        #: What is called when it has said what it is made of, whether that is all, and how
-        #: files were then.
+        #: Called with the files that it has told of, whether those come in addition to others, and
+        #: their state.
         self.heard: Callable[[Watched, bool, State], object] = lambda watched, also, seen: None
         self._hearing = asyncio.ensure_future(self._hear())
         self.ended = asyncio.ensure_future(self._end())
@@ -107,7 +107,7 @@ class Child:
             self.process.terminate()
 
     async def wait(self, patience: float) -> int:
-        """Return its status, at the latest after so many seconds: then it is ended hard."""
+        """Return its exit status; if it has not ended after `patience` seconds, kill it."""
         await asyncio.wait([self.ended], timeout=patience)
         if not self.ended.done():
             with contextlib.suppress(ProcessLookupError):
@@ -116,7 +116,7 @@ class Child:
 
 
 async def _first(*waiting: Awaitable[object]) -> None:
-    """Wait for the first of these, which go on."""
+    """Wait until one of these is done. Futures go on; coroutines are cancelled."""
     tasks = [asyncio.ensure_future(one) for one in waiting]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task, one in zip(tasks, waiting, strict=True):
@@ -125,7 +125,7 @@ async def _first(*waiting: Awaitable[object]) -> None:
 
 
 class Reloader:
-    """Runs the program, anew when a file of it changes."""
+    """Runs the program, and runs it anew when one of its files changes."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class Reloader:
         loop = asyncio.get_running_loop()
 
         def tell(paths: list[str]) -> None:
-            with contextlib.suppress(RuntimeError):  # it is over
+            with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._see, paths)
 
         self._watcher = watcher = Watcher(self._watched, tell, self._interval, self._kind)
@@ -234,7 +234,7 @@ class Reloader:
 
 
 def _damage() -> SyntaxError | None:
-    """Return what keeps this program's own file from being run: then no code of it can say it."""
+    """Return the SyntaxError of this program's main file, which no code of it can report."""
     path = getattr(sys.modules["__main__"], "__file__", None) or ""
     if path.endswith(".py"):
         try:
@@ -247,7 +247,8 @@ def _damage() -> SyntaxError | None:
 
 
 def _restore_echo() -> None:
-    """Let the terminal show what is typed: a debugger that was ended may have left it without."""
+    """Let the terminal show what is typed: a debugger that was killed may have switched that
+    off."""
     try:
         import termios
 
@@ -256,13 +257,13 @@ def _restore_echo() -> None:
             if not attributes[3] & termios.ECHO:
                 attributes[3] |= termios.ECHO
                 termios.tcsetattr(sys.stdin, termios.TCSANOW, attributes)
-    except (ImportError, AttributeError, ValueError, OSError):  # no terminal, or nobody's
+    except (ImportError, AttributeError, ValueError, OSError):  # no terminal, or not ours
         pass
 
 
 async def run_workers(listeners: Sequence[socket.socket], adhoc: t.Any, count: int) -> int:
-    """Run so many of this program, on the same sockets, until a signal comes; return the exit
-    status. One that ends by itself is replaced, but not one that never served: that ends all."""
+    """Run `count` processes of this program, on the same sockets, until a signal comes; return the
+    exit status. One that ends is replaced; one that ends without having served ends all."""
     stop = stop_on_signals()
     for sock in listeners:
         sock.set_inheritable(True)

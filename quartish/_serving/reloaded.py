@@ -111,7 +111,7 @@ class Parent:
                     commands[line.strip()]()
         except OSError:
             pass
-        # What waits in a thread would keep the interpreter from ending.
+        # A thread that waits would keep the interpreter from ending.
         impatience = threading.Timer(ORPHANED, os._exit, [1])
         impatience.daemon = True
         impatience.start()
@@ -169,5 +169,5 @@ PARENT: Parent | None = _find_parent()
 
 
 def is_child() -> bool:
-    """Say whether the parent has said already what there is to say at the start."""
+    """Say whether this process has a parent, which has printed the start-up messages."""
     return PARENT is not None

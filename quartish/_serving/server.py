@@ -1,10 +1,10 @@
 """One server in this process: its settings, and an ASGI callable served until it is to stop.
 
-The rule: who stops it says how long running requests may go on; websockets, which end only when
-somebody ends them, and new connections may be told to do without that time.
+The rule: whoever stops the server decides how long running requests may go on. Websockets, which do
+not end by themselves, and new connections may be excluded from that.
 
-Hypercorn is imported by the functions that need it, so that an app under another server, and a
-test, does without: PERF(40 ms): a quarter of `import quartish`.
+Hypercorn is imported by the functions that need it, so that tests, and apps under another server,
+do not load it: PERF(40 ms): a quarter of `import quartish`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ LAST_ASKED = 0.1
 
 
 class ServerConfig:
-    """What to serve by: what of Hypercorn's settings is set here, by their names, and ready
-    sockets and an `SSLContext`."""
+    """The settings of a server: those of Hypercorn's that are set here, by their names, and sockets
+    and an `SSLContext` that exist already."""
 
     bind: list[str]
     ca_certs: str | None = None
@@ -136,7 +136,7 @@ async def serve(
         theirs.graceful_timeout = config.graceful_timeout
         if config.is_followed:
             await _serve_last(config, theirs)
-        if not config.websockets_wait:  # now: who is told by that has to ask another server
+        if not config.websockets_wait:  # at once: their clients can connect to another server
             calls.cancel("websocket")
 
     try:
@@ -165,8 +165,8 @@ def _count_down(calls: Calls, config: ServerConfig, trigger: asyncio.Future[t.An
 
 
 async def _serve_last(ours: ServerConfig, theirs: t.Any) -> None:
-    """Accept nothing more, and serve what was accepted, with a farewell: Hypercorn itself would
-    close connections whose request it has not read yet."""
+    """Accept nothing more, serve the connections that were accepted, and close them after that:
+    Hypercorn itself would close those whose request it has not read yet."""
     loop = asyncio.get_running_loop()
     for sock in ours.listeners:
         loop.remove_reader(sock)

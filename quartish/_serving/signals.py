@@ -1,12 +1,12 @@
-"""The signals that stop a server, also one whose event loop is blocked.
+"""The signals that stop a server, even one whose event loop is blocked.
 
-asyncio has a signal handled on the loop, and so never while code blocks that: a start-up that
-connects by a sync driver, a view that sleeps. So each signal has a handler of Python's own beside
-it, which runs in the main thread between two lines of whatever is there. The rule: it does no more
-than note the time, and begin a thread that looks whether the loop has noticed. Where it has not
-when the grace is over, what blocks it is interrupted: by an exception there, as Ctrl+C does it
-everywhere else. Code in C that neither returns nor lets Python look for signals cannot be
-interrupted by anybody; it has to be killed.
+asyncio handles signals on the loop, and so not while code blocks it: a start-up that connects by a
+sync driver, a view that sleeps. So each signal has a handler of Python's `signal` as well, which
+runs in the main thread between two instructions of the code there. The rule: that handler only
+notes the time, and starts a thread that checks whether the loop has noticed. If it has not by the
+end of the grace period, the code that blocks it is interrupted by an exception, as by Ctrl+C. Code
+in C that neither returns nor checks for signals cannot be interrupted; the process has to be
+killed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from collections.abc import Callable
 from .._servers import Interrupted
 
 TWICE = 1.0
-"""Seconds in which a second SIGINT is the first one, which came twice: from a terminal and from the
-parent."""
+"""Seconds in which a second SIGINT counts as the first one, which comes both from a terminal and
+from the parent."""
 
 LEAST = 0.25
 """Seconds that the loop has at least: it may be about to notice."""

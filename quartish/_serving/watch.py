@@ -1,8 +1,8 @@
 """Which files a program is made of, and when one of them changed.
 
-The rule: a change is what two looks at the files differ by, whoever says when to look: the system,
-through `watchfiles` where that is installed, or the clock. So both notice the same, and files that
-come and go as well as those that are written.
+The rule: changes are found by comparing the files with their earlier state, whether the system (by
+`watchfiles`, where that is installed) or a timer says when to look. So both find the same changes,
+also files that were added or deleted.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from dataclasses import field
 from dataclasses import replace
 from functools import cache
 
-#: Seconds for which nothing may change before a change is told: editors write in steps.
+#: Seconds without a change before a change is reported: editors write in steps.
 SETTLES = 0.05
-#: Seconds after which the clock looks in any case, also where the system says what changes.
+#: Seconds after which the files are looked at in any case, even if the system reports changes.
 ANYWAY = 1.0
 #: Looking takes at most this part of the time.
 SHARE = 0.1
@@ -37,9 +37,9 @@ State = dict[str, tuple[int, int]]
 
 @dataclass
 class Watched:
-    """What is watched. Of `roots` their Python files, below folders that have such; of `files` and
-    `extra` each, and of a folder all in it; `pages` are those that pages are made of, such as
-    templates, which an app reads anew by itself. `exclude` are fnmatch patterns of whole paths."""
+    """What is watched: the Python files below `roots`; each of `files` and `extra`, with all files
+    of a folder; `pages`, such as templates, which an app reads anew by itself. `exclude` are
+    fnmatch patterns of whole paths."""
 
     roots: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
@@ -48,13 +48,13 @@ class Watched:
     exclude: set[str] = field(default_factory=set)
 
     def is_page(self, path: str) -> bool:
-        """Say whether no code is made of that file."""
+        """Say whether only pages are made of that file, and no code."""
         if path in self.files or path in self.extra:
             return False
         return any(path == page or path.startswith(page + os.sep) for page in self.pages)
 
     def with_also(self, other: Watched) -> Watched:
-        """Return what is watched by both."""
+        """Return the union of both."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
         return Watched(*(mine | others for mine, others in pairs))
 
@@ -163,7 +163,7 @@ class Watcher(threading.Thread):
         self.watched = watched
         self.tell = tell
         self.interval = interval
-        #: What is watched from the next look on, and how its files were when that was said.
+        #: What is watched from the next look on, and the state of its files when that was set.
         self._next: deque[tuple[Watched, State]] = deque()
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -171,8 +171,8 @@ class Watcher(threading.Thread):
         self._state = watched.look()
 
     def watch(self, watched: Watched, seen: State | None = None) -> None:
-        """Watch these from now on. `seen`: how files were when somebody looked; what differs by now
-        has changed."""
+        """Watch these from now on. `seen` is an earlier state of files; those that differ from it
+        have changed."""
         self._next.append((watched, seen or {}))
         self._wake.set()
 
@@ -207,7 +207,7 @@ class Watcher(threading.Thread):
         now = watched.look()
         before = {**seen, **self._state}
         deleted = {path for path in before.keys() - now.keys() if not os.path.exists(path)}
-        # What nobody has looked at before has not changed.
+        # A file without an earlier state has not changed.
         self._state = {
             **now,
             **{path: before[path] for path in (before.keys() & now.keys()) | deleted},
@@ -232,14 +232,14 @@ class Watcher(threading.Thread):
 
 
 class Notifier:
-    """Sets an event when something in folders changes, by `watchfiles`."""
+    """Sets an event when something in a folder changes, by `watchfiles`."""
 
     def __init__(self, watchfiles: t.Any, wake: threading.Event) -> None:
         self._watchfiles = watchfiles
         self._wake = wake
         self._folders: list[str] = []
         self._stop = threading.Event()
-        #: Whether the system tells; where it does not, the clock has to do.
+        #: Whether the system reports changes; otherwise the timer has to suffice.
         self.works = True
 
     @classmethod

@@ -54,7 +54,11 @@ def make_rule(
     return made
 
 
-def static_view(app: t.Any) -> RouteCallable:
+class _HasFiles(t.Protocol):
+    def send_static_file(self, filename: str) -> t.Any: ...
+
+
+def static_view(app: _HasFiles) -> RouteCallable:
     """Return the view of an app's static files."""
     this = weakref.ref(app)  # the app holds its views: this avoids a reference cycle
 
