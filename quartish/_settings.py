@@ -1,8 +1,8 @@
-"""What requests ask of an app's config again and again, kept where it is found at once.
+"""The settings that requests read often, kept as attributes.
 
 PERF(0.05 us each time, and a request asks for five to fifteen): a class that is derived from `dict`
-looks its items up in a slow way. What is kept is never another than what `app.config` says: a
-config tells of its changes; any other mapping, which need not, is asked each time.
+looks its items up in a slow way. The attributes always equal `app.config`: a config reports its
+changes; any other mapping, which need not do so, is asked each time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAMES = (
     *("SESSION_COOKIE_SECURE", "SESSION_COOKIE_PARTITIONED", "SESSION_COOKIE_SAMESITE"),
     "SESSION_COOKIE_HTTPONLY",
 )
-#: The classes which tell of every change. One of a user's may be changed without their knowing.
+#: The classes that report every change. A subclass of a user's may change without reporting it.
 _TELLING = (Config, QuartConfig)
 _reading = threading.Lock()
 _MISSING: t.Any = object()

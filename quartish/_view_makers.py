@@ -1,4 +1,4 @@
-"""Who may make another view of the function that an app is given.
+"""Functions that may make another view of the function that an app is given.
 
 `quartish.typed` is one, once an app has imported it. Until then there is none, and nobody looks
 at the annotations of a view.

@@ -1,4 +1,4 @@
-"""What production wants of an app's configuration, and what it has instead.
+"""Settings of an app that are unsuitable for production.
 
 Looks at an app and changes nothing. Each finding is explained in docs/production.md.
 """
@@ -10,7 +10,7 @@ import typing as t
 from .typing import AppLike
 
 SHORTEST_KEY = 16
-"""Bytes of a secret key: fewer can be tried out. *Source:* RFC 2104, section 3."""
+"""Bytes of a secret key: fewer can be found by trying. *Source:* RFC 2104, section 3."""
 KNOWN_KEYS = frozenset(
     {
         *("change me", "change-me", "change_me", "changeme", "default", "dev", "development"),
@@ -23,7 +23,7 @@ KNOWN_KEYS = frozenset(
 
 
 class Finding(t.NamedTuple):
-    """Something that production wants otherwise: the setting, what is wrong, and the cure."""
+    """A setting that is unsuitable for production: its name, what is wrong, and the cure."""
 
     name: str
     says: str
@@ -83,7 +83,7 @@ _SIMPLE: tuple[tuple[str, tuple[t.Any, ...], str, str], ...] = (
 
 
 def check_production(app: AppLike) -> list[Finding]:
-    """Return what an app's configuration has, and production does not want."""
+    """Return the settings of an app that are unsuitable for production."""
     config = app.config
     found = [finding for name, *_ in _SIMPLE for finding in check_setting(name, config.get(name))]
     # A session that is kept on the server has no signature.
@@ -99,7 +99,7 @@ def check_production(app: AppLike) -> list[Finding]:
 
 
 def check_setting(name: str, value: t.Any) -> list[Finding]:
-    """Return what production does not want of one setting, by its value alone."""
+    """Return what makes one setting unsuitable for production, judging by its value alone."""
     if name == "SECRET_KEY":
         return list(_check_keys({name: value, "SECRET_KEY_FALLBACKS": None}))
     return [

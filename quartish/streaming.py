@@ -1,9 +1,9 @@
-"""Responses that go on: server-sent events, and JSON one value after the other.
+"""Streams: server-sent events, and JSON one value after the other.
 
 Their sources are iterables, sync or async. The context is kept for them: `request`, `session` and
 `g` work in a generator, and the teardown functions run when it has ended. When the client
 disconnects, the generator is cancelled where it waits. No time limit applies to the source, and
-proxies are asked not to collect what is sent.
+proxies are asked not to buffer what is sent.
 
 *Flask:* has neither. *Source:* WHATWG HTML, "Server-sent events"; RFC 7464.
 """
@@ -37,12 +37,12 @@ __all__ = ["Event", "last_event_id", "sse", "stream_json"]
 P = t.ParamSpec("P")
 
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
-#: A comment: clients pass over it, and proxies see that somebody is there.
+#: A comment: clients ignore it, and proxies see that the connection is alive.
 _HEARTBEAT = b":\n\n"
 _HEADERS = {
     # Compressed, an event would wait for the ones after it.
     "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",  # nginx and those who learned from it
+    "X-Accel-Buffering": "no",  # nginx, and servers that have adopted it
 }
 
 
@@ -169,11 +169,11 @@ def sse(
             return _HEARTBEAT
         return (item if isinstance(item, Event) else Event(item)).encode(dumps)
 
-    # Servers send the head with the first piece: now, and not when something happens.
+    # Servers send the head with the first piece, which so is sent before the first item.
     opening = _HEARTBEAT if retry is None else Event(retry=retry).encode(dumps)
     response = _stream(source, encode, opening, "text/event-stream; charset=utf-8")
     if heartbeat is not None and isinstance(source, Heartbeats):
-        # Something is sent all the time: where nothing can be, the client takes nothing any more.
+        # Something is sent regularly: when nothing can be sent, the client has stopped reading.
         limit: float | None = current_context(NO_REQUEST).app.config["RESPONSE_TIMEOUT"]
         response.timeout = None if limit is None else max(limit, 2 * heartbeat)
     return response
@@ -235,8 +235,8 @@ def _check(source: object, name: str) -> None:
 
 
 def _as_decorator(function: t.Any, respond: Callable[[t.Any], Response]) -> t.Any:
-    """Return a view of what a generator function yields, in the lane of that function; without one
-    what makes it."""
+    """Return a view that responds with what `function` yields, in the lane of that function;
+    without a function, return the decorator."""
     if function is None:
         return respond
     if isasyncgenfunction(function):
@@ -254,7 +254,7 @@ def _as_decorator(function: t.Any, respond: Callable[[t.Any], Response]) -> t.An
 
 def _stream(source: t.Any, encode: Callable[[t.Any], bytes], opening: bytes, kind: str) -> Response:
     ctx = current_context(NO_REQUEST)
-    # Nobody leaves a HEAD, so that one which goes on would never end.
+    # No disconnect would end the stream of a HEAD, which sends nothing.
     ended = ctx.request.method == "HEAD"
     stream: t.Any
     if isinstance(source, AsyncIterable):
@@ -269,7 +269,7 @@ def _stream(source: t.Any, encode: Callable[[t.Any], bytes], opening: bytes, kin
     return t.cast("Response", response)
 
 
-# Classes, and no generators: closing a generator that nobody began would leave its source open.
+# Classes, and no generators: closing a generator that was never started leaves its source open.
 
 
 class _Pieces:

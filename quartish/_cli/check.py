@@ -1,4 +1,4 @@
-"""The `check` command: what production does not want of an app."""
+"""The `check` command: what is unsuitable for production in an app."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .options import Option
 @click.option("--skip", multiple=True, help="A setting to say nothing about.", cls=Option)
 @with_appcontext
 def check_command(skip: tuple[str, ...]) -> None:
-    """Show what the app's configuration has, and production does not want; and what its
-    'async def' views call that holds the event loop.
+    """Show the settings of the app that are unsuitable for production, and what its
+    'async def' views call that blocks the event loop.
 
-    Ends with status 1 where there is something. Each is explained in docs/production.md.
+    Exits with status 1 if there is anything. docs/production.md explains each.
     """
     app = current_app()
     every = [*check_production(app), *check_views(t.cast(Core, app))]

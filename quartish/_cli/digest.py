@@ -8,7 +8,6 @@ in pieces, except one that refers to others, which is in memory while it is look
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import posixpath
@@ -33,6 +32,7 @@ from .._current import current_app
 from .._digests import Manifest
 from .._digests import NAME
 from .._digests import read_manifest
+from .._http.codings import first_importable
 from .._precompressed import ENCODINGS
 from ..typing import AppLike
 from .commands import with_appcontext
@@ -80,10 +80,11 @@ class Coder(t.NamedTuple):
 def coders() -> dict[str, Coder]:
     """Return the encodings that can be written here: gzip, and what else is installed."""
     found = {"gzip": Coder(_gzip, _gunzip)}
-    brotli = _first_of("brotli", "brotlicffi")
+    brotli = first_importable("brotli", "brotlicffi")
     if brotli is not None:
         found["br"] = Coder(_brotli(brotli), _unbrotli(brotli))
-    zstd = _first_of("compression.zstd", "backports.zstd", "zstandard")  # Python's, from 3.14 on
+    # Python has it from 3.14 on.
+    zstd = first_importable("compression.zstd", "backports.zstd", "zstandard")
     if zstd is not None:
         found["zstd"] = Coder(_zstd(zstd), _unzstd(zstd))
     return found
@@ -158,15 +159,6 @@ def _sum_of(pieces: Iterable[bytes]) -> tuple[bytes, int]:
         digest.update(piece)
         size += len(piece)
     return digest.digest(), size
-
-
-def _first_of(*names: str) -> t.Any:
-    for name in names:
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError:
-            pass
-    return None
 
 
 class Folder:

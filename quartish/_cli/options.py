@@ -152,6 +152,18 @@ tracebacks_option = Option(
 )
 
 
+host_option = click.option(
+    "--host", "-h", default="127.0.0.1", help="The interface to bind to.", cls=Option
+)
+port_option = click.option("--port", "-p", default=5000, help="The port to bind to.", cls=Option)
+reload_option = click.option(
+    "--reload/--no-reload",
+    default=None,
+    help="Restart when a file changes. By default so in debug mode.",
+    cls=Option,
+)
+
+
 if t.TYPE_CHECKING:
     _ParamType = click.ParamType[t.Any]
 else:

@@ -1,7 +1,7 @@
-"""The `run` command: the server of development, and of what is small.
+"""The `run` command: a server for development, and for small sites.
 
-The rule: who runs others (the reloader, several workers) loads no app, so that nothing that is
-wrong with the app ends it.
+The rule: a process that runs others (the reloader, several workers) loads no app, so that no error
+of the app ends it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ from .find_app import ScriptInfo
 from .options import _debug_option
 from .options import _validate_key
 from .options import CertParamType
+from .options import host_option
 from .options import Option
+from .options import port_option
+from .options import reload_option
 from .options import SeparatedPathType
 from .options import tracebacks_option
 
@@ -41,8 +44,8 @@ from .options import tracebacks_option
 @click.command(
     "run", short_help="Run a development server.", params=[_debug_option, tracebacks_option]
 )
-@click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.", cls=Option)
-@click.option("--port", "-p", default=5000, help="The port to bind to.", cls=Option)
+@host_option
+@port_option
 @click.option(
     "--cert",
     "--certfile",
@@ -60,17 +63,12 @@ from .options import tracebacks_option
     help="The key file of the certificate file.",
     cls=Option,
 )
-@click.option(
-    "--reload/--no-reload",
-    default=None,
-    help="Restart when a file changes. By default so in debug mode.",
-    cls=Option,
-)
+@reload_option
 @click.option(
     "--server",
     type=click.Choice(list(SERVERS)),
     default="hypercorn",
-    help="Who serves; what is not installed is said.",
+    help="The server; one that is not installed is an error.",
     cls=Option,
 )
 @click.option(
@@ -158,7 +156,6 @@ def run_command(
     show_server_banner(debug, info.app_import_path)
     app: ASGIApp = in_a_child
     pages: list[str] = []
-    # Who runs others loads nothing, so that nothing that is wrong with the app ends it.
     if is_child() or not (reload or workers > 1):
         loaded = load_app(info)
         if debug and not debugger:
@@ -185,7 +182,7 @@ def run_command(
 
 
 async def in_a_child(scope: Scope, receive: ASGIReceive, send: ASGISend) -> None:
-    """Stand for the app where another process has it."""
+    """Stand in for the app, which runs in a child process."""
 
 
 def load_app(info: ScriptInfo) -> t.Any:
@@ -198,7 +195,7 @@ def load_app(info: ScriptInfo) -> t.Any:
             or not PARENT.reloads
             or (PARENT.is_first and isinstance(error, NotThere))
         ):
-            raise  # a name that is misspelt is no file that may change
+            raise  # a misspelt name does not change with a file
         if isinstance(error, NoAppException) and isinstance(error.__context__, ImportError):
             error = error.__context__
         PARENT.fail(error)

@@ -39,7 +39,8 @@ AVERAGE = 1024
 Limit = t.Callable[[], int | None]
 
 
-def _imported(*names: str) -> t.Any:
+def first_importable(*names: str) -> t.Any:
+    """Return the first of these modules that is installed; None if none is."""
     for name in names:
         try:
             return importlib.import_module(name)
@@ -48,8 +49,8 @@ def _imported(*names: str) -> t.Any:
     return None
 
 
-_brotli: t.Any = _imported("brotli")
-_zstd: t.Any = _imported("compression.zstd", "backports.zstd")
+_brotli: t.Any = first_importable("brotli")
+_zstd: t.Any = first_importable("compression.zstd", "backports.zstd")
 
 
 class UnsupportedCoding(UnsupportedMediaType):

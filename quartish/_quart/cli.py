@@ -22,7 +22,10 @@ from .._cli.find_app import locate_app as locate_app
 from .._cli.find_app import NoAppException as NoAppException
 from .._cli.find_app import prepare_import as prepare_import
 from .._cli.options import _debug_option
+from .._cli.options import host_option
 from .._cli.options import Option
+from .._cli.options import port_option
+from .._cli.options import reload_option
 from .._cli.options import tracebacks_option
 from .._cli.options import version_option as version_option
 from .._cli.run import in_a_child
@@ -56,16 +59,11 @@ pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
 @click.command(
     "run", short_help="Run a development server.", params=[_debug_option, tracebacks_option]
 )
-@click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.", cls=Option)
-@click.option("--port", "-p", default=5000, help="The port to bind to.", cls=Option)
+@host_option
+@port_option
 @click.option("--certfile", "--cert", type=_FILE, help="A certificate file for HTTPS.", cls=Option)
 @click.option("--keyfile", "--key", type=_FILE, help="The certificate's key file.", cls=Option)
-@click.option(
-    "--reload/--no-reload",
-    default=None,
-    help="Restart when a file changes. By default so in debug mode.",
-    cls=Option,
-)
+@reload_option
 @pass_script_info
 def run_command(
     info: ScriptInfo,

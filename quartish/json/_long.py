@@ -1,7 +1,7 @@
 """Long JSON, read and written in small steps: the same values, the same texts refused, and the same
 texts made, as by `json.loads` and `json.dumps`.
 
-The interpreter lets no other thread run while its JSON scanner, which is written in C, reads a
+No other thread runs while Python's JSON scanner, which is written in C and holds the GIL, reads a
 text; 8 MB of empty lists take it a second. Here it is given `PIECE` characters at a time: a value
 that ends within them, or as many items as do, up to a comma. What is longer is taken apart in
 Python. Likewise what writes is given so many items at a time.
@@ -15,27 +15,27 @@ import typing as t
 from json.decoder import JSONDecodeError
 
 LONG = 131_072
-"""Characters, or bytes, of a text from which on this is worth its while."""
+"""Characters, or bytes, of a text from which on reading in steps is worthwhile."""
 PIECE = 16_384
 """Characters that are scanned at once."""
 LONGEST_NUMBER = 16_384
-"""Characters that no number has."""
+"""Characters of a number, at most."""
 
 ITEMS = 10_000
-"""Items of lists and objects, or sixteens of characters, from which on it is worth its while to
-write in steps."""
+"""Items of lists and objects, with one for each 16 characters, from which on writing in steps is
+worthwhile."""
 
 _Found = tuple[t.Any, int]  # a value, and where it ends
 
 _scan: t.Callable[[str, int], _Found] = json.JSONDecoder().raw_decode
 _space = t.cast(t.Any, re.compile(r"[ \t\n\r]*").match)
 _plain = t.cast(t.Any, re.compile(r'[^"\\\x00-\x1f]*').match)
-# The two halves of a surrogate pair are not parted.
+# The two halves of a surrogate pair are not separated.
 _escapes = re.compile(
     r"(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
     r'|\\["\\/bfnrt]){1,1000}'
 ).match
-# Of a string: in steps, as what repeats a group remembers each time.
+# The inside of a string, in steps: the repetition of a group takes memory for each time.
 _inside = t.cast(t.Any, re.compile(r'(?:[^"\\]+|\\.){1,1000}|', re.DOTALL).match)
 _number = re.compile(r"[-+.\deE]*", re.ASCII).fullmatch
 _CLOSE = {"[": "]", "{": "}"}
@@ -47,13 +47,13 @@ _REFUSALS = (ValueError, RecursionError)
 
 
 def begins_as_json(head: bytes) -> bool:
-    """Say whether what begins so may be JSON: anything else is refused at once."""
+    """Say whether a text that begins with `head` may be JSON; anything else is refused at once."""
     return _begins(head.decode(json.detect_encoding(head), "replace")) is not None
 
 
 def has_more_parts(data: str | bytes, most: int) -> bool:
-    """Say whether JSON has more than so many lists and objects. To make many, to look through
-    them (garbage collection) and to free them takes long, and lets no other thread run either."""
+    """Say whether JSON has more than `most` lists and objects. To make many, to traverse them
+    (garbage collection) and to free them takes long, and no other thread runs meanwhile."""
     if isinstance(data, str):
         text = data
     else:

@@ -1,6 +1,6 @@
 """ASGI middleware, to put around an app: `app.asgi_app = ProxyFix(app.asgi_app)`.
 
-Each takes an ASGI app and is one. What is passed on is a changed copy of the scope; scopes
+Each takes an ASGI app and is one. It passes on a changed copy of the scope; scopes
 that a middleware has no business with pass as they are.
 
 Source: ASGI specification, "HTTP & WebSocket" and "Lifespan".

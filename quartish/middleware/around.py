@@ -1,4 +1,4 @@
-"""What an app has around it and below it: `app.add_middleware`, `app.mount`.
+"""Middleware around an app, and apps mounted below it: `app.add_middleware`, `app.mount`.
 
 *Flask:* has neither; `DispatcherMiddleware` stands outside of the app, and URLs are not built
 across.
@@ -47,7 +47,7 @@ class Mounted(t.NamedTuple):
 
 
 class Composed(Core):
-    """An app that others stand around and below."""
+    """An app's methods for middleware and mounted apps."""
 
     asgi_app: t.Any
     wsgi_app: t.Any
@@ -58,7 +58,7 @@ class Composed(Core):
     def quartish_mounted(self) -> list[Mounted]:
         return []
 
-    @lazy  # which an app may have an attribute of its own in place of
+    @lazy  # an app may have an attribute of its own of this name
     def mounted(self) -> list[Mounted]:
         """The apps that `mount` put into this one, in order."""
         return self.quartish_mounted
@@ -211,7 +211,7 @@ class Composed(Core):
 
 
 class _Above:
-    """What builds URLs of the app that another is mounted in, for that other."""
+    """Builds URLs of the app that another app is mounted in, for that other app."""
 
     def __init__(self, app: Composed, prefix: str) -> None:
         self.app = app
@@ -225,7 +225,7 @@ class _Above:
     ) -> str | None:
         """Return the URL of an endpoint that the app at `script` does not have, or None."""
         if not script.endswith(self.prefix):
-            return None  # it is served by itself
+            return None  # the app is served by itself
         script = script.removesuffix(self.prefix)
         url = _build(self.app, error, script, endpoint, values)
         if url is None:
@@ -301,5 +301,5 @@ def _starlettes(
 
 
 _IN_PATHS = "/:@!$&'()*+,;=~"
-"""What stands in paths as it is. *Source:* RFC 3986, 3.3."""
+"""Characters that are not escaped in paths. *Source:* RFC 3986, 3.3."""
 _OPTIONS = ("_anchor", "_method", "_scheme", "_external")
