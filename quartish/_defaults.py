@@ -69,7 +69,7 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         # Origins that may open a websocket, such as "https://example.org", or "same" for the
         # host that was asked, or a list of such; None in it: clients without one. None: all.
         "WEBSOCKET_ALLOWED_ORIGINS": None,
-        "WEBSOCKET_ORIGINS": None,  # its name until it knew "same"
+        "WEBSOCKET_ORIGINS": None,  # the former name
         # Whether static files are sent compressed, where they stand so beside themselves: True, or
         # None for those that `quartish digest` has made.
         "STATIC_PRECOMPRESSED": None,

@@ -98,8 +98,8 @@ def manifest_of(folder: str) -> Manifest | None:
 
 
 def how_to_send(folder: str, filename: str) -> tuple[bool, bool]:
-    """Say of a static file whether its content never changes, as `quartish digest` has made it, and
-    whether what stands compressed beside it may be sent."""
+    """Say whether the content of a static file never changes, as `quartish digest` has made it, and
+    whether a compressed file beside it may be sent instead."""
     ctx = find_context()
     if ctx is None:
         return False, False
@@ -111,8 +111,9 @@ def how_to_send(folder: str, filename: str) -> tuple[bool, bool]:
 
 
 def hashed_names(app: AppLike, folder: str | None, endpoint: str) -> t.Any:
-    """Return what has `url_for(endpoint, filename=...)` give hashed names, where a folder has a
-    manifest by now; None where it has none. Not so in debug mode, in which files change."""
+    """Return a `url_defaults` function with which `url_for(endpoint, filename=...)` gives hashed
+    names; None if the folder has no manifest. In debug mode, in which files change, it does
+    nothing."""
     if folder is None or manifest_of(folder) is None:
         return None
     this = weakref.ref(app)

@@ -1,8 +1,7 @@
 """Sending files: the same headers in both colours, and the body that fits each.
 
-Werkzeug makes the headers, and the plain colour's body, which a server reads from disk as
-it sends. Nothing here reads a file, and no path of a client's is trusted but by
-`send_from_directory`.
+Werkzeug makes the headers, and the plain colour's body, which a server reads from disk as it sends.
+Nothing here reads a file. Only `send_from_directory` may be given a path that comes from a client.
 """
 
 from __future__ import annotations

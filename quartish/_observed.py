@@ -1,7 +1,7 @@
-"""Objects that cache facts about themselves, and are told when they or their class change.
+"""Objects that cache facts about themselves, and are notified when they or their class change.
 
-Tests and tracing tools set attributes late, on an object or on its class. What was looked up
-once, because to look it up for each request takes too long, is then looked up again.
+Tests and tracing tools set attributes late, on an object or on its class. What was looked up once,
+as a look-up for each request would take too long, is then looked up again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _watching: weakref.WeakValueDictionary[int, Watched] = weakref.WeakValueDictiona
 
 
 class WatchedType(ABCMeta):
-    """The class of classes that tell their objects what is set on the class, or deleted there.
+    """The metaclass of classes that notify their objects of what is set or deleted on the class.
 
     It is an ABCMeta, so that users may mix abstract classes in.
     """
@@ -45,11 +45,11 @@ def tell_all(name: str) -> None:
 
 
 def watch(watched: Watched) -> None:
-    """Tell `watched` from now on what happens to its class."""
+    """Notify `watched` from now on of changes of its class."""
     _watching[id(watched)] = watched
 
 
-#: What classes settle by what was redefined.
+#: Attributes of classes that depend on what is redefined.
 _SETTLED = (
     "quartish_needs_close",
     "_quartish_reads_plainly",
@@ -59,15 +59,15 @@ _SETTLED = (
 
 
 class PartType(ABCMeta):
-    """The class of classes of what an app makes for each request.
+    """The metaclass of what an app makes for each request.
 
-    They know what of ours is redefined in them, by a subclass or a patch. Where that changes, apps
-    look again for how requests are dispatched.
+    Such a class knows which attributes of quartish's are redefined in it, by a subclass or a patch.
+    When that changes, apps look up again how requests are dispatched.
     """
 
-    #: What a class of ours had when it was made; inherited by classes of users.
+    #: The attributes of a class of quartish's when it was made; users' classes inherit this.
     quartish_stock: dict[str, t.Any]
-    #: The names of what is another now.
+    #: The names of those that are redefined.
     quartish_redefined: frozenset[str]
 
     def __init__(
@@ -79,7 +79,7 @@ class PartType(ABCMeta):
         cls.look()
 
     def look(cls) -> None:
-        """Find out again what is redefined in it and in its subclasses."""
+        """Find out what is redefined now, in this class and in its subclasses."""
         now = _names_of(cls)
         redefined = (
             name for name, value in cls.quartish_stock.items() if now.get(name) is not value
@@ -90,7 +90,7 @@ class PartType(ABCMeta):
             subclass.look()
 
     def _quartish_looked(cls) -> None:
-        """Settle what depends on `redefined`."""
+        """Set what depends on `quartish_redefined`."""
 
     def __setattr__(cls, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)

@@ -1,8 +1,8 @@
-"""Tracebacks as people read them: frames of ours, and of the libraries between ours and the
-user's, are folded away, in the terminal as in the browser.
+"""Short tracebacks: frames of quartish, and of libraries between them and the user's, are folded
+away, in the terminal as in the browser.
 
-The rule: no line of the user's is ever folded, and where something was, a line says so and how to
-see it.
+The rule: no line of the user's is ever folded, and where frames were folded, a line says so, and
+how to see them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typing as t
 from functools import cache
 
 _HOUSE = os.path.dirname(__file__) + os.sep
-#: Packages whose frames say nothing where they stand next to ours: what calls us, and what we call.
+#: Packages whose frames are folded next to those of quartish: they call it, or it calls them.
 _LIBRARIES = (
     *("blinker", "click", "granian", "greenlet", "h11", "h2", "hypercorn", "jinja2"),
     *("markupsafe", "uvicorn", "uvloop", "werkzeug", "wsproto"),
@@ -92,7 +92,7 @@ def _kept(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
 
 
 def is_users(filename: str) -> bool:
-    """Say whether a file is a program's own: neither of ours nor of any library."""
+    """Say whether a file is the user's own, and not one of quartish or of a library."""
     return _kind(filename) in ("user", "template") and not filename.startswith(_installed())
 
 
@@ -104,8 +104,8 @@ def _installed() -> tuple[str, ...]:
 
 def _fold(stack: traceback.StackSummary) -> int:
     before = len(stack)
-    # An error of which the user has no part was met by one of which he has: where it was raised
-    # is what there is to know.
+    # An error without a frame of the user's, such as the cause of one that has some: only the frame
+    # that raised it is kept.
     stack[:] = _kept(stack) or stack[-1:]
     return before - len(stack)
 

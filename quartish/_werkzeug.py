@@ -1,7 +1,7 @@
-"""What Werkzeug keeps to itself and quartish needs: no other room touches its private names.
+"""The private names of Werkzeug that quartish needs: no other room uses any.
 
-Each stands here with its reason. Where a release does not have one, what it was for is done by
-public means; where there are none, `require` says which name is missing.
+Each has its reason. Where a release does not have one, public means are used in its place; if there
+are none, `require` says which name is missing.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ append_line: Callable[[Headers, str, str], None] = _append_line if _KNOWS_HEADER
 
 
 def set_status(response: t.Any, code: int) -> None:
-    """Give a response a status of `STATUS_LINES`, which would else be taken to pieces."""
+    """Set a response's status by `STATUS_LINES`: the setter of Werkzeug would parse the text."""
     response._status, response._status_code = STATUS_LINES[code], code
 
 
@@ -105,7 +105,8 @@ def _unknown_on_close(response: t.Any) -> t.Any:
     return getattr(response, "_on_close", (response.close,))
 
 
-#: Return what `call_on_close` of a response was given. No public way tells that it is nothing.
+#: Return the functions that a response's `call_on_close` was given. No public way tells whether
+#: there are any.
 on_close_functions: Callable[[t.Any], t.Any] = (
     attrgetter("_on_close") if KNOWS_RESPONSES else _unknown_on_close
 )
@@ -122,9 +123,9 @@ parse_range_header: Callable[[str | None], Range | None] = (
 
 
 def parts_of(rule: WerkzeugRule) -> t.Sequence[t.Any] | None:
-    """Return what a bound rule has between its slashes: each part's `content`, whether it is
+    """Return the parts of a bound rule between its slashes: the `content` of each, whether it is
     `static`, and whether it is `final` or `suffixed`, as those with slashes are. None where a
-    release does not tell: then the matcher has to be asked.
+    release has no parts: then the matcher has to be asked.
     """
     if not hasattr(rule, "_parts") or not hasattr(rule, "_converters"):
         return None

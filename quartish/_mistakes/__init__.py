@@ -1,1 +1,1 @@
-"""What is said of common mistakes beside the error that they end in: thing, place and cure."""
+"""Explanations of common mistakes, added to the errors that they cause: thing, place and cure."""

@@ -111,7 +111,7 @@ def _it(case: Case, otherwise: str) -> str:
 
 
 def _forgotten(frames: list[Frame]) -> tuple[str, types.CoroutineType[t.Any, t.Any, t.Any]] | None:
-    """Return a coroutine that nobody began, and the name that the user gave it, if he did."""
+    """Return a coroutine that was never started, and the user's name for it, if it has one."""
     for frame in reversed(frames):
         users = is_users(frame.f_code.co_filename)
         for name, value in frame.f_locals.items():

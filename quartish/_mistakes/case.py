@@ -1,4 +1,4 @@
-"""An error that nobody handled, and where it met the user's code."""
+"""An error that nobody handled, and the user's code that raised it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Frame = types.FrameType
 
 
 class Case:
-    """An error, and where it met the user's code."""
+    """An error, and the user's code that raised it or called what did."""
 
     def __init__(self, error: BaseException, ctx: t.Any) -> None:
         self.error = error

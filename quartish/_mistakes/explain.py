@@ -1,7 +1,7 @@
-"""What is said of an error that is a known mistake.
+"""Explanations of errors that known mistakes cause.
 
-Looks at an error that nobody handled and adds a note to it (PEP 678), which the log, the page and
-a test's report show below the message; message and type stay what code that handles them expects.
+An error that nobody handled gets a note (PEP 678), which the log, the page and a test's report show
+below the message. Its type and its message stay as they are, for code that handles them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Find = t.Callable[[Case], str | None]
 
 
 def explain(error: BaseException, ctx: t.Any = None) -> None:
-    """Add a note to an error that is a known mistake; `ctx` is the context it happened in."""
+    """Add a note to an error that a known mistake has caused, in the context `ctx`."""
     if type(error) not in _FINDERS and not isinstance(error, (TemplateNotFound, BuildError)):
         return
     case = Case(error, ctx)

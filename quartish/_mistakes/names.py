@@ -1,4 +1,4 @@
-"""Templates, endpoints, paths and methods that there are not: those that are near."""
+"""Templates, endpoints, paths and methods that do not exist: those with similar names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def finds_no_template(case: Case) -> str | None:
     said = f"It was looked for in {'; '.join(places) or 'no folder, as there is none'}."
     try:
         known = app.jinja_env.list_templates()
-    except TypeError:  # a loader that cannot tell
+    except TypeError:  # a loader that cannot list templates
         known = []
     wanted = [*getattr(error, "templates", ()), error.name or ""]
     near = [each for name in wanted for each in _near(name, known, 0.6)]
@@ -75,7 +75,7 @@ def _listed(names: t.Iterable[str]) -> str:
 
 
 def nearest(app: AppLike, path: str) -> str | None:
-    """Return a sentence with the routes that are nearest to a URL that is no route's."""
+    """Return a sentence with the routes most similar to a URL that matches none."""
     rules = [rule for rule in app.url_map.iter_rules() if not rule.build_only]
     by_rule: dict[str, t.Any] = {}
     for rule in rules:
@@ -84,7 +84,7 @@ def nearest(app: AppLike, path: str) -> str | None:
     shapes = {re.sub(r"<[^>]*>", "", rule): rule for rule in lower}
     asked = path.lower()
     near = _near(asked, lower, 0.6)
-    # What stands for a variable is of any length: the parts around it are compared.
+    # The value of a variable may be of any length: the parts around it are compared.
     for shape in _near(re.sub(r"\d+", "", asked), shapes, 0.7):
         near.append(shapes[shape])
     found = [by_rule[lower[rule]] for rule in dict.fromkeys(near)][:3]

@@ -1,4 +1,4 @@
-"""What is looked up again and again in a project: found out once, whatever is decided."""
+"""Facts about a project that do not depend on what is decided, each looked up once."""
 
 from __future__ import annotations
 
