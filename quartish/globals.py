@@ -1,5 +1,7 @@
-"""The proxies through which users read the active context. Our own modules call `_current` instead,
-except that an app gives these proxies to its templates and its shell.
+"""The proxies through which users read the active context.
+
+Modules of quartish call `_current` instead; only `_application` uses the proxies, as an app gives
+them to its templates and its shell.
 """
 
 from __future__ import annotations

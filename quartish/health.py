@@ -25,8 +25,9 @@ from ._concurrency.coroutines import is_async_callable
 from ._concurrency.coroutines import is_awaitable
 from ._concurrency.coroutines import outcome
 from ._current import current_app
+from ._current import current_context
+from ._current import NO_REQUEST
 from ._http.headers import latin_lines
-from .globals import request
 from .middleware.around import Composed
 from .typing import AppLike
 from .typing import ASGIApp
@@ -215,7 +216,7 @@ class Health:
         return None
 
     async def _view(self) -> t.Any:
-        return await self.page(request.path)
+        return await self.page(current_context(NO_REQUEST).request.path)
 
 
 class _Probes:

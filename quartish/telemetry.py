@@ -1,13 +1,10 @@
-"""What instrumentations are told of an app, beside what they see themselves."""
+"""What instrumentations are told of an app, in addition to what they see themselves."""
 
 from __future__ import annotations
 
-import typing as t
-
-from .globals import request
-from .globals import websocket
+from ._current import current_context
+from ._current import NO_REQUEST
 from .sansio.app import Core
-from .typing import Scope
 
 
 class Route:
@@ -36,18 +33,12 @@ def tell_routes(app: Core) -> None:
 
     Source: Starlette's and FastAPI's scopes; OpenTelemetry, semantic conventions, `http.route`.
     """
-    app.before_request_funcs.setdefault(None, []).insert(0, _tell_request)
-    app.before_websocket_funcs.setdefault(None, []).insert(0, _tell_websocket)
+    app.before_request_funcs.setdefault(None, []).insert(0, _tell)
+    app.before_websocket_funcs.setdefault(None, []).insert(0, _tell)
 
 
-def _tell_request() -> None:
-    _tell(request.scope, request.url_rule)
-
-
-def _tell_websocket() -> None:
-    _tell(websocket.scope, websocket.url_rule)
-
-
-def _tell(scope: Scope, rule: t.Any) -> None:
+def _tell() -> None:
+    conn = current_context(NO_REQUEST).conn
+    rule = conn.url_rule
     if rule is not None:
-        scope["route"] = Route(rule.rule, rule.endpoint)
+        conn.scope["route"] = Route(rule.rule, rule.endpoint)

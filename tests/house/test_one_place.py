@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import typing as t
 
+from tests.house.test_layers import ours
 from tests.house.test_layers import trees
 
 #: Where a room of `wrappers` looks for the active context, and why nothing was handed down.
@@ -82,6 +83,12 @@ def test_an_app_has_a_type() -> None:
         and "t.Any" in ast.unparse(argument.annotation).split(" | ")
     ]
     assert untyped == []
+
+
+def test_who_uses_the_proxies() -> None:
+    """`globals` says so at its head; the other two are names for users."""
+    users = {found.importer for found, target in ours() if target == "globals"}
+    assert users == {"__init__", "quart", "_application"}
 
 
 def test_who_writes_which_context_is_active() -> None:
