@@ -1,4 +1,4 @@
-"""What is put into a file besides what it has: imports, and the function that asks by httpx."""
+"""What is added to a file: imports, and the function that makes requests by httpx."""
 
 from __future__ import annotations
 

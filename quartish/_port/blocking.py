@@ -23,7 +23,7 @@ LEAVE = "leave the view `def`: it has a worker thread"
 class Blocking(t.NamedTuple):
     """A thing that blocks: what it is called, what it waits for, and what to use instead."""
 
-    #: The path that it has, and that what comes of it begins with.
+    #: Its path, with which the paths of its results begin as well.
     path: str
     waits: str
     instead: str
@@ -200,14 +200,14 @@ _RESPONSE = (
     "set_cookie delete_cookie headers status status_code mimetype content_type set_data get_data"
     " set_etag add_etag cache_control vary last_modified expires mimetype_params"
 )
-#: What they return holds, or is, what they were given.
+#: Modules whose functions return their arguments, or objects that hold them.
 _CARRIERS = frozenset(
     (
         "abc array attr attrs collections contextlib copy dataclasses functools heapq inspect"
         " itertools more_itertools operator sys toolz types typing weakref"
     ).split()
 )
-#: Builtins of which the result is a plain value.
+#: Builtins that return a plain value.
 _VALUES = frozenset(
     (
         "abs ascii bin bool bytearray bytes chr complex dict divmod float format frozenset hash hex"
@@ -215,7 +215,7 @@ _VALUES = frozenset(
     ).split()
 )
 _HARMLESS_BUILTINS = frozenset({"open", "input", "exec", "eval", "compile", "__import__"})
-#: Methods of strings, lists and dates that nothing which blocks has as well.
+#: Methods of strings, lists and dates that nothing has which blocks.
 METHODS = frozenset(
     (
         "append extend insert sort reverse strip lstrip rstrip lower upper title capitalize"
@@ -226,7 +226,7 @@ METHODS = frozenset(
         " isupper istitle isprintable isdecimal isascii expandtabs utcoffset"
     ).split()
 )
-#: Of these, what files, threads and databases have, too.
+#: Those of them that files, threads and databases have, too.
 AMBIGUOUS = frozenset(("join", "replace", "insert"))
 
 

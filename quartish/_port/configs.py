@@ -1,8 +1,8 @@
 """Files that say how a project is installed and started: what is changed in them, and what is
 suggested.
 
-The rule: names of distributions and of the `flask` command are changed; command lines of servers
-are not, as how many workers there are is for a person to say: they are suggested.
+The rule: names of distributions and of the `flask` command are changed. Command lines of servers
+are only suggested, as a person has to decide how many workers there are.
 """
 
 from __future__ import annotations

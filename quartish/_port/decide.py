@@ -1,8 +1,8 @@
-"""Which views become `async def`: those of which the whole of what they call is known not to
-block, and which nothing calls that would not wait.
+"""Which views become `async def`: those that call nothing but what is known not to block, and that
+nothing calls which could not await them.
 
-The set of those that are turned is the largest that holds together: one is taken out after the
-other, with what depends on it, until none is left that may not be turned.
+The set of functions that are turned is the largest possible: it begins with all, and those that may
+not be turned are removed, with what depends on them, until none of them is left.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Decision:
     awaits: list[tuple[Function, Use]] = field(default_factory=list)
     #: Calls that are written anew by a flag: `time.sleep(1)`.
     rewritten: list[tuple[Function, Use, str]] = field(default_factory=list)
-    #: What should be awaited, and cannot.
+    #: Uses that should be awaited, and cannot be.
     left: list[tuple[Function, Use]] = field(default_factory=list)
 
 

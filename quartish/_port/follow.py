@@ -16,19 +16,19 @@ from .records import Function
 from .records import Use
 from .requests_calls import is_alike
 
-#: Proxies that ask a database when one looks at them.
+#: Proxies that query a database when they are read.
 _PROXIES = (
     *("flask_login.current_user", "flask_login.utils.current_user"),
     *("flask_security.current_user", "flask_jwt_extended.current_user"),
 )
 _TO_THREADS = ("run_sync", "to_thread", "run_in_executor", "Thread", "Timer", "submit")
 _TEMPLATES = ("flask.render_template", "flask.stream_template")
-#: Bases that have no constructor of which anything is feared.
+#: Base classes whose constructors do not block.
 _BASES = ("builtins.", "enum.", "typing.", "abc.", "collections.", "flask.views.", "werkzeug.")
 
 
 def in_thread(use: Use) -> bool:
-    """Say whether a function is given to what runs it in another thread."""
+    """Say whether a function is passed to something that runs it in another thread."""
     called = use.context.rpartition("(")[0].rpartition(".")[2]
     return use.kind == "load" and called in _TO_THREADS
 

@@ -168,7 +168,7 @@ class ImportRule(cst.CSTTransformer):
 
     @staticmethod
     def _is_ext(module: cst.Name | cst.Attribute) -> bool:
-        """`flask.ext` went with Flask 1.0; what is in it is an extension."""
+        """Say whether a module is in `flask.ext`, the extensions' package before Flask 1.0."""
         while isinstance(module, cst.Attribute):
             if module.attr.value == "ext" and root_of(module.value) == "flask":
                 return True
