@@ -316,8 +316,8 @@ def test_however_it_is_cut(coding: str, data: bytes, places: list[int]) -> None:
 
 
 def test_those_whose_library_is_not_there_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert codings._imported("no_such_library") is None
-    assert codings._imported("no_such_library", "zlib") is zlib
+    assert codings.first_importable("no_such_library") is None
+    assert codings.first_importable("no_such_library", "zlib") is zlib
     monkeypatch.setattr(codings, "_zstd", None)
     for old in (None, object()):  # object(): a Brotli whose pieces have no bound
         monkeypatch.setattr(codings, "_brotli", old)
