@@ -66,6 +66,7 @@ ENVIRONMENTS = {
     "more": ("more-requirements.txt",),
     "further": ("further-requirements.txt",),
     "others": ("others-requirements.txt",),
+    "rest": ("rest-requirements.txt",),
     "quart": ("quart-requirements.txt",),
 }
 SUITES = {
@@ -165,6 +166,17 @@ SUITES = {
         checkout="0b01001001/spectree",
         project="spectree",
     ),
+    "aws-xray-sdk": Suite(
+        "tests/ext/flask tests/ext/flask_sqlalchemy",
+        "its Flask part",
+        place="rest",
+        checkout="aws/aws-xray-sdk-python",
+    ),
+    "flask-alembic": Suite(place="rest", checkout="pallets-eco/flask-alembic"),
+    "flask-imp": Suite(place="rest", checkout="CheeseCake87/flask-imp"),
+    "flask-json": Suite(place="rest", checkout="skozlovf/flask-json"),
+    "flask-oidc": Suite(place="rest", checkout="fedora-infra/flask-oidc"),
+    "flask-reuploaded": Suite(place="rest", checkout="jugmac00/flask-reuploaded"),
     "bepasty": Suite("src/bepasty/tests", "application", place="apps"),
     "fava": Suite(note="application", place="apps", checkout="beancount/fava"),
     "flask-appbuilder": Suite(
@@ -203,6 +215,13 @@ SUITES = {
         alone=True,
         place="apps",
     ),
+    "asfquart": Suite(
+        "-o asyncio_mode=auto tests/auth.py tests/config.py tests/generics.py tests/session.py"
+        " tests/token_file.py",
+        "application framework",
+        place="quart",
+        checkout="apache/infrastructure-asfquart",
+    ),
     "quart-auth": Suite(place="quart"),
     "quart-babel": Suite(place="quart", checkout="Quart-Addons/quart-babel"),
     "quart-cors": Suite(place="quart"),
@@ -211,6 +230,9 @@ SUITES = {
     "quart-rate-limiter": Suite(place="quart"),
     "quart-schema": Suite(place="quart"),
     "quart-tasks": Suite(place="quart"),
+    "quart-uploads": Suite(
+        "-o asyncio_mode=auto tests", place="quart", checkout="Quart-Addons/quart-uploads"
+    ),
     "quart-wtforms": Suite(place="quart", checkout="Quart-Addons/quart-wtf"),
     "sentry-sdk-quart": Suite(
         "tests/integrations/quart",
