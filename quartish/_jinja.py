@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 import markupsafe
 from jinja2 import Environment as JinjaEnvironment
+from jinja2 import nodes
+from jinja2.defaults import DEFAULT_FILTERS
+from jinja2.defaults import DEFAULT_TESTS
 
 if t.TYPE_CHECKING:
     from types import CodeType
@@ -16,11 +19,29 @@ if t.TYPE_CHECKING:
 quote: Callable[[str], str] = getattr(markupsafe, "_escape_inner", markupsafe.escape)
 
 
+def _impossible(*args: t.Any) -> t.Any:
+    raise nodes.Impossible
+
+
 class CompilingEnvironment(JinjaEnvironment):
     """An environment that decides how the Python code of a template is compiled.
 
     Where a release does not ask for it, the code is compiled as it is: templates do the same.
     """
+
+    def _generate(
+        self, source: nodes.Template, name: str | None, *args: t.Any, **kwargs: t.Any
+    ) -> str:
+        # Jinja calls filters and tests of constants while it compiles. The code of a string (it has
+        # no name) is kept, but may not keep what the user's functions returned once.
+        if name is None:
+            for node in source.find_all((nodes.Filter, nodes.Test)):
+                is_filter = isinstance(node, nodes.Filter)
+                known = DEFAULT_FILTERS if is_filter else DEFAULT_TESTS
+                found = (self.filters if is_filter else self.tests).get(node.name)
+                if found is not known.get(node.name):
+                    vars(node)["as_const"] = _impossible
+        return super()._generate(source, name, *args, **kwargs)
 
     def compile_code(self, source: str, filename: str) -> CodeType:
         """Return the code object of a template's Python code."""
