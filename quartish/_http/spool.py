@@ -47,9 +47,10 @@ class Spool:
     """The messages of a websocket that were read ahead, and that nobody has read yet."""
 
     #: Bytes of the messages in memory, and of all of them.
-    held = size = 0
+    held: int = 0
+    size: int = 0
     #: Bytes in the file, which shrinks only when all of it was read.
-    file_size = 0
+    file_size: int = 0
     #: How many reads and writes of the file are running.
     _busy = 0
     file: t.IO[bytes] | None = None
