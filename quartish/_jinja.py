@@ -8,8 +8,8 @@ from collections.abc import Callable
 import markupsafe
 from jinja2 import Environment as JinjaEnvironment
 from jinja2 import nodes
-from jinja2.defaults import DEFAULT_FILTERS
-from jinja2.defaults import DEFAULT_TESTS
+from jinja2.filters import FILTERS
+from jinja2.tests import TESTS
 
 if t.TYPE_CHECKING:
     from types import CodeType
@@ -37,7 +37,7 @@ class CompilingEnvironment(JinjaEnvironment):
         if name is None:
             for node in source.find_all((nodes.Filter, nodes.Test)):
                 is_filter = isinstance(node, nodes.Filter)
-                known = DEFAULT_FILTERS if is_filter else DEFAULT_TESTS
+                known = FILTERS if is_filter else TESTS
                 found = (self.filters if is_filter else self.tests).get(node.name)
                 if found is not known.get(node.name):
                     vars(node)["as_const"] = _impossible
