@@ -51,6 +51,7 @@ from ..sessions.interface import SecureCookieSessionInterface
 from ..sessions.interface import SessionInterface
 from ..templating.render import DispatchingJinjaLoader
 from ..templating.render import Environment
+from ..templating.render import select_jinja_autoescape
 from ..typing import ErrorHandlerCallable
 from ..typing import RouteCallable
 from ..typing import ShellContextProcessorCallable
@@ -288,9 +289,7 @@ class Core(TemplateFunctions, Components, Scaffold, LiveApp):
         """Make the loader that tries the loader of the app, then those of its blueprints."""
         return DispatchingJinjaLoader(self)
 
-    def select_jinja_autoescape(self, filename: str | None) -> bool:
-        """Say whether a template is escaped: HTML, XML, SVG, and one made of a string."""
-        return filename is None or filename.endswith((".html", ".htm", ".xml", ".xhtml", ".svg"))
+    select_jinja_autoescape = select_jinja_autoescape
 
     # --- what users register --------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from collections import ChainMap
 from contextlib import aclosing
+from types import MethodType
 
 from jinja2 import BaseLoader
 from jinja2 import Environment as JinjaEnvironment
@@ -86,6 +87,11 @@ class AppTemplate(Template):
             return self.environment.handle_exception()
 
 
+def select_jinja_autoescape(app: AppLike, filename: str | None) -> bool:
+    """Say whether a template is escaped: HTML, XML, SVG, and one made of a string."""
+    return filename is None or filename.endswith((".html", ".htm", ".xml", ".xhtml", ".svg"))
+
+
 class Environment(CompilingEnvironment):
     """A Jinja environment that finds the templates of an app and of its blueprints."""
 
@@ -130,10 +136,16 @@ class Environment(CompilingEnvironment):
         Flask:
             Compiles at every call.
         """
-        if type(source) is not str or self.cache is None or self.finalize is not None:
+        escape = self.autoescape
+        stock = type(escape) is MethodType and escape.__func__ is select_jinja_autoescape
+        if (
+            type(source) is not str
+            or self.cache is None
+            or self.finalize is not None  # Jinja calls it while it compiles
+            or (callable(escape) and not stock)  # and asks this for each string
+        ):
             return super().from_string(source, globals, template_class)
-        escape = self.autoescape  # Jinja asks it at every compilation
-        key = source, escape(None) if callable(escape) else escape
+        key = source, escape
         environment, code = self._strings.get(key, (None, None))
         if environment is not self:  # overlays share the cache
             code = self.compile(source)
