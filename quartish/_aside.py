@@ -40,9 +40,10 @@ class Aside:
             try:
                 self._open_aside(mode)
                 return
-            except PermissionError:
+            except PermissionError:  # of the folder; or a file system that has no modes
                 if mode is None:
                     raise
+                self.drop()
             except OSError as error:
                 error.filename = os.fspath(self._path)  # the other name says nothing to anybody
                 raise
