@@ -347,7 +347,7 @@ def _obey(
         if live is not None:
             live.change(secrets.token_hex(4))
 
-    def on_loop(func: Callable[[], None]) -> Callable[[], None]:
+    def from_thread(func: Callable[[], None]) -> Callable[[], None]:
         def call() -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 loop.call_soon_threadsafe(func)
@@ -355,7 +355,7 @@ def _obey(
         return call
 
     commands = {"leave": leave, "ended": parent_ended, "pages": change}
-    parent.listen_to({name: on_loop(func) for name, func in commands.items()})
+    parent.listen_to({name: from_thread(func) for name, func in commands.items()})
 
 
 class _Telling:

@@ -208,13 +208,13 @@ def make(app: Core, endpoint: str, func: t.Any) -> t.Any:
         return func
     typed = TypedView(endpoint, func)
 
-    async def on_loop(**values: t.Any) -> t.Any:
+    async def awaitable(**values: t.Any) -> t.Any:
         return await typed.call(values)
 
-    def in_thread(**values: t.Any) -> t.Any:
+    def plain(**values: t.Any) -> t.Any:
         return drive(typed.call(values))
 
-    made: t.Any = functools.wraps(func)(on_loop if is_async_callable(func) else in_thread)
+    made: t.Any = functools.wraps(func)(awaitable if is_async_callable(func) else plain)
     made.made_of, made.typed_view = func, typed
     _resolve_at_start(app)
     return made
