@@ -392,9 +392,9 @@ class App(WithTasks, Composed, Watched, metaclass=AppType):
             raise
 
     async def shutdown(self) -> None:
-        """End serving: websockets are closed (1012), they and requests that were cancelled waited
-        for `DISCONNECT_GRACE` seconds, background tasks `BACKGROUND_TASK_SHUTDOWN_TIMEOUT` seconds,
-        then the serving hooks run."""
+        """End serving: close websockets (1012); wait for them and for cancelled requests,
+        `DISCONNECT_GRACE` seconds, and for background tasks, `BACKGROUND_TASK_SHUTDOWN_TIMEOUT`
+        seconds; then run the serving hooks."""
         self._quartish_serving.phase = "stopping"
         self.shutdown_event.set()
         await end_websockets(self, cancelled_requests(self))

@@ -70,8 +70,8 @@ DEFAULTS: t.Mapping[str, t.Any] = ImmutableDict(
         # host that was asked, or a list of such; None in it: clients without one. None: all.
         "WEBSOCKET_ALLOWED_ORIGINS": None,
         "WEBSOCKET_ORIGINS": None,  # the former name
-        # Whether static files are sent compressed, where they stand so beside themselves: True, or
-        # None for those that `quartish digest` has made.
+        # Whether the compressed files beside static files are sent instead of them: True, or None
+        # for those that `quartish digest` has made.
         "STATIC_PRECOMPRESSED": None,
         # Lists and objects that long JSON of a client's may have; None: any number. 413 past it.
         "MAX_JSON_PARTS": 200_000,

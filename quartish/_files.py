@@ -188,8 +188,8 @@ def send_from_directory(
     """Return a response with a file under `directory`, which is relative to the app's `root_path`.
 
     `path` may come from a client (*Quart* calls it `file_name`): NotFound (404) is raised
-    where it leads outside, and where there is no such file. With `precompressed` what stands
-    compressed beside the file (`app.js.br`, `.zst`, `.gz`) is sent to clients that take it: only
+    where it leads outside, and where there is no such file. With `precompressed` a
+    compressed file beside it (`app.js.br`, `.zst`, `.gz`) is sent to clients that accept it: only
     for a folder in which no visitor can put files. The other arguments, `kwargs`, are
     `send_file`'s. Awaitable in the awaitable colour.
 
@@ -227,7 +227,7 @@ def send_from_directory(
 
 def _send_compressed(ctx: t.Any, directory: str, path: Path, options: dict[str, t.Any]) -> t.Any:
     """Return a response with a file that has a compressed one beside it: in the encoding that the
-    client likes best, or as it is. None where nothing stands beside it."""
+    client likes best, or as it is. None if there is no such file."""
     found = safe_join(directory, os.fspath(path))
     if found is None or options.get("as_attachment") or not ctx.has_request:
         return None
@@ -245,7 +245,7 @@ def _send_compressed(ctx: t.Any, directory: str, path: Path, options: dict[str, 
         if isinstance(options.get("etag"), str):
             options["etag"] += f"-{encoding}"
         max_age = options.get("max_age")
-        if max_age is None or callable(max_age):  # is to be asked for what the client asks for
+        if max_age is None or callable(max_age):  # a function of the path that was asked for
             options["max_age"] = (max_age or ctx.app.get_send_file_max_age)(file)
     # Without a range: the client knows the lengths of another one.
     sent = send_file(file if encoding is None else encodings[encoding][0], **options)

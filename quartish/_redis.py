@@ -34,7 +34,7 @@ def connect(url: str, who: str, **options: t.Any) -> t.Any:
     """Return an async client, which connects when it is first asked. `options` are those of a
     `BlockingConnectionPool`. Raises as `redis_library`."""
     library = redis_library(f"{who} at {url.partition('//')[0]}//")
-    # Who comes when all connections are in use waits for one; another pool raises an error.
+    # If all connections are in use, a command waits for one; other pools raise an error.
     limits = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
     options = {"max_connections": CONNECTIONS, **limits, **options}
     return library.Redis.from_pool(library.BlockingConnectionPool.from_url(url, **options))

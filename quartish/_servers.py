@@ -239,7 +239,7 @@ async def serve_by_hypercorn(calls: Calls, config: t.Any, triggered: Trigger) ->
         await triggered()
         calls.say_farewell()
         grace = config.graceful_timeout
-        # After that Hypercorn drops connections, not gently, or waits without end (Python 3.12).
+        # After that Hypercorn drops connections, or waits forever (Python 3.12).
         config.graceful_timeout += AND_A_BIT
         asyncio.get_running_loop().call_later(grace, calls.cancel)
 
@@ -305,8 +305,8 @@ async def serve_by_uvicorn(calls: Calls, config: t.Any, triggered: Trigger) -> N
 
 
 async def serve_by_granian(calls: Calls, config: t.Any, triggered: Trigger) -> None:
-    """Serve by granian, in this process, at `config.listeners`, of which it takes one. It stops
-    without a word to its websockets, so these are closed before."""
+    """Serve by granian, in this process, at `config.listeners`, of which it takes one. It does
+    not close its websockets when it stops, so they are closed before."""
     from granian import net
     from granian.constants import Interfaces
     from granian.errors import FatalError

@@ -1,6 +1,6 @@
 """The `quartish` command: `run`, `shell`, `routes`, and what apps and plugins add.
 
-The rule: an app that fails to load never keeps the command line from saying what it can do.
+The rule: help, and commands that need no app, work although the app fails to load.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ class FlaskGroup(AppGroup):
         if add_default_commands:
             for command in (run_command, shell_command, routes_command):
                 self.add_command(command)
-        #: Commands that Flask does not have: an app's own of that name goes before.
+        #: Commands that Flask does not have: one of the app's by that name comes first.
         self._own = {"check": check_command} if add_default_commands else {}
         self._loaded_plugins: set[str] = set()
 
     def _load_plugin_commands(self) -> None:
-        # Plugins for Flask import flask: they wait until that word means quartish.
+        # Plugins for Flask import flask: they are loaded once that means quartish.
         for name in ("quartish", "flask", "quart"):
             meant = getattr(sys.modules.get(name), "__name__", "")
             if name in self._loaded_plugins or meant.partition(".")[0] != "quartish":
@@ -126,7 +126,7 @@ class FlaskGroup(AppGroup):
         return name, command, rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands; where the app fails to load, say so and go on."""
+        """Return the names of all commands. If the app fails to load, say so and go on."""
         names: set[str] = set()
         try:
             names.update(ctx.ensure_object(ScriptInfo).load_app().cli.list_commands(ctx))
@@ -155,7 +155,7 @@ class FlaskGroup(AppGroup):
         return super().make_context(info_name, args, parent=parent, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, having read the environment even where click would show help at once."""
+        """Parse the arguments; read the environment first, also where click only shows help."""
         alone = args[0] if len(args) == 1 else None
         if (not args and self.no_args_is_help) or alone in self.get_help_option_names(ctx):
             _env_file_option.handle_parse_result(ctx, {}, [])

@@ -1,7 +1,7 @@
 """The configuration of an app: a dict, and the ways to fill it.
 
-Loaders keep uppercase keys only, so a configuration file may hold helpers of its own. A config
-tells who follows it of its changes.
+Loaders keep uppercase keys only, so a configuration file may define other names, too. A config
+notifies its followers when it changes.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ class _Configured(t.Protocol):
 
 
 class Follower(t.Protocol):
-    """Who wants to know what is changed in a config."""
+    """An object that is notified when a config changes."""
 
     def changed(self, config: Config, key: str | None) -> None:
-        """An item was set or deleted, or (None) any number of them."""
+        """Called after an item was set or deleted; `key` is None if that may be several."""
 
 
-#: By identity: a config cannot be hashed, and is copied and pickled without who follows it.
+#: By identity: a config cannot be hashed, and is copied and pickled without its followers.
 _followers: weakref.WeakValueDictionary[int, Follower] = weakref.WeakValueDictionary()
 
 
 def follow(follower: Follower) -> None:
-    """Tell `follower` from now on what is changed, in whatever config."""
+    """Notify `follower` from now on of changes in any config."""
     _followers[id(follower)] = follower
 
 
-def _telling(method: F) -> F:
-    """Return a method of a dict that tells who follows the config, even where it raises: it may
-    have changed something before."""
+def _notifying(method: F) -> F:
+    """Return a method of `dict` that notifies the followers, also if it raises: it may have changed
+    something before."""
 
     @functools.wraps(method)
     def change(self: Config, *args: t.Any, **kwargs: t.Any) -> t.Any:
         try:
             return getattr(super(Config, self), method.__name__)(*args, **kwargs)
         finally:
-            self._tell()
+            self._notify()
 
     return t.cast(F, change)
 
@@ -228,10 +228,10 @@ class Config(dict[str, t.Any]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {super().__repr__()}>"
 
-    # --- who follows it ---------------------------------------------------------------------
-    # Whatever a dict can be changed by.
+    # --- followers --------------------------------------------------------------------------
+    # All methods by which a dict is changed.
 
-    def _tell(self, key: str | None = None) -> None:
+    def _notify(self, key: str | None = None) -> None:
         for reference in _followers.valuerefs():
             follower = reference()
             if follower is not None:
@@ -239,16 +239,16 @@ class Config(dict[str, t.Any]):
 
     def __setitem__(self, key: str, value: t.Any) -> None:
         super().__setitem__(key, value)
-        self._tell(key)
+        self._notify(key)
 
-    if not t.TYPE_CHECKING:  # to checkers they are what they are of a dict
-        __delitem__ = _telling(dict.__delitem__)
-        __ior__ = _telling(dict.__ior__)
-        clear = _telling(dict.clear)
-        pop = _telling(dict.pop)
-        popitem = _telling(dict.popitem)
-        setdefault = _telling(dict.setdefault)
-        update = _telling(dict.update)
+    if not t.TYPE_CHECKING:  # type checkers see those of `dict`
+        __delitem__ = _notifying(dict.__delitem__)
+        __ior__ = _notifying(dict.__ior__)
+        clear = _notifying(dict.clear)
+        pop = _notifying(dict.pop)
+        popitem = _notifying(dict.popitem)
+        setdefault = _notifying(dict.setdefault)
+        update = _notifying(dict.update)
 
 
 class QuartConfig(Config):

@@ -1,4 +1,4 @@
-"""Errors and explanations for who develops: in debug mode, and by `EXPLAIN_TEMPLATE_LOADING`.
+"""Errors and explanations for developers: in debug mode, and by `EXPLAIN_TEMPLATE_LOADING`.
 
 Nothing here is reached in production, so clarity wins over speed. App and blueprints live
 above this room and are told apart by what they can do.
@@ -75,8 +75,8 @@ class FormDataRoutingRedirect(AssertionError):
 
 
 def explain_miss(app: AppLike, request: t.Any) -> None:
-    """Say in the page and the log which routes are nearest to what matched none, or which methods
-    those take that matched."""
+    """Add to a 404 the routes that are nearest to its path, and to a 405 the methods of those that
+    matched: in the page and in the log."""
     error = request.routing_exception
     if type(error) is NotFound:
         says = nearest(app, request.path)

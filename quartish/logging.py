@@ -58,7 +58,7 @@ def has_level_handler(logger: logging.Logger) -> bool:
 
 
 class _Placing(logging.Formatter):
-    """Says beside a message which endpoint it is about, and folds tracebacks in debug mode."""
+    """Adds the endpoint to a message, and shortens tracebacks in debug mode."""
 
     def format(self, record: logging.LogRecord) -> str:
         error = record.exc_info[1] if record.exc_info else None
@@ -83,7 +83,7 @@ def _id_of(record: logging.LogRecord) -> str | None:
     return found
 
 
-#: What every record has: anything else was given by whoever logged it.
+#: What every record has; anything else was given as `extra`.
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id", "short"}
 
 
@@ -113,13 +113,13 @@ class JSONFormatter(logging.Formatter):
 
 
 def folding(app: AppLike) -> dict[str, t.Any]:
-    """Return what a record about an app says besides: whether its traceback is to be short. In
-    debug mode it is, unless the app or the environment say otherwise."""
+    """Return the `extra` of a record about an app: whether its traceback is shortened. It is in
+    debug mode, unless the app or the environment say otherwise."""
     return {"short": not is_full(app.config["TRACEBACKS"], default=not app.debug)}
 
 
 def _folds(record: logging.LogRecord) -> bool:
-    """Say whether the traceback of a record is shown short: it says so, or the active app does."""
+    """Say whether the traceback of a record is shortened, as the record or the active app says."""
     short: bool | None = getattr(record, "short", None)
     if short is None and (ctx := find_context()) is not None:
         short = folding(ctx.app)["short"]
@@ -127,9 +127,9 @@ def _folds(record: logging.LogRecord) -> bool:
 
 
 def log_failure(app: AppLike, exc_info: t.Any) -> None:
-    """Log an exception that nothing handled. The message is Flask's, which others look for;
-    the endpoint is an attribute of the record, and our own handler tells it. The record names the
-    module that calls this."""
+    """Log an exception that nothing handled. The message is Flask's, which log filters look
+    for; the endpoint is an attribute of the record, which our own handler shows. The record names
+    the module that calls this."""
     ctx = find_context()
     message, extra = "Exception on %s", folding(app)
     args: tuple[str, ...] = (app.name,)
@@ -141,7 +141,7 @@ def log_failure(app: AppLike, exc_info: t.Any) -> None:
 
 
 class _Chosen(logging.Formatter):
-    """The text of people, or JSON where `QUARTISH_LOG` says so when a record is written."""
+    """Formats as text, or as JSON if `QUARTISH_LOG` says so when a record is written."""
 
     def __init__(self, fmt: str) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ texts made, as by `json.loads` and `json.dumps`.
 No other thread runs while Python's JSON scanner, which is written in C and holds the GIL, reads a
 text; 8 MB of empty lists take it a second. Here it is given `PIECE` characters at a time: a value
 that ends within them, or as many items as do, up to a comma. What is longer is taken apart in
-Python. Likewise what writes is given so many items at a time.
+Python. Likewise the encoder is given so many items at a time.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def _read_many(text: str, at: int, begin: str, close: str) -> tuple[t.Any, int, 
 
 
 def is_long(value: t.Any) -> bool:
-    """Say whether JSON of a value is worth its while to be written in steps."""
+    """Say whether JSON of a value is so long that it is written in steps."""
     return _weight(value) > ITEMS
 
 
@@ -198,8 +198,8 @@ _SIZED = frozenset({dict, list, str, tuple})
 
 
 def _weight(value: t.Any) -> int:
-    """Return how many items a value has, counted to `ITEMS` and a bit; those of subclasses, which
-    may have a mind of their own, count as one."""
+    """Return how many items a value has, counted until they are more than `ITEMS`. An object of a
+    subclass, which may iterate in its own way, counts as one."""
     kind = type(value)
     if kind not in _SIZED:
         return 1

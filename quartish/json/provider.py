@@ -87,7 +87,7 @@ def encode_with(
     """Return what serializes with these settings.
 
     PERF(1.9 of 17 us that a session takes): `json.dumps` makes an encoder for every call, and
-    that makes what walks through the object.
+    an encoder makes a function that walks through the object for every call.
     """
     own = {"default": default, "ensure_ascii": ensure_ascii, "sort_keys": sort_keys}
     encoder = json.JSONEncoder(**{**own, **settings})
