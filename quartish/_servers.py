@@ -19,9 +19,11 @@ import sys
 import typing as t
 from collections.abc import Awaitable
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
+from ._concurrency.loops import Turns
 from ._concurrency.watch import SERVER_STOPS
 from .typing import ASGIApp
 from .typing import ASGIReceive
@@ -35,6 +37,8 @@ Trigger = Callable[[], Awaitable[object]]
 AND_A_BIT = 1.0
 #: Bytes that become a megabyte at most.
 INFLATED_AT_ONCE = 1024
+#: Bytes between two turns of the loop, if the next ones are compressed, too.
+INFLATED_IN_A_TURN = 4096
 #: Granian asks for as many waiting connections at least.
 LEAST_BACKLOG = 128
 SERVICE_RESTART = 1012
@@ -224,6 +228,36 @@ def bound_what_is_inflated(most: int) -> None:
             return super().frame_inbound_complete(proto, fin)
 
     t.cast(t.Any, ws_stream).PerMessageDeflate = Bounded
+    if not hasattr(ws_stream.WSStream.handle, "__wrapped__"):
+        t.cast(t.Any, ws_stream).WSStream.handle = _in_turns(ws_stream.WSStream.handle)
+
+
+def _in_turns(handle: t.Any) -> t.Any:
+    """Return Hypercorn's method that handles what comes of a websocket, such that it gives the loop
+    its turn while it inflates: many short messages are much, too."""
+    from hypercorn.protocol.events import Body
+    from hypercorn.protocol.events import Data
+    from wsproto.connection import ConnectionState
+
+    @functools.wraps(handle)
+    async def in_turns(stream: t.Any, event: t.Any) -> None:
+        if not (
+            isinstance(event, (Body, Data))
+            and len(event.data) > INFLATED_IN_A_TURN
+            and stream.handshake.accepted
+            and stream.handshake.extensions
+        ):
+            await handle(stream, event)
+            return
+        turns = Turns()
+        for at in range(0, len(event.data), INFLATED_IN_A_TURN):
+            if stream.connection.state is ConnectionState.CLOSED:
+                break
+            piece = event.data[at : at + INFLATED_IN_A_TURN]
+            await handle(stream, replace(event, data=piece))
+            await turns.give()
+
+    return in_turns
 
 
 async def serve_by_hypercorn(calls: Calls, config: t.Any, triggered: Trigger) -> None:

@@ -6,8 +6,10 @@ import asyncio
 import typing as t
 import zlib
 
+import hypercorn
 import pytest
 from hypercorn.protocol import ws_stream
+from hypercorn.protocol.events import Data
 
 import quartish
 from quartish._servers import bound_what_is_inflated
@@ -113,12 +115,15 @@ async def test_messages_that_nobody_reads_are_bounded(colour: type[t.Any], advis
     assert sent[-1]["type"] == "websocket.close"
 
 
+ASKED = (b"sec-websocket-extensions", b"permessage-deflate")
+
+
 def bound(most: int, monkeypatch: pytest.MonkeyPatch) -> t.Any:
     """Return what Hypercorn reads a websocket by, bound to messages of so many bytes."""
     monkeypatch.setattr(ws_stream, "PerMessageDeflate", ws_stream.PerMessageDeflate)
+    monkeypatch.setattr(ws_stream.WSStream, "handle", ws_stream.WSStream.handle)
     bound_what_is_inflated(most)
-    asked = (b"sec-websocket-extensions", b"permessage-deflate")
-    return ws_stream.Handshake([asked], "2").accept(None, [])[2]
+    return ws_stream.Handshake([ASKED], "2").accept(None, [])[2]
 
 
 def frame(data: bytes, opcode: int, fin: bool = True, packed: bool = False) -> bytes:
@@ -172,3 +177,34 @@ def test_messages_that_are_inflated_say_the_same(monkeypatch: pytest.MonkeyPatch
         assert [e.payload for e in events if hasattr(e, "payload")] == [b"!"]
         connection.receive_data(frame(text, 2))
         assert b"".join(event.data for event in connection.events()) == text
+
+
+async def test_many_messages_that_are_inflated_give_the_loop_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """64 kB may hold many messages, each of which is short enough."""
+    bound(16 * 1024 * 1024, monkeypatch)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    messages = [frame(deflated(packer, bytes(15_000_000)), 2, packed=True) for _ in range(4)]
+    data = b"".join(messages)
+    sizes: list[int] = []
+    turns = 0
+
+    async def app_put(message: t.Any) -> None:
+        sizes.append(len(message["bytes"]))
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        loop.call_soon(count)
+
+    loop, unused = asyncio.get_running_loop(), t.cast(t.Any, None)
+    config = hypercorn.Config()
+    stream = ws_stream.WSStream(unused, config, unused, unused, False, None, None, unused, 1)
+    stream.app_put = app_put
+    stream.handshake = ws_stream.Handshake([ASKED], "2")
+    stream.connection = stream.handshake.accept(None, [])[2]
+    loop.call_soon(count)
+    await stream.handle(Data(1, data))
+    assert sizes == [15_000_000] * 4
+    assert len(data) < 65536 and turns >= len(data) // 4096 / 2
