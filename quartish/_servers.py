@@ -19,11 +19,9 @@ import sys
 import typing as t
 from collections.abc import Awaitable
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
-from ._concurrency.loops import Turns
 from ._concurrency.watch import SERVER_STOPS
 from .typing import ASGIApp
 from .typing import ASGIReceive
@@ -35,10 +33,6 @@ Trigger = Callable[[], Awaitable[object]]
 
 #: Seconds after the grace in which a server has to end by itself.
 AND_A_BIT = 1.0
-#: Bytes that become a megabyte at most.
-INFLATED_AT_ONCE = 1024
-#: Bytes between two turns of the loop, if the next ones are compressed, too.
-INFLATED_IN_A_TURN = 4096
 #: Granian asks for as many waiting connections at least.
 LEAST_BACKLOG = 128
 SERVICE_RESTART = 1012
@@ -186,80 +180,6 @@ def _let_connections_end_badly() -> None:
         module.TCPServer = Connection
 
 
-def bound_what_is_inflated(most: int) -> None:
-    """Let Hypercorn's websockets inflate no more of a message than it may have: all that has come
-    was inflated before it was measured, 64 MB of 64 kB, and so was all that came after that.
-
-    *Source:* RFC 7692, section 8.
-    """
-    from hypercorn.protocol import ws_stream
-    from wsproto.extensions import PerMessageDeflate
-    from wsproto.frame_protocol import CloseReason
-
-    class Bounded(PerMessageDeflate):
-        #: Bytes of the message until now; and whether a ping or its like comes between.
-        inflated = 0
-        between = False
-
-        def frame_inbound_header(self, proto: t.Any, opcode: t.Any, *said: t.Any) -> t.Any:
-            self.between = opcode.iscontrol()
-            return super().frame_inbound_header(proto, opcode, *said)
-
-        def frame_inbound_payload_data(self, proto: t.Any, data: bytes) -> bytes | CloseReason:
-            if self.between:
-                return data
-            pieces = []
-            for at in range(0, len(data), INFLATED_AT_ONCE):
-                if self.inflated > most:  # Hypercorn sees that, too, and closes with 1009
-                    break
-                piece = data[at : at + INFLATED_AT_ONCE]
-                found = super().frame_inbound_payload_data(proto, piece)
-                if isinstance(found, CloseReason):
-                    return found
-                self.inflated += len(found)
-                pieces.append(found)
-            return b"".join(pieces)
-
-        def frame_inbound_complete(self, proto: t.Any, fin: bool) -> bytes | CloseReason | None:
-            if self.between or self.inflated > most:
-                return None
-            if fin:
-                self.inflated = 0
-            return super().frame_inbound_complete(proto, fin)
-
-    t.cast(t.Any, ws_stream).PerMessageDeflate = Bounded
-    if not hasattr(ws_stream.WSStream.handle, "__wrapped__"):
-        t.cast(t.Any, ws_stream).WSStream.handle = _in_turns(ws_stream.WSStream.handle)
-
-
-def _in_turns(handle: t.Any) -> t.Any:
-    """Return Hypercorn's method that handles what comes of a websocket, such that it gives the loop
-    its turn while it inflates: many short messages are much, too."""
-    from hypercorn.protocol.events import Body
-    from hypercorn.protocol.events import Data
-    from wsproto.connection import ConnectionState
-
-    @functools.wraps(handle)
-    async def in_turns(stream: t.Any, event: t.Any) -> None:
-        if not (
-            isinstance(event, (Body, Data))
-            and len(event.data) > INFLATED_IN_A_TURN
-            and stream.handshake.accepted
-            and stream.handshake.extensions
-        ):
-            await handle(stream, event)
-            return
-        turns = Turns()
-        for at in range(0, len(event.data), INFLATED_IN_A_TURN):
-            if stream.connection.state is ConnectionState.CLOSED:
-                break
-            piece = event.data[at : at + INFLATED_IN_A_TURN]
-            await handle(stream, replace(event, data=piece))
-            await turns.give()
-
-    return in_turns
-
-
 async def serve_by_hypercorn(calls: Calls, config: t.Any, triggered: Trigger) -> None:
     """Serve by Hypercorn's own configuration."""
     from hypercorn.asyncio import serve
@@ -267,7 +187,6 @@ async def serve_by_hypercorn(calls: Calls, config: t.Any, triggered: Trigger) ->
     from hypercorn.utils import LifespanTimeoutError
 
     _let_connections_end_badly()
-    bound_what_is_inflated(config.websocket_max_message_size)
 
     async def stopped() -> None:
         await triggered()

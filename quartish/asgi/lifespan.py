@@ -17,6 +17,7 @@ from ..typing import ASGIReceive
 from ..typing import ASGISend
 from ..typing import LiveApp
 from ..typing import Scope
+from .inflated import bound_messages
 
 Phase = t.Literal["starting", "serving", "stopping"]
 
@@ -27,6 +28,7 @@ async def handle_lifespan(app: LiveApp, receive: ASGIReceive, send: ASGISend) ->
         event = (await receive())["type"]
         if event == "lifespan.startup":
             step = app.startup
+            bound_messages(send)
             if app.config["DEBUG"] and app.config["DEBUGGER"]:
                 debugger_of(app)  # which logs its PIN
         elif event == "lifespan.shutdown":

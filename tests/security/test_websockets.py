@@ -8,11 +8,14 @@ import zlib
 
 import hypercorn
 import pytest
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.protocol import ws_stream
 from hypercorn.protocol.events import Data
+from wsproto.extensions import PerMessageDeflate
 
 import quartish
-from quartish._servers import bound_what_is_inflated
+from quartish.asgi.inflated import bound_what_is_inflated
 from tests._scripted import WebsocketPeer
 
 
@@ -115,13 +118,18 @@ async def test_messages_that_nobody_reads_are_bounded(colour: type[t.Any], advis
     assert sent[-1]["type"] == "websocket.close"
 
 
+def stock(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = ws_stream.WSStream.handle
+    monkeypatch.setattr(ws_stream, "PerMessageDeflate", PerMessageDeflate)
+    monkeypatch.setattr(ws_stream.WSStream, "handle", getattr(handle, "__wrapped__", handle))
+
+
 ASKED = (b"sec-websocket-extensions", b"permessage-deflate")
 
 
 def bound(most: int, monkeypatch: pytest.MonkeyPatch) -> t.Any:
     """Return what Hypercorn reads a websocket by, bound to messages of so many bytes."""
-    monkeypatch.setattr(ws_stream, "PerMessageDeflate", ws_stream.PerMessageDeflate)
-    monkeypatch.setattr(ws_stream.WSStream, "handle", ws_stream.WSStream.handle)
+    stock(monkeypatch)
     bound_what_is_inflated(most)
     return ws_stream.Handshake([ASKED], "2").accept(None, [])[2]
 
@@ -208,3 +216,22 @@ async def test_many_messages_that_are_inflated_give_the_loop_its_turn(
     await stream.handle(Data(1, data))
     assert sizes == [15_000_000] * 4
     assert len(data) < 65536 and turns >= len(data) // 4096 / 2
+
+
+async def test_an_app_bounds_what_any_hypercorn_inflates(
+    colour: type[t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the command `hypercorn` serves it."""
+    stock(monkeypatch)
+    config = hypercorn.Config()
+    config.websocket_max_message_size = 1000
+    app = ASGIWrapper(make_app(colour))
+    lifespan = Lifespan(app, config, asyncio.get_running_loop(), {})
+    task = asyncio.create_task(lifespan.handle_lifespan())
+    await lifespan.wait_for_startup()
+    bomb = deflated(zlib.compressobj(9, zlib.DEFLATED, -15), bytes(50_000_000))
+    connection = ws_stream.Handshake([ASKED], "2").accept(None, [])[2]
+    assert 1000 < sum(inflated(connection, frame(bomb, 2, packed=True))) < 2_000_000
+    assert hasattr(ws_stream.WSStream.handle, "__wrapped__")
+    await lifespan.wait_for_shutdown()
+    await task
