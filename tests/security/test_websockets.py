@@ -12,6 +12,7 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.protocol import ws_stream
 from hypercorn.protocol.events import Data
+from hypercorn.protocol.events import StreamClosed
 from wsproto.extensions import PerMessageDeflate
 
 import quartish
@@ -187,6 +188,18 @@ def test_messages_that_are_inflated_say_the_same(monkeypatch: pytest.MonkeyPatch
         assert b"".join(event.data for event in connection.events()) == text
 
 
+def hypercorns(*sends: t.Any) -> t.Any:
+    """Return Hypercorn's websocket, which was accepted, of the app's queue and the client's."""
+    app_put, send = (*sends, None)[:2]
+    unused = t.cast(t.Any, None)
+    config = hypercorn.Config()
+    stream = ws_stream.WSStream(unused, config, unused, unused, False, None, None, send, 1)
+    stream.app_put = app_put
+    stream.handshake = ws_stream.Handshake([ASKED], "2")
+    stream.connection = stream.handshake.accept(None, [])[2]
+    return stream
+
+
 async def test_many_messages_that_are_inflated_give_the_loop_its_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -206,16 +219,40 @@ async def test_many_messages_that_are_inflated_give_the_loop_its_turn(
         turns += 1
         loop.call_soon(count)
 
-    loop, unused = asyncio.get_running_loop(), t.cast(t.Any, None)
-    config = hypercorn.Config()
-    stream = ws_stream.WSStream(unused, config, unused, unused, False, None, None, unused, 1)
-    stream.app_put = app_put
-    stream.handshake = ws_stream.Handshake([ASKED], "2")
-    stream.connection = stream.handshake.accept(None, [])[2]
+    loop = asyncio.get_running_loop()
+    stream = hypercorns(app_put)
     loop.call_soon(count)
     await stream.handle(Data(1, data))
     assert sizes == [15_000_000] * 4
     assert len(data) < 65536 and turns >= len(data) // 4096 / 2
+
+
+async def test_what_is_damaged_or_comes_after_the_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is handled as Hypercorn does without the bound."""
+    bound(1000, monkeypatch)
+    bound_what_is_inflated(1000)  # the app started again
+
+    async def play(data: bytes) -> list[t.Any]:
+        seen: list[t.Any] = []
+
+        async def note(event: t.Any) -> None:
+            seen.append(event)
+            if isinstance(event, StreamClosed):
+                stream.closed = True  # Hypercorn's connection tells it so
+
+        stream = hypercorns(note, note)
+        await stream.handle(Data(1, data))
+        return seen
+
+    for data in (
+        frame(b"short", 1),
+        frame(b"short", 1) + frame(b"\xff" * 10_000, 2, packed=True),
+        frame(b"short", 1) + frame(b"\x03\xe8", 8) + bytes(10_000),
+    ):
+        ours = await play(data)
+        with monkeypatch.context() as patch:
+            stock(patch)
+            assert ours == await play(data) and ours[0]["text"] == "short"
 
 
 async def test_an_app_bounds_what_any_hypercorn_inflates(
