@@ -179,7 +179,7 @@ class Lingering(asyncio.Protocol):
         self._begun = False
         self._left = MOST_AFTER_CLOSE
         self._moved = self._end = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle
 
     @classmethod
     def close_of(cls, cycle: t.Any) -> None:
@@ -218,8 +218,7 @@ class Lingering(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         self._connection.connection_lost(exc)
 
     def _look(self) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import io
 import typing as t
+from types import MethodType
+from types import SimpleNamespace
 
 import pytest
 from h2.stream import StreamClosedBy
@@ -366,3 +368,41 @@ def test_whose_send_it_is() -> None:
     assert servers.stream_of(wrapped) is file
     assert servers.stream_of(make) is make  # type: ignore[arg-type]
     assert servers.package_of(HypercornPeer(None, "/")) == "hypercorn"
+
+
+class Transport:
+    """A TLS connection, which cannot be closed for writing alone."""
+
+    closed = False
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def set_protocol(self, protocol: asyncio.Protocol) -> None:
+        self.protocol = protocol
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_tls_connection_of_uvicorn_is_closed_when_the_client_has_sent_all() -> None:
+    lost: list[t.Any] = []
+    resumed: list[bool] = []
+    transport = Transport()
+    connection = SimpleNamespace(transport=transport, connection_lost=lost.append)
+    cycle = SimpleNamespace(
+        transport=transport,
+        on_response=MethodType(lambda self: None, connection),
+        flow=SimpleNamespace(resume_reading=lambda: resumed.append(True)),
+        disconnected=False,
+        more_body=True,
+    )
+    unread.Lingering.close_of(cycle)
+    cycle.transport.close()
+    assert resumed and not transport.closed and cycle.transport.is_closing()
+    transport.protocol.data_received(b"rest")
+    transport.protocol.connection_lost(None)
+    assert lost == [None]

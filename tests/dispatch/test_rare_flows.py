@@ -280,3 +280,28 @@ async def test_a_block_that_cannot_begin_leaves_no_context(colour: t.Any, by: st
                 pass
     assert not has_app_context()
     assert ended == [raised.value]
+
+
+async def test_a_block_whose_push_fails_has_nothing_to_end(
+    colour: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = colour("app").test_request_context("/")
+    ended: list[t.Any] = []
+
+    def push(self: t.Any) -> None:
+        raise LookupError
+
+    async def push_async(self: t.Any) -> None:
+        raise LookupError
+
+    is_plain = colour is quartish.Flask
+    monkeypatch.setattr(type(context), "push", push if is_plain else push_async)
+    monkeypatch.setattr(type(context), "pop", lambda self, exc: ended.append(exc))
+    with pytest.raises(LookupError):
+        if is_plain:
+            with context:
+                pass
+        else:
+            async with context:
+                pass
+    assert not ended and not has_app_context()
