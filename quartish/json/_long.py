@@ -54,21 +54,26 @@ def begins_as_json(head: bytes) -> bool:
 def has_more_parts(data: str | bytes, most: int) -> bool:
     """Say whether JSON has more than `most` lists and objects. To make many, to traverse them
     (garbage collection) and to free them takes long, and no other thread runs meanwhile."""
+    return has_more(data, most, "[{")
+
+
+def has_more(data: str | bytes, most: int, marks: str) -> bool:
+    """Say whether JSON has more than `most` of these characters outside of its strings."""
     if isinstance(data, str):
         text = data
     else:
         encoding = json.detect_encoding(data)
         # Counted in the bytes: to decode what is long takes longer than all the rest.
-        if encoding == "utf-8" and data.count(b"[") + data.count(b"{") <= most:
+        if encoding == "utf-8" and sum(data.count(mark.encode()) for mark in marks) <= most:
             return False
         text = data.decode(encoding, "replace")
-    if text.count("[") + text.count("{") <= most:
+    if sum(map(text.count, marks)) <= most:
         return False
     found = at = 0  # perhaps most of these are in strings
     while found <= most:
         end = text.find('"', at)
         stop = len(text) if end < 0 else end
-        found += text.count("[", at, stop) + text.count("{", at, stop)
+        found += sum(text.count(mark, at, stop) for mark in marks)
         if end < 0:
             break
         at = end + 1

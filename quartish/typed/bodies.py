@@ -21,6 +21,7 @@ from .annotations import without_none
 from .codecs import apart
 from .codecs import from_long_msgpack
 from .codecs import Refused
+from .codecs import too_many
 from .codecs import Undecodable
 from .faults import Fault
 from .faults import missing
@@ -98,6 +99,10 @@ class BodyPlan:
                 return self._nothing(whole, faults)
             if len(data) <= LONG:
                 return whole.codec.from_json(data, "body")
+            if whole.codec.part_weight > 1 or whole.codec.slow_values:
+                said = await apart(too_many, whole.codec, data, request.max_json_parts)
+                if said is not None:
+                    raise RequestEntityTooLarge(f"The JSON has {said} (MAX_JSON_PARTS).")
             try:
                 value = await _of(request.get_json(force=True))
             except BadRequest as error:

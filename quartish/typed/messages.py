@@ -13,7 +13,6 @@ from .._concurrency.coroutines import settled
 from .._concurrency.coroutines import waited_for_in_threads
 from .._current import find_context
 from .._http.inbox import give_way
-from ..json._long import has_more_parts
 from ..json._long import LONG
 from ..sansio.app import Core
 from ..wrappers.websocket import WebSocketDisconnect
@@ -22,6 +21,7 @@ from .annotations import split
 from .codecs import Codec
 from .codecs import from_long_msgpack
 from .codecs import Refused
+from .codecs import too_many
 from .codecs import Undecodable
 from .faults import words_of
 from .faults import WrongMessage
@@ -131,8 +131,8 @@ class Messages(Given, t.Generic[In, Out]):
                 return from_long_msgpack(self._codec, data, most, "message")
             except packed.TooManyParts as error:
                 raise Undecodable(f"It has {error} (MAX_JSON_PARTS).") from error
-        if most is not None and has_more_parts(data, most):
-            raise Undecodable(f"It has more than {most} lists and objects (MAX_JSON_PARTS).")
+        if (said := too_many(self._codec, data, most)) is not None:
+            raise Undecodable(f"It has {said} (MAX_JSON_PARTS).")
         return self._codec.from_json(data.encode(errors="surrogatepass"), "message")
 
     async def write(self, message: Out) -> None:

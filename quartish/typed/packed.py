@@ -42,12 +42,12 @@ class TooManyParts(Exception):
     """There are more lists and maps than may be."""
 
 
-def check_parts(data: bytes, most: int | None) -> None:
+def check_parts(data: bytes, most: int | None, most_values: int | None = None) -> None:
     """Look through MessagePack before it is decoded. Raises TooManyParts where it has more than
-    `most` lists and maps, RecursionError for what is nested too deeply, ValueError for what ends
-    before its end."""
+    `most` lists and maps or `most_values` values, RecursionError for what is nested too deeply,
+    ValueError for what ends before its end."""
     around: list[int] = []  # of the lists and maps that are open: how many values are to come
-    at, parts, left = 0, 0, 1
+    at, parts, values, left = 0, 0, 0, 1
     while left or around:
         if not left:
             left = around.pop()
@@ -60,8 +60,11 @@ def check_parts(data: bytes, most: int | None) -> None:
         left -= 1
         if inside is not None:
             parts += 1
+            values += inside
             if most is not None and parts > most:
                 raise TooManyParts(f"more than {most} lists and maps")
+            if most_values is not None and values > most_values:
+                raise TooManyParts(f"more than {most_values} values")
             if inside:
                 around.append(left)
                 left = inside

@@ -136,6 +136,33 @@ def test_long_messagepack_is_read_in_steps(way: Way) -> None:
 
 
 @each_way
+@pytest.mark.parametrize(
+    ("kind", "item", "few", "many"),
+    [
+        (list[StructOrder], {"name": "x" * 80}, 19_000, 21_000),
+        (list[ModelOrder], {"name": "x" * 80}, 1_900, 2_100),
+        (list[decimal.Decimal], "1.2345678", 19_000, 21_000),
+        (list[str], "1.2345678", 100_000, None),
+        (list[t.Annotated[str, pydantic.Field(max_length=9)]], "1,2,3,4,5", 19_000, 21_000),
+    ],
+    ids=["structs", "models", "decimals", "texts", "texts by pydantic"],
+)
+def test_what_takes_long_to_make_may_be_fewer(
+    way: Way, kind: t.Any, item: t.Any, few: int, many: int | None
+) -> None:
+    app = way.app(MAX_JSON_PARTS=20_000)
+    way.add(app, "/", taking(kind), "POST")
+    for pack, media_type in (
+        (msgspec.json.encode, "application/json"),
+        (msgspec.msgpack.encode, MSGPACK),
+    ):
+        assert way.post(app, "/", pack([item] * few), media_type).status == 200
+        if many is not None:
+            reply = way.post(app, "/", pack([item] * many), media_type)
+            assert reply.status == 413 and "MAX_JSON_PARTS" in reply.body.decode()
+
+
+@each_way
 @pytest.mark.parametrize("size", [10, 20_000])
 def test_names_of_long_json_are_keys_of_any_kind(way: Way, size: int) -> None:
     app = way.app()
