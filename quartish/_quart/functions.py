@@ -74,8 +74,9 @@ async def send_file(
         cache_timeout: Seconds that it may be cached, or what returns them for a path; by default
             `app.get_send_file_max_age`.
         conditional: Whether `If-None-Match` and the like are honoured (304), and `Range` (206).
-        last_modified: When it was changed; by default as the file system says. **flask_names: The
-        same by Flask's names: `path_or_file`, `download_name`, `etag`, `max_age`.
+        last_modified: When it was changed; by default as the file system says.
+        **flask_names: The same by Flask's names: `path_or_file`, `download_name`, `etag`,
+            `max_age`.
 
     Raises:
         RequestedRangeNotSatisfiable (416): The range is beyond the file.
