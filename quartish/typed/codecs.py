@@ -87,6 +87,7 @@ class StructCodec:
     """By msgspec."""
 
     part_weight = 1
+    slow_values: bool
 
     def __init__(self, annotation: t.Any) -> None:
         self.annotation = annotation
