@@ -228,6 +228,11 @@ async def test_requests_that_the_server_cancels_have_ended_before_it_goes_on(
     log: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
 
+    async def clean_up() -> None:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        log.append("closed")
+
     def pieces() -> t.Iterator[bytes]:
         try:
             yield b"begun"
@@ -244,9 +249,7 @@ async def test_requests_that_the_server_cancels_have_ended_before_it_goes_on(
             begun.set()
             await asyncio.sleep(60)
         finally:
-            for _ in range(50):
-                await asyncio.sleep(0)
-            log.append("closed")
+            await clean_up()
 
     @app.get("/sync")
     def sync() -> str:
@@ -263,9 +266,7 @@ async def test_requests_that_the_server_cancels_have_ended_before_it_goes_on(
                 begun.set()
                 await asyncio.sleep(60)
             finally:
-                for _ in range(50):
-                    await asyncio.sleep(0)
-                log.append("closed")
+                await clean_up()
 
         return generate()
 

@@ -143,11 +143,8 @@ def test_other_streams_of_http_2_go_on(
             assert b"".join(t.cast("list[bytes]", data)) == b"next"
 
 
-@pytest.mark.parametrize("size", [*SIZES, 10_000_000])
-def test_httpx_over_http_2(colour: App, serve: Serve, server: str, size: int) -> None:
-    """It waits for ever where it is told to stop before it has sent all."""
-    if server == "uvicorn":
-        pytest.skip("has no HTTP/2")
+def reading(colour: App) -> t.Any:
+    """Return the app with a view that reads its body, of 100 kB at most."""
     app = make(colour)
     app.config["MAX_CONTENT_LENGTH"] = 100_000
 
@@ -156,6 +153,15 @@ def test_httpx_over_http_2(colour: App, serve: Serve, server: str, size: int) ->
         data = request.get_data()
         return str(len(data if app.plain else await data))  # type: ignore[misc]
 
+    return app
+
+
+@pytest.mark.parametrize("size", [*SIZES, 10_000_000])
+def test_httpx_over_http_2(colour: App, serve: Serve, server: str, size: int) -> None:
+    """It waits for ever where it is told to stop before it has sent all."""
+    if server == "uvicorn":
+        pytest.skip("has no HTTP/2")
+    app = reading(colour)
     with httpx.Client(http1=False, http2=True, timeout=20, base_url=serve(app).http) as client:
         for path, status in (("/def", 200), ("/missing", 404), ("/read", 413)):
             if size > 100_000 or path != "/read":
@@ -187,13 +193,7 @@ def test_a_body_is_never_taken_for_a_request(colour: App, serve: Serve, path: st
 
 @pytest.mark.parametrize("size", [500_000, 5_000_000])
 def test_who_sends_all_before_it_reads_has_its_answer(colour: App, serve: Serve, size: int) -> None:
-    app = make(colour)
-    app.config["MAX_CONTENT_LENGTH"] = 100_000
-
-    @app.post("/read")
-    async def read() -> str:
-        data = request.get_data()
-        return str(len(data if app.plain else await data))  # type: ignore[misc]
+    app = reading(colour)
 
     @app.post("/moved")
     def moved() -> t.Any:
@@ -225,13 +225,7 @@ def uvicorns(request: pytest.FixtureRequest) -> t.Iterator[Start]:
 
 
 def closing_app(colour: App) -> t.Any:
-    app = make(colour)
-    app.config["MAX_CONTENT_LENGTH"] = 100_000
-
-    @app.post("/read")
-    async def read() -> str:
-        data = request.get_data()
-        return str(len(data if app.plain else await data))  # type: ignore[misc]
+    app = reading(colour)
 
     @app.post("/large", stream_body=True)
     async def large() -> t.Any:
