@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ import time
 import typing as t
 from collections.abc import Awaitable
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -149,6 +151,8 @@ class Reloader:
         self._show = show
         self._child: Child | None = None
         self._changed = asyncio.Event()
+        #: Files that have changed since the child began.
+        self._paths: set[str] = set()
 
     async def run(self) -> int:
         """Run until the program ends by itself or a signal comes; return its exit status."""
@@ -191,8 +195,9 @@ class Reloader:
             watcher.end()
 
     async def _start(self, is_first: bool) -> Child:
+        _forget_bytecode(self._paths)
+        self._paths.clear()
         self._child = child = await Child.start(**self._given, first=is_first)
-
         child.heard = self._hear
         return child
 
@@ -206,6 +211,7 @@ class Reloader:
     def _see(self, paths: list[str]) -> None:
         """Take notice of changed files."""
         watched, child = self._watched, self._child
+        self._paths.update(paths)
         only_pages = all(map(watched.is_page, paths)) and child is not None and child.is_up
         also = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         what = "pages show it" if only_pages else "reloading"
@@ -244,6 +250,15 @@ def _damage() -> SyntaxError | None:
         except (OSError, ValueError):
             pass
     return None
+
+
+def _forget_bytecode(paths: Iterable[str]) -> None:
+    """Delete what Python keeps of these modules: to it a file that is as long as before, and was
+    changed in the same second, is the same file."""
+    for path in paths:
+        if path.endswith(".py"):
+            with contextlib.suppress(OSError, NotImplementedError):  # none is kept, or never
+                os.unlink(importlib.util.cache_from_source(path))
 
 
 def _restore_echo() -> None:

@@ -168,6 +168,24 @@ def test_a_day_at_work(shelf: Shelf) -> None:
     assert not runs(child)
 
 
+def test_a_change_within_a_second_is_seen(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's bytecode says of its source only the second of its time, and its size."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    shelf.start()
+    shelf.await_text("as it is")
+    before = shelf.file.stat()
+    second = before.st_mtime_ns // 10**9 * 10**9
+    assert [*(shelf.folder / "__pycache__").glob("shelf.*")]
+    for number in (1, 2):
+        new = shelf.folder / "new~"
+        new.write_text(APP.replace("as it is", f"as it {number}s"))
+        moved = second + (before.st_mtime_ns + number * 1000) % 10**9
+        os.utime(new, ns=(moved, moved))
+        assert new.stat().st_size == before.st_size
+        new.replace(shelf.file)
+        shelf.await_text(f"as it {number}s")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("keeps", [True, False])
 def test_nobody_is_refused_while_it_reloads(shelf: Shelf, keeps: bool) -> None:
