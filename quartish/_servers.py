@@ -33,6 +33,9 @@ Trigger = Callable[[], Awaitable[object]]
 
 #: Seconds after the grace in which a server has to end by itself.
 AND_A_BIT = 1.0
+#: Seconds in which granian's threads leave Python after it has ended. One that is late, while the
+#: interpreter ends, aborts the process: none of them can be waited for.
+FAREWELL = 0.1
 #: Granian asks for as many waiting connections at least.
 LEAST_BACKLOG = 128
 SERVICE_RESTART = 1012
@@ -130,6 +133,13 @@ class Calls:
         for task, (its, _) in self._running.items():
             if kind in (None, its):
                 task.cancel(SERVER_STOPS)
+
+    async def end_websockets(self, seconds: float) -> None:
+        """Cancel the websockets, and wait so long at most until they are closed."""
+        self.cancel("websocket")
+        tasks = [task for task, (its, _) in self._running.items() if its == "websocket"]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
 
     def say_farewell(self) -> None:
         """Let the responses that are still to be sent say `Connection: close`: Hypercorn, and
@@ -302,9 +312,10 @@ async def serve_by_granian(calls: Calls, config: t.Any, triggered: Trigger) -> N
     stopping = asyncio.ensure_future(triggered())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    calls.cancel("websocket")
+    until = monotonic() + config.graceful_timeout
+    await calls.end_websockets(min(config.graceful_timeout, AND_A_BIT) + FAREWELL)
     server.stop()
-    await asyncio.wait([serving], timeout=config.graceful_timeout)
+    await asyncio.wait([serving], timeout=max(0.0, until - monotonic()))
     calls.cancel()
     try:
         async with asyncio.timeout(AND_A_BIT):
@@ -313,6 +324,7 @@ async def serve_by_granian(calls: Calls, config: t.Any, triggered: Trigger) -> N
         raise StartUpError(str(error)) from error
     except TimeoutError:
         pass
+    await asyncio.sleep(FAREWELL)
 
 
 #: By the names of their packages.

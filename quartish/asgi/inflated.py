@@ -39,6 +39,7 @@ def bound_what_is_inflated(most: int) -> None:
     from hypercorn.protocol import ws_stream
     from wsproto.extensions import PerMessageDeflate
     from wsproto.frame_protocol import CloseReason
+    from wsproto.frame_protocol import RsvBits
 
     class Bounded(PerMessageDeflate):
         #: Bytes of the message until now; and whether a ping or its like comes between.
@@ -47,6 +48,8 @@ def bound_what_is_inflated(most: int) -> None:
 
         def frame_inbound_header(self, proto: t.Any, opcode: t.Any, *said: t.Any) -> t.Any:
             self.between = opcode.iscontrol()
+            if self.between:  # to it the next frame would go on with this one
+                return RsvBits(False, False, False)
             return super().frame_inbound_header(proto, opcode, *said)
 
         def frame_inbound_payload_data(self, proto: t.Any, data: bytes) -> bytes | CloseReason:

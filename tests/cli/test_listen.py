@@ -197,7 +197,7 @@ def test_below_a_path(tmp_path: Path, server: str) -> None:
     try:
         program.wait_for("Running on ")
         assert get(url).text.endswith(" /shop")
-        assert program.end(signal.SIGINT) == 0
+        assert program.end(signal.SIGINT) == 0, program.output
     finally:
         if program.process.poll() is None:
             program.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import typing as t
 import zlib
 
@@ -13,7 +14,10 @@ from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.protocol import ws_stream
 from hypercorn.protocol.events import Data
 from hypercorn.protocol.events import StreamClosed
+from wsproto.events import BytesMessage
+from wsproto.events import CloseConnection
 from wsproto.extensions import PerMessageDeflate
+from wsproto.frame_protocol import CloseReason
 
 import quartish
 from quartish.asgi.inflated import bound_what_is_inflated
@@ -186,6 +190,47 @@ def test_messages_that_are_inflated_say_the_same(monkeypatch: pytest.MonkeyPatch
         assert [e.payload for e in events if hasattr(e, "payload")] == [b"!"]
         connection.receive_data(frame(text, 2))
         assert b"".join(event.data for event in connection.events()) == text
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_messages_among_pings_and_pongs(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deflated or not, whole or in fragments, with control frames before, between and after."""
+    chance = random.Random(seed)
+    connection = bound(1000, monkeypatch)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    said, controls, frames = [], 0, []
+    for number in range(12):
+        said.append(b"%d" % number * chance.choice([0, 1, 40]))
+        packs = chance.random() < 0.6
+        data = deflated(packer, said[-1]) if packs else said[-1]
+        cuts = [0, *sorted(chance.choices(range(len(data) + 1), k=chance.choice([0, 0, 1, 2])))]
+        for at, begin in enumerate(cuts):
+            for payload in chance.choices([b"", b"!"], k=chance.choice([0, 0, 1, 2])):
+                frames.append(frame(payload, chance.choice([9, 10])))
+                controls += 1
+            end = (*cuts, len(data))[at + 1]
+            last = at == len(cuts) - 1
+            frames.append(frame(data[begin:end], 0 if at else 2, fin=last, packed=packs and not at))
+    connection.receive_data(b"".join(frames))
+    found, whole = [b""], []
+    for event in connection.events():
+        if isinstance(event, BytesMessage):
+            found[-1] += event.data
+            if event.message_finished:
+                whole.append(found[-1])
+                found.append(b"")
+        else:
+            controls -= 1
+    assert whole == said and found[-1] == b"" and controls == 0
+
+
+def test_a_ping_that_says_to_be_deflated_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without the bound: RFC 7692, section 6."""
+    for opcode in (8, 9, 10):
+        connection = bound(1000, monkeypatch)
+        connection.receive_data(frame(b"", opcode, packed=True))
+        [event] = connection.events()
+        assert isinstance(event, CloseConnection) and event.code == CloseReason.PROTOCOL_ERROR
 
 
 def hypercorns(*sends: t.Any) -> t.Any:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import typing as t
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -27,23 +28,27 @@ import asyncio, sys, time
 from quartish import COLOUR, websocket
 
 app = COLOUR("app")
+begun = []
 
 @app.get("/")
 async def index():
-    return "up"
+    return str(len(begun))
 
 @app.get("/slow")
 async def slow():
+    begun.append("slow")
     await asyncio.sleep(1)
     return "done"
 
 @app.get("/sync")
 def sync():
+    begun.append("sync")
     time.sleep(1)
     return "done"
 
 @app.get("/never")
 async def never():
+    begun.append("never")
     try:
         await asyncio.sleep(60)
     finally:
@@ -51,6 +56,7 @@ async def never():
 
 @app.get("/stream")
 async def stream():
+    begun.append("stream")
     async def pieces():
         try:
             while True:
@@ -63,6 +69,7 @@ async def stream():
 
 @app.get("/pieces")
 def pieces():
+    begun.append("pieces")
     try:
         while True:
             yield b"tick"
@@ -72,10 +79,12 @@ def pieces():
 
 @app.websocket("/ws")
 async def ws():
+    begun.append("ws")
     await websocket.accept()
     try:
         await asyncio.sleep(60)
     finally:
+        await asyncio.sleep(0.2)
         print("cancelled ws", flush=True)
 
 @app.after_serving
@@ -109,58 +118,67 @@ COMMANDS = {
 async def test_what_is_served_ends(colour: type[t.Any], name: str, tmp_path: Path) -> None:
     if "granian" in name and importlib.util.find_spec("granian") is None:
         pytest.skip("granian is not installed")
+    async with running(tmp_path, APP, colour.__name__, COMMANDS[name]) as (program, client):
+        await stop(name, program, client)
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, app: str, colour: str, command: list[str]
+) -> t.AsyncIterator[tuple[subprocess.Popen[str], httpx.AsyncClient]]:
+    """Run a command on an app, and give it once it serves, with a client of it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    app = APP.replace("PORT", port).replace("COLOUR", colour.__name__)
-    (tmp_path / "stop.py").write_text(app)
-    command = [sys.executable, *(part.replace("PORT", port) for part in COMMANDS[name])]
+    (folder / "stop.py").write_text(app.replace("PORT", port).replace("COLOUR", colour))
     program = subprocess.Popen(
-        command,
-        cwd=tmp_path,
+        [sys.executable, *(part.replace("PORT", port) for part in command)],
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={"PYTHONPATH": f"{ROOT}:{tmp_path}", "PATH": ""},
+        env={"PYTHONPATH": f"{ROOT}:{folder}", "PATH": ""},
     )
     try:
-        await stop(name, program, f"127.0.0.1:{port}")
+        async with httpx.AsyncClient(timeout=20, base_url=f"http://127.0.0.1:{port}") as client:
+            async with asyncio.timeout(30):
+                while True:
+                    try:
+                        await client.get("/")
+                        break
+                    except httpx.HTTPError:
+                        await asyncio.sleep(0.1)
+            yield program, client
     finally:
         program.kill()
         t.cast(t.Any, program.stdout).close()
 
 
-async def stop(name: str, program: subprocess.Popen[str], place: str) -> None:
-    async with httpx.AsyncClient(timeout=20, base_url=f"http://{place}") as client:
-        for _ in range(300):
+async def stop(name: str, program: subprocess.Popen[str], client: httpx.AsyncClient) -> None:
+    async def get(path: str) -> t.Any:
+        try:
+            response = await client.get(path)
+        except httpx.RemoteProtocolError:
+            return "cut off"
+        return response.status_code, response.text
+
+    async def talk() -> int | None:
+        async with connect(f"ws://{client.base_url.netloc.decode()}/ws") as socket:
             try:
-                await client.get("/")
-                break
-            except httpx.HTTPError:
-                await asyncio.sleep(0.1)
+                await socket.recv()
+            except ConnectionClosed as closed:
+                return closed.rcvd.code if closed.rcvd else None
+        return None
 
-        async def get(path: str) -> t.Any:
-            try:
-                response = await client.get(path)
-            except httpx.RemoteProtocolError:
-                return "cut off"
-            return response.status_code, response.text
-
-        async def talk() -> int | None:
-            async with connect(f"ws://{place}/ws") as socket:
-                try:
-                    await socket.recv()
-                except ConnectionClosed as closed:
-                    return closed.rcvd.code if closed.rcvd else None
-            return None
-
-        asked = [get(path) for path in ("/slow", "/sync", "/never", "/stream", "/pieces")]
-        tasks = [asyncio.create_task(each) for each in (*asked, talk())]
-        await asyncio.sleep(0.6)
-        began = time.monotonic()
-        program.send_signal(signal.SIGTERM)
-        status = await asyncio.to_thread(program.wait, 30)
-        seconds = time.monotonic() - began
-        slow, sync, never, stream, pieces, code = await asyncio.gather(*tasks)
+    asked = [get(path) for path in ("/slow", "/sync", "/never", "/stream", "/pieces")]
+    tasks = [asyncio.create_task(each) for each in (*asked, talk())]
+    async with asyncio.timeout(20):
+        while (await client.get("/")).text != "6":
+            await asyncio.sleep(0.05)
+    began = time.monotonic()
+    program.send_signal(signal.SIGTERM)
+    status = await asyncio.to_thread(program.wait, 30)
+    seconds = time.monotonic() - began
+    slow, sync, never, stream, pieces, code = await asyncio.gather(*tasks)
     output = t.cast(t.Any, program.stdout).read()
     assert slow == sync == (200, "done"), output
     assert (never == "cut off" or never[0] == 500) and stream == "cut off", output  # type: ignore[index]
@@ -177,3 +195,23 @@ async def stop(name: str, program: subprocess.Popen[str], place: str) -> None:
     line = "The response of view 'stream' [GET /stream] was cut off: the server cancelled it"
     assert output.count(line) == 1, output
     assert output.index("closed pieces") < output.index("after serving"), output
+
+
+async def test_granian_has_left_python_before_that_ends(tmp_path: Path) -> None:
+    """A thread of granian's that came back while the interpreter ended aborted the process."""
+    pytest.importorskip("granian")
+    late = """
+import asyncio, threading, time
+usual = asyncio.BaseEventLoop.call_soon_threadsafe
+
+def late(self, callback, *args, **more):
+    usual(self, callback, *args, **more)
+    if callback.__name__ == "_inner":  # granian's word that it has ended
+        time.sleep(0.05)
+
+asyncio.BaseEventLoop.call_soon_threadsafe = late
+"""
+    async with running(tmp_path, late + APP, "Flask", ["stop.py", "granian"]) as (program, _):
+        program.send_signal(signal.SIGTERM)
+        output, _ = await asyncio.to_thread(program.communicate, timeout=30)
+    assert program.returncode == 0 and "panicked" not in output, output
