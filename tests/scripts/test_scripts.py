@@ -149,7 +149,7 @@ def test_load_of_streams_that_are_reset() -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("the load reads /proc")
     done = subprocess.run(
-        [sys.executable, "scripts/load.py", "--server", "hypercorn", "--reset", "180", "reset"],
+        [sys.executable, "scripts/load.py", "--server", "hypercorn", "--reset", "60", "reset"],
         cwd=ROOT,
         capture_output=True,
         text=True,
