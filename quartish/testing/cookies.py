@@ -1,4 +1,4 @@
-"""The cookies of a test client: a jar that decides where each is sent, as in Werkzeug's client."""
+"""The cookies of a test client: a jar that decides where each is sent."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class StoredCookie(Cookie):
 
 
 class CookieJar:
-    """The cookies of a client, in the order in which they came. As in Werkzeug's client,
-    domain and path decide where they are sent."""
+    """The cookies of a client, in the order in which they came. Domain and path decide where they
+    are sent, as in Werkzeug's client, if the client asks for that."""
 
     def __init__(self) -> None:
         self._cookies: dict[tuple[str, str, str], StoredCookie] = {}
@@ -57,6 +57,8 @@ class CookieJar:
         for header in headers.getlist("Set-Cookie"):
             self.store(host, path, header)
 
-    def header(self, host: str, path: str) -> str:
-        """Return the `Cookie` header for a request, "" for none."""
-        return "; ".join(filter(None, (cookie.header_for(host, path) for cookie in self)))
+    def header(self, *where: str) -> str:
+        """Return the `Cookie` header for a request to a host and path, "" for none. Without these
+        it has all cookies, as the client of *Quart* sends them."""
+        headers = (cookie.header_for(*(where or (cookie.domain, cookie.path))) for cookie in self)
+        return "; ".join(filter(None, headers))

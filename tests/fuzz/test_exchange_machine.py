@@ -410,7 +410,7 @@ class Machine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.05, 0.2, 0.6, 1.2, 4, 6]))
     def pass_time(self, seconds: float) -> None:
         if seconds > 1:  # threads, for which time does not pass, have done their work by then
-            self.runner.run(asyncio.sleep(0.01))
+            self.runner.run(asyncio.sleep(0.05))
         self.loop.skew += seconds
         self.timed_out = self.timed_out or seconds > 5
         self.runner.run(self.turns())
@@ -467,7 +467,8 @@ class Machine(RuleBasedStateMachine):
         self.takes.set()
         if undisturbed and self.kind == "http" and self.body_open:
             self.to_app.put_nowait({"type": "http.request", "body": b"", "more_body": False})
-        self.runner.run(self.pass_until_done(20 if undisturbed else 0))
+        # A thread that is late on a slow machine has not been idle for so long.
+        self.runner.run(self.pass_until_done(20 if undisturbed else 0, 0.02))
         if not self.task.done():
             self.to_app.put_nowait(self.disconnect())
         self.runner.run(self.pass_until_done(200))
@@ -500,13 +501,13 @@ class Machine(RuleBasedStateMachine):
             raise AssertionError("a context is left")
         assert not self.noise, self.noise
 
-    async def pass_until_done(self, steps: int) -> None:
+    async def pass_until_done(self, steps: int, really: float = 0.003) -> None:
         until = time.monotonic() + PATIENCE
         for _ in range(steps):
             if self.task.done() or time.monotonic() > until:
                 return
             self.loop.skew += 0.25
-            await asyncio.sleep(0.003)
+            await asyncio.sleep(really)
 
     async def tasks_left(self) -> list[t.Any]:
         await self.turns()
