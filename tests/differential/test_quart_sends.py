@@ -177,7 +177,13 @@ def test_streams_are_sent_as_in_quart() -> None:
     assert_same(stream, 80, without_signals)
 
 
-WHERES = [{}, {}, {"path": "/a/b"}, {"headers": {"X": "1"}}, {"method": "POST"}]
+WHERES: list[dict[str, t.Any]] = [
+    {},
+    {},
+    {"path": "/a/b"},
+    {"headers": {"X": "1"}},
+    {"method": "POST"},
+]
 
 
 def transact(side: Side, r: random.Random) -> None:
@@ -198,7 +204,7 @@ def transact(side: Side, r: random.Random) -> None:
     client = side.client(app, **r.choice([{}, {}, {"use_cookies": False}]))
 
     async def change() -> None:
-        where: dict[str, t.Any] = r.choice(WHERES)
+        where = r.choice(WHERES)
         what = r.choice(["set", "delete", "read", "permanent", "raise", "nested"])
         side.tell(what, sorted(where))
         async with client.real.session_transaction(**where) as session:
