@@ -76,7 +76,8 @@ def visit(side: Side, r: random.Random) -> None:
 
     client = side.client(app)
     for _ in range(8):
-        path, options = r.choice(PATHS), r.choice([{}, {"subdomain": "a"}])
+        path = r.choice(PATHS)
+        options: dict[str, t.Any] = r.choice([{}, {"subdomain": "a"}])
         if not options or r.random() < 0.1:
             options = {"headers": {"Host": r.choice(HOSTS)}}
         if r.random() < 0.2:
