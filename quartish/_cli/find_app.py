@@ -254,6 +254,9 @@ class ScriptInfo(AppLoader):
     ("module:name", a file, a factory call) is loaded, else `wsgi.py` or `app.py` here.
     """
 
+    #: Where an app that is not named is looked for.
+    quartish_files: t.ClassVar[tuple[str, ...]] = ("wsgi.py", "app.py")
+
     def __init__(
         self,
         app_import_path: str | None = None,
@@ -293,7 +296,7 @@ class ScriptInfo(AppLoader):
             path, *name = re.split(r":(?![\\/])", self.app_import_path, maxsplit=1)
             name_in_it = name[0] if name else None
             return locate_app(prepare_import(path), name_in_it, load=self.import_module)
-        for path in ("wsgi.py", "app.py"):
+        for path in self.quartish_files:
             app = locate_app(prepare_import(path), None, False, self.import_module)
             if app is not None:
                 return app

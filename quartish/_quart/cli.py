@@ -49,6 +49,8 @@ class ScriptInfo(_locate.ScriptInfo):
     """What a command line knows of its app. Modules are imported by `import_module` of this module,
     which may be patched."""
 
+    quartish_files = ("app.py", "wsgi.py")  # Quart looks for the first one alone
+
     def import_module(self, name: str) -> ModuleType:
         return import_module(name)
 
@@ -135,7 +137,7 @@ cli = QuartGroup(
 A general utility script for Quart applications.
 
 An application to load must be given with the '--app' option, the 'QUART_APP' environment
-variable, or with a 'wsgi.py' or 'app.py' file in the current directory.
+variable, or with an 'app.py' or 'wsgi.py' file in the current directory.
 """,
 )
 

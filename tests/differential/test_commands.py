@@ -1,5 +1,5 @@
 """The command line on apps that are named in all ways, and `routes` of apps of all shapes: what
-comes of it, as in Flask. The texts of errors are ours."""
+comes of it, as in Flask and Quart. The texts of errors are ours."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.differential import _awaiting
 from tests.differential._beside import assert_same
 from tests.differential._beside import Side
 
@@ -76,11 +77,12 @@ FOLDER = Path()
 def folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     global FOLDER
     FOLDER = tmp_path_factory.mktemp("commands")
-    for framework in ("flask", "quartish"):
+    for framework in ("flask", "quartish", "quart", "quartish.quart"):
+        imported = "Quart as Flask" if framework.endswith("quart") else "Flask"
         for name, text in FILES.items():
             file = FOLDER / framework / name
             file.parent.mkdir(parents=True, exist_ok=True)
-            begin = f"from {framework} import Flask\n" if name.endswith(".py") else ""
+            begin = f"from {framework} import {imported}\n" if name.endswith(".py") else ""
             file.write_text(begin + text)
 
 
@@ -98,7 +100,9 @@ def run_commands(side: Side, r: random.Random) -> None:
             arguments = [*([] if app is None else ["--app", app]), *r.choice(OPTIONS), *command]
             kept = {k: v for k, v in environ.items() if not k.startswith(("FLASK", "QUART"))}
             os.environ.clear()
-            os.environ.update({**kept, **r.choice(ENVIRONS)})
+            prefix = "QUART" if side.module.__name__.endswith("quart") else "FLASK"
+            said = {k.replace("FLASK", prefix): v for k, v in r.choice(ENVIRONS).items()}
+            os.environ.update({**kept, **said})
             result = CliRunner().invoke(cli, arguments, prog_name="flask")
             side.tell(arguments, result.exit_code, type(result.exception).__name__)
             if not result.exit_code and command[:1] in (["hi"], ["routes"]):
@@ -118,6 +122,11 @@ def without_signals(told: list[t.Any]) -> list[t.Any]:
 @pytest.mark.filterwarnings("ignore")
 def test_commands_end_as_in_flask() -> None:
     assert_same(run_commands, 40, doors=(), departs=without_signals)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_commands_end_as_in_quart() -> None:
+    _awaiting.assert_same(run_commands, 40, without_signals)
 
 
 SORTS = ["endpoint", "methods", "domain", "rule", "match", "bad"]
