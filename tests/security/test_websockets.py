@@ -194,7 +194,8 @@ def test_messages_that_are_inflated_say_the_same(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("seed", range(40))
 def test_messages_among_pings_and_pongs(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deflated or not, whole or in fragments, with control frames before, between and after."""
+    """Deflated or not, whole or in fragments, with control frames before, between and after:
+    wsproto#205, libwebsockets#1470."""
     chance = random.Random(seed)
     connection = bound(1000, monkeypatch)
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
