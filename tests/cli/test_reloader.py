@@ -169,7 +169,7 @@ def test_a_day_at_work(shelf: Shelf) -> None:
 
 
 def test_a_change_within_a_second_is_seen(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python's bytecode says of its source only the second of its time, and its size: CPython#75953."""
+    """Of its source Python's bytecode knows the second of its time, and its size: CPython#75953."""
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     shelf.start()
     shelf.await_text("as it is")
