@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import io
-import os
 import random
 import typing as t
 from pathlib import Path
@@ -15,28 +14,18 @@ import pytest
 
 from tests.differential._awaiting import assert_same
 from tests.differential._beside import Side
+from tests.differential._files import AT
+from tests.differential._files import BEFORE
+from tests.differential._files import begun
+from tests.differential._files import make_folder
 
-MTIME = 1_700_000_000.5
-AT, BEFORE = "Tue, 14 Nov 2023 22:13:20 GMT", "Tue, 14 Nov 2000 22:13:20 GMT"
 FOLDER = Path()
-CONTENT = {"a.txt": b"0123456789" * 5, "é.html": b"<p>x", "empty": b"", "x.tar.gz": b"gz"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     global FOLDER
-    FOLDER = tmp_path_factory.mktemp("sends") / "d"
-    (FOLDER / "sub").mkdir(parents=True)
-    for name, content in CONTENT.items():
-        (FOLDER / name).write_bytes(content)
-    for path in FOLDER.iterdir():
-        os.utime(path, (MTIME, MTIME))
-
-
-def begun() -> t.Any:
-    file = io.BytesIO(b"memory" * 10)
-    file.seek(5)
-    return file
+    FOLDER = make_folder(tmp_path_factory.mktemp("sends") / "d")
 
 
 FILES: dict[str, t.Callable[[], t.Any]] = {
