@@ -72,7 +72,12 @@ def serve(server: str, app: str, patience: float = 30, **environ: str) -> t.Iter
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, *command, app], cwd=ROOT, env=env, stdout=log, stderr=log
+            [sys.executable, *command, app],
+            cwd=ROOT,
+            env=env,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         found = Process(port, process, log)
         try:
@@ -97,8 +102,16 @@ def end(process: subprocess.Popen[t.Any], by: int = signal.SIGTERM, patience: fl
         try:
             process.wait(patience)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            kill(process)
+
+
+def kill(process: subprocess.Popen[t.Any]) -> None:
+    """Kill a process, and its workers where it began a session of its own."""
+    if process.poll() is None:
+        if os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
 
 
 def _wait(found: Process, patience: float) -> None:

@@ -18,6 +18,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from tests._processes import kill
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -137,6 +139,7 @@ async def running(
         stderr=subprocess.STDOUT,
         text=True,
         env={"PYTHONPATH": f"{ROOT}:{folder}", "PATH": ""},
+        start_new_session=True,
     )
     try:
         async with httpx.AsyncClient(timeout=20, base_url=f"http://127.0.0.1:{port}") as client:
@@ -149,7 +152,7 @@ async def running(
                         await asyncio.sleep(0.1)
             yield program, client
     finally:
-        program.kill()
+        kill(program)
         t.cast(t.Any, program.stdout).close()
 
 

@@ -3,8 +3,6 @@ killed."""
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 import typing as t
 from contextlib import ExitStack
@@ -16,6 +14,7 @@ from websockets.sync.client import connect
 
 from tests._processes import COMMANDS
 from tests._processes import is_installed
+from tests._processes import kill
 from tests._processes import Process
 from tests._processes import serve
 from tests._redis import redis_server
@@ -49,7 +48,7 @@ def test_a_visitor_goes_from_one_server_to_the_other(colour: str, tmp_path: Path
                 told = visitor.get(servers["uvicorn"].http).json()
             assert told == {"_user_id": "ada", "count": len(names), "by": name}
 
-        os.kill(servers["hypercorn"].process.pid, signal.SIGKILL)
+        kill(servers["hypercorn"].process)
         assert visitor.get(servers["uvicorn"].http).json()["_user_id"] == "ada"
         assert visitor.post(f"{servers['uvicorn'].http}/end").text == "1"
         assert visitor.get(servers["uvicorn"].http).json() == {}
