@@ -159,7 +159,6 @@ async def _send_awaitable(app: AppLike, ctx: t.Any, options: dict[str, t.Any]) -
         **options,
     )
     headers = draft.headers
-    headers.pop("Content-Encoding", None)  # *Quart:* `a.tar.gz` is to be kept as it is
     length: int | None = draft.content_length
     cls = app.response_class
     body: t.Any = None

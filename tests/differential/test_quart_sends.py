@@ -86,7 +86,10 @@ def send(side: Side, r: random.Random) -> None:
 
 
 #: What is said here besides, or by RFC 6266, RFC 9110 and 9111, as Flask does.
-HEADERS_OF_OURS = {"accept-ranges", "content-range", "content-disposition", "cache-control"}
+HEADERS_OF_OURS = {
+    *("accept-ranges", "content-range", "content-disposition", "cache-control"),
+    "content-encoding",
+}
 
 
 def departs(told: list[t.Any]) -> list[t.Any]:

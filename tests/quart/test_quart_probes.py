@@ -53,7 +53,6 @@ DEPARTURES = {
     "body bad escapes": "what cannot be decoded stays escaped, as in Flask",
     "body a damaged form": FORMS,
     "body without a boundary": FORMS,
-    "cookie with a path": "a cookie is sent below its path only",
     "deleted (None, 'a')": "the test client finds a cookie whatever server is named",
     "deleted ('x', 'a')": "the test client finds a cookie whatever server is named",
     "file range of the end": SAFE,
