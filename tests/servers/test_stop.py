@@ -201,7 +201,7 @@ async def stop(name: str, program: subprocess.Popen[str], client: httpx.AsyncCli
 
 
 async def test_granian_has_left_python_before_that_ends(tmp_path: Path) -> None:
-    """A thread of its that came back while the interpreter ended aborted the process: granian#693."""
+    """A thread that came back while the interpreter ended aborted the process: granian#693."""
     pytest.importorskip("granian")
     late = """
 import asyncio, threading, time
