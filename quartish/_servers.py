@@ -313,6 +313,7 @@ async def serve_by_granian(calls: Calls, config: t.Any, triggered: Trigger) -> N
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     until = monotonic() + config.graceful_timeout
+    # Those that can be told are, also where there is no grace.
     await calls.end_websockets(min(config.graceful_timeout, AND_A_BIT) + FAREWELL)
     server.stop()
     await asyncio.wait([serving], timeout=max(0.0, until - monotonic()))

@@ -4,6 +4,10 @@
 # hundreds, would compile quartish anew, which takes as long as all the rest of its start.
 unset PYTHONDONTWRITEBYTECODE
 
+# How pytest shares the tests among processes. A file's tests stay in one: some share what takes
+# long to start.
+SHARED="-n auto --maxprocesses 4 --dist loadfile"
+
 find_python() {
     for python in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python3.14 python; do
         if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then

@@ -110,7 +110,8 @@ def kill(process: subprocess.Popen[t.Any]) -> None:
     if process.poll() is None:
         if os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
+        else:
+            process.kill()
         process.wait()
 
 

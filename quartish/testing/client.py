@@ -234,8 +234,8 @@ class AsyncClient(t.Generic[R]):
     ) -> Scope:
         headers = Headers(headers)
         if self.cookie_jar is not None:
-            here = (_host(headers["Host"]), path) if self.app.plain else ()
-            if cookies := self.cookie_jar.header(*here):
+            where = (_host(headers["Host"]), path) if self.app.plain else None
+            if cookies := self.cookie_jar.header(where):
                 headers.add("Cookie", cookies)
         scope = make_test_scope(type_, path, method, headers, *rest)
         if self.preserve_context:

@@ -57,8 +57,8 @@ class CookieJar:
         for header in headers.getlist("Set-Cookie"):
             self.store(host, path, header)
 
-    def header(self, *where: str) -> str:
-        """Return the `Cookie` header for a request to a host and path, "" for none. Without these
-        it has all cookies, as the client of *Quart* sends them."""
+    def header(self, where: tuple[str, str] | None) -> str:
+        """Return the `Cookie` header for a request to a host and path, "" for none. None is
+        everywhere: all cookies, as the client of *Quart* sends them."""
         headers = (cookie.header_for(*(where or (cookie.domain, cookie.path))) for cookie in self)
         return "; ".join(filter(None, headers))

@@ -261,6 +261,11 @@ def differing(what: str, expected: list[str], told: list[str]) -> str:
     return "\n".join([what, *[*lines][3:15]])
 
 
+def without(*kinds: str) -> t.Callable[[list[t.Any]], list[t.Any]]:
+    """Return what leaves out the lines of these kinds: "signal", "logged", "warned"."""
+    return lambda told: [line for line in told if line[0] not in kinds]
+
+
 def assert_same(
     script: Script,
     cases: int,

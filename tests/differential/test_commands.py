@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from tests.differential import _awaiting
 from tests.differential._beside import assert_same
 from tests.differential._beside import Side
+from tests.differential._beside import without
 
 FACTORY = "def create_app(name='f', *, k=1):\n    return Flask(name)\n"
 FILES = {
@@ -114,9 +115,8 @@ def run_commands(side: Side, r: random.Random) -> None:
         os.environ.update(environ)
 
 
-def without_signals(told: list[t.Any]) -> list[t.Any]:
-    """Of a command that is not there, Flask pushes a context to look for it."""
-    return [line for line in told if line[0] != "signal"]
+#: Of a command that is not there, Flask pushes a context to look for it.
+without_signals = without("signal")
 
 
 @pytest.mark.filterwarnings("ignore")

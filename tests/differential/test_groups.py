@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from tests.differential._beside import assert_same
 from tests.differential._beside import Side
+from tests.differential._beside import without
 
 ENDS: dict[str, t.Callable[[Side], t.Any]] = {
     "use": lambda side: click.UsageError("wrong use"),
@@ -108,15 +109,11 @@ def run_groups(side: Side, r: random.Random) -> None:
         side.tell(lines[-1:] if result.exit_code else lines)
 
 
-def without_signals(told: list[t.Any]) -> list[t.Any]:
-    return [line for line in told if line[0] != "signal"]
-
-
 @pytest.mark.filterwarnings("ignore")
 def test_groups_of_commands_are_as_in_flask() -> None:
     environ = dict(os.environ)
     try:
-        assert_same(run_groups, 40, doors=(), departs=without_signals)
+        assert_same(run_groups, 40, doors=(), departs=without("signal"))
     finally:
         os.environ.clear()
         os.environ.update(environ)

@@ -8,6 +8,7 @@ import typing as t
 
 from tests.differential._awaiting import assert_same
 from tests.differential._beside import Side
+from tests.differential._beside import without
 
 HOSTS = [
     *("localhost", "example.com", "example.com:5000", "a.example.com", "a.example.com:5000"),
@@ -95,10 +96,6 @@ def visit(side: Side, r: random.Random) -> None:
             side.tell(type(error).__name__, status, headers)
 
 
-def of_matching(told: list[t.Any]) -> list[t.Any]:
-    """A host that is not below `SERVER_NAME` is warned of once."""
-    return [line for line in told if line[0] not in ("signal", "logged", "warned")]
-
-
 def test_hosts_are_matched_as_in_quart() -> None:
-    assert_same(visit, 60, of_matching)
+    """Here a host that is not below `SERVER_NAME` is warned of once."""
+    assert_same(visit, 60, without("signal", "logged", "warned"))

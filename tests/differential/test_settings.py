@@ -20,6 +20,7 @@ from tests.differential._beside import play
 from tests.differential._beside import real_flask
 from tests.differential._beside import Side
 from tests.differential._beside import TIMES
+from tests.differential._beside import without
 from tests.differential.test_sessions import Clock
 
 KEYS = [
@@ -174,7 +175,7 @@ def failed(line: list[t.Any]) -> bool:
 
 def answers(side: Side, *case: t.Any) -> list[list[t.Any]]:
     lines = play(lambda side, r: configured(side, *case), side, 0)
-    return [line for line in lines if line[0] not in ("signal", "logged", "warned")]
+    return without("signal", "logged", "warned")(lines)
 
 
 @pytest.fixture(autouse=True)

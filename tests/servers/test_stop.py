@@ -204,7 +204,7 @@ async def test_granian_has_left_python_before_that_ends(tmp_path: Path) -> None:
     """A thread that came back while the interpreter ended aborted the process: granian#693."""
     pytest.importorskip("granian")
     late = """
-import asyncio, threading, time
+import asyncio, time
 usual = asyncio.BaseEventLoop.call_soon_threadsafe
 
 def late(self, callback, *args, **more):
