@@ -36,8 +36,11 @@ from hypothesis.stateful import run_state_machine_as_test
 import quartish
 from quartish._concurrency import giving_up
 from quartish._current import find_context
+from quartish._http import body as _body
+from quartish._http import inbox as _inbox
 from quartish.asgi import exchange as _exchange
 from quartish.asgi import send as _send
+from quartish.asgi import unread as _unread
 from quartish.ctx import AppContext
 from quartish.views import survives_disconnect
 from tests._scopes import http_scope
@@ -45,6 +48,8 @@ from tests._scopes import websocket_scope
 from tests.fuzz.test_fuzz import EXAMPLES
 
 Message = dict[str, t.Any]
+#: Rooms that read the clock. One that read the real one would wait while time passes for the rest.
+TIMED: list[t.Any] = [_body, _exchange, _inbox, _send, _unread]
 PATIENCE = 5.0  # seconds, real ones, in which all has to be over
 
 
@@ -294,8 +299,8 @@ class Machine(RuleBasedStateMachine):
         self.noise: list[t.Any] = []
         self.loop.set_exception_handler(lambda loop, context: self.noise.append(context))
         self.hook, sys.unraisablehook = sys.unraisablehook, self.noise.append
-        self.clocks = _exchange.monotonic, _send.monotonic
-        _exchange.monotonic = _send.monotonic = self.loop.time  # type: ignore[attr-defined]
+        for room in TIMED:
+            room.monotonic = self.loop.time
         names = HTTP if kind == "http" else WEBSOCKET
         self.view = names[number % len(names)]
         self.sent: list[Message] = []
@@ -459,7 +464,8 @@ class Machine(RuleBasedStateMachine):
             self.finish()
         finally:
             self.runner.close()
-            _exchange.monotonic, _send.monotonic = self.clocks  # type: ignore[attr-defined]
+            for room in TIMED:
+                room.monotonic = time.monotonic
             sys.unraisablehook = self.hook
 
     def finish(self) -> None:
